@@ -1,0 +1,98 @@
+# `make help` lists the targets; the text behind ## is what it prints.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+STACK := $(BIN)/python -m embedded.stack
+SERVICE ?= green
+MONTHS ?=
+FORCE ?= false
+CDN := https://d37ci6vzurychx.cloudfront.net
+
+export PYTHONPATH := $(CURDIR)
+export PYTHONWARNINGS := ignore::FutureWarning
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/installed: requirements.lock Makefile
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed: install Python 3.11, or set PYTHON=…" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --upgrade-deps $(VENV)
+	touch $@
+
+.PHONY: setup
+setup: $(VENV)/installed ## Make the virtual environment with every pinned package
+
+.PHONY: demo
+demo: $(VENV)/installed ## Load sample months into a Postgres and a GCS emulator of its own, and show them
+	@$(BIN)/python -m embedded.demo
+
+.PHONY: run
+run: $(VENV)/installed ## Load real months from TLC: make run SERVICE=green MONTHS=2024-01 [FORCE=true]
+	@[ -n "$(MONTHS)" ] || { echo 'MONTHS is empty: make run SERVICE=green MONTHS=2024-01' >&2; exit 2; }
+	TLC_SOURCE_URL=$${TLC_SOURCE_URL:-$(CDN)} $(STACK) exec -- $(BIN)/mage run mage_project tlc_trips \
+	  --runtime-vars '{"service": "$(SERVICE)", "months": "$(MONTHS)", "force": "$(FORCE)"}'
+
+.PHONY: ui
+ui: $(VENV)/installed ## Open the Mage UI at localhost:6789 on the same data
+	@$(BIN)/python -m embedded.ui
+
+.PHONY: psql
+psql: $(VENV)/installed ## Open a SQL prompt on the embedded Postgres
+	@$(STACK) psql
+
+.PHONY: status
+status: $(VENV)/installed ## Say which parts of the embedded stack run
+	@$(STACK) status
+
+.PHONY: stop
+stop: $(VENV)/installed ## Stop the embedded stack; its data stay in .local/
+	@$(STACK) stop
+
+.PHONY: clean
+clean: ## Say what `make clean-local` would delete
+	@du -sh .local .venv 2>/dev/null || echo "nothing to delete"
+
+.PHONY: clean-local
+clean-local: ## Stop the embedded stack and delete its data
+	@[ ! -x $(BIN)/python ] || $(STACK) stop
+	rm -rf .local
+
+.PHONY: test
+test: $(VENV)/installed ## Run every test; starts what it needs by itself
+	$(BIN)/pytest
+
+.PHONY: test-unit
+test-unit: $(VENV)/installed ## Run the tests that need no server (seconds)
+	$(BIN)/pytest tests/unit tests/project -m "not integration"
+
+.PHONY: check
+check: $(VENV)/installed ## Lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/installed ## Format the code and sort its imports
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
+	@export UV_CUSTOM_COMPILE_COMMAND="make lock"
+	compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate"
+	$$compile --all-extras --generate-hashes pyproject.toml -o requirements.lock
+	$$compile pyproject.toml --constraint requirements.lock -o requirements.txt
+	# uv repeats the project's own bound of Python on every line.
+	sed -i.bak -E "s/ (;|and) python_full_version < '3.13'//; s/python_full_version < '3.13' and //" requirements.lock requirements.txt
+	rm requirements.lock.bak requirements.txt.bak

@@ -1,0 +1,16 @@
+"""Prove each month in every store; fail the run with every partition that failed."""
+
+from nyc_tlc.trips import Trips
+
+if "data_exporter" not in globals():
+    from mage_ai.data_preparation.decorators import data_exporter, test
+
+
+@data_exporter
+def reconcile_trips(loaded, published, **_):
+    return Trips.connect().reconcile(loaded, published)
+
+
+@test
+def test_every_partition_is_final(table, **_):
+    assert table["status"].isin(["reconciled", "unchanged", "not published yet"]).all()

@@ -1,0 +1,13 @@
+"""Prove the Postgres connection with SELECT 1, and say what it is connected to."""
+
+from nyc_tlc.connections import check_postgres as check
+
+if "data_loader" not in globals():
+    from mage_ai.data_preparation.decorators import data_loader
+
+
+@data_loader
+def check_postgres(**_):
+    answer = check()
+    print(answer)
+    return {"postgres": answer}

@@ -1,0 +1,18 @@
+"""Land the published files of the run's months in the lake's raw/, if they are new."""
+
+from mage_project.run_context import run_force, run_partitions
+from nyc_tlc.trips import Trips
+
+if "data_loader" not in globals():
+    from mage_ai.data_preparation.decorators import data_loader, test
+
+
+@data_loader
+def land_trips(**kwargs):
+    partitions = run_partitions(kwargs)
+    return Trips.connect().land(partitions, force=run_force(kwargs))
+
+
+@test
+def test_every_partition_has_a_row(table, **kwargs):
+    assert len(table) == len(run_partitions(kwargs))

@@ -1,0 +1,77 @@
+"""What a run is about: from the keyword arguments that Mage gives a block."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition, parse_months, parse_services, partitions
+from nyc_tlc.settings import Settings
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+
+
+def run_partitions(kwargs: Mapping[str, Any]) -> tuple[Partition, ...]:
+    """The partitions of a run.
+
+    ``months`` (or the course's ``year`` with ``month``) wins; else the month of
+    ``execution_date`` less the publication lag, as a trigger or a backfill gives it.
+    ``interval_end_datetime`` is never read: Mage 0.9.80 has it wrong for a backfill's last month.
+
+    Raises:
+        ConfigurationError: there are neither months nor an execution date, or they make no sense.
+    """
+    current = Month.of(datetime.now(UTC).date())
+    lag = Settings.load().tlc_publication_lag
+    services = parse_services(kwargs.get("service") or kwargs.get("color") or "")
+    return partitions(services, _months(kwargs, lag, current), current=current)
+
+
+def run_force(kwargs: Mapping[str, Any]) -> bool:
+    """Whether to load months that have not changed.
+
+    Raises:
+        ConfigurationError: the variable is neither true nor false.
+    """
+    text = str(kwargs.get("force") or "").strip().lower()
+    if text not in _TRUE | _FALSE:
+        raise ConfigurationError(f"force is {text!r}: expected true or false. Nothing was started.")
+    return text in _TRUE
+
+
+def _months(kwargs: Mapping[str, Any], lag: int, current: Month) -> tuple[Month, ...]:
+    asked = kwargs.get("months") or _year_and_month(kwargs)
+    if asked:
+        return parse_months(asked, latest=current - lag)
+    execution_date = kwargs.get("execution_date")
+    if execution_date is None:
+        raise ConfigurationError(
+            "the run does not say which months: set the variable months (2024-01, "
+            "2024-01:2024-06, 2024, latest, or a list), or let a trigger or a backfill give an "
+            "execution_date, whose month less the publication lag is then loaded. Nothing was "
+            "started."
+        )
+    return (Month.of(execution_date) - lag,)
+
+
+def _year_and_month(kwargs: Mapping[str, Any]) -> list[str]:
+    """The course's spelling: ``year`` and ``month``, each a number or a list."""
+    years, months = (_numbers(kwargs, name) for name in ("year", "month"))
+    if months and not years:
+        raise ConfigurationError("month is set without year. Nothing was started. Set both.")
+    if not months:
+        return [f"{year:04d}" for year in years]
+    return [f"{year:04d}-{month:02d}" for year in years for month in months]
+
+
+def _numbers(kwargs: Mapping[str, Any], name: str) -> list[int]:
+    value = kwargs.get(name)
+    items = value if isinstance(value, list | tuple) else str(value or "").split(",")
+    try:
+        return [int(item) for item in items if str(item).strip()]
+    except ValueError:
+        raise ConfigurationError(
+            f"{name} is {value!r}: expected a number or a list of numbers. Nothing was started."
+        ) from None

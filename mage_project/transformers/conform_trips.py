@@ -1,0 +1,17 @@
+"""Conform each landed month to its service's contract and set aside what cannot be a trip."""
+
+from nyc_tlc.trips import Trips
+
+if "transformer" not in globals():
+    from mage_ai.data_preparation.decorators import test, transformer
+
+
+@transformer
+def conform_trips(table, **_):
+    return Trips.connect().conform(table)
+
+
+@test
+def test_every_published_row_is_accepted_or_quarantined(table, **_):
+    conformed = table[table["status"] == "conformed"]
+    assert (conformed["published"] == conformed["accepted"] + conformed["quarantined"]).all()

@@ -1,0 +1,1 @@
+"""The pipeline for New York TLC trip records; knows nothing of Mage."""

@@ -1,0 +1,222 @@
+"""The lake in Google Cloud Storage, real or emulated."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import google.auth.exceptions
+import requests
+from google.api_core import exceptions as api
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from nyc_tlc.adapters.lake_errors import changed, gone
+from nyc_tlc.core.errors import ConfigurationError, ReconciliationError, RetryableError
+from nyc_tlc.core.manifest import StoredObject
+
+_UPLOAD_CHUNK = 8 << 20
+"""Bytes per request of a resumable upload: bounds memory, and what a broken line costs."""
+_TIMEOUT = (10.0, 120.0)
+"""Seconds to connect, and of silence. The library's 60 s break uploads over slow lines."""
+
+
+class GcsLake:
+    """A lake below a prefix of one bucket.
+
+    Files moved into the lake stay on local disk too, until they are deleted from the lake: the
+    steps that follow on the same machine read them there. A copy is used only while the bucket
+    still holds its generation.
+    """
+
+    def __init__(self, url: str, client: storage.Client, *, cache: Path) -> None:
+        bucket, _, prefix = url.removeprefix("gs://").partition("/")
+        self._url = url
+        self._client = client
+        self._bucket = client.bucket(bucket)
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._cache = cache
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def stat(self, path: str) -> StoredObject | None:
+        blob = self._blob(path)
+        with self._errors(path):
+            try:
+                blob.reload(timeout=_TIMEOUT)
+            except api.NotFound:
+                return None
+        return self._stored(blob)
+
+    def read(self, path: str) -> tuple[bytes, int] | None:
+        stored = self.stat(path)
+        if stored is None:
+            return None
+        blob = self._blob(path, generation=stored.generation)
+        with self._errors(path):
+            return blob.download_as_bytes(timeout=_TIMEOUT), stored.generation
+
+    def write(self, path: str, data: bytes, *, if_generation: int | None) -> StoredObject:
+        blob = self._blob(path)
+        with self._errors(path):
+            blob.upload_from_string(
+                data,
+                content_type="application/json",
+                if_generation_match=if_generation,
+                checksum="crc32c",
+                timeout=_TIMEOUT,
+                retry=DEFAULT_RETRY,
+            )
+        return self._stored(blob)
+
+    def take(self, file: Path, path: str) -> StoredObject:
+        blob = self._blob(path, chunk_size=_UPLOAD_CHUNK)
+        with self._errors(path):
+            # Always the whole object, whoever else wrote it: repeating is safe.
+            blob.upload_from_filename(
+                str(file), checksum="crc32c", timeout=_TIMEOUT, retry=DEFAULT_RETRY
+            )
+        stored = self._stored(blob)
+        cached = self._cached(path, stored.generation)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(file, cached)
+        return stored
+
+    def copy(self, source: str, target: str, *, if_generation: int) -> StoredObject:
+        origin, blob = self._blob(source), self._blob(target)
+        with self._errors(target):
+            try:
+                token, _, _ = blob.rewrite(
+                    origin, if_generation_match=if_generation, timeout=_TIMEOUT
+                )
+                while token is not None:
+                    token, _, _ = blob.rewrite(
+                        origin, token=token, if_generation_match=if_generation, timeout=_TIMEOUT
+                    )
+            except api.NotFound:
+                raise self._gone(source) from None
+        return self._stored(blob)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        stored = self.stat(path)
+        if stored is None:
+            raise self._gone(path)
+        cached = self._cached(path, stored.generation)
+        if cached.exists():
+            with cached.open("rb") as file:
+                yield file
+            return
+        blob = self._blob(path, generation=stored.generation)
+        with self._errors(path), blob.open("rb", chunk_size=_UPLOAD_CHUNK, timeout=_TIMEOUT) as file:
+            yield cast("BinaryIO", file)
+
+    def delete(self, path: str) -> None:
+        with self._errors(path):
+            try:
+                self._blob(path).delete(timeout=_TIMEOUT)
+            except api.NotFound:
+                pass
+        self.release(path)
+
+    def release(self, path: str) -> None:
+        shutil.rmtree(self._cached(path, 0).parent, ignore_errors=True)
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        with self._errors(prefix):
+            blobs = self._client.list_blobs(
+                self._bucket, prefix=self._prefix + prefix, timeout=_TIMEOUT
+            )
+            for blob in blobs:
+                yield self._stored(blob)
+
+    def _blob(
+        self, path: str, *, chunk_size: int | None = None, generation: int | None = None
+    ) -> storage.Blob:
+        return self._bucket.blob(
+            self._prefix + path, chunk_size=chunk_size, generation=generation
+        )
+
+    def _cached(self, path: str, generation: int) -> Path:
+        return self._cache / self._bucket.name / self._prefix / path / str(generation)
+
+    def _stored(self, blob: storage.Blob) -> StoredObject:
+        return StoredObject(
+            path=blob.name.removeprefix(self._prefix),
+            bytes=int(blob.size),
+            generation=_generation(blob),
+            crc32c=blob.crc32c,
+        )
+
+    @contextmanager
+    def _errors(self, path: str) -> Iterator[None]:
+        """The library's errors, as ours. It has retried what is worth retrying by then."""
+        try:
+            yield
+        except api.PreconditionFailed as error:
+            raise changed(f"{self._url}/{path}") from error
+        except api.NotFound as error:
+            raise ConfigurationError(
+                f"bucket {self._bucket.name} does not exist ({self._url}). Nothing was written. "
+                f"Create it (gcloud storage buckets create gs://{self._bucket.name}) or correct "
+                "LAKE_URL."
+            ) from error
+        except (api.Forbidden, api.Unauthorized) as error:
+            raise ConfigurationError(
+                f"{self._url}/{path} was refused ({error.message}). Nothing was written there. "
+                "The service account needs roles/storage.objectUser on the bucket."
+            ) from error
+        except google.auth.exceptions.DefaultCredentialsError as error:
+            raise ConfigurationError(
+                f"{self._url} cannot be reached: no Google credentials were found. Set "
+                "GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`."
+            ) from error
+        except (
+            api.GoogleAPICallError,
+            api.RetryError,
+            requests.RequestException,
+            google.auth.exceptions.TransportError,
+        ) as error:
+            raise RetryableError(
+                f"{self._url} did not answer for {path} ({type(error).__name__})"
+            ) from error
+
+    def _gone(self, path: str) -> ReconciliationError:
+        return gone(f"{self._url}/{path}")
+
+
+def connect(url: str, *, cache: Path, emulator: str | None, key_file: Path | None) -> GcsLake:
+    """A lake with whatever credentials google-auth finds; anonymous only for an emulator.
+
+    Raises:
+        ConfigurationError: there are no usable credentials.
+    """
+    if emulator:
+        client = storage.Client(
+            project="emulated",
+            credentials=AnonymousCredentials(),
+            client_options={"api_endpoint": emulator},
+        )
+        return GcsLake(url, client, cache=cache)
+    try:
+        if key_file is not None:
+            client = storage.Client.from_service_account_json(str(key_file))
+        else:
+            client = storage.Client()
+    except (google.auth.exceptions.GoogleAuthError, OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{url} cannot be reached: no usable Google credentials ({type(error).__name__}). "
+            "Set GOOGLE_APPLICATION_CREDENTIALS to a key file, or run "
+            "`gcloud auth application-default login`."
+        ) from error
+    return GcsLake(url, client, cache=cache)
+
+
+def _generation(blob: storage.Blob) -> int:
+    return int(blob.generation)

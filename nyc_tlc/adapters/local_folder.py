@@ -1,0 +1,182 @@
+"""Source and lake in plain folders."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+
+from nyc_tlc.adapters.lake_errors import changed, gone
+from nyc_tlc.core.manifest import StoredObject
+from nyc_tlc.ports import Fetched, SourceFileAbsentError
+
+_CHUNK = 1 << 20
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class FolderSource:
+    """Published files in a folder laid out as on the CDN, or all in one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def fetch(self, name: str, folder: Path, *, unless_etag: str | None) -> Fetched | None:
+        published = self._find(name)
+        stat = published.stat()
+        etag = f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}"
+        if etag == unless_etag:
+            return None
+        target = folder / published.name
+        shutil.copyfile(published, target)
+        modified = datetime.fromtimestamp(stat.st_mtime, UTC).isoformat(timespec="seconds")
+        size = target.stat().st_size
+        return Fetched(target, published.as_uri(), etag, modified, size, digest(target))
+
+    def _find(self, name: str) -> Path:
+        candidates = [self._root / name, self._root / Path(name).name]
+        found = next((path for path in candidates if path.is_file()), None)
+        if found is None:
+            raise SourceFileAbsentError(candidates[0].as_uri(), "no such file")
+        return found
+
+
+class FolderLake:
+    """A lake in a folder. Objects are replaced by rename, which is atomic.
+
+    The generation of an object is the file's modification time in nanoseconds.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._incoming = root / ".incoming"
+
+    @property
+    def url(self) -> str:
+        return self._root.as_uri()
+
+    def stat(self, path: str) -> StoredObject | None:
+        try:
+            stat = self._file(path).stat()
+        except FileNotFoundError:
+            return None
+        return StoredObject(path=path, bytes=stat.st_size, generation=stat.st_mtime_ns, crc32c="")
+
+    def read(self, path: str) -> tuple[bytes, int] | None:
+        try:
+            with self._file(path).open("rb") as file:
+                return file.read(), os.fstat(file.fileno()).st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def write(self, path: str, data: bytes, *, if_generation: int | None) -> StoredObject:
+        incoming = self._new_file()
+        incoming.write_bytes(data)
+        return self._place(incoming, path, if_generation)
+
+    def take(self, file: Path, path: str) -> StoredObject:
+        incoming = self._new_file()
+        shutil.move(file, incoming)
+        return self._place(incoming, path, None)
+
+    def copy(self, source: str, target: str, *, if_generation: int) -> StoredObject:
+        incoming = self._new_file()
+        try:
+            # A second name for the same bytes: no object is ever written in place.
+            os.link(self._file(source), incoming)
+        except FileNotFoundError:
+            raise gone(source) from None
+        return self._place(incoming, target, if_generation)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        try:
+            file = self._file(path).open("rb")
+        except FileNotFoundError:
+            raise gone(path) from None
+        with file:
+            yield file
+
+    def delete(self, path: str) -> None:
+        with self._lock():
+            self._file(path).unlink(missing_ok=True)
+            for parent in self._file(path).parents:
+                if parent == self._root or (parent.exists() and any(parent.iterdir())):
+                    return
+                if parent.exists():
+                    parent.rmdir()
+
+    def release(self, path: str) -> None:
+        """Nothing is kept beside the lake itself."""
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        below = self._root / prefix if prefix.endswith("/") else (self._root / prefix).parent
+        for file in sorted(below.rglob("*")):
+            path = file.relative_to(self._root).as_posix()
+            if file.is_file() and path.startswith(prefix) and not path.startswith(".incoming"):
+                stored = self.stat(path)
+                if stored is not None:
+                    yield stored
+
+    def _file(self, path: str) -> Path:
+        file = self._root.joinpath(*path.split("/"))
+        if ".." in path.split("/"):
+            raise ValueError(f"{path} leaves the lake")
+        return file
+
+    def _new_file(self) -> Path:
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        return self._incoming / uuid.uuid4().hex
+
+    def _place(self, incoming: Path, path: str, if_generation: int | None) -> StoredObject:
+        target = self._file(path)
+        checksum = _crc32c(incoming)
+        with incoming.open("rb") as file:
+            os.fsync(file.fileno())
+        with self._lock():
+            found = self.stat(path)
+            generation = 0 if found is None else found.generation
+            if if_generation is not None and generation != if_generation:
+                incoming.unlink()
+                raise changed(target.as_uri())
+            # The kernel's own file time ticks in milliseconds: two writes could share one.
+            written = max(time.time_ns(), generation + 1)
+            os.utime(incoming, ns=(written, written))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            incoming.replace(target)
+            # Renaming onto another name of the same bytes does nothing and leaves both.
+            incoming.unlink(missing_ok=True)
+        stat = target.stat()
+        return StoredObject(
+            path=path, bytes=stat.st_size, generation=stat.st_mtime_ns, crc32c=checksum
+        )
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        with (self._incoming / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _crc32c(path: Path) -> str:
+    checksum = google_crc32c.Checksum()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            checksum.update(chunk)
+    return b64encode(checksum.digest()).decode()

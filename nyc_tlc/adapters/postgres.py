@@ -1,0 +1,282 @@
+"""The warehouse and its ledger in Postgres."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+
+import psycopg2
+import pyarrow as pa
+from psycopg2 import errors as pg
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+from psycopg2.sql import SQL, Composable, Identifier, Literal
+
+from nyc_tlc.adapters import postgres_schema as ddl
+from nyc_tlc.adapters.copy_stream import ReadableBuffers, copy_buffers
+from nyc_tlc.core.errors import ConfigurationError, ReconciliationError, RetryableError
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.ports import Batches, LedgerEntry, StoreCounts
+from nyc_tlc.prefetch import prefetch
+
+_COPY_READ = 1 << 20
+_LOCK_TIMEOUT = "5s"
+"""How long a swap may wait for readers, and so how long it may make others wait behind it."""
+_SWAP_ATTEMPTS = 60
+_TURN_TIMEOUT = "30min"
+"""How long to wait for another load of the same partition."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the database is and who we are there."""
+
+    host: str
+    port: int
+    dbname: str
+    user: str
+    password: str
+    connect_timeout: int
+
+    def __repr__(self) -> str:
+        return f"{self.user}@{self.host}:{self.port}/{self.dbname}"
+
+
+class PostgresWarehouse:
+    """Trips in one schema of a Postgres database: a partitioned table per service."""
+
+    def __init__(self, address: Address, schema: str) -> None:
+        self._address = address
+        self._schema = schema
+
+    def describe(self) -> str:
+        with self._transaction() as cursor:
+            cursor.execute("SELECT 1, version()")
+            version = _one(cursor)[1].split(",")[0]
+        return f"{self._address!r}, schema {self._schema}: {version}"
+
+    def replace_partition(
+        self, entry: LedgerEntry, trips: Batches, quarantine: Batches, *, force: bool
+    ) -> LedgerEntry:
+        with self._transaction() as cursor:
+            ddl.ensure_tables(cursor, self._schema, entry.partition.service.contract)
+            self._take_turn(cursor, entry.partition)
+            present = self._entry(cursor, entry.partition)
+            if present is not None and present.same_content(entry) and not force:
+                return present
+            self._build(cursor, entry, trips)
+            self._replace_quarantine(cursor, entry, quarantine)
+            self._swap(cursor, entry.partition)
+            return self._record(cursor, entry)
+
+    def count(self, partition: Partition) -> StoreCounts:
+        with self._transaction() as cursor:
+            cursor.execute(
+                SQL("SELECT count(*) FROM {} WHERE source_month = %s").format(
+                    self._name(partition.service.name)
+                ),
+                [partition.month.start],
+            )
+            accepted = _one(cursor)[0]
+            cursor.execute(
+                SQL(
+                    "SELECT count(*) FROM {} WHERE service = %s AND source_month = %s"
+                ).format(self._name("quarantine")),
+                [partition.service.name, partition.month.start],
+            )
+            return StoreCounts(accepted, _one(cursor)[0])
+
+    def entry(self, partition: Partition) -> LedgerEntry | None:
+        with self._transaction() as cursor:
+            return self._entry(cursor, partition)
+
+    def mark_reconciled(self, entry: LedgerEntry) -> None:
+        with self._transaction() as cursor:
+            cursor.execute(
+                SQL(
+                    "UPDATE {} SET reconciled_at = now() WHERE service = %s AND source_month = %s "
+                    "AND sha256 = %s AND contract = %s"
+                ).format(self._name("ledger")),
+                [
+                    entry.partition.service.name,
+                    entry.partition.month.start,
+                    entry.sha256,
+                    entry.contract,
+                ],
+            )
+            if cursor.rowcount != 1:
+                raise ReconciliationError(
+                    f"{entry.partition}: Postgres holds other content by now: another run loaded "
+                    "the month meanwhile. Nothing was changed. Run the month again."
+                )
+
+    def replace_table(self, name: str, rows: pa.Table, *, key: str, comment: str) -> int:
+        with self._transaction() as cursor:
+            ddl.ensure_schema(cursor, self._schema)
+            ddl.ensure_dimension(cursor, self._schema, name, rows.schema, key, comment)
+            cursor.execute(SQL("DELETE FROM {}").format(self._name(name)))
+            copied = self._copy(cursor, name, Batches(rows.schema, rows.to_batches()))
+            cursor.execute(SQL("ANALYZE {}").format(self._name(name)))
+        return copied
+
+    def _build(self, cursor: Cursor, entry: LedgerEntry, trips: Batches) -> None:
+        ddl.create_partition(cursor, self._schema, entry.partition)
+        copied = self._copy(cursor, ddl.new_name(entry.partition), trips, options=", FREEZE")
+        _require_rows(entry.partition, "accepted", found=copied, expected=entry.accepted)
+        ddl.index_partition(cursor, self._schema, entry.partition)
+
+    def _replace_quarantine(self, cursor: Cursor, entry: LedgerEntry, rows: Batches) -> None:
+        partition = entry.partition
+        cursor.execute(
+            SQL("DELETE FROM {} WHERE service = %s AND source_month = %s").format(
+                self._name("quarantine")
+            ),
+            [partition.service.name, partition.month.start],
+        )
+        copied = self._copy(cursor, "quarantine", rows, jsonb=frozenset({"published"}))
+        _require_rows(partition, "quarantined", found=copied, expected=entry.quarantined)
+
+    def _swap(self, cursor: Cursor, partition: Partition) -> None:
+        """Put the new table in the place of the old one; readers wait for milliseconds."""
+        for attempt in range(1, _SWAP_ATTEMPTS + 1):
+            cursor.execute("SAVEPOINT swap")
+            cursor.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(_LOCK_TIMEOUT)))
+            try:
+                ddl.attach_partition(cursor, self._schema, partition)
+            except (pg.LockNotAvailable, pg.DeadlockDetected):
+                cursor.execute("ROLLBACK TO SAVEPOINT swap")
+                if attempt == _SWAP_ATTEMPTS:
+                    raise
+            else:
+                return
+
+    def _record(self, cursor: Cursor, entry: LedgerEntry) -> LedgerEntry:
+        cursor.execute(
+            SQL(
+                "INSERT INTO {} (service, source_month, sha256, contract, rows_published, "
+                "rows_accepted, rows_quarantined, run) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) "
+                "ON CONFLICT (service, source_month) DO UPDATE SET sha256 = EXCLUDED.sha256, "
+                "contract = EXCLUDED.contract, rows_published = EXCLUDED.rows_published, "
+                "rows_accepted = EXCLUDED.rows_accepted, "
+                "rows_quarantined = EXCLUDED.rows_quarantined, run = EXCLUDED.run, "
+                "loaded_at = now(), reconciled_at = NULL RETURNING loaded_at"
+            ).format(self._name("ledger")),
+            [
+                entry.partition.service.name,
+                entry.partition.month.start,
+                entry.sha256,
+                entry.contract,
+                entry.published,
+                entry.accepted,
+                entry.quarantined,
+                entry.run,
+            ],
+        )
+        return replace(entry, loaded_at=_one(cursor)[0], reconciled_at=None)
+
+    def _entry(self, cursor: Cursor, partition: Partition) -> LedgerEntry | None:
+        cursor.execute(
+            "SELECT to_regclass(%s) IS NOT NULL AND to_regclass(%s) IS NOT NULL",
+            [
+                self._name(name).as_string(cursor)
+                for name in ("ledger", partition.table_name)
+            ],
+        )
+        if not _one(cursor)[0]:
+            return None
+        cursor.execute(
+            SQL(
+                "SELECT sha256, contract, rows_published, rows_accepted, rows_quarantined, run, "
+                "loaded_at, reconciled_at FROM {} WHERE service = %s AND source_month = %s"
+            ).format(self._name("ledger")),
+            [partition.service.name, partition.month.start],
+        )
+        found = cursor.fetchone()
+        return None if found is None else LedgerEntry(partition, *found)
+
+    def _copy(
+        self,
+        cursor: Cursor,
+        table: str,
+        rows: Batches,
+        *,
+        options: str = "",
+        jsonb: frozenset[str] = frozenset(),
+    ) -> int:
+        statement = SQL("COPY {} ({}) FROM STDIN (FORMAT binary{})").format(
+            self._name(table), SQL(", ").join(map(Identifier, rows.schema.names)), SQL(options)
+        )
+        with closing(prefetch(copy_buffers(rows.schema, rows.batches, jsonb=jsonb))) as buffers:
+            cursor.copy_expert(statement, ReadableBuffers(buffers), size=_COPY_READ)
+        return cursor.rowcount
+
+    def _take_turn(self, cursor: Cursor, partition: Partition) -> None:
+        """Let loads of the same partition follow one another."""
+        key = zlib.crc32(f"{self._schema}.{partition}".encode()) - (1 << 31)
+        cursor.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(_TURN_TIMEOUT)))
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [ddl.LOCK_SPACE, key])
+
+    def _name(self, table: str) -> Composable:
+        return Identifier(self._schema, table)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Cursor]:
+        """One transaction on a connection of its own; rolled back on any error."""
+        with closing(self._connect()) as connection:
+            try:
+                with connection, connection.cursor() as cursor:
+                    yield cursor
+            except pg.InsufficientPrivilege as error:
+                raise ConfigurationError(
+                    f"Postgres {self._address!r} refused: {_said(error)}. Nothing was changed. "
+                    f"Let the role own schema {self._schema}, or create it first."
+                ) from error
+            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+                raise RetryableError(
+                    f"Postgres {self._address!r} gave up: {_said(error)}. The transaction was "
+                    "rolled back; the month stays as it was"
+                ) from error
+
+    def _connect(self) -> Connection:
+        address = self._address
+        try:
+            return psycopg2.connect(
+                host=address.host,
+                port=address.port,
+                dbname=address.dbname,
+                user=address.user,
+                password=address.password,
+                connect_timeout=address.connect_timeout,
+                application_name="nyc_tlc",
+            )
+        except psycopg2.OperationalError as error:
+            said = _said(error)
+            if "authentication failed" in said or "does not exist" in said:
+                raise ConfigurationError(
+                    f"Postgres {address!r} refused us: {said}. Nothing was changed. Check "
+                    "POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DBNAME."
+                ) from None
+            raise RetryableError(
+                f"Postgres {address!r} does not answer: {said}. Nothing was changed. Check that "
+                "it runs, and POSTGRES_HOST and POSTGRES_PORT"
+            ) from None
+
+
+def _require_rows(partition: Partition, part: str, *, found: int, expected: int) -> None:
+    if found != expected:
+        raise ReconciliationError(
+            f"{partition}: {found:,} {part} rows reached Postgres, expected {expected:,}. The "
+            "transaction was rolled back; the month stays as it was. Run the month again."
+        )
+
+
+def _one(cursor: Cursor) -> tuple:  # type: ignore[type-arg]
+    row = cursor.fetchone()
+    assert row is not None  # noqa: S101 - every caller's statement returns a row
+    return row
+
+
+def _said(error: psycopg2.Error) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,177 @@
+"""The tables of the warehouse, and how a month's table takes its place among them."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from psycopg2.extensions import cursor as Cursor
+from psycopg2.sql import SQL, Composable, Identifier, Literal
+
+from nyc_tlc.core.contract.model import Contract
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.quality import WINDOW
+from nyc_tlc.core.render import postgres_columns
+
+LOCK_SPACE = 0x544C43
+"""First key of our advisory locks ("TLC"), so that they meet nobody else's."""
+
+_LEDGER = """
+CREATE TABLE IF NOT EXISTS {} (
+  service          text        NOT NULL,
+  source_month     date        NOT NULL,
+  sha256           text        NOT NULL,
+  contract         text        NOT NULL,
+  rows_published   bigint      NOT NULL,
+  rows_accepted    bigint      NOT NULL,
+  rows_quarantined bigint      NOT NULL,
+  run              text        NOT NULL,
+  loaded_at        timestamptz NOT NULL DEFAULT now(),
+  reconciled_at    timestamptz,
+  PRIMARY KEY (service, source_month),
+  CHECK (rows_published = rows_accepted + rows_quarantined)
+)
+"""
+_QUARANTINE = """
+CREATE TABLE IF NOT EXISTS {} (
+  service      text    NOT NULL,
+  source_month date    NOT NULL,
+  source_row   integer NOT NULL,
+  reason       text    NOT NULL,
+  published    jsonb   NOT NULL,
+  PRIMARY KEY (service, source_month, source_row)
+)
+"""
+_DIMENSION_TYPES = {pa.int16(): "smallint", pa.int32(): "integer", pa.string(): "text"}
+
+
+def new_name(partition: Partition) -> str:
+    """The table in which a month is built before it takes its place."""
+    return f"{partition.table_name}_new"
+
+
+def ensure_schema(cursor: Cursor, schema: str) -> None:
+    """Create the schema, once: two first runs at the same time must not collide."""
+    cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [LOCK_SPACE])
+    cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema])
+    if cursor.fetchone() is None:
+        cursor.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
+
+
+def ensure_tables(cursor: Cursor, schema: str, contract: Contract) -> None:
+    """Create what is missing of ledger, quarantine and the service's partitioned table."""
+    cursor.execute(
+        "SELECT array_agg(attname) FROM pg_attribute WHERE attrelid = to_regclass(%s) "
+        "AND attnum > 0 AND NOT attisdropped",
+        [Identifier(schema, contract.service).as_string(cursor)],
+    )
+    row = cursor.fetchone()
+    present = set(row[0] or ()) if row else set()
+    if present >= {column.name for column in contract.columns}:
+        return
+    ensure_schema(cursor, schema)
+    cursor.execute(SQL(_LEDGER).format(Identifier(schema, "ledger")))
+    cursor.execute(SQL(_QUARANTINE).format(Identifier(schema, "quarantine")))
+    _ensure_service_table(cursor, Identifier(schema, contract.service), contract)
+    cursor.connection.commit()
+
+
+def _ensure_service_table(cursor: Cursor, table: Composable, contract: Contract) -> None:
+    cursor.execute(
+        SQL("CREATE TABLE IF NOT EXISTS {} (\n  {}\n) PARTITION BY LIST (source_month)").format(
+            table, SQL(postgres_columns(contract.columns))
+        )
+    )
+    for column in contract.columns:
+        cursor.execute(
+            SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}").format(
+                table, SQL(postgres_columns([column]))
+            )
+        )
+        cursor.execute(
+            SQL("COMMENT ON COLUMN {}.{} IS {}").format(
+                table, Identifier(column.name), Literal(_comment(column.meaning, column.unit))
+            )
+        )
+    cursor.execute(
+        SQL("CREATE INDEX IF NOT EXISTS {} ON {} USING brin (pickup_datetime)").format(
+            Identifier(f"{contract.service}_pickup_datetime_brin"), table
+        )
+    )
+
+
+def create_partition(cursor: Cursor, schema: str, partition: Partition) -> None:
+    """A stand-alone table for one month.
+
+    Its CHECKs are declared before the rows arrive: the first spares ATTACH a scan, the second
+    lets the planner leave the month out of queries by pick-up time.
+    """
+    month = partition.month
+    table = Identifier(schema, new_name(partition))
+    cursor.execute(
+        SQL(
+            "CREATE TABLE {table} (\n  {columns},\n"
+            "  CONSTRAINT source_month_check CHECK (source_month = {month}),\n"
+            "  CONSTRAINT pickup_datetime_check"
+            " CHECK (pickup_datetime >= {first} AND pickup_datetime < {end})\n)"
+        ).format(
+            table=table,
+            columns=SQL(postgres_columns(partition.service.contract.columns)),
+            month=Literal(month.start.date()),
+            first=Literal(month.start - WINDOW),
+            end=Literal(month.end + WINDOW),
+        )
+    )
+
+
+def index_partition(cursor: Cursor, schema: str, partition: Partition) -> None:
+    table = Identifier(schema, new_name(partition))
+    cursor.execute(
+        SQL("CREATE INDEX {} ON {} USING brin (pickup_datetime)").format(
+            Identifier(f"{new_name(partition)}_brin"), table
+        )
+    )
+    cursor.execute(SQL("ANALYZE {}").format(table))
+
+
+def attach_partition(cursor: Cursor, schema: str, partition: Partition) -> None:
+    """Drop the month's old table and attach the new one in its place.
+
+    The parent is locked first, so that two loads cannot wait for each other's locks.
+    """
+    parent = Identifier(schema, partition.service.name)
+    names = {
+        "parent": parent,
+        "old": Identifier(schema, partition.table_name),
+        "new": Identifier(schema, new_name(partition)),
+        "name": Identifier(partition.table_name),
+        "new_index": Identifier(schema, f"{new_name(partition)}_brin"),
+        "index": Identifier(f"{partition.table_name}_brin"),
+        "month": Literal(partition.month.start.date()),
+    }
+    for statement in (
+        "LOCK TABLE {parent} IN ACCESS EXCLUSIVE MODE",
+        "DROP TABLE IF EXISTS {old}",
+        "ALTER TABLE {new} RENAME TO {name}",
+        "ALTER INDEX {new_index} RENAME TO {index}",
+        "ALTER TABLE {parent} ATTACH PARTITION {old} FOR VALUES IN ({month})",
+    ):
+        cursor.execute(SQL(statement).format(**names))
+
+
+def ensure_dimension(
+    cursor: Cursor, schema: str, name: str, rows: pa.Schema, key: str, comment: str
+) -> None:
+    columns = SQL(",\n  ").join(
+        SQL("{} {} NOT NULL").format(Identifier(field.name), SQL(_DIMENSION_TYPES[field.type]))
+        for field in rows
+    )
+    table = Identifier(schema, name)
+    cursor.execute(
+        SQL("CREATE TABLE IF NOT EXISTS {} (\n  {},\n  PRIMARY KEY ({})\n)").format(
+            table, columns, Identifier(key)
+        )
+    )
+    cursor.execute(SQL("COMMENT ON TABLE {} IS {}").format(table, Literal(comment)))
+
+
+def _comment(meaning: str, unit: str | None) -> str:
+    return f"{meaning} [{unit}]" if unit else meaning

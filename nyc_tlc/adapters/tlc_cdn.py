@@ -1,0 +1,160 @@
+"""Published files over HTTP(S): TLC's CDN, or any server with its manners."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+import tqdm
+import urllib3
+
+from nyc_tlc.adapters.local_folder import digest
+from nyc_tlc.core.errors import RetryableError, SourceError
+from nyc_tlc.ports import Fetched, SourceFileAbsentError
+
+_CHUNK = 1 << 20
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A download under way: the bytes so far, and the version that they belong to."""
+
+    file: Path
+
+    @property
+    def _tag(self) -> Path:
+        return self.file.with_name(self.file.name + ".etag")
+
+    @property
+    def size(self) -> int:
+        return self.file.stat().st_size if self.file.exists() else 0
+
+    def resumable(self) -> str | None:
+        """The version tag under which the download can go on; None to start anew."""
+        return self._tag.read_text() if self.size and self._tag.exists() else None
+
+    def start(self, etag: str | None) -> None:
+        self.file.write_bytes(b"")
+        # A weak tag promises equal meaning, not equal bytes: no range may rest on it.
+        if etag and not etag.startswith("W/"):
+            self._tag.write_text(etag)
+        else:
+            self._tag.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        self.file.unlink(missing_ok=True)
+        self._tag.unlink(missing_ok=True)
+
+    def finish(self, target: Path) -> None:
+        self.file.replace(target)
+        self._tag.unlink(missing_ok=True)
+
+
+class HttpSource:
+    """Published files below an ``http(s)://`` address."""
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        self._url = url.rstrip("/")
+        self._timeout = timeout
+        self._session = requests.Session()
+        # The bytes as stored: their hash and their ranges are of no use in another encoding.
+        self._session.headers["Accept-Encoding"] = "identity"
+
+    def fetch(self, name: str, folder: Path, *, unless_etag: str | None) -> Fetched | None:
+        uri = f"{self._url}/{name}"
+        target = folder / Path(name).name
+        part = _Part(target.with_name(target.name + ".part"))
+        with _network_errors(uri, part), self._get(uri, part, unless_etag) as response:
+            if response.status_code == requests.codes.not_modified:
+                return None
+            _require_success(uri, response, part)
+            self._receive(uri, response, part)
+        etag = response.headers.get("ETag")
+        modified = response.headers.get("Last-Modified")
+        part.finish(target)
+        return Fetched(target, uri, etag, modified, target.stat().st_size, digest(target))
+
+    def _get(self, uri: str, part: _Part, unless_etag: str | None) -> requests.Response:
+        headers = {}
+        if unless_etag:
+            headers["If-None-Match"] = unless_etag
+        etag = part.resumable()
+        if etag:
+            headers |= {"Range": f"bytes={part.size}-", "If-Range": etag}
+        return self._session.get(uri, headers=headers, timeout=self._timeout, stream=True)
+
+    def _receive(self, uri: str, response: requests.Response, part: _Part) -> None:
+        if "Content-Encoding" in response.headers:
+            raise SourceError(
+                f"{uri} came in Content-Encoding {response.headers['Content-Encoding']}, "
+                "expected the bytes as stored. Nothing was landed; the month stays as it was. "
+                "Look at the proxy between here and the source."
+            )
+        start, total = _extent(response)
+        if response.status_code == requests.codes.ok:
+            part.start(response.headers.get("ETag"))
+        if start != part.size:
+            part.discard()
+            raise RetryableError(f"{uri} resumed at byte {start}, not where the download stopped")
+        bar = tqdm.tqdm(
+            total=total, initial=part.size, desc=part.file.stem, unit="B", unit_scale=True,
+            disable=None, leave=False,
+        )  # fmt: skip
+        with part.file.open("ab") as file, bar:
+            for chunk in response.raw.stream(_CHUNK, decode_content=False):
+                file.write(chunk)
+                bar.update(len(chunk))
+        if total is not None and part.size != total:
+            raise RetryableError(f"{uri} broke off: {part.size:,} of {total:,} bytes came")
+
+
+def _require_success(uri: str, response: requests.Response, part: _Part) -> None:
+    status = response.status_code
+    answer = f"{status} {response.reason}"
+    if status in (requests.codes.ok, requests.codes.partial_content):
+        return
+    if status in (requests.codes.forbidden, requests.codes.not_found, requests.codes.gone):
+        raise SourceFileAbsentError(uri, answer)
+    if status == requests.codes.requested_range_not_satisfiable:
+        part.discard()
+        raise RetryableError(f"{uri} answered {answer}: the part on disk is of another version")
+    if status in (requests.codes.request_timeout, requests.codes.too_many) or status >= 500:
+        raise RetryableError(f"{uri} answered {answer}", retry_after=_retry_after(response))
+    raise SourceError(
+        f"{uri} answered {answer}, expected 200. Nothing was landed; the month stays as it was. "
+        "Check TLC_SOURCE_URL."
+    )
+
+
+def _extent(response: requests.Response) -> tuple[int, int | None]:
+    """First byte of the answer and size of the whole file, if stated."""
+    if response.status_code == requests.codes.partial_content:
+        match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        return (int(match[1]), int(match[3])) if match else (-1, None)
+    length = response.headers.get("Content-Length", "")
+    return 0, int(length) if length.isdecimal() else None
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    seconds = response.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isdecimal() else None
+
+
+@contextmanager
+def _network_errors(uri: str, part: _Part) -> Iterator[None]:
+    try:
+        yield
+    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+        raise RetryableError(
+            f"{uri} failed ({type(error).__name__}); {part.size:,} bytes are kept for resuming"
+        ) from error
+    except requests.RequestException as error:
+        raise SourceError(
+            f"{uri} cannot be asked for ({type(error).__name__}: {error}). Nothing was landed. "
+            "Check TLC_SOURCE_URL."
+        ) from error

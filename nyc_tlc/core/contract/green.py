@@ -1,0 +1,116 @@
+"""Green (boro) taxi trips.
+
+Physical types: thirteen real files of 2020-10..2025-02, and for the rest the public footers
+(shared facts C.5). Which columns flip in 2014-2018 is published only in part; the flips not
+known here are all between types that conform accepts alike.
+"""
+
+from collections.abc import Mapping
+
+from nyc_tlc.core.contract import columns as c
+from nyc_tlc.core.contract.model import Contract, Vintage
+from nyc_tlc.core.contract.vintages import flip, months
+from nyc_tlc.core.month import Month
+
+COLUMNS = (
+    c.VENDOR_ID.spelled("VendorID"),
+    c.PICKUP_DATETIME.spelled("lpep_pickup_datetime"),
+    c.DROPOFF_DATETIME.spelled("lpep_dropoff_datetime"),
+    c.STORE_AND_FWD_FLAG.spelled("store_and_fwd_flag"),
+    c.RATE_CODE_ID.spelled("RatecodeID"),
+    c.PU_LOCATION_ID.spelled("PULocationID"),
+    c.DO_LOCATION_ID.spelled("DOLocationID"),
+    c.PASSENGER_COUNT.spelled("passenger_count"),
+    c.TRIP_DISTANCE.spelled("trip_distance"),
+    c.FARE_AMOUNT.spelled("fare_amount"),
+    c.EXTRA.spelled("extra"),
+    c.MTA_TAX.spelled("mta_tax"),
+    c.TIP_AMOUNT.spelled("tip_amount"),
+    c.TOLLS_AMOUNT.spelled("tolls_amount"),
+    c.EHAIL_FEE.spelled("ehail_fee"),
+    c.IMPROVEMENT_SURCHARGE.spelled("improvement_surcharge"),
+    c.TOTAL_AMOUNT.spelled("total_amount"),
+    c.PAYMENT_TYPE.spelled("payment_type"),
+    c.TRIP_TYPE.spelled("trip_type"),
+    c.CONGESTION_SURCHARGE.spelled("congestion_surcharge"),
+    c.CBD_CONGESTION_FEE.spelled("cbd_congestion_fee"),
+    c.REQUEST_SOURCE.spelled("request_source"),
+    *c.LINEAGE,
+)
+
+_SINCE_2014 = Vintage(
+    Month(2014, 1),
+    {
+        "VendorID": "int64",
+        "lpep_pickup_datetime": "timestamp[us]",
+        "lpep_dropoff_datetime": "timestamp[us]",
+        "store_and_fwd_flag": "string",
+        "RatecodeID": "int64",
+        "PULocationID": "int64",
+        "DOLocationID": "int64",
+        "passenger_count": "int64",
+        "trip_distance": "double",
+        "fare_amount": "double",
+        "extra": "double",
+        "mta_tax": "double",
+        "tip_amount": "double",
+        "tolls_amount": "double",
+        "ehail_fee": "null",
+        "improvement_surcharge": "double",
+        "total_amount": "double",
+        "payment_type": "int64",
+        "trip_type": "double",
+        "congestion_surcharge": "null",
+    },
+)
+_SINCE_2019_01 = _SINCE_2014.since(
+    "2019-01",
+    types={
+        "RatecodeID": "double",
+        "passenger_count": "double",
+        "ehail_fee": "double",
+        "payment_type": "double",
+        "congestion_surcharge": "double",
+    },
+)
+_SINCE_2019_09 = _SINCE_2019_01.since("2019-09", types={"ehail_fee": "null"})
+_SINCE_2023_02 = _SINCE_2019_09.since(
+    "2023-02",
+    types={
+        "VendorID": "int32",
+        "store_and_fwd_flag": "large_string",
+        "RatecodeID": "int64",
+        "PULocationID": "int32",
+        "DOLocationID": "int32",
+        "passenger_count": "int64",
+        "ehail_fee": "double",
+        "payment_type": "int64",
+        "trip_type": "int64",
+    },
+)
+_SINCE_2025_01 = _SINCE_2023_02.since("2025-01", added={"cbd_congestion_fee": "double"})
+_SINCE_2026_06 = _SINCE_2025_01.since("2026-06", added={"request_source": "large_string"})
+
+_NO_IMPROVEMENT_SURCHARGE = months("2014-02")
+
+
+def _all_null_in(month: Month) -> Mapping[str, str]:
+    return {"improvement_surcharge": "null"} if month in _NO_IMPROVEMENT_SURCHARGE else {}
+
+
+CONTRACT = Contract(
+    service="green",
+    version=1,
+    columns=COLUMNS,
+    vintages=flip(
+        (
+            _SINCE_2014,
+            _SINCE_2019_01,
+            _SINCE_2019_09,
+            _SINCE_2023_02,
+            _SINCE_2025_01,
+            _SINCE_2026_06,
+        ),
+        _all_null_in,
+    ),
+)

@@ -1,0 +1,131 @@
+"""The words in which a contract is written: columns, code lists, vintages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cached_property
+
+from nyc_tlc.core.errors import ContractError
+from nyc_tlc.core.month import Month
+
+
+class ColumnType(Enum):
+    """The canonical types, as narrow as the data allows (numeric costs 1.5 times the load)."""
+
+    SMALLINT = "smallint"
+    INTEGER = "integer"
+    DOUBLE = "double"
+    TIMESTAMP = "timestamp"
+    DATE = "date"
+    TEXT = "text"
+
+
+@dataclass(frozen=True)
+class CodeList:
+    """The values of an enumerated column and what they mean.
+
+    Attributes:
+        name: Name of the list, and of its dimension table.
+        meanings: Code to meaning. A value outside is flagged ``unknown_code``, never refused.
+        source: Where the list was read, and when.
+    """
+
+    name: str
+    meanings: Mapping[int | str, str]
+    source: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """One canonical column.
+
+    Attributes:
+        name: TLC's name in snake_case; one quantity has one name in every service.
+        meaning: One sentence for the data dictionary.
+        published_as: Every spelling TLC has used for it in this service.
+        unit: Unit of measure, where there is one. Datetimes are New York wall clock.
+        codes: The values of an enumerated column.
+        required: A trip without it is quarantined; every other column may be null.
+    """
+
+    name: str
+    type: ColumnType
+    meaning: str
+    published_as: tuple[str, ...] = ()
+    unit: str | None = None
+    codes: CodeList | None = None
+    required: bool = False
+
+    def spelled(self, *names: str) -> Column:
+        """This column under the names by which one service publishes it."""
+        return replace(self, published_as=names)
+
+
+@dataclass(frozen=True)
+class Vintage:
+    """A span of months in which TLC publishes the same columns with the same physical types.
+
+    Attributes:
+        first: First month of the span; it ends where the next vintage begins.
+        published: Column name to Arrow type, in published order. ``null`` is how an
+            all-null column is written (physical INT32, logical Null).
+        ignored: Published columns that carry no trip data (a stray pandas index).
+    """
+
+    first: Month
+    published: Mapping[str, str]
+    ignored: tuple[str, ...] = ()
+
+    def since(
+        self,
+        first: str,
+        *,
+        types: Mapping[str, str] | None = None,
+        renamed: Mapping[str, str] | None = None,
+        added: Mapping[str, str] | None = None,
+    ) -> Vintage:
+        """The vintage that begins in ``first`` and differs from this one as stated."""
+        spelled = {(renamed or {}).get(name, name): kind for name, kind in self.published.items()}
+        return Vintage(Month.parse(first), {**spelled, **(types or {}), **(added or {})})
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What every trip of one service looks like in every store.
+
+    Attributes:
+        version: Raised when the canonical shape or a rule changes; a month loaded under
+            another version is loaded again.
+        vintages: Ascending by first month.
+    """
+
+    service: str
+    version: int
+    columns: tuple[Column, ...]
+    vintages: tuple[Vintage, ...]
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Column]:
+        return {column.name: column for column in self.columns}
+
+    @cached_property
+    def by_spelling(self) -> Mapping[str, Column]:
+        """Published spelling to canonical column."""
+        return {name: column for column in self.columns for name in column.published_as}
+
+    def vintage_of(self, month: Month) -> Vintage:
+        """The vintage in force in ``month``.
+
+        Raises:
+            ContractError: the month is before the first vintage that the contract knows.
+        """
+        known = [vintage for vintage in self.vintages if vintage.first <= month]
+        if not known:
+            raise ContractError(
+                f"{self.service} {month}: the contract begins with {self.vintages[0].first}. "
+                f"Nothing was written. Choose a later month, or declare the older vintage in "
+                f"nyc_tlc/core/contract/{self.service}.py."
+            )
+        return known[-1]

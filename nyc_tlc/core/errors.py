@@ -1,0 +1,41 @@
+"""What can go wrong, grouped by what the operator does about it.
+
+Every message reads: what happened, to which partition or column, found against expected,
+what was left untouched, next step.
+"""
+
+
+class PipelineError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class RetryableError(PipelineError):
+    """The network, a 429/5xx answer or a lock: trying again later may succeed.
+
+    Attributes:
+        retry_after: Seconds the other side asked us to wait; None when it said nothing.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NotPublishedYet(PipelineError):  # noqa: N818 - the design's name: it is not a failure
+    """The month is absent at the source within its usual publication lag. Try at the next run."""
+
+
+class SourceError(PipelineError):
+    """The published file is absent, unreadable, cut short or another month's. Look at the file."""
+
+
+class ContractError(PipelineError):
+    """Columns or types outside the contract. The contract needs a decision."""
+
+
+class ReconciliationError(PipelineError):
+    """Counts disagree, or another run changed the partition. Run the month again."""
+
+
+class ConfigurationError(PipelineError):
+    """Settings or run parameters are missing or contradictory. Correct them and start again."""

@@ -1,0 +1,135 @@
+"""What a partition was made from and what it became: the commit record of a month."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nyc_tlc.core.errors import SourceError
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Landing(_Record):
+    """One version of a published file, as it was landed.
+
+    Attributes:
+        etag: As the source gave it; a hint only, TLC rewrites files without changing them.
+        rows: Rows that its footer states.
+        raw: Lake path of the published bytes.
+    """
+
+    source_uri: str
+    etag: str | None
+    last_modified: str | None
+    bytes: int
+    sha256: str
+    rows: int
+    raw: str
+
+
+class Counts(_Record):
+    """Rows of one partition: published = accepted + quarantined.
+
+    Attributes:
+        by_reason: Quarantine reason to rows; adds up to ``quarantined``.
+        by_flag: Quality flag to accepted rows that carry it; a row may carry several.
+        first_pickup: Earliest accepted pick-up; None when no row was accepted.
+        last_pickup: Latest accepted pick-up.
+    """
+
+    published: int
+    accepted: int
+    quarantined: int
+    by_reason: dict[str, int]
+    by_flag: dict[str, int]
+    first_pickup: datetime | None
+    last_pickup: datetime | None
+
+
+class StoredObject(_Record):
+    """An object of the lake, exactly identified.
+
+    Attributes:
+        generation: Changes with every write (GCS's own number; the folder's file time).
+        crc32c: Base64 of the big-endian checksum, as GCS gives it.
+    """
+
+    path: str
+    bytes: int
+    generation: int
+    crc32c: str
+
+
+class Conformed(_Record):
+    """What conform made of a landed file; the part of the manifest that does not depend on a store.
+
+    Attributes:
+        contract: Name and version, ``yellow/1``.
+        vintage: First month of the vintage that the file was read as.
+        staged: The conformed files: trips, then quarantine.
+    """
+
+    service: str
+    month: str
+    contract: str
+    vintage: str
+    landing: Landing
+    counts: Counts
+    staged: tuple[StoredObject, ...]
+
+
+class Superseded(_Record):
+    """The version of the month that this one replaced; its raw file is kept."""
+
+    sha256: str
+    raw: str
+    contract: str
+
+
+class Manifest(_Record):
+    """The commit record of a partition in the lake, written last.
+
+    Attributes:
+        objects: What readers see: trips, then quarantine.
+        superseded: Earlier versions of the month, newest first.
+    """
+
+    service: str
+    month: str
+    contract: str
+    vintage: str
+    landing: Landing
+    counts: Counts
+    objects: tuple[StoredObject, ...]
+    superseded: tuple[Superseded, ...]
+    run: str
+    published_at: datetime
+
+
+RecordT = TypeVar("RecordT", bound=_Record)
+
+
+def parse_record(kind: type[RecordT], text: bytes, path: str) -> RecordT:
+    """Read a record of the lake.
+
+    Raises:
+        SourceError: the object is not such a record; somebody else wrote or cut it.
+    """
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise SourceError(
+            f"lake object {path} is not a {kind.__name__.lower()} record "
+            f"({'.'.join(map(str, first['loc'])) or 'document'}: {first['msg']}). Nothing was "
+            "changed. Delete that object and run the month again; the data are rebuilt from raw/."
+        ) from error
+
+
+def render_record(record: _Record) -> bytes:
+    return record.model_dump_json(indent=2).encode()

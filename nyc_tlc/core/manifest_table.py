@@ -1,0 +1,144 @@
+"""The table that travels between the blocks: one row per partition, never data rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from enum import StrEnum
+from typing import Any
+
+import pandas as pd
+
+from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.service import SERVICES
+
+
+class Status(StrEnum):
+    """How far a partition has come in this run."""
+
+    LANDED = "landed"
+    CONFORMED = "conformed"
+    LOADED = "loaded"
+    PUBLISHED = "published"
+    RECONCILED = "reconciled"
+    UNCHANGED = "unchanged"
+    NOT_PUBLISHED = "not published yet"
+    FAILED = "failed"
+
+
+FINAL = frozenset({Status.UNCHANGED, Status.NOT_PUBLISHED, Status.FAILED})
+"""Statuses of partitions that no further step touches."""
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """One partition on its way through a run.
+
+    Attributes:
+        month: ``2024-01``.
+        published: Rows of the published file; 0 until it has landed.
+        bytes: Size of the published file.
+        sha256: Content hash of the published file; empty until it has landed.
+        staged: Lake folder of the conformed files; empty until conformed.
+        seconds: Time spent on the partition so far, all steps together.
+        run: The run that this row belongs to.
+        force: Whether to load the month even when nothing changed.
+        error: Why it failed; empty otherwise.
+    """
+
+    service: str
+    month: str
+    status: Status
+    published: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    bytes: int = 0
+    sha256: str = ""
+    staged: str = ""
+    seconds: float = 0.0
+    run: str = ""
+    force: bool = False
+    error: str = ""
+
+    @property
+    def partition(self) -> Partition:
+        return Partition(SERVICES[self.service], Month.parse(self.month))
+
+    def failed(self, error: str) -> ManifestRow:
+        return replace(self, status=Status.FAILED, error=error)
+
+
+def to_frame(rows: Iterable[ManifestRow]) -> pd.DataFrame:
+    """Rows as a DataFrame whose types survive Mage's way through Parquet."""
+    columns = [field.name for field in fields(ManifestRow)]
+    frame = pd.DataFrame([asdict(row) for row in rows], columns=columns)
+    return frame.astype({"status": "str"})
+
+
+def from_frame(frame: pd.DataFrame) -> list[ManifestRow]:
+    """The rows of :func:`to_frame`.
+
+    Raises:
+        ReconciliationError: the table is empty: Mage hands over an empty one when it could not
+            read a block's output.
+    """
+    if frame.empty:
+        raise ReconciliationError(
+            "the manifest table from the block before is empty: Mage could not read its output. "
+            "Nothing was changed by this step. Run the pipeline again."
+        )
+    records: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
+    return [ManifestRow(**{**record, "status": Status(record["status"])}) for record in records]
+
+
+def merge(branches: Sequence[Sequence[ManifestRow]]) -> list[ManifestRow]:
+    """One row per partition from the rows that parallel blocks return for it.
+
+    A partition that failed in any branch has failed, with every error.
+
+    Raises:
+        ReconciliationError: a branch lost or invented a partition.
+    """
+    keys = [[(row.service, row.month) for row in branch] for branch in branches]
+    if any(branch != keys[0] for branch in keys):
+        raise ReconciliationError(
+            f"the blocks before disagree about the partitions of this run ({keys}). "
+            "Run the pipeline again."
+        )
+    return [_joined(rows) for rows in zip(*branches, strict=True)]
+
+
+def _joined(rows: Sequence[ManifestRow]) -> ManifestRow:
+    errors = dict.fromkeys(row.error for row in rows if row.error)
+    status = Status.FAILED if errors else rows[0].status
+    seconds = max(row.seconds for row in rows)
+    return replace(rows[0], status=status, error=" | ".join(errors), seconds=seconds)
+
+
+def summary(rows: Sequence[ManifestRow]) -> str:
+    """The table for people, with its sums."""
+    header = ("partition", "status", "published", "accepted", "quarantined", "MB", "seconds")
+    lines = [
+        (
+            f"{row.service} {row.month}",
+            row.status.value,
+            f"{row.published:,}",
+            f"{row.accepted:,}",
+            f"{row.quarantined:,}",
+            f"{row.bytes / 1e6:,.1f}",
+            f"{row.seconds:,.1f}",
+        )
+        for row in rows
+    ]
+    sums = [sum(getattr(row, name) for row in rows) for name in header[2:5]]
+    lines.append((f"{len(rows)} partitions", "", *(f"{total:,}" for total in sums), "", ""))
+    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if i < 2 else text.rjust(width)
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in (header, *lines)
+    )

@@ -1,0 +1,129 @@
+"""Which months of which services a run is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.service import SERVICES, Service
+
+_GRAMMAR = "2024-01, 2024-01:2024-06, 2024, latest, or a list of these"
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One service in one month: the unit of landing, loading, retry, backfill and proof."""
+
+    service: Service
+    month: Month
+
+    @property
+    def file_name(self) -> str:
+        return self.service.file_name(self.month)
+
+    @property
+    def hive_path(self) -> str:
+        return f"service={self.service}/year={self.month.year:04d}/month={self.month.month:02d}"
+
+    @property
+    def contract_id(self) -> str:
+        """Name and version of the contract, as manifests and ledger record it."""
+        return f"{self.service}/{self.service.contract.version}"
+
+    @property
+    def table_name(self) -> str:
+        return f"{self.service}_{self.month.year:04d}_{self.month.month:02d}"
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.month}"
+
+
+def parse_services(text: str | Sequence[str]) -> tuple[Service, ...]:
+    """Read one service, a list (or comma-separated text) of them, or ``all``.
+
+    Raises:
+        ConfigurationError: a name is not a service of this project.
+    """
+    names = _items(text)
+    if names == ["all"]:
+        return tuple(SERVICES.values())
+    unknown = [name for name in names if name not in SERVICES]
+    if unknown or not names:
+        raise ConfigurationError(
+            f"service {', '.join(unknown) or '(empty)'} is unknown: expected "
+            f"{', '.join(SERVICES)}, a list of these, or all. Nothing was started."
+        )
+    return tuple(SERVICES[name] for name in dict.fromkeys(names))
+
+
+def parse_months(months: str | int | Sequence[str | int], *, latest: Month) -> tuple[Month, ...]:
+    """Read the months grammar: ``2024-01``, ``2024-01:2024-06``, ``2024``, ``latest``, a list.
+
+    Args:
+        months: The text as a user gives it; a year may be a number.
+        latest: What the word ``latest`` stands for.
+
+    Returns:
+        The months in ascending order, each once.
+
+    Raises:
+        ConfigurationError: an item is not of the grammar, or a range runs backwards.
+    """
+    chosen = {month for item in _items(months) for month in _months_of(item, latest)}
+    if not chosen:
+        raise ConfigurationError(f"months is empty: expected {_GRAMMAR}. Nothing was started.")
+    return tuple(sorted(chosen))
+
+
+def partitions(
+    services: Iterable[Service], months: Sequence[Month], *, current: Month
+) -> tuple[Partition, ...]:
+    """Every partition of a run, service by service, ascending.
+
+    Args:
+        services: Which services.
+        months: Which months.
+        current: The month we are in; a later one cannot have been published.
+
+    Raises:
+        ConfigurationError: a month is before a service's first or after ``current``.
+    """
+    chosen = tuple(Partition(service, month) for service in services for month in months)
+    outside = [p for p in chosen if not p.service.first_month <= p.month <= current]
+    if outside:
+        raise ConfigurationError(
+            "; ".join(
+                f"{p} is outside {p.service.first_month}..{current}, the months of {p.service}"
+                for p in outside[:3]
+            )
+            + f"{f' (and {len(outside) - 3} more)' if len(outside) > 3 else ''}. "
+            "Nothing was started. Choose months inside the range."
+        )
+    return chosen
+
+
+def _items(value: str | int | Sequence[str | int]) -> list[str]:
+    values = [value] if isinstance(value, str | int) else value
+    return [item.strip() for v in values for item in str(v).split(",") if item.strip()]
+
+
+def _months_of(item: str, latest: Month) -> tuple[Month, ...]:
+    if item == "latest":
+        return (latest,)
+    try:
+        if item.isdecimal() and len(item) == 4:
+            return Month(int(item), 1).through(Month(int(item), 12))
+        first, colon, last = item.partition(":")
+        span = Month.parse(first).through(Month.parse(last if colon else first))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"months {item!r} cannot be read ({error}): expected {_GRAMMAR}. Nothing was started."
+        ) from error
+    if not span:
+        raise ConfigurationError(
+            f"months {item!r} runs backwards: expected the earlier month first. "
+            "Nothing was started."
+        )
+    return span

@@ -1,0 +1,178 @@
+"""Which rows cannot be a trip of their partition (quarantine), and what is odd about the rest.
+
+Both are data here; :mod:`nyc_tlc.core.judge` evaluates them. A row gets the first reason that
+holds, so that the counts by reason add up to the quarantined rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nyc_tlc.core.contract.model import Contract
+from nyc_tlc.core.month import Month
+
+Expression = pc.Expression
+
+WINDOW = timedelta(days=31)
+"""How far from the file's month a trip can lie. TLC's stray pick-ups within a month or so are
+late deliveries (green 2022-02 has rows of 10 January); those beyond are dead clocks (2009-01-01)."""
+
+UNCASTABLE = "__uncastable"
+REFUND_PAIR = "__refund_pair"
+"""Columns that the evaluator adds: what a single row's values cannot say."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that can be true of a row.
+
+    Attributes:
+        code: Stable name, as counted in manifests.
+        sentence: What it means, for people.
+        needs: Columns that the expression reads; the rule is skipped for services without them.
+        expression: Month and contract → the condition. Null counts as false.
+    """
+
+    code: str
+    sentence: str
+    needs: tuple[str, ...]
+    expression: Callable[[Month, Contract], Expression]
+
+
+_PICKUP = pc.field("pickup_datetime")
+_DROPOFF = pc.field("dropoff_datetime")
+_BOTH_TIMES = ("pickup_datetime", "dropoff_datetime")
+_LOCATIONS = ("pu_location_id", "do_location_id")
+
+
+def _outside(field: Expression, month: Month, tolerance: timedelta) -> Expression:
+    return (field < month.start - tolerance) | (field >= month.end + tolerance)
+
+
+def _any(conditions: Sequence[Expression]) -> Expression:
+    return reduce(lambda left, right: left | right, conditions)
+
+
+def _not_a_zone(field: Expression) -> Expression:
+    return (field < pa.scalar(1, pa.int16())) | (field > pa.scalar(265, pa.int16()))
+
+
+def _unknown_code(_month: Month, contract: Contract) -> Expression:
+    return _any(
+        [
+            pc.field(column.name).is_valid()
+            & ~pc.field(column.name).isin(list(column.codes.meanings))
+            for column in contract.columns
+            if column.codes is not None
+        ]
+    )
+
+
+REASONS = (
+    Rule(
+        "pickup_missing",
+        "The pick-up time is missing",
+        ("pickup_datetime",),
+        lambda _m, _c: _PICKUP.is_null(),
+    ),
+    Rule(
+        "pickup_outside_window",
+        "The pick-up is more than 31 days outside the month of the file",
+        ("pickup_datetime",),
+        lambda month, _c: _outside(_PICKUP, month, WINDOW),
+    ),
+    Rule(
+        "dropoff_implausible",
+        "The drop-off is more than 31 days outside the month of the file",
+        ("dropoff_datetime",),
+        lambda month, _c: _outside(_DROPOFF, month, WINDOW),
+    ),
+    Rule(
+        "value_uncastable",
+        "A value cannot take the contract's type without loss",
+        (),
+        lambda _m, _c: pc.field(UNCASTABLE),
+    ),
+    Rule(
+        "location_out_of_range",
+        "A location id is outside 1..265",
+        _LOCATIONS,
+        lambda _m, _c: _any([_not_a_zone(pc.field(name)) for name in _LOCATIONS]),
+    ),
+)
+
+FLAGS = (
+    Rule(
+        "pickup_outside_month",
+        "Picked up outside the month of the file",
+        ("pickup_datetime",),
+        lambda month, _c: _outside(_PICKUP, month, timedelta(0)),
+    ),
+    Rule(
+        "dropoff_before_pickup",
+        "Dropped off before the pick-up",
+        _BOTH_TIMES,
+        lambda _m, _c: _DROPOFF < _PICKUP,
+    ),
+    Rule("zero_duration", "Lasted no time", _BOTH_TIMES, lambda _m, _c: _DROPOFF == _PICKUP),
+    Rule(
+        "over_24_hours",
+        "Lasted more than 24 hours",
+        _BOTH_TIMES,
+        lambda _m, _c: (_DROPOFF - _PICKUP) > pa.scalar(timedelta(hours=24), pa.duration("us")),
+    ),
+    Rule(
+        "zero_distance",
+        "Went no distance",
+        ("trip_distance",),
+        lambda _m, _c: pc.field("trip_distance") == 0.0,
+    ),
+    Rule(
+        "over_100_miles",
+        "Went more than 100 miles",
+        ("trip_distance",),
+        lambda _m, _c: pc.field("trip_distance") > 100.0,
+    ),
+    Rule(
+        "zero_passengers",
+        "Carried no passenger, as entered",
+        ("passenger_count",),
+        lambda _m, _c: pc.field("passenger_count") == pa.scalar(0, pa.int16()),
+    ),
+    Rule(
+        "negative_amount",
+        "The fare or the total is negative",
+        ("fare_amount", "total_amount"),
+        lambda _m, _c: (pc.field("fare_amount") < 0.0) | (pc.field("total_amount") < 0.0),
+    ),
+    Rule(
+        "refund_pair",
+        "The row and its neighbour are a charge and its exact negative",
+        ("total_amount",),
+        lambda _m, _c: pc.field(REFUND_PAIR),
+    ),
+    Rule("unknown_code", "A code is in no published list", (), _unknown_code),
+    Rule(
+        "unknown_location",
+        "A location id is 264 (unknown) or 265 (outside the city)",
+        _LOCATIONS,
+        lambda _m, _c: _any(
+            [pc.field(name) >= pa.scalar(264, pa.int16()) for name in _LOCATIONS]
+        ),
+    ),
+    Rule(
+        "details_missing",
+        "Passenger count, rate code and store-and-forward flag are all missing",
+        ("passenger_count", "rate_code_id", "store_and_fwd_flag"),
+        lambda _m, _c: pc.field("passenger_count").is_null()
+        & pc.field("rate_code_id").is_null()
+        & pc.field("store_and_fwd_flag").is_null(),
+    ),
+)
+"""Bit i of ``quality_flags`` is entry i. Append only: a stored bit keeps its meaning."""

@@ -1,0 +1,62 @@
+"""A contract rendered for each system: Arrow schema and Postgres DDL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from nyc_tlc.core.contract.model import Column, ColumnType, Contract
+
+_ARROW = {
+    ColumnType.SMALLINT: pa.int16(),
+    ColumnType.INTEGER: pa.int32(),
+    ColumnType.DOUBLE: pa.float64(),
+    ColumnType.TIMESTAMP: pa.timestamp("us"),
+    ColumnType.DATE: pa.date32(),
+    ColumnType.TEXT: pa.string(),
+}
+_POSTGRES = {
+    ColumnType.SMALLINT: "smallint",
+    ColumnType.INTEGER: "integer",
+    ColumnType.DOUBLE: "double precision",
+    ColumnType.TIMESTAMP: "timestamp without time zone",
+    ColumnType.DATE: "date",
+    ColumnType.TEXT: "text",
+}
+QUARANTINE_COLUMNS = (
+    Column("reason", ColumnType.TEXT, "Code of the first quarantine reason met", required=True),
+    Column("published", ColumnType.TEXT, "The published row as JSON", required=True),
+)
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    return _ARROW[column.type]
+
+
+def arrow_schema(contract: Contract) -> pa.Schema:
+    """Schema of ``trips/``, the same for every month of the service."""
+    return _schema(contract.columns)
+
+
+def quarantine_arrow_schema(contract: Contract) -> pa.Schema:
+    """Schema of ``quarantine/``: every canonical column, as far as castable, and the reason."""
+    castable = [(column.name, arrow_type(column)) for column in contract.columns]
+    return pa.schema([*castable, *_schema(QUARANTINE_COLUMNS)])
+
+
+def postgres_columns(columns: Sequence[Column]) -> str:
+    """Column definitions of a CREATE TABLE, names quoted."""
+    return ",\n  ".join(
+        f'"{column.name}" {_POSTGRES[column.type]}{" NOT NULL" if column.required else ""}'
+        for column in columns
+    )
+
+
+def _schema(columns: Sequence[Column]) -> pa.Schema:
+    return pa.schema(
+        [
+            pa.field(column.name, arrow_type(column), nullable=not column.required)
+            for column in columns
+        ]
+    )

@@ -1,0 +1,213 @@
+"""What the steps need from the outside world, as Protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import pyarrow as pa
+
+from nyc_tlc.core.manifest import StoredObject
+from nyc_tlc.core.partition import Partition
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A published file on local disk, whole.
+
+    Attributes:
+        etag: Opaque version tag of the source; None when it gives none.
+        last_modified: As the source states it.
+    """
+
+    path: Path
+    uri: str
+    etag: str | None
+    last_modified: str | None
+    bytes: int
+    sha256: str
+
+
+class SourceFileAbsentError(Exception):
+    """The source answered 403 or 404: the CDN says 403 for every file that does not exist."""
+
+    def __init__(self, uri: str, answer: str) -> None:
+        super().__init__(f"{uri} answered {answer}")
+
+
+class Source(Protocol):
+    """Where TLC's published files come from."""
+
+    def fetch(self, name: str, folder: Path, *, unless_etag: str | None) -> Fetched | None:
+        """Download ``trip-data/…`` or ``misc/…`` into a folder, resuming what is there in part.
+
+        Args:
+            name: Path below the source's address.
+            folder: Existing local folder; the file gets the last component of ``name``.
+            unless_etag: Version that we have; None to fetch in any case.
+
+        Returns:
+            The file, or None when the source still has ``unless_etag``.
+
+        Raises:
+            SourceFileAbsentError: there is no such file.
+            RetryableError: the network or the server failed; what has come is kept.
+            SourceError: the file came whole but is not what its name promises.
+        """
+
+
+class Lake(Protocol):
+    """A bucket or folder of objects. Every write is atomic: old bytes or new, nothing between.
+
+    Every method raises RetryableError when the store does not answer and ConfigurationError
+    when it refuses us or does not exist.
+    """
+
+    @property
+    def url(self) -> str:
+        """Address for people, without credentials."""
+
+    def stat(self, path: str) -> StoredObject | None:
+        """Size and generation of an object; None when there is none.
+
+        ``crc32c`` may be empty where the store would have to read the object for it.
+        """
+
+    def read(self, path: str) -> tuple[bytes, int] | None:
+        """A small object and its generation; None when there is none."""
+
+    def write(self, path: str, data: bytes, *, if_generation: int | None) -> StoredObject:
+        """Write a small object.
+
+        Args:
+            path: Object to write.
+            data: Its new bytes.
+            if_generation: Only if the object still has it (0: does not exist; None: always).
+
+        Raises:
+            ReconciliationError: somebody else changed the object.
+        """
+
+    def take(self, file: Path, path: str) -> StoredObject:
+        """Move a local file into the lake, replacing what is there."""
+
+    def copy(self, source: str, target: str, *, if_generation: int) -> StoredObject:
+        """Copy inside the store.
+
+        Raises:
+            ReconciliationError: somebody else changed the target, or the source is gone.
+        """
+
+    def open(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """Open an object for seeking reads.
+
+        Raises:
+            ReconciliationError: there is no such object.
+        """
+
+    def delete(self, path: str) -> None:
+        """Delete an object; nothing happens when there is none."""
+
+    def release(self, path: str) -> None:
+        """Drop the copy of an object that was kept on local disk for the steps to come."""
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """The objects below a prefix, ascending by path."""
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Record batches of one schema, to be read once."""
+
+    schema: pa.Schema
+    batches: Iterable[pa.RecordBatch]
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What a warehouse holds for a partition, written with the rows in one transaction.
+
+    Attributes:
+        contract: Name and version, ``yellow/1``.
+        loaded_at: Set by the warehouse.
+        reconciled_at: When every store was proved equal; None until then.
+    """
+
+    partition: Partition
+    sha256: str
+    contract: str
+    published: int
+    accepted: int
+    quarantined: int
+    run: str
+    loaded_at: datetime | None = None
+    reconciled_at: datetime | None = None
+
+    def same_content(self, other: LedgerEntry) -> bool:
+        return (self.sha256, self.contract) == (other.sha256, other.contract)
+
+
+@dataclass(frozen=True)
+class StoreCounts:
+    """Rows that a store really holds for a partition."""
+
+    accepted: int
+    quarantined: int
+
+
+class Ledger(Protocol):
+    """The record of what each partition of the warehouse was made from."""
+
+    def entry(self, partition: Partition) -> LedgerEntry | None:
+        """The entry of a partition whose table is there; None otherwise."""
+
+    def mark_reconciled(self, entry: LedgerEntry) -> None:
+        """Record that the stores agree about exactly this content.
+
+        Raises:
+            ReconciliationError: the partition holds other content by now.
+        """
+
+
+class Warehouse(Protocol):
+    """A database that holds the trips."""
+
+    def describe(self) -> str:
+        """Prove the connection; says what it is connected to, never a password."""
+
+    def replace_partition(
+        self, entry: LedgerEntry, trips: Batches, quarantine: Batches, *, force: bool
+    ) -> LedgerEntry:
+        """Replace one month, atomically, with these rows.
+
+        A month that already holds the content of ``entry`` is left alone unless ``force``.
+
+        Raises:
+            ReconciliationError: the rows that arrived are not the counts of ``entry``.
+            RetryableError: the server, the network or a lock.
+        """
+
+    def count(self, partition: Partition) -> StoreCounts:
+        """Count the rows that a reader sees now."""
+
+    def replace_table(self, name: str, rows: pa.Table, *, key: str, comment: str) -> int:
+        """Replace a dimension table, atomically; returns its rows."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The outside world of one run.
+
+    Attributes:
+        work_dir: Local folder for files on their way.
+    """
+
+    source: Source
+    lake: Lake
+    warehouse: Warehouse
+    ledger: Ledger
+    work_dir: Path

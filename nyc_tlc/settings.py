@@ -1,0 +1,120 @@
+"""The only reader of the environment and of io_config.yml."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jinja2
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from nyc_tlc.core.errors import ConfigurationError
+
+IO_CONFIG = Path(__file__).resolve().parents[1] / "io_config.yml"
+
+
+class Settings(BaseModel):
+    """Every setting, validated. Field names in upper case are the environment variables."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+
+    postgres_host: str = Field(min_length=1, description="Host of the Postgres server")
+    postgres_port: int = Field(5432, ge=1, le=65535, description="Its port")
+    postgres_dbname: str = Field(min_length=1, description="Database that holds the trips")
+    postgres_user: str = Field(min_length=1, description="Role that owns the schema")
+    postgres_password: SecretStr = Field(description="Its password")
+    postgres_schema: str = Field("tlc", min_length=1, description="Schema of every table")
+    postgres_connect_timeout: int = Field(10, ge=1, description="Seconds to wait for a connection")
+    lake_url: str = Field(
+        pattern=r"^(gs://[a-z0-9][a-z0-9._-]+(/.*)?|file://.+|/.+|\.{0,2}/?[^:]+)$",
+        description="`gs://bucket[/prefix]`, or a folder",
+    )
+    google_application_credentials: Path | None = Field(
+        None, description="Key file; empty: whatever google-auth finds"
+    )
+    storage_emulator_host: str | None = Field(
+        None, description="Address of a GCS emulator; empty: the real GCS"
+    )
+    tlc_source_url: str = Field(
+        "https://d37ci6vzurychx.cloudfront.net",
+        pattern=r"^(https?|file)://.+",
+        description="Where the published files are: `https://…`, or `file://…` for a folder",
+    )
+    tlc_source_timeout: float = Field(60, gt=0, description="Seconds the source may stay silent")
+    tlc_publication_lag: int = Field(
+        2, ge=0, le=24, description="Months between the end of a month and its publication"
+    )
+    tlc_work_dir: Path = Field(
+        Path(tempfile.gettempdir()) / "nyc-tlc", description="Local folder for files on their way"
+    )
+    tlc_workers: int = Field(2, ge=1, le=16, description="Partitions of a run worked on at once")
+    tlc_attempts: int = Field(
+        5, ge=1, le=20, description="Tries per step when network, server or lock fail"
+    )
+    tlc_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="How much the pipeline tells of its work"
+    )
+
+    @classmethod
+    def load(
+        cls, environment: Mapping[str, str] = os.environ, io_config: Path = IO_CONFIG
+    ) -> Settings:
+        """Read io_config.yml's profile (``TLC_PROFILE``) and the environment's ``TLC_…``.
+
+        Raises:
+            ConfigurationError: something is missing or wrong; the message lists everything.
+        """
+        given = {
+            **_profile(environment, io_config),
+            **{name: environment[name] for name in map(str.upper, cls.model_fields)
+               if name.startswith(("TLC_", "STORAGE_")) and name in environment},
+        }  # fmt: skip
+        present = {key.lower(): value for key, value in given.items() if value not in (None, "")}
+        try:
+            return cls.model_validate(present)
+        except ValidationError as error:
+            raise ConfigurationError(_complaint(error, io_config)) from None
+
+
+def _profile(environment: Mapping[str, str], io_config: Path) -> Mapping[str, Any]:
+    name = environment.get("TLC_PROFILE") or "default"
+    template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
+    template.globals["env_var"] = environment.get
+    try:
+        text = template.from_string(io_config.read_text("utf-8")).render()
+        profiles = yaml.safe_load(text)
+        profile: Mapping[str, Any] = profiles[name]
+    except (OSError, jinja2.TemplateError, yaml.YAMLError) as error:
+        raise ConfigurationError(
+            f"{io_config} cannot be read ({type(error).__name__} at "
+            f"{getattr(error, 'lineno', None) or getattr(error, 'problem_mark', 'its start')}). "
+            "Nothing was started. Compare it with the repository's io_config.yml."
+        ) from None
+    except (KeyError, TypeError):
+        raise ConfigurationError(
+            f"TLC_PROFILE={name} is not a profile of {io_config}. Nothing was started. "
+            "Choose one that is there: default or dev."
+        ) from None
+    return profile
+
+
+def _complaint(error: ValidationError, io_config: Path) -> str:
+    problems = "\n".join(
+        f"  {'.'.join(map(str, problem['loc'])).upper()}: {_problem(problem)}"
+        for problem in error.errors(include_url=False, include_input=False)
+    )
+    return (
+        f"settings are missing or wrong (looked for in the environment and in {io_config.name}):\n"
+        f"{problems}\nNothing was started. Set them (dev.env lists every name), or run "
+        "`make demo`, which starts what it needs and sets them itself."
+    )
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    if problem["type"] == "missing":
+        return "not set"
+    return str(problem["msg"]).removeprefix("Value error, ")

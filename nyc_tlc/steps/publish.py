@@ -1,0 +1,108 @@
+"""Publish: let the staged month take its place in the lake, and commit it by its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.manifest import (
+    Conformed,
+    Manifest,
+    StoredObject,
+    Superseded,
+    parse_record,
+    render_record,
+)
+from nyc_tlc.core.manifest_table import ManifestRow, Status
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.ports import Lake, Ports
+from nyc_tlc.steps import lake_paths
+from nyc_tlc.steps.land import in_place
+from nyc_tlc.steps.staged import read_conformed
+
+
+def publish(row: ManifestRow, ports: Ports) -> ManifestRow:
+    """Replace the month in ``trips/`` and ``quarantine/``, then write its manifest.
+
+    Each object is replaced at once, on the condition that it is still the one seen before: of
+    two runs with different content the slower one changes nothing.
+
+    Raises:
+        ReconciliationError: another run was faster, or the staged files are gone.
+    """
+    partition, lake = row.partition, ports.lake
+    conformed = read_conformed(row, lake)
+    previous, generation = _manifest(partition, lake)
+    if previous is None or row.force or not _same(previous, conformed, lake):
+        objects = _replace(partition, conformed, lake)
+        manifest = _committed(row, conformed, objects, previous)
+        lake.write(
+            lake_paths.manifest(partition), render_record(manifest), if_generation=generation
+        )
+    return replace(row, status=Status.PUBLISHED)
+
+
+def read_manifest(partition: Partition, lake: Lake) -> Manifest | None:
+    return _manifest(partition, lake)[0]
+
+
+def _manifest(partition: Partition, lake: Lake) -> tuple[Manifest | None, int]:
+    path = lake_paths.manifest(partition)
+    record = lake.read(path)
+    if record is None:
+        return None, 0
+    return parse_record(Manifest, record[0], path), record[1]
+
+
+def _same(previous: Manifest, conformed: Conformed, lake: Lake) -> bool:
+    return (
+        previous.landing.sha256 == conformed.landing.sha256
+        and previous.contract == conformed.contract
+        and in_place(previous, lake)
+    )
+
+
+def _replace(
+    partition: Partition, conformed: Conformed, lake: Lake
+) -> tuple[StoredObject, ...]:
+    targets = (lake_paths.trips(partition), lake_paths.quarantine(partition))
+    seen = [lake.stat(target) for target in targets]
+    objects = []
+    for staged, target, before in zip(conformed.staged, targets, seen, strict=True):
+        stored = lake.copy(
+            staged.path, target, if_generation=before.generation if before else 0
+        )
+        if (stored.bytes, stored.crc32c) != (staged.bytes, staged.crc32c):
+            raise ReconciliationError(
+                f"{partition}: {lake.url}/{target} has checksum {stored.crc32c}, its staged file "
+                f"{staged.crc32c}. The manifest was not written. Run the month again."
+            )
+        objects.append(stored)
+    return tuple(objects)
+
+
+def _committed(
+    row: ManifestRow,
+    conformed: Conformed,
+    objects: tuple[StoredObject, ...],
+    previous: Manifest | None,
+) -> Manifest:
+    superseded = previous.superseded if previous else ()
+    if previous and previous.landing.sha256 != conformed.landing.sha256:
+        version = Superseded(
+            sha256=previous.landing.sha256, raw=previous.landing.raw, contract=previous.contract
+        )
+        superseded = (version, *superseded)
+    return Manifest(
+        service=conformed.service,
+        month=conformed.month,
+        contract=conformed.contract,
+        vintage=conformed.vintage,
+        landing=conformed.landing,
+        counts=conformed.counts,
+        objects=objects,
+        superseded=superseded,
+        run=row.run,
+        published_at=datetime.now(UTC),
+    )

@@ -1,0 +1,71 @@
+"""Reconcile: prove that published = accepted + quarantined = every store, then clear up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.manifest import Manifest
+from nyc_tlc.core.manifest_table import ManifestRow, Status
+from nyc_tlc.ports import Lake, Ports, StoreCounts
+from nyc_tlc.steps import lake_paths
+from nyc_tlc.steps.land import in_place
+from nyc_tlc.steps.parquet_file import open_parquet
+from nyc_tlc.steps.publish import read_manifest
+from nyc_tlc.steps.staged import ledger_entry
+
+
+def reconcile(row: ManifestRow, ports: Ports) -> ManifestRow:
+    """Count the month in every store; only equal counts make it loaded.
+
+    Raises:
+        ReconciliationError: a store disagrees; the month is not recorded as reconciled, and
+            the next run loads it again.
+    """
+    partition = row.partition
+    manifest = read_manifest(partition, ports.lake)
+    problems = _manifest_problems(row, manifest, ports.lake)
+    expected = StoreCounts(row.accepted, row.quarantined)
+    held = {"Postgres": ports.warehouse.count(partition)}
+    if manifest is not None:
+        held[f"the lake ({ports.lake.url})"] = _lake_counts(manifest, ports.lake)
+    problems += [
+        f"{store} holds {found.accepted:,} accepted and {found.quarantined:,} quarantined"
+        for store, found in held.items()
+        if found != expected
+    ]
+    if row.published != row.accepted + row.quarantined:
+        problems.append(f"{row.published:,} were published")
+    if problems:
+        raise ReconciliationError(
+            f"{partition}: {'; '.join(problems)}; expected {row.accepted:,} accepted and "
+            f"{row.quarantined:,} quarantined of {row.published:,} published. The month is not "
+            "recorded as reconciled. Run it again; if that does not help, with force."
+        )
+    ports.ledger.mark_reconciled(ledger_entry(row))
+    _clear(row, ports.lake)
+    return replace(row, status=Status.RECONCILED)
+
+
+def _manifest_problems(row: ManifestRow, manifest: Manifest | None, lake: Lake) -> list[str]:
+    if manifest is None:
+        return ["the lake has no manifest of it"]
+    wanted = (row.sha256, row.partition.contract_id)
+    if (manifest.landing.sha256, manifest.contract) != wanted:
+        return ["the lake's manifest is of another version"]
+    return [] if in_place(manifest, lake) else ["the lake's objects are not the manifest's"]
+
+
+def _lake_counts(manifest: Manifest, lake: Lake) -> StoreCounts:
+    rows = []
+    for stored in manifest.objects:
+        with lake.open(stored.path) as source, open_parquet(source, stored.path) as file:
+            rows.append(int(file.metadata.num_rows))
+    return StoreCounts(*rows)
+
+
+def _clear(row: ManifestRow, lake: Lake) -> None:
+    """Delete what is staged of the month, by this run or by one that was killed."""
+    for stored in list(lake.list(lake_paths.staging(row.partition))):
+        lake.delete(stored.path)
+    lake.release(lake_paths.raw(row.partition, row.sha256))

@@ -1,0 +1,100 @@
+"""The steps of a run over the outside world that the settings describe: what Mage's blocks call."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TextIO
+
+import pandas as pd
+
+from nyc_tlc.core.manifest_table import ManifestRow, from_frame, merge, summary, to_frame
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.ports import Ports
+from nyc_tlc.settings import Settings
+from nyc_tlc.steps.conform import conform
+from nyc_tlc.steps.land import land
+from nyc_tlc.steps.load import load
+from nyc_tlc.steps.publish import publish
+from nyc_tlc.steps.reconcile import reconcile
+from nyc_tlc.steps.run import Effort, Step, require_all, run_each, start
+from nyc_tlc.wiring import connect
+
+
+class Trips:
+    """Trips on their way from TLC to every store; tables in and out are manifest tables."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self._settings = settings
+        self._ports = ports
+        self._effort = Effort(settings.tlc_workers, settings.tlc_attempts)
+
+    @classmethod
+    def connect(cls) -> Trips:
+        """With the settings of the environment.
+
+        Raises:
+            ConfigurationError: settings are missing or wrong; lists all of them.
+        """
+        settings = Settings.load()
+        tell(settings.tlc_log_level)
+        return cls(settings, connect(settings))
+
+    def land(self, partitions: Iterable[Partition], *, force: bool) -> pd.DataFrame:
+        step = partial(
+            land,
+            ports=self._ports,
+            publication_lag=self._settings.tlc_publication_lag,
+            today=datetime.now(UTC).date(),
+        )
+        return self._run("land", step, start(partitions, force=force))
+
+    def conform(self, table: pd.DataFrame) -> pd.DataFrame:
+        return self._run("conform", partial(conform, ports=self._ports), from_frame(table))
+
+    def load_to_postgres(self, table: pd.DataFrame) -> pd.DataFrame:
+        return self._run("load", partial(load, ports=self._ports), from_frame(table))
+
+    def publish_to_lake(self, table: pd.DataFrame) -> pd.DataFrame:
+        return self._run("publish", partial(publish, ports=self._ports), from_frame(table))
+
+    def reconcile(self, *tables: pd.DataFrame) -> pd.DataFrame:
+        """Prove every partition in every store, and end the run.
+
+        Raises:
+            PipelineError: names every partition that failed in any step, and why.
+        """
+        rows = merge([from_frame(table) for table in tables])
+        frame = self._run("reconcile", partial(reconcile, ports=self._ports), rows)
+        logging.getLogger(__name__).info("\n%s", summary(from_frame(frame)))
+        require_all(from_frame(frame))
+        return frame
+
+    def _run(self, name: str, step: Step, rows: list[ManifestRow]) -> pd.DataFrame:
+        return to_frame(run_each(name, step, rows, self._effort))
+
+
+def tell(level: str) -> None:
+    """Send the pipeline's log to standard output, where Mage collects what a block says."""
+    logger = logging.getLogger("nyc_tlc")
+    logger.setLevel(level)
+    logger.propagate = False
+    if not logger.handlers:
+        handler = _StdoutHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+
+
+class _StdoutHandler(logging.StreamHandler[TextIO]):
+    """Writes to what ``sys.stdout`` is now: Mage redirects it anew for every block."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stdout
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        pass

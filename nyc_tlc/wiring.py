@@ -1,0 +1,58 @@
+"""From settings to adapters: the only place that chooses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
+from nyc_tlc.adapters.postgres import Address, PostgresWarehouse
+from nyc_tlc.ports import Lake, Ports, Source
+from nyc_tlc.settings import Settings
+
+
+def connect(settings: Settings) -> Ports:
+    """The outside world that the settings describe. Nothing is contacted yet."""
+    warehouse = PostgresWarehouse(
+        Address(
+            host=settings.postgres_host,
+            port=settings.postgres_port,
+            dbname=settings.postgres_dbname,
+            user=settings.postgres_user,
+            password=settings.postgres_password.get_secret_value(),
+            connect_timeout=settings.postgres_connect_timeout,
+        ),
+        settings.postgres_schema,
+    )
+    return Ports(
+        source=_source(settings),
+        lake=_lake(settings),
+        warehouse=warehouse,
+        ledger=warehouse,
+        work_dir=settings.tlc_work_dir,
+    )
+
+
+def _source(settings: Settings) -> Source:
+    if settings.tlc_source_url.startswith("file://"):
+        return FolderSource(_path(settings.tlc_source_url))
+    from nyc_tlc.adapters.tlc_cdn import HttpSource
+
+    return HttpSource(settings.tlc_source_url, timeout=settings.tlc_source_timeout)
+
+
+def _lake(settings: Settings) -> Lake:
+    if not settings.lake_url.startswith("gs://"):
+        return FolderLake(_path(settings.lake_url))
+    from nyc_tlc.adapters import gcs  # late: the client library costs half a second
+
+    return gcs.connect(
+        settings.lake_url,
+        cache=settings.tlc_work_dir / "lake_cache",
+        emulator=settings.storage_emulator_host,
+        key_file=settings.google_application_credentials,
+    )
+
+
+def _path(url: str) -> Path:
+    return Path(unquote(urlsplit(url).path) if url.startswith("file://") else url).resolve()
