@@ -12,6 +12,7 @@ STACK := $(BIN)/python -m embedded.stack
 SERVICE ?= green
 MONTHS ?=
 FORCE ?= false
+PORT ?= 6789
 CDN := https://d37ci6vzurychx.cloudfront.net
 
 export PYTHONPATH := $(CURDIR)
@@ -43,8 +44,8 @@ run: $(VENV)/installed ## Load real months from TLC: make run SERVICE=green MONT
 	  --runtime-vars '{"service": "$(SERVICE)", "months": "$(MONTHS)", "force": "$(FORCE)"}'
 
 .PHONY: ui
-ui: $(VENV)/installed ## Open the Mage UI at localhost:6789 on the same data
-	@$(BIN)/python -m embedded.ui
+ui: $(VENV)/installed ## Open the Mage UI at localhost:6789 on the same data [PORT=6789]
+	@$(BIN)/python -m embedded.ui --port $(PORT)
 
 .PHONY: psql
 psql: $(VENV)/installed ## Open a SQL prompt on the embedded Postgres
@@ -94,5 +95,5 @@ lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
 	$$compile --all-extras --generate-hashes pyproject.toml -o requirements.lock
 	$$compile pyproject.toml --constraint requirements.lock -o requirements.txt
 	# uv repeats the project's own bound of Python on every line.
-	sed -i.bak -E "s/ (;|and) python_full_version < '3.13'//; s/python_full_version < '3.13' and //" requirements.lock requirements.txt
+	sed -i.bak -E "s/python_full_version < '3.13' and //; s/ (;|and) python_full_version < '3.13'//" requirements.lock requirements.txt
 	rm requirements.lock.bak requirements.txt.bak

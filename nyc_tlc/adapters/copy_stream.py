@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 
 import pgpq
@@ -42,14 +43,17 @@ def _encoder(schema: pa.Schema, jsonb: frozenset[str]) -> pgpq.ArrowToPostgresBi
     return pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(schema, builders)
 
 
-class ReadableBuffers:
+class BufferStream(io.RawIOBase):
     """A readable file over an iterator of buffers, as psycopg2's COPY wants one."""
 
     def __init__(self, buffers: Iterable[bytes]) -> None:
         self._buffers = iter(buffers)
         self._rest = memoryview(b"")
 
-    def read(self, size: int) -> bytes:
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
         """At most ``size`` bytes; none at the end."""
         while not self._rest:
             buffer = next(self._buffers, None)

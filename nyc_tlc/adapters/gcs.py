@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -114,15 +114,15 @@ class GcsLake:
                 yield file
             return
         blob = self._blob(path, generation=stored.generation)
-        with self._errors(path), blob.open("rb", chunk_size=_UPLOAD_CHUNK, timeout=_TIMEOUT) as file:
+        with (
+            self._errors(path),
+            blob.open("rb", chunk_size=_UPLOAD_CHUNK, timeout=_TIMEOUT) as file,
+        ):
             yield cast("BinaryIO", file)
 
     def delete(self, path: str) -> None:
-        with self._errors(path):
-            try:
-                self._blob(path).delete(timeout=_TIMEOUT)
-            except api.NotFound:
-                pass
+        with self._errors(path), suppress(api.NotFound):
+            self._blob(path).delete(timeout=_TIMEOUT)
         self.release(path)
 
     def release(self, path: str) -> None:
@@ -139,12 +139,11 @@ class GcsLake:
     def _blob(
         self, path: str, *, chunk_size: int | None = None, generation: int | None = None
     ) -> storage.Blob:
-        return self._bucket.blob(
-            self._prefix + path, chunk_size=chunk_size, generation=generation
-        )
+        return self._bucket.blob(self._prefix + path, chunk_size=chunk_size, generation=generation)
 
     def _cached(self, path: str, generation: int) -> Path:
-        return self._cache / self._bucket.name / self._prefix / path / str(generation)
+        bucket: str = self._bucket.name
+        return self._cache / bucket / self._prefix / path / str(generation)
 
     def _stored(self, blob: storage.Blob) -> StoredObject:
         return StoredObject(
@@ -200,7 +199,7 @@ def connect(url: str, *, cache: Path, emulator: str | None, key_file: Path | Non
     if emulator:
         client = storage.Client(
             project="emulated",
-            credentials=AnonymousCredentials(),
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # has no types
             client_options={"api_endpoint": emulator},
         )
         return GcsLake(url, client, cache=cache)

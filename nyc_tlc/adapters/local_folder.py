@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import google_crc32c
 
@@ -175,7 +175,7 @@ class FolderLake:
 
 
 def _crc32c(path: Path) -> str:
-    checksum = google_crc32c.Checksum()
+    checksum: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call] # has no types
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             checksum.update(chunk)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import psycopg2
 import pyarrow as pa
 from psycopg2 import errors as pg
-from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import cursor as Cursor
+from psycopg2.extensions import connection as Connection  # noqa: N812 - its class names are lower case
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from nyc_tlc.adapters import postgres_schema as ddl
-from nyc_tlc.adapters.copy_stream import ReadableBuffers, copy_buffers
+from nyc_tlc.adapters.copy_stream import BufferStream, copy_buffers
 from nyc_tlc.core.errors import ConfigurationError, ReconciliationError, RetryableError
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.ports import Batches, LedgerEntry, StoreCounts
@@ -81,9 +81,9 @@ class PostgresWarehouse:
             )
             accepted = _one(cursor)[0]
             cursor.execute(
-                SQL(
-                    "SELECT count(*) FROM {} WHERE service = %s AND source_month = %s"
-                ).format(self._name("quarantine")),
+                SQL("SELECT count(*) FROM {} WHERE service = %s AND source_month = %s").format(
+                    self._name("quarantine")
+                ),
                 [partition.service.name, partition.month.start],
             )
             return StoreCounts(accepted, _one(cursor)[0])
@@ -115,7 +115,9 @@ class PostgresWarehouse:
     def replace_table(self, name: str, rows: pa.Table, *, key: str, comment: str) -> int:
         with self._transaction() as cursor:
             ddl.ensure_schema(cursor, self._schema)
-            ddl.ensure_dimension(cursor, self._schema, name, rows.schema, key, comment)
+            ddl.ensure_dimension(
+                cursor, Identifier(self._schema, name), rows.schema, key=key, comment=comment
+            )
             cursor.execute(SQL("DELETE FROM {}").format(self._name(name)))
             copied = self._copy(cursor, name, Batches(rows.schema, rows.to_batches()))
             cursor.execute(SQL("ANALYZE {}").format(self._name(name)))
@@ -179,10 +181,7 @@ class PostgresWarehouse:
     def _entry(self, cursor: Cursor, partition: Partition) -> LedgerEntry | None:
         cursor.execute(
             "SELECT to_regclass(%s) IS NOT NULL AND to_regclass(%s) IS NOT NULL",
-            [
-                self._name(name).as_string(cursor)
-                for name in ("ledger", partition.table_name)
-            ],
+            [self._name(name).as_string(cursor) for name in ("ledger", partition.table_name)],
         )
         if not _one(cursor)[0]:
             return None
@@ -209,7 +208,7 @@ class PostgresWarehouse:
             self._name(table), SQL(", ").join(map(Identifier, rows.schema.names)), SQL(options)
         )
         with closing(prefetch(copy_buffers(rows.schema, rows.batches, jsonb=jsonb))) as buffers:
-            cursor.copy_expert(statement, ReadableBuffers(buffers), size=_COPY_READ)
+            cursor.copy_expert(statement, BufferStream(buffers), size=_COPY_READ)
         return cursor.rowcount
 
     def _take_turn(self, cursor: Cursor, partition: Partition) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from psycopg2.extensions import cursor as Cursor
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from nyc_tlc.core.contract.model import Contract
@@ -158,13 +158,12 @@ def attach_partition(cursor: Cursor, schema: str, partition: Partition) -> None:
 
 
 def ensure_dimension(
-    cursor: Cursor, schema: str, name: str, rows: pa.Schema, key: str, comment: str
+    cursor: Cursor, table: Identifier, rows: pa.Schema, *, key: str, comment: str
 ) -> None:
     columns = SQL(",\n  ").join(
         SQL("{} {} NOT NULL").format(Identifier(field.name), SQL(_DIMENSION_TYPES[field.type]))
         for field in rows
     )
-    table = Identifier(schema, name)
     cursor.execute(
         SQL("CREATE TABLE IF NOT EXISTS {} (\n  {},\n  PRIMARY KEY ({})\n)").format(
             table, columns, Identifier(key)

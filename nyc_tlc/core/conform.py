@@ -135,10 +135,10 @@ def _castable(published: pa.DataType, column: Column) -> bool:
     if pt.is_null(published):
         return not column.required
     if column.type is ColumnType.TIMESTAMP:
-        return pt.is_timestamp(published) and published.tz is None
+        return bool(pt.is_timestamp(published)) and published.tz is None
     if column.type is ColumnType.TEXT:
-        return pt.is_string(published) or pt.is_large_string(published)
-    return pt.is_integer(published) or pt.is_floating(published)
+        return bool(pt.is_string(published) or pt.is_large_string(published))
+    return bool(pt.is_integer(published) or pt.is_floating(published))
 
 
 def _cast(array: pa.Array, target: pa.DataType) -> tuple[pa.Array, pa.Array | None]:
@@ -149,5 +149,6 @@ def _cast(array: pa.Array, target: pa.DataType) -> tuple[pa.Array, pa.Array | No
         # The rare slow path: some value is fractional, out of range, NaN or finer than a
         # microsecond. Comparing the round trip finds which.
         cast = array.cast(target, safe=False)
-        kept = pc.fill_null(pc.equal(cast.cast(array.type, safe=False), array), True)
+        same = pc.equal(cast.cast(array.type, safe=False), array)
+        kept = pc.fill_null(same, fill_value=True)
         return pc.if_else(kept, cast, pa.scalar(None, target)), pc.invert(kept)

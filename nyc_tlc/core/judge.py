@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import acero
@@ -24,6 +25,7 @@ _PAIR_KEY = (
     "pu_location_id",
     "do_location_id",
 )
+_FALSE = pa.scalar(value=False)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Judged:
     rejected: pa.RecordBatch
     rejected_rows: pa.Array
     reasons: pa.StringArray
-    flags: np.ndarray
+    flags: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,11 @@ class Judge:
             _tally(accepted.column("quality_flags")),
         )
 
-    def _evaluate(self, neighbourhood: Neighbourhood) -> tuple[pa.Int32Array, np.ndarray]:
+    def _evaluate(self, neighbourhood: Neighbourhood) -> tuple[pa.Int32Array, npt.NDArray[np.int8]]:
         conformed = neighbourhood.batch
         uncastable = conformed.uncastable
         if uncastable is None:
-            uncastable = pa.repeat(pa.scalar(False), conformed.trips.num_rows)
+            uncastable = pa.repeat(_FALSE, conformed.trips.num_rows)
         rows = conformed.trips.append_column(UNCASTABLE, uncastable).append_column(
             REFUND_PAIR, _refund_pairs(neighbourhood, self._contract)
         )
@@ -141,7 +143,7 @@ def _reason_number(partition: Partition) -> Expression:
 
 def _holds(rule: Rule, partition: Partition) -> Expression:
     condition = rule.expression(partition.month, partition.service.contract)
-    return pc.coalesce(condition, pc.scalar(False))
+    return pc.coalesce(condition, pc.scalar(_FALSE))
 
 
 def _applies(rule: Rule, contract: Contract) -> bool:
@@ -156,13 +158,13 @@ def _refund_pairs(neighbourhood: Neighbourhood, contract: Contract) -> pa.Array:
     """
     rows = neighbourhood.batch.trips.num_rows
     if any(name not in contract.by_name for name in (*_PAIR_KEY, "total_amount")):
-        return pa.repeat(pa.scalar(False), rows)
+        return pa.repeat(_FALSE, rows)
     parts = [neighbourhood.before, neighbourhood.batch.trips, neighbourhood.after]
     present = [part for part in parts if part is not None]
     same = [pc.equal(a[:-1], a[1:]) for a in (_column(present, name) for name in _PAIR_KEY)]
     total = _column(present, "total_amount")
     mirrored = pc.and_(pc.equal(total[:-1], pc.negate(total[1:])), pc.not_equal(total[1:], 0.0))
-    pair = pc.fill_null(reduce(pc.and_, same, mirrored), False).to_numpy(zero_copy_only=False)
+    pair = pc.fill_null(reduce(pc.and_, same, mirrored), _FALSE).to_numpy(zero_copy_only=False)
     padded = np.concatenate(([False], pair, [False]))
     first = 0 if neighbourhood.before is None else 1
     return pa.array((padded[:-1] | padded[1:])[first : first + rows])
@@ -172,7 +174,7 @@ def _column(parts: Sequence[pa.RecordBatch], name: str) -> pa.Array:
     return pa.concat_arrays([part.column(name) for part in parts])
 
 
-def _tally(flags: pa.Int32Array) -> np.ndarray:
+def _tally(flags: pa.Int32Array) -> npt.NDArray[np.int64]:
     """How many rows carry each flag."""
     by_value = np.bincount(flags.to_numpy(), minlength=1 << len(FLAGS))
     values = np.arange(by_value.size)

@@ -120,7 +120,7 @@ def _joined(rows: Sequence[ManifestRow]) -> ManifestRow:
 def summary(rows: Sequence[ManifestRow]) -> str:
     """The table for people, with its sums."""
     header = ("partition", "status", "published", "accepted", "quarantined", "MB", "seconds")
-    lines = [
+    lines: list[tuple[str, ...]] = [
         (
             f"{row.service} {row.month}",
             row.status.value,

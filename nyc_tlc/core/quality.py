@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,11 +18,11 @@ import pyarrow.compute as pc
 from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.month import Month
 
-Expression = pc.Expression
+Expression: TypeAlias = pc.Expression
 
 WINDOW = timedelta(days=31)
-"""How far from the file's month a trip can lie. TLC's stray pick-ups within a month or so are
-late deliveries (green 2022-02 has rows of 10 January); those beyond are dead clocks (2009-01-01)."""
+"""How far from the file's month a trip can lie. Within a month or so it is a late delivery (green
+2022-02 has pick-ups of 10 January); beyond, a meter with a dead clock (2009-01-01)."""
 
 UNCASTABLE = "__uncastable"
 REFUND_PAIR = "__refund_pair"
@@ -47,6 +48,7 @@ class Rule:
 
 _PICKUP = pc.field("pickup_datetime")
 _DROPOFF = pc.field("dropoff_datetime")
+_DAY = pa.scalar(timedelta(hours=24), pa.duration("us"))
 _BOTH_TIMES = ("pickup_datetime", "dropoff_datetime")
 _LOCATIONS = ("pu_location_id", "do_location_id")
 
@@ -125,7 +127,7 @@ FLAGS = (
         "over_24_hours",
         "Lasted more than 24 hours",
         _BOTH_TIMES,
-        lambda _m, _c: (_DROPOFF - _PICKUP) > pa.scalar(timedelta(hours=24), pa.duration("us")),
+        lambda _m, _c: _DROPOFF - _PICKUP > _DAY,
     ),
     Rule(
         "zero_distance",
@@ -162,17 +164,17 @@ FLAGS = (
         "unknown_location",
         "A location id is 264 (unknown) or 265 (outside the city)",
         _LOCATIONS,
-        lambda _m, _c: _any(
-            [pc.field(name) >= pa.scalar(264, pa.int16()) for name in _LOCATIONS]
-        ),
+        lambda _m, _c: _any([pc.field(name) >= pa.scalar(264, pa.int16()) for name in _LOCATIONS]),
     ),
     Rule(
         "details_missing",
         "Passenger count, rate code and store-and-forward flag are all missing",
         ("passenger_count", "rate_code_id", "store_and_fwd_flag"),
-        lambda _m, _c: pc.field("passenger_count").is_null()
-        & pc.field("rate_code_id").is_null()
-        & pc.field("store_and_fwd_flag").is_null(),
+        lambda _m, _c: (
+            pc.field("passenger_count").is_null()
+            & pc.field("rate_code_id").is_null()
+            & pc.field("store_and_fwd_flag").is_null()
+        ),
     ),
 )
 """Bit i of ``quality_flags`` is entry i. Append only: a stored bit keeps its meaning."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -41,7 +42,9 @@ class _Tally:
     accepted: int = 0
     in_month: int = 0
     by_reason: dict[str, int] = field(default_factory=dict)
-    flags: np.ndarray = field(default_factory=lambda: np.zeros(len(FLAGS), dtype=np.int64))
+    flags: npt.NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros(len(FLAGS), dtype=np.int64)
+    )
     first_pickup: datetime | None = None
     last_pickup: datetime | None = None
 

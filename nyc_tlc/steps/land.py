@@ -16,9 +16,7 @@ from nyc_tlc.steps.parquet_file import published_rows
 from nyc_tlc.steps.work_folder import work_folder
 
 
-def land(
-    row: ManifestRow, ports: Ports, *, publication_lag: int, today: date
-) -> ManifestRow:
+def land(row: ManifestRow, ports: Ports, *, publication_lag: int, today: date) -> ManifestRow:
     """Bring the newest published version of a month into ``raw/``.
 
     A version that every store already holds, proved, makes the row ``unchanged`` (unless

@@ -63,16 +63,12 @@ def _same(previous: Manifest, conformed: Conformed, lake: Lake) -> bool:
     )
 
 
-def _replace(
-    partition: Partition, conformed: Conformed, lake: Lake
-) -> tuple[StoredObject, ...]:
+def _replace(partition: Partition, conformed: Conformed, lake: Lake) -> tuple[StoredObject, ...]:
     targets = (lake_paths.trips(partition), lake_paths.quarantine(partition))
     seen = [lake.stat(target) for target in targets]
     objects = []
     for staged, target, before in zip(conformed.staged, targets, seen, strict=True):
-        stored = lake.copy(
-            staged.path, target, if_generation=before.generation if before else 0
-        )
+        stored = lake.copy(staged.path, target, if_generation=before.generation if before else 0)
         if (stored.bytes, stored.crc32c) != (staged.bytes, staged.crc32c):
             raise ReconciliationError(
                 f"{partition}: {lake.url}/{target} has checksum {stored.crc32c}, its staged file "

@@ -1,4 +1,4 @@
-"""Work through the partitions of a run: several at once, each failing alone, retried in one place."""
+"""Work through the partitions of a run: several at once, each failing alone, one place to retry."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from nyc_tlc.core.errors import NotPublishedYet, PipelineError, RetryableError
 from nyc_tlc.core.manifest_table import FINAL, ManifestRow, Status
@@ -17,6 +18,7 @@ from nyc_tlc.core.partition import Partition
 _logger = logging.getLogger(__name__)
 _LONGEST_WAIT = 60.0
 
+T = TypeVar("T")
 Step = Callable[[ManifestRow], ManifestRow]
 
 
@@ -80,7 +82,9 @@ def _run_one(name: str, step: Step, row: ManifestRow, effort: Effort) -> Manifes
         return row
     began = time.monotonic()
     try:
-        done = _retried(step, row, effort)
+        done = retried(
+            lambda: step(row), f"{row.service} {row.month}", effort.attempts, effort.first_wait
+        )
     except NotPublishedYet as reason:
         _logger.info("%s %s: %s", row.service, row.month, reason)
         return replace(row, status=Status.NOT_PUBLISHED)
@@ -99,20 +103,26 @@ def _run_one(name: str, step: Step, row: ManifestRow, effort: Effort) -> Manifes
     return replace(done, seconds=seconds)
 
 
-def _retried(step: Step, row: ManifestRow, effort: Effort) -> ManifestRow:
-    for attempt in range(1, effort.attempts + 1):
+def retried(attempt: Callable[[], T], what: str, attempts: int, first_wait: float = 1.0) -> T:
+    """Call until it succeeds, as long as it fails with RetryableError: the one place that retries.
+
+    Waits double from ``first_wait`` seconds, with jitter, or last as long as the other side asks.
+
+    Raises:
+        RetryableError: the last attempt failed too.
+    """
+    for number in range(1, attempts + 1):
         try:
-            return step(row)
+            return attempt()
         except RetryableError as error:
-            if attempt == effort.attempts:
+            if number == attempts:
                 raise RetryableError(
-                    f"{error}. Tried {attempt} times. Run the month again when it is mended."
+                    f"{error}. Tried {number} times. Run it again when that is mended."
                 ) from error
-            wait = error.retry_after or effort.first_wait * 2 ** (attempt - 1)
+            wait = error.retry_after or first_wait * 2 ** (number - 1)
             wait = min(wait, _LONGEST_WAIT) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
             _logger.warning(
-                "%s %s: %s; trying again in %.1f s (%d of %d)",
-                row.service, row.month, error, wait, attempt + 1, effort.attempts,
-            )  # fmt: skip
+                "%s: %s; attempt %d of %d in %.1f s", what, error, number + 1, attempts, wait
+            )
             time.sleep(wait)
     raise AssertionError("a step is tried at least once")

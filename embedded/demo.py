@@ -1,0 +1,153 @@
+"""`make demo`: sample months through the whole pipeline on servers of its own, and the result."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
+
+from embedded.daemon import ServerStartError
+from embedded.postgres_server import psql_environment, psql_program
+from embedded.sample_months import write_month
+from embedded.sample_zones import write_zone_lookup
+from embedded.stack import CHECKOUT, Stack
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import parse_months, parse_services, partitions
+
+_SERVICES = "yellow,green"
+_MONTHS = "2023-01:2023-02"
+"""Two months on both sides of a change of TLC's schema: types, Airport_fee, compression."""
+_ROWS = 100_000
+_QUESTIONS = {
+    "Trips per day, the first week of February 2023": """
+        SELECT pickup_datetime::date AS day,
+               count(*) FILTER (WHERE service = 'yellow') AS yellow,
+               count(*) FILTER (WHERE service = 'green') AS green
+        FROM (SELECT 'yellow' AS service, pickup_datetime FROM yellow
+              UNION ALL SELECT 'green', pickup_datetime FROM green) AS trips
+        WHERE pickup_datetime >= '2023-02-01' AND pickup_datetime < '2023-02-08'
+        GROUP BY day ORDER BY day""",
+    "The busiest pick-up zones": """
+        SELECT zone, borough, count(*) AS trips, round(avg(total_amount)::numeric, 2) AS mean_usd
+        FROM yellow JOIN taxi_zone ON location_id = pu_location_id
+        GROUP BY zone, borough ORDER BY trips DESC, zone LIMIT 5""",
+    "Quarantined rows by reason": """
+        SELECT service, to_char(source_month, 'YYYY-MM') AS month, reason, count(*) AS rows
+        FROM quarantine GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
+}
+_NEXT = """
+What next:
+  make ui      the Mage UI at http://localhost:6789 on the same data
+  make psql    a SQL prompt: select * from ledger;
+  make run SERVICE=green MONTHS=2024-01    a real month from TLC (needs the network)
+  make stop    end the servers; the data stay in .local/"""
+
+
+def main() -> int:
+    began = time.monotonic()
+    stack = Stack()
+    try:
+        environment = {**os.environ, **stack.start()}
+    except ServerStartError as error:
+        print(error, file=sys.stderr)
+        return 1
+    _say("Sample months, as TLC would publish them")
+    _write_samples(stack.cdn_root)
+    log = stack.state_dir / "demo.log"
+    _say("mage run mage_project tlc_zones")
+    if not _mage(environment, log, "tlc_zones"):
+        return 1
+    _say("mage run mage_project tlc_trips")
+    variables = f'{{"service": "{_SERVICES}", "months": "{_MONTHS}"}}'
+    if not _mage(environment, log, "tlc_trips", "--runtime-vars", variables):
+        return 1
+    for question, sql in _QUESTIONS.items():
+        _say(question)
+        _ask(environment, sql)
+    _say(f"The lake, {environment['LAKE_URL']}")
+    print("\n".join(_tree(_objects(environment))))
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"\n{time.monotonic() - began:.0f} s; peak memory of a pipeline process {peak:.0f} MB")
+    print(_NEXT)
+    return 0
+
+
+def _write_samples(root: Path) -> None:
+    _write_zones(root / "misc" / "taxi_zone_lookup.csv")
+    last = Month(2023, 12)
+    months = parse_months(_MONTHS, latest=last)
+    for partition in partitions(parse_services(_SERVICES), months, current=last):
+        path = root / "trip-data" / partition.file_name
+        made = "is there" if path.exists() else "written"
+        if not path.exists():
+            write_month(partition, _ROWS, path.parent)
+        print(f"{path.name}: {_ROWS:,} rows, {path.stat().st_size / 1e6:.1f} MB, {made}")
+
+
+def _write_zones(path: Path) -> None:
+    if not path.exists():
+        write_zone_lookup(path)
+
+
+def _mage(environment: Mapping[str, str], log: Path, *words: str) -> bool:
+    mage = Path(sys.executable).with_name("mage")
+    with log.open("w", encoding="utf-8") as errors:
+        done = subprocess.run(
+            [mage, "run", "mage_project", *words],
+            cwd=CHECKOUT, env=environment, stderr=errors, check=False,
+        )  # fmt: skip
+    if done.returncode:
+        tail = log.read_text("utf-8").strip().splitlines()[-20:]
+        print(
+            "\n".join([*tail, f"mage run {words[0]} failed; all it said: {log}"]), file=sys.stderr
+        )
+    return done.returncode == 0
+
+
+def _ask(environment: Mapping[str, str], sql: str) -> None:
+    schema = environment["POSTGRES_SCHEMA"]
+    subprocess.run(
+        [psql_program(), "--no-psqlrc", "--pset", "footer=off", "--command", sql],
+        env={**psql_environment(environment), "PGOPTIONS": f"-c search_path={schema}"}, check=True,
+    )  # fmt: skip
+
+
+def _objects(environment: Mapping[str, str]) -> list[tuple[str, int]]:
+    client = storage.Client(
+        project="emulated",
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # has no types
+        client_options={"api_endpoint": environment["STORAGE_EMULATOR_HOST"]},
+    )
+    bucket = environment["LAKE_URL"].removeprefix("gs://")
+    return [(blob.name, blob.size) for blob in client.list_blobs(bucket)]
+
+
+def _tree(objects: Iterable[tuple[str, int]]) -> list[str]:
+    """Objects as an indented tree, each folder named once."""
+    lines: list[str] = []
+    shown: tuple[str, ...] = ()
+    for name, size in objects:
+        *folders, file = name.split("/")
+        for depth, folder in enumerate(folders):
+            if tuple(folders[: depth + 1]) != shown[: depth + 1]:
+                lines.append(f"{'  ' * depth}{folder}/")
+                shown = (*shown[:depth], folder)
+        short = file if len(file) < 40 else f"{file[:12]}…{Path(file).suffix}"
+        lines.append(f"{'  ' * len(folders)}{short}  {size:,} bytes")
+        shown = tuple(folders)
+    return lines
+
+
+def _say(title: str) -> None:
+    print(f"\n== {title}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

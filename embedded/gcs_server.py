@@ -1,0 +1,76 @@
+"""A GCS emulator over plain files, as a background server with one bucket.
+
+Objects and their metadata (generation, crc32c, bucket list) survive a restart. It serves one
+request at a time and ignores every precondition (``ifGenerationMatch`` and the like).
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from embedded.http_daemon import HttpDaemon
+from embedded.ports import HOST
+
+DEFAULT_BUCKET = "nyc-tlc-lake"
+
+
+class GcsServer(HttpDaemon):
+    """The emulator of a state directory; its objects are files under ``objects_dir``."""
+
+    def __init__(self, state_dir: Path, bucket: str = DEFAULT_BUCKET) -> None:
+        """Describe the emulator; nothing is started."""
+        data_dir = state_dir.absolute() / "gcs"
+        super().__init__(
+            "gcs",
+            state_dir,
+            module="embedded.gcs_server",
+            arguments=["--data-dir", data_dir, "--bucket", bucket],
+        )
+        self.bucket = bucket
+        self.objects_dir = data_dir / ".cloudstorage"
+
+
+def _stop_between_requests(_signal: int, _frame: FrameType | None) -> None:
+    # The emulator rewrites its index in place: ended in the middle of a request it could leave
+    # half an index. Its own answer to Ctrl-C finishes the request first.
+    raise KeyboardInterrupt
+
+
+def _end_at_once(failure: threading.ExceptHookArgs) -> None:
+    # The emulator waits for ever for its thread when the port is taken.
+    sys.stderr.write(f"emulator thread ended: {failure.exc_value!r}\n")
+    os._exit(1)
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", required=True)
+    parser.add_argument("--bucket", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    # Read by the emulator when imported; one set in the shell would hide the objects.
+    os.environ["STORAGE_DIR"] = ".cloudstorage"
+    emulator = importlib.import_module("gcp_storage_emulator.server")
+
+    # Below this it complains about every download.
+    logging.basicConfig(level=logging.ERROR)
+    signal.signal(signal.SIGTERM, _stop_between_requests)
+    threading.excepthook = _end_at_once
+    emulator.create_server(
+        HOST,
+        arguments.port,
+        in_memory=False,
+        default_bucket=arguments.bucket,
+        data_dir=arguments.data_dir,
+    ).run()
+
+
+if __name__ == "__main__":
+    main()

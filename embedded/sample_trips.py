@@ -1,0 +1,164 @@
+"""Trips as they could have been: TLC's distributions, and the defects its files are known for.
+
+Rates: yellow 2024 and January-August 2026 (70,873,075 rows) and ten real green months, as
+counted in the project's facts about the data, November 2026.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedded.sample_zones import zone_weights
+from nyc_tlc.core.partition import Partition
+
+Column = npt.NDArray[Any]
+Columns = dict[str, Column]
+Nullable = tuple[Column, npt.NDArray[np.bool_]]
+"""Values, and which of them are null."""
+Values = dict[str, Nullable]
+_MICROSECONDS = 1_000_000
+_HOURS = np.array([24, 16, 11, 8, 6, 7, 16, 30, 42, 46, 48, 52, 56, 58, 62, 63, 62, 66, 70, 64, 58,
+                   56, 52, 38], dtype=np.float64)  # fmt: skip
+"""Pick-ups by hour of the day, in thousands."""
+_AMOUNTS = (
+    "fare_amount", "extra", "mta_tax", "tip_amount", "tolls_amount", "improvement_surcharge",
+    "congestion_surcharge", "airport_fee", "cbd_congestion_fee", "total_amount",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How often a service's rows have what they are known for."""
+
+    details_missing: float
+    second_vendor: float
+    card: float
+    refund: float = 0.004
+    zero_distance: float = 0.024
+    zero_passengers: float = 0.01
+    unknown_rate: float = 0.015
+    unknown_zone: float = 0.008
+
+
+_RATES = {
+    "yellow": Rates(details_missing=0.1, second_vendor=0.75, card=0.78),
+    "green": Rates(details_missing=0.06, second_vendor=0.87, card=0.62),
+}
+
+
+def trips(partition: Partition, rows: int, rng: np.random.Generator) -> Values:
+    """Canonical columns of ``rows`` trips in order of pick-up, each with its nulls.
+
+    From 100 rows on, every known defect occurs at least once.
+    """
+    service, rates = partition.service.name, _RATES[partition.service.name]
+    pickup = _pickups(partition, rows, rng)
+    miles = np.round(rng.lognormal(0.65, 0.85, rows), 2)
+    seconds = np.maximum(60, miles * rng.normal(330, 90, rows) + rng.normal(120, 60, rows))
+    values: Columns = {
+        "vendor_id": np.where(rng.random(rows) < rates.second_vendor, 2, 1),
+        "pickup_datetime": pickup,
+        "dropoff_datetime": pickup + seconds.astype(np.int64) * _MICROSECONDS,
+        "passenger_count": rng.choice([1, 2, 3, 4, 5], rows, p=[0.75, 0.15, 0.04, 0.03, 0.03]),
+        "trip_distance": miles,
+        "rate_code_id": rng.choice([1, 2, 3, 4, 5], rows, p=[0.94, 0.04, 0.005, 0.005, 0.01]),
+        "store_and_fwd_flag": np.where(rng.random(rows) < 0.005, "Y", "N"),
+        "pu_location_id": rng.choice(263, rows, p=zone_weights(service)) + 1,
+        "do_location_id": rng.choice(263, rows, p=zone_weights(service)) + 1,
+        "payment_type": np.where(rng.random(rows) < rates.card, 1, 2),
+        "trip_type": np.where(rng.random(rows) < 0.96, 1, 2),
+        "request_source": rng.choice(["HV0003", "HV0005"], rows),
+        "ehail_fee": np.zeros(rows),
+    }  # fmt: skip
+    values |= _amounts(miles, values["payment_type"] == 1, rng)
+    _add_defects(values, partition, rates, rng)
+    return _with_nulls(values, service, rates, rng)
+
+
+def _pickups(partition: Partition, rows: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    month = partition.month
+    days = (month.end - month.start).days
+    hour = rng.choice(24, rows, p=_HOURS / _HOURS.sum())
+    seconds = rng.integers(0, days, rows) * 86_400 + hour * 3_600 + rng.integers(0, 3_600, rows)
+    epoch = np.datetime64(month.start, "us").astype(np.int64)
+    return np.sort(seconds) * _MICROSECONDS + epoch
+
+
+def _amounts(
+    miles: npt.NDArray[np.float64], card: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> Columns:
+    rows = miles.size
+    fare = np.round((3.0 + miles * 3.5 + rng.exponential(2.0, rows)) / 0.7) * 0.7
+    amounts: Columns = {
+        "fare_amount": np.round(fare, 2),
+        "extra": rng.choice([0.0, 1.0, 2.5, 3.5, 5.0], rows, p=[0.45, 0.2, 0.25, 0.05, 0.05]),
+        "mta_tax": np.full(rows, 0.5),
+        "tip_amount": np.where(card, np.round(fare * rng.choice([0.0, 0.2, 0.25], rows), 2), 0.0),
+        "tolls_amount": np.where(rng.random(rows) < 0.05, 6.94, 0.0),
+        "improvement_surcharge": np.full(rows, 1.0),
+        "congestion_surcharge": np.where(rng.random(rows) < 0.9, 2.5, 0.0),
+        "airport_fee": np.where(rng.random(rows) < 0.08, 1.75, 0.0),
+        "cbd_congestion_fee": np.where(rng.random(rows) < 0.7, 0.75, 0.0),
+    }
+    amounts["total_amount"] = np.round(np.sum(list(amounts.values()), axis=0), 2)
+    return amounts
+
+
+def _add_defects(
+    values: Columns,
+    partition: Partition,
+    rates: Rates,
+    rng: np.random.Generator,
+) -> None:
+    rows = values["pickup_datetime"].size
+
+    def some(rate: float) -> npt.NDArray[np.int64]:
+        count = max(round(rate * rows), 1 if rows >= 100 else 0)
+        return rng.choice(rows, count, replace=False)
+
+    minute, day = 60 * _MICROSECONDS, 86_400 * _MICROSECONDS
+    pickup, dropoff = values["pickup_datetime"], values["dropoff_datetime"]
+    values["trip_distance"][some(rates.zero_distance)] = 0.0
+    values["trip_distance"][some(4e-5)] = 168_064.95  # green 2020-12 has it
+    values["passenger_count"][some(rates.zero_passengers)] = 0
+    values["rate_code_id"][some(rates.unknown_rate)] = 99
+    values["pu_location_id"][some(rates.unknown_zone)] = 264
+    values["do_location_id"][some(rates.unknown_zone)] = 265
+    for at, length in (
+        (some(1e-3), 0 * minute), (some(2e-5), -5 * minute), (some(1e-5), day + 70 * minute),
+    ):  # fmt: skip
+        dropoff[at] = pickup[at] + length
+    _move(values, some(8e-6), np.datetime64(partition.month.start, "us").astype(np.int64) - day)
+    _move(values, some(2e-6), np.datetime64("2009-01-01T00:30:00", "us").astype(np.int64))
+    dropoff[some(1e-6)] = np.datetime64("3019-02-03T17:30:00", "us").astype(np.int64)
+    charges = np.unique(some(rates.refund) // 2 * 2)
+    charges = charges[charges + 1 < rows]
+    for name, column in values.items():
+        column[charges + 1] = -column[charges] if name in _AMOUNTS else column[charges]
+
+
+def _move(values: Columns, at: npt.NDArray[np.int64], to: np.int64) -> None:
+    values["pickup_datetime"][at] = to
+    values["dropoff_datetime"][at] = to + 600 * _MICROSECONDS
+
+
+def _with_nulls(values: Columns, service: str, rates: Rates, rng: np.random.Generator) -> Values:
+    """Values with their nulls: the rows that come without details, and the empty columns."""
+    rows = values["pickup_datetime"].size
+    bare = rng.random(rows) < rates.details_missing
+    missing = dict.fromkeys(
+        ("passenger_count", "rate_code_id", "store_and_fwd_flag", "congestion_surcharge",
+         "airport_fee", "trip_type"), bare,
+    )  # fmt: skip
+    if service == "green":
+        missing["payment_type"] = bare
+    else:
+        values["payment_type"][bare] = 0
+    missing["ehail_fee"] = np.ones(rows, dtype=bool)
+    missing["request_source"] = rng.random(rows) < 0.96
+    empty = np.zeros(rows, dtype=bool)
+    return {name: (column, missing.get(name, empty)) for name, column in values.items()}

@@ -1,0 +1,213 @@
+"""The demo's infrastructure without Docker or a cloud account: start, find again, stop."""
+
+import argparse
+import fcntl
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedded.environment import keep_secrets, merge, needs_stack, read_env_file, write_env_file
+from embedded.gcs_server import GcsServer
+from embedded.http_daemon import HttpDaemon
+from embedded.ports import HOST
+from embedded.postgres_server import PostgresServer, psql_environment, psql_program
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+DEFAULT_STATE_DIR = CHECKOUT / ".local"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """One server of the stack; ``port`` is also known of a stopped one that ran before."""
+
+    name: str
+    pid: int | None
+    port: int | None
+
+
+class Stack:
+    """PostgreSQL, the GCS emulator and the CDN look-alike of one state directory."""
+
+    def __init__(self, state_dir: Path = DEFAULT_STATE_DIR) -> None:
+        """Look at, but do not touch, the stack of ``state_dir``."""
+        self.state_dir = state_dir.absolute()
+        self.env_file = self.state_dir / "stack.env"
+        self.cdn_root = self.state_dir / "cdn"
+        self.postgres = PostgresServer(self.state_dir)
+        self.gcs = GcsServer(self.state_dir)
+        self.cdn = HttpDaemon(
+            "cdn",
+            self.state_dir,
+            module="embedded.cdn_server",
+            arguments=["--root", self.cdn_root],
+        )
+        self._servers = (self.postgres, self.gcs, self.cdn)
+
+    def start(self) -> dict[str, str]:
+        """Start what does not run yet and return the environment, also written to ``env_file``.
+
+        Raises:
+            ServerStartError: a server did not come up; those before it stay up.
+            ClusterHomeError: PostgreSQL has no place or account here.
+        """
+        with self._locked():
+            for folder in ("cdn/trip-data", "cdn/misc", "work", "mage_data"):
+                (self.state_dir / folder).mkdir(parents=True, exist_ok=True)
+            for server in self._servers:
+                verb = "started" if server.start() else "already running"
+                logger.info("%s: %s on %s:%s", server.name, verb, HOST, server.port)
+            environment = self._environment()
+            write_env_file(self.env_file, environment)
+        return environment
+
+    def stop(self) -> list[str]:
+        """End what runs, PostgreSQL last, and return the names of what was ended."""
+        if not self.state_dir.is_dir():
+            return []
+        with self._locked():
+            stopped = [server.name for server in reversed(self._servers) if server.stop()]
+        for name in stopped:
+            logger.info("%s: stopped", name)
+        return stopped
+
+    def status(self) -> list[ServerStatus]:
+        """Tell which servers run, without asking them anything."""
+        return [ServerStatus(server.name, server.pid, server.port) for server in self._servers]
+
+    def is_running(self) -> bool:
+        """Tell whether every server runs and the environment is written."""
+        return self.env_file.exists() and all(server.pid for server in self._servers)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "POSTGRES_HOST": HOST,
+            "POSTGRES_PORT": str(self.postgres.port),
+            "POSTGRES_DBNAME": self.postgres.database,
+            "POSTGRES_USER": self.postgres.user,
+            "POSTGRES_PASSWORD": self.postgres.password,
+            "POSTGRES_SCHEMA": "tlc",
+            "STORAGE_EMULATOR_HOST": self.gcs.url,
+            "LAKE_URL": f"gs://{self.gcs.bucket}",
+            "TLC_SOURCE_URL": self.cdn.url,
+            "TLC_WORK_DIR": str(self.state_dir / "work"),
+            "MAGE_DATA_DIR": str(self.state_dir / "mage_data"),
+            "DEFAULT_OWNER_EMAIL": "owner@localhost.localdomain",
+            "DEFAULT_OWNER_USERNAME": "owner",
+            **keep_secrets(read_env_file(self.env_file)),
+            "DISABLE_TERMINAL": "1",
+            "REQUIRE_USER_AUTHENTICATION": "1",
+        }
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        # Held by the kernel for this process alone: it cannot be left behind.
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        with (self.state_dir / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def run_environment(stack: Stack, env_file: Path) -> dict[str, str]:
+    """Return the environment for a command, starting the stack if the command needs it."""
+    own = read_env_file(env_file)
+    if not needs_stack(os.environ, own):
+        # Nothing of the stack then: its emulators must not mix with a real database.
+        return merge(os.environ, own, {})
+    running = stack.is_running()
+    return merge(os.environ, own, read_env_file(stack.env_file) if running else stack.start())
+
+
+def _run_start(stack: Stack, _arguments: argparse.Namespace) -> int:
+    stack.start()
+    logger.info("environment: %s", stack.env_file)
+    return 0
+
+
+def _run_stop(stack: Stack, _arguments: argparse.Namespace) -> int:
+    if not stack.stop():
+        logger.info("nothing was running")
+    return 0
+
+
+def _run_status(stack: Stack, _arguments: argparse.Namespace) -> int:
+    for server in stack.status():
+        state = f"running  pid {server.pid}  {HOST}:{server.port}" if server.pid else "stopped"
+        sys.stdout.write(f"{server.name:<9} {state}\n")
+    return 0 if stack.is_running() else 3
+
+
+def _run_exec(stack: Stack, arguments: argparse.Namespace) -> int:
+    environment = run_environment(stack, arguments.env_file)
+    return _become(arguments.command, environment)
+
+
+def _run_psql(stack: Stack, arguments: argparse.Namespace) -> int:
+    environment = run_environment(stack, arguments.env_file)
+    program = [str(psql_program()), *arguments.psql_options]
+    return _become(program, environment | psql_environment(environment))
+
+
+def _become(command: Sequence[str], environment: dict[str, str]) -> int:
+    words = list(command[1:] if command[:1] == ["--"] else command)
+    if not words:
+        logger.error("exec: name a command, as in: exec -- printenv LAKE_URL")
+        return 2
+    try:
+        os.execvpe(words[0], words, environment)  # noqa: S606 (no shell is meant)
+    except OSError as failure:
+        problem = failure.strerror
+    logger.error("%s: %s", words[0], problem)
+    return 127
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m embedded.stack", description=__doc__)
+    parser.add_argument("--state", type=Path, default=DEFAULT_STATE_DIR, metavar="DIR")
+    commands = parser.add_subparsers(required=True, metavar="{start,stop,status,exec,psql}")
+    texts = {
+        "start": "start what does not run yet; write DIR/stack.env",
+        "stop": "end everything that runs; data and secrets stay",
+        "status": "list the servers; exit status 3 unless all run",
+        "exec": "run a command with the environment; start the stack if it is needed",
+        "psql": "open psql on the database (psql's own options may follow)",
+    }
+    runs = (_run_start, _run_stop, _run_status, _run_exec, _run_psql)
+    for (name, text), run in zip(texts.items(), runs, strict=True):
+        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        command.set_defaults(run=run)
+        command.add_argument("--state", type=Path, default=argparse.SUPPRESS, metavar="DIR")
+        if name in {"exec", "psql"}:
+            command.add_argument("--env-file", type=Path, default=CHECKOUT / ".env", metavar="FILE")
+        if name == "exec":
+            command.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD…")
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command of the command line and return its exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    parser = _parser()
+    arguments, psql_options = parser.parse_known_args(words)
+    if psql_options and arguments.run is not _run_psql:
+        parser.error(f"unknown: {' '.join(psql_options)}")
+    arguments.psql_options = psql_options
+    try:
+        status: int = arguments.run(Stack(arguments.state), arguments)
+    except RuntimeError as failure:
+        problem = str(failure)
+    except PermissionError as failure:
+        problem = f"{failure}. Was the stack started by another user?"
+    else:
+        return status
+    logger.error("%s", problem)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

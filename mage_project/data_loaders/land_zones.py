@@ -1,0 +1,16 @@
+"""Land TLC's taxi zone lookup in the lake's raw/."""
+
+from nyc_tlc.zones import Zones
+
+if "data_loader" not in globals():
+    from mage_ai.data_preparation.decorators import data_loader, test
+
+
+@data_loader
+def land_zones(**_):
+    return Zones.connect().land()
+
+
+@test
+def test_every_zone_is_landed(landed, **_):
+    assert landed["rows"].tolist() == [265]

@@ -1,0 +1,104 @@
+"""The taxi zones on their way from TLC to every store: what Mage's blocks call."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nyc_tlc.core.errors import ReconciliationError, SourceError
+from nyc_tlc.core.zones import FILE_NAME, ZONES, parse_zones
+from nyc_tlc.ports import Ports, SourceFileAbsentError
+from nyc_tlc.settings import Settings
+from nyc_tlc.steps.run import retried
+from nyc_tlc.steps.work_folder import work_folder
+from nyc_tlc.wiring import connect
+
+_TABLE = "taxi_zone"
+_PUBLISHED = f"reference/{_TABLE}/part-0.parquet"
+_COMMENT = "Taxi zones by location id, as TLC publishes them (taxi_zone_lookup.csv)"
+
+
+class Zones:
+    """The zone lookup in every store; tables in and out have one row: what was landed."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self._ports = ports
+        self._attempts = settings.tlc_attempts
+
+    @classmethod
+    def connect(cls) -> Zones:
+        """With the settings of the environment.
+
+        Raises:
+            ConfigurationError: settings are missing or wrong; lists all of them.
+        """
+        settings = Settings.load()
+        return cls(settings, connect(settings))
+
+    def land(self) -> pd.DataFrame:
+        """Keep the published lookup in the lake's ``raw/``, by content.
+
+        Raises:
+            SourceError: the source does not have it.
+            ContractError: it is not a zone lookup.
+        """
+        return retried(self._land, "taxi zones", self._attempts)
+
+    def load_to_postgres(self, landed: pd.DataFrame) -> pd.DataFrame:
+        zones = self._read(landed)
+        rows = retried(
+            lambda: self._ports.warehouse.replace_table(
+                _TABLE, zones, key="location_id", comment=_COMMENT
+            ),
+            "taxi zones",
+            self._attempts,
+        )
+        return _proved(landed, rows, "Postgres")
+
+    def publish_to_lake(self, landed: pd.DataFrame) -> pd.DataFrame:
+        file = io.BytesIO()
+        pq.write_table(self._read(landed), file, compression="zstd")
+        lake = self._ports.lake
+        retried(
+            lambda: lake.write(_PUBLISHED, file.getvalue(), if_generation=None),
+            "taxi zones",
+            self._attempts,
+        )
+        with lake.open(_PUBLISHED) as published:
+            return _proved(landed, int(pq.ParquetFile(published).metadata.num_rows), "the lake")
+
+    def _land(self) -> pd.DataFrame:
+        with work_folder(self._ports.work_dir, "land_zones") as folder:
+            try:
+                fetched = self._ports.source.fetch(f"misc/{FILE_NAME}", folder, unless_etag=None)
+            except SourceFileAbsentError as error:
+                raise SourceError(
+                    f"the taxi zone lookup is missing: {error}. The zones stay as they were. "
+                    "Check TLC_SOURCE_URL."
+                ) from error
+            assert fetched is not None  # noqa: S101 - asked for in any case
+            data = fetched.path.read_bytes()
+            fetched.path.unlink()
+        zones = parse_zones(data)
+        raw = f"raw/{_TABLE}/{hashlib.sha256(data).hexdigest()}.csv"
+        self._ports.lake.write(raw, data, if_generation=None)
+        return pd.DataFrame([{"raw": raw, "rows": zones.num_rows, "bytes": len(data)}])
+
+    def _read(self, landed: pd.DataFrame) -> pa.Table:
+        path = str(landed["raw"].iloc[0])
+        record = self._ports.lake.read(path)
+        if record is None:
+            raise ReconciliationError(f"{path} is gone from the lake. Run the pipeline again.")
+        return parse_zones(record[0])
+
+
+def _proved(landed: pd.DataFrame, rows: int, store: str) -> pd.DataFrame:
+    if rows != ZONES:
+        raise ReconciliationError(
+            f"{store} holds {rows} taxi zones, expected {ZONES}. Run the pipeline again."
+        )
+    return landed.assign(store=store)

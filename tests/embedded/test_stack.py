@@ -1,0 +1,198 @@
+"""Start, find again, stop: the three servers as one."""
+
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg2
+import pytest
+from dotenv import dotenv_values
+
+from embedded.environment import read_env_file, write_env_file
+from embedded.stack import CHECKOUT, Stack
+
+_SECRETS = ("POSTGRES_PASSWORD", "DEFAULT_OWNER_PASSWORD", "JWT_SECRET", "JWT_DOWNLOAD_SECRET")
+
+
+def _command(
+    stack: Stack, *words: str, env: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    clean = {name: value for name, value in os.environ.items() if "POSTGRES" not in name}
+    return subprocess.run(
+        [sys.executable, "-m", "embedded.stack", "--state", str(stack.state_dir), *words],
+        cwd=CHECKOUT,
+        env=clean | (env or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def _connect(environment: dict[str, str]) -> "psycopg2.extensions.connection":
+    return psycopg2.connect(
+        host=environment["POSTGRES_HOST"],
+        port=environment["POSTGRES_PORT"],
+        dbname=environment["POSTGRES_DBNAME"],
+        user=environment["POSTGRES_USER"],
+        password=environment["POSTGRES_PASSWORD"],
+    )
+
+
+def _pids(stack: Stack) -> dict[str, int | None]:
+    return {server.name: server.pid for server in stack.status()}
+
+
+def test_starting_a_running_stack_reuses_it(stack: Stack) -> None:
+    before = _pids(stack)
+    again = Stack(stack.state_dir)
+    assert again.start() == read_env_file(stack.env_file)
+    assert _pids(again) == before
+    assert None not in before.values()
+
+
+def test_environment_file_is_private_and_reads_back(stack: Stack) -> None:
+    assert stat.S_IMODE(stack.env_file.stat().st_mode) == 0o600
+    assert dotenv_values(stack.env_file)["TLC_WORK_DIR"] == str(stack.state_dir / "work")
+
+
+def test_environment_survives_quoting(tmp_path: Path) -> None:
+    settings = {"PLAIN": "a=b", "SPACE": "a b", "ODD": 'it\'s $HOME \\ # "x"'}
+    write_env_file(tmp_path / "x.env", settings)
+    assert read_env_file(tmp_path / "x.env") == settings
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed")
+def test_no_secret_shows_in_process_list_or_files_others_read(stack: Stack) -> None:
+    environment = read_env_file(stack.env_file)
+    shown = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True)
+    texts = [shown.stdout, stack.postgres.log.read_text(encoding="utf-8")]
+    texts += [file.read_text(encoding="utf-8") for file in (stack.state_dir / "logs").iterdir()]
+    texts += [file.read_text(encoding="utf-8") for file in (stack.state_dir / "run").iterdir()]
+    for name in _SECRETS:
+        assert not [text for text in texts if environment[name] in text], name
+
+
+def test_commands_print_no_secret(stack: Stack) -> None:
+    secrets = [read_env_file(stack.env_file)[name] for name in _SECRETS]
+    for words in (["start"], ["status"]):
+        done = _command(stack, *words)
+        assert done.returncode == 0
+        assert not [secret for secret in secrets if secret in done.stdout + done.stderr]
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's socket table")
+def test_servers_listen_on_loopback_only(stack: Stack) -> None:
+    ports = {server.port for server in stack.status()}
+    listening = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]:
+            address, port = line.split()[1].split(":")
+            if line.split()[3] == "0A" and int(port, 16) in ports:
+                listening.add((address, int(port, 16)))
+    loopback = socket.inet_aton("127.0.0.1")[::-1].hex().upper()
+    assert listening == {(loopback, port) for port in ports}
+
+
+def test_stop_then_start_keeps_data_secrets_and_ports(own_stack: Stack) -> None:
+    first = own_stack.start()
+    with _connect(first) as connection, connection.cursor() as cursor:
+        cursor.execute("create table kept as select 42 as answer")
+    connection.close()
+    assert sorted(own_stack.stop()) == ["cdn", "gcs", "postgres"]
+    assert set(_pids(own_stack).values()) == {None}
+    second = Stack(own_stack.state_dir).start()
+    assert second == first
+    assert own_stack.postgres.psql("select answer from kept") == "42\n"
+
+
+def test_half_dead_stack_is_completed(own_stack: Stack) -> None:
+    environment = own_stack.start()
+    own_stack.postgres.psql("create table kept as select generate_series(1, 100000)")
+    postgres, gcs = own_stack.postgres.pid, own_stack.gcs.pid
+    assert postgres is not None
+    os.kill(postgres, signal.SIGKILL)
+    assert own_stack.postgres.await_end(5)
+    assert not own_stack.is_running()
+    assert own_stack.start() == environment
+    assert own_stack.gcs.pid == gcs
+    assert own_stack.postgres.psql("select count(*) from kept") == "100000\n"
+
+
+def test_two_starts_at_once_make_one_stack(own_stack: Stack) -> None:
+    words = [sys.executable, "-m", "embedded.stack", "--state", str(own_stack.state_dir), "start"]
+    both = [
+        subprocess.Popen(words, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    told = [start.communicate(timeout=60)[1] for start in both]
+    assert [start.returncode for start in both] == [0, 0]
+    assert sorted(text.count("already running") for text in told) == [0, 3]
+
+
+def test_recycled_pid_is_never_ended(own_stack: Stack) -> None:
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        run_file = own_stack.state_dir / "run" / "gcs.json"
+        run_file.parent.mkdir(parents=True)
+        run_file.write_text(f'{{"pid": {bystander.pid}, "birth": "long ago", "port": 1}}')
+        assert own_stack.stop() == []
+        assert bystander.poll() is None
+        bystander.kill()
+
+
+def test_taken_port_is_replaced(own_stack: Stack) -> None:
+    own_stack.cdn_root.mkdir(parents=True)
+    own_stack.cdn.start()
+    own_stack.cdn.stop()
+    with socket.create_server(("127.0.0.1", own_stack.cdn.port or 0)) as squatter:
+        own_stack.cdn.start()
+        assert own_stack.cdn.port != squatter.getsockname()[1]
+
+
+def test_exec_starts_what_is_needed_and_psql_connects(own_stack: Stack) -> None:
+    told = _command(own_stack, "exec", "--", "printenv", "LAKE_URL")
+    assert (told.returncode, told.stdout) == (0, "gs://nyc-tlc-lake\n")
+    asked = _command(own_stack, "psql", "-At", "-c", "select current_database()")
+    assert (asked.stdout, asked.stderr) == ("nyc_tlc\n", "")
+
+
+def test_exported_wins_over_env_file_and_that_over_the_stack(stack: Stack, tmp_path: Path) -> None:
+    own = tmp_path / ".env"
+    own.write_text("LAKE_URL=gs://mine\nTLC_SOURCE_URL=http://mine\nPOSTGRES_HOST=\n")
+    script = "import os; e = os.environ; print(*[e[k] for k in ('LAKE_URL', 'TLC_SOURCE_URL')])"
+    words = ["exec", "--env-file", str(own), "--", sys.executable, "-c", script]
+    told = _command(stack, *words, env={"LAKE_URL": "gs://exported"})
+    assert told.stdout == "gs://exported http://mine\n"
+
+
+def test_own_database_needs_no_stack(own_stack: Stack, tmp_path: Path) -> None:
+    own = tmp_path / ".env"
+    own.write_text("POSTGRES_HOST=db.example\n")
+    words = ["exec", "--env-file", str(own), "--", "sh", "-c", "echo $POSTGRES_HOST $LAKE_URL"]
+    assert _command(own_stack, *words).stdout == "db.example\n"
+    assert not own_stack.state_dir.exists()
+
+
+def test_exit_status_is_the_commands(stack: Stack) -> None:
+    assert _command(stack, "exec", "--", "sh", "-c", "exit 7").returncode == 7
+    assert _command(stack, "exec", "--", "no-such-program").returncode == 127
+
+
+def test_stop_with_nothing_running_says_so(own_stack: Stack) -> None:
+    done = _command(own_stack, "stop")
+    assert (done.returncode, done.stderr) == (0, "nothing was running\n")
+    assert _command(own_stack, "status").returncode == 3
+
+
+def test_servers_outlive_the_terminal_of_the_command(own_stack: Stack) -> None:
+    assert _command(own_stack, "start").returncode == 0
+    time.sleep(0.2)
+    assert own_stack.is_running()
+    for server in own_stack.status():
+        assert server.pid is not None
+        assert os.getsid(server.pid) != os.getsid(0)
