@@ -91,8 +91,11 @@ def conform(row: ManifestRow, ports: Ports) -> ManifestRow:
         work_folder(ports.work_dir, f"conform_{partition.table_name}") as folder,
         _scratch(folder / "trips.parquet", folder / "quarantine.parquet") as (trips, quarantine),
     ):
-        with ports.lake.open(landing.raw) as raw, open_parquet(raw, landing.source_uri) as file:
-            tally = _write(partition, file, trips, quarantine)
+        try:
+            with ports.lake.open(landing.raw) as raw, open_parquet(raw, landing.source_uri) as file:
+                tally = _write(partition, file, trips, quarantine)
+        finally:
+            ports.lake.release(landing.raw)
         _require_all_rows(partition, landing, tally)
         _require_own_month(partition, landing, tally)
         return _stage(row, landing, tally.counts(), [trips, quarantine], ports)

@@ -46,7 +46,13 @@ def published_rows(path: Path, uri: str) -> int:
             "it was. Look at what the source serves, and run the month again when it is mended."
         )
     with open_parquet(path, uri) as file:
-        return int(file.metadata.num_rows)
+        rows = int(file.metadata.num_rows)
+    if rows == 0:
+        raise SourceError(
+            f"{uri} holds no rows, expected a month of trips. It was not landed; the month stays "
+            "as it was. Look at what the source serves."
+        )
+    return rows
 
 
 @contextmanager

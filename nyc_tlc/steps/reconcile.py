@@ -68,4 +68,3 @@ def _clear(row: ManifestRow, lake: Lake) -> None:
     """Delete what is staged of the month, by this run or by one that was killed."""
     for stored in list(lake.list(lake_paths.staging(row.partition))):
         lake.delete(stored.path)
-    lake.release(lake_paths.raw(row.partition, row.sha256))

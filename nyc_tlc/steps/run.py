@@ -73,7 +73,7 @@ def require_all(rows: Sequence[ManifestRow]) -> None:
     if failed:
         errors = "\n".join(f"  {row.service} {row.month}: {row.error}" for row in failed)
         raise PipelineError(
-            f"{len(failed)} of {len(rows)} partitions failed; the others are loaded:\n{errors}"
+            f"{len(failed)} of {len(rows)} partitions failed; the others are done:\n{errors}"
         )
 
 
@@ -89,8 +89,10 @@ def _run_one(name: str, step: Step, row: ManifestRow, effort: Effort) -> Manifes
         _logger.info("%s %s: %s", row.service, row.month, reason)
         return replace(row, status=Status.NOT_PUBLISHED)
     except PipelineError as error:
-        _logger.error("%s %s failed: %s", row.service, row.month, error)  # noqa: TRY400 - the message is the whole story
-        return row.failed(str(error))
+        failed = row.failed(str(error).removeprefix(f"{row.partition}: "))
+        # Without the traceback: the message is the whole story.
+        _logger.error("%s failed: %s", row.partition, failed.error)  # noqa: TRY400
+        return failed
     except Exception as error:
         # The partition boundary: a defect in one month must not keep the others from loading.
         _logger.exception("%s %s failed in %s", row.service, row.month, name)

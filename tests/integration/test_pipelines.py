@@ -1,0 +1,177 @@
+"""The other promises, through Mage and the real download path."""
+
+import json
+
+import duckdb
+import pandas as pd
+import pyarrow.dataset as ds
+import pytest
+
+from embedded.cdn_server import CdnServer
+from embedded.sample_months import write_month
+from embedded.sample_zones import write_zone_lookup
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.service import GREEN, YELLOW
+from nyc_tlc.settings import Settings
+from nyc_tlc.wiring import connect
+from tests.integration.lake_files import download
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def cdn(tmp_path):
+    for folder in ("trip-data", "misc"):
+        (tmp_path / "cdn" / folder).mkdir(parents=True)
+    write_zone_lookup(tmp_path / "cdn" / "misc" / "taxi_zone_lookup.csv")
+    with CdnServer(tmp_path / "cdn") as server:
+        yield server
+
+
+@pytest.fixture
+def publish(tmp_path):
+    def write(service, month, rows, seed=0):
+        partition = Partition(service, Month.parse(month))
+        return write_month(partition, rows, tmp_path / "cdn" / "trip-data", seed=seed)
+
+    return write
+
+
+def load(here, service, months):
+    run = here.run("tlc_trips", json.dumps({"service": service, "months": months}))
+    assert run.returncode == 0, run.stdout
+    return run.stdout
+
+
+def test_all_months_of_a_service_read_as_one_table_without_silent_nulls(
+    mage, cdn, publish, tmp_path
+):
+    """Airport_fee was airport_fee before 2023-02; ehail_fee was null, then double."""
+    here = mage.on("one_table", tmp_path, cdn.url)
+    for service in (YELLOW, GREEN):
+        for month in ("2022-12", "2023-01", "2023-02", "2025-01", "2026-06"):
+            publish(service, month, 2_000)
+    load(here, "yellow,green", "2022-12:2023-02,2025-01,2026-06")
+    for service in ("yellow", "green"):
+        folder = download(here.environment, f"trips/service={service}/", tmp_path / "lake")
+        ((accepted,),) = here.sql(
+            "SELECT sum(rows_accepted)::bigint FROM ledger WHERE service = %s", service
+        )
+        by_pyarrow = ds.dataset(folder, partitioning="hive").count_rows()
+        glob = f"read_parquet('{folder}/**/*.parquet', hive_partitioning=true)"
+        by_duckdb = duckdb.sql(f"SELECT count(*) FROM {glob}").fetchall()[0][0]
+        by_pandas = pd.read_parquet(folder)
+        assert accepted == by_pyarrow == by_duckdb == len(by_pandas)
+        assert by_pandas["pickup_datetime"].dtype == "datetime64[us]"
+        column = "airport_fee" if service == "yellow" else "ehail_fee"
+        filled = duckdb.sql(
+            f"SELECT year, month, count({column}) FROM {glob} GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        assert [count > 0 for *_, count in filled] == [service == "yellow"] * 5
+        published = duckdb.sql(
+            f"SELECT sum(airport_fee::DECIMAL(18,2)) FROM read_parquet("
+            f"'{tmp_path}/cdn/trip-data/yellow_tripdata_*.parquet', union_by_name=true)"
+        ).fetchall()[0][0]
+        if service == "yellow":
+            ours = duckdb.sql(f"SELECT sum(airport_fee::DECIMAL(18,2)) FROM {glob}").fetchall()[0][
+                0
+            ]
+            quarantined = here.sql(
+                "SELECT coalesce(sum(coalesce((published->>'airport_fee')::numeric, "
+                "(published->>'Airport_fee')::numeric)), 0) FROM quarantine "
+                "WHERE service = 'yellow'"
+            )[0][0]
+            assert ours + quarantined == published
+        types = (
+            duckdb.sql(f"DESCRIBE SELECT ehail_fee FROM {glob}").fetchall()
+            if service == "green"
+            else [("", "DOUBLE")]
+        )
+        assert types[0][1] == "DOUBLE"
+
+
+def test_a_revised_month_replaces_the_old_one_everywhere_and_keeps_its_raw_file(
+    mage, cdn, publish, tmp_path
+):
+    here = mage.on("revised", tmp_path, cdn.url)
+    publish(GREEN, "2024-05", 1_000)
+    publish(GREEN, "2024-06", 1_000)
+    load(here, "green", "2024-05:2024-06")
+    june = here.sql("SELECT sum(hashtextextended(green::text, 0)::numeric) FROM green "
+                    "WHERE source_month = '2024-06-01'")  # fmt: skip
+    publish(GREEN, "2024-05", 1_200, seed=1)
+    said = load(here, "green", "2024-05:2024-06")
+    assert "green 2024-06  unchanged" in said
+    assert here.sql("SELECT source_month::text, rows_published FROM ledger ORDER BY 1") == [
+        ("2024-05-01", 1_200),
+        ("2024-06-01", 1_000),
+    ]
+    assert here.sql("SELECT sum(hashtextextended(green::text, 0)::numeric) FROM green "
+                    "WHERE source_month = '2024-06-01'") == june  # fmt: skip
+    lake = connect(Settings.load(here.environment)).lake
+    raw = [s.path for s in lake.list("raw/service=green/year=2024/month=05/")]
+    assert len([path for path in raw if path.endswith(".parquet")]) == 2
+    record = lake.read("manifests/service=green/year=2024/month=05.json")
+    manifest = json.loads(record[0])
+    assert [version["raw"] in raw for version in manifest["superseded"]] == [True]
+    trips = download(here.environment, "trips/", tmp_path / "lake")
+    counted = duckdb.sql(f"SELECT count(*) FROM read_parquet('{trips}/**/*.parquet')").fetchall()[
+        0
+    ][0]
+    assert counted == here.sql("SELECT count(*) FROM green")[0][0]
+
+
+def test_an_unchanged_month_costs_one_conditional_request_and_no_byte(mage, cdn, publish, tmp_path):
+    here = mage.on("unchanged", tmp_path, cdn.url)
+    publish(GREEN, "2024-07", 1_000)
+    load(here, "green", "2024-07")
+    asked = len(cdn.requests)
+    assert "unchanged" in load(here, "green", "2024-07")
+    (request,) = cdn.requests[asked:]
+    assert (request.status, request.bytes_sent) == (304, 0)
+
+
+def test_a_download_that_breaks_off_is_resumed(mage, cdn, publish, tmp_path):
+    here = mage.on("resumed", tmp_path, cdn.url)
+    path = publish(GREEN, "2024-08", 20_000)
+    cdn.cut_next(after_bytes=100_000)
+    load(here, "green", "2024-08")
+    first, second = cdn.requests
+    assert second.status == 206
+    assert first.bytes_sent + second.bytes_sent >= path.stat().st_size
+    assert second.bytes_sent < path.stat().st_size
+
+
+def test_a_month_not_published_yet_is_no_failure(mage, cdn, publish, tmp_path):
+    here = mage.on("not_yet", tmp_path, cdn.url)
+    publish(GREEN, "2024-09", 500)
+    said = load(here, "green", "latest,2024-09")
+    assert "not published yet" in said
+    assert "green 2024-09  reconciled" in said
+
+
+def test_zones_keep_their_na_as_text_in_both_stores(mage, cdn, tmp_path):
+    here = mage.on("zones", tmp_path, cdn.url)
+    for _ in range(2):
+        run = here.run("tlc_zones")
+        assert run.returncode == 0, run.stdout
+    assert here.sql("SELECT count(*) FROM taxi_zone") == [(265,)]
+    expected = [(264, "Unknown", "N/A", "N/A"), (265, "N/A", "Outside of NYC", "N/A")]
+    assert here.sql("SELECT * FROM taxi_zone WHERE location_id > 263 ORDER BY 1") == expected
+    folder = download(here.environment, "reference/", tmp_path / "lake")
+    in_lake = duckdb.sql(
+        f"SELECT * FROM read_parquet('{folder}/taxi_zone/part-0.parquet') "
+        "WHERE location_id > 263 ORDER BY 1"
+    ).fetchall()
+    assert in_lake == expected
+
+
+def test_check_connections_says_what_it_is_connected_to_and_no_password(mage, tmp_path):
+    here = mage.on("checked", tmp_path, "file:///nowhere")
+    run = here.run("check_connections")
+    assert run.returncode == 0, run.stdout
+    where = f"{here.environment['POSTGRES_HOST']}:{here.environment['POSTGRES_PORT']}/"
+    assert where in run.stdout
+    assert here.environment["LAKE_URL"] in run.stdout
+    assert here.environment["POSTGRES_PASSWORD"] not in run.stdout

@@ -1,0 +1,153 @@
+"""Ten real months through `mage run`, against an independent reader of the published files."""
+
+import json
+import random
+
+import duckdb
+import pytest
+
+from nyc_tlc.core.service import GREEN
+from tests.integration.lake_files import download
+
+pytestmark = pytest.mark.integration
+
+MONTHS = [
+    "2020-12", "2021-01", "2022-02", "2023-01", "2023-02",
+    "2023-03", "2023-12", "2024-01", "2025-01", "2025-02",
+]  # fmt: skip
+PUBLISHED = {
+    spelling: column.name for column in GREEN.contract.columns for spelling in column.published_as
+}
+
+
+def variables(months, *, force=False):
+    return json.dumps({"service": "green", "months": months, "force": force})
+
+
+@pytest.fixture(scope="module")
+def green(mage, shared, tmp_path_factory):
+    """All ten months, loaded in one run from the folder that holds them."""
+    loaded = mage.on("real_green", tmp_path_factory.mktemp("real"), (shared / "green").as_uri())
+    run = loaded.run("tlc_trips", variables(MONTHS))
+    assert run.returncode == 0, run.stdout
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def lake(green, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lake")
+    for prefix in ("trips/", "quarantine/", "manifests/"):
+        download(green.environment, prefix, folder)
+    return folder
+
+
+def published(shared, month):
+    return f"read_parquet('{shared}/green/green_tripdata_{month}.parquet')"
+
+
+def part(lake, zone, month):
+    return f"{lake}/{zone}/service=green/year={month[:4]}/month={month[5:]}/part-0.parquet"
+
+
+@pytest.mark.parametrize("month", MONTHS)
+def test_every_published_row_is_in_every_store(green, lake, shared, month):
+    footer = duckdb.sql(f"SELECT count(*) FROM {published(shared, month)}").fetchall()[0][0]
+    first = f"{month}-01"
+    ((rows, accepted, quarantined),) = green.sql(
+        "SELECT rows_published, rows_accepted, rows_quarantined FROM ledger "
+        "WHERE service = 'green' AND source_month = %s AND reconciled_at IS NOT NULL",
+        first,
+    )
+    assert rows == footer == accepted + quarantined
+    in_postgres = green.sql("SELECT count(*) FROM green WHERE source_month = %s", first)
+    in_quarantine = green.sql("SELECT count(*) FROM quarantine WHERE source_month = %s", first)
+    assert (in_postgres, in_quarantine) == ([(accepted,)], [(quarantined,)])
+    for zone, expected in (("trips", accepted), ("quarantine", quarantined)):
+        found = duckdb.sql(f"SELECT count(*) FROM read_parquet('{part(lake, zone, month)}')")
+        assert found.fetchall()[0] == (expected,)
+    manifest = json.loads(
+        (lake / f"manifests/service=green/year={month[:4]}/month={month[5:]}.json").read_text()
+    )
+    assert manifest["counts"]["published"] == footer
+    assert sum(manifest["counts"]["by_reason"].values()) == quarantined
+
+
+@pytest.mark.parametrize("month", MONTHS)
+def test_values_equal_those_of_an_independent_reader(green, lake, shared, month):
+    sums = "sum(total_amount::DECIMAL(38,6)), sum(trip_distance::DECIMAL(38,6))"
+    columns = duckdb.sql(f"DESCRIBE SELECT * FROM {published(shared, month)}").fetchall()
+    names = [row[0] for row in columns]
+    expected = duckdb.sql(
+        f"SELECT {sums}, min(lpep_pickup_datetime), max(lpep_pickup_datetime), "
+        + ", ".join(f'count(*) - count("{name}")' for name in names)
+        + f" FROM {published(shared, month)}"
+    ).fetchall()[0]
+    canonical = [PUBLISHED[name] for name in names]
+    aggregates = f"{sums}, min(pickup_datetime), max(pickup_datetime), " + ", ".join(
+        f"count(*) - count({name})" for name in canonical
+    )
+    both = f"{part(lake, 'trips', month)}', '{part(lake, 'quarantine', month)}"
+    in_lake = duckdb.sql(
+        f"SELECT {aggregates} FROM read_parquet(['{both}'], union_by_name=true, "
+        "hive_partitioning=false)"
+    ).fetchall()[0]
+    assert in_lake == expected
+
+    fields = ", ".join(
+        f"(published->>'{name}')::{_postgres_type(PUBLISHED[name])} AS {PUBLISHED[name]}"
+        for name in names
+    )
+    (in_postgres,) = green.sql(
+        f"SELECT {aggregates.replace('DECIMAL(38,6)', 'numeric(38,6)')} FROM ("
+        f"SELECT {', '.join(canonical)} FROM green WHERE source_month = %s UNION ALL "
+        f"SELECT {fields} FROM quarantine WHERE source_month = %s) AS both_parts",
+        f"{month}-01", f"{month}-01",
+    )  # fmt: skip
+    assert in_postgres == expected
+
+
+def _postgres_type(column):
+    kind = GREEN.contract.by_name[column].type.value
+    return {"smallint": "numeric", "double": "double precision"}.get(kind, kind)
+
+
+def test_rows_are_the_published_ones_in_order(lake, shared):
+    month = "2025-02"
+    differing = duckdb.sql(
+        f"SELECT count(*) FROM (SELECT *, file_row_number AS n FROM read_parquet("
+        f"'{shared}/green/green_tripdata_{month}.parquet', file_row_number=true)) AS p "
+        f"JOIN read_parquet('{part(lake, 'trips', month)}', file_row_number=true) AS t "
+        "ON t.source_row = p.n WHERE t.pickup_datetime IS DISTINCT FROM p.lpep_pickup_datetime "
+        "OR t.total_amount IS DISTINCT FROM p.total_amount OR t.vendor_id IS DISTINCT FROM "
+        "p.VendorID OR t.cbd_congestion_fee IS DISTINCT FROM p.cbd_congestion_fee "
+        "OR t.source_row <> t.file_row_number"
+    ).fetchall()[0]
+    assert differing == (0,)
+
+
+def fingerprint(green, tmp_path):
+    """Rows of Postgres by month, and the bytes of the lake."""
+    rows = green.sql(
+        "SELECT source_month, count(*), sum(hashtextextended(green::text, 0)::numeric) "
+        "FROM green GROUP BY 1 ORDER BY 1"
+    )
+    files = [
+        (path.relative_to(tmp_path).as_posix(), path.read_bytes())
+        for zone in ("trips/", "quarantine/")
+        for path in sorted(download(green.environment, zone, tmp_path).rglob("*.parquet"))
+    ]
+    return rows, files
+
+
+def test_loading_again_in_another_order_and_with_force_changes_no_row(green, tmp_path):
+    before = fingerprint(green, tmp_path / "before")
+    shuffled = random.Random(1).sample(MONTHS, len(MONTHS))
+    again = green.run("tlc_trips", variables(shuffled))
+    assert again.returncode == 0, again.stdout
+    assert again.stdout.count("  unchanged  ") == len(MONTHS)
+    assert " reconciled " not in again.stdout
+
+    forced = green.run("tlc_trips", variables("2023-12", force=True))
+    assert forced.returncode == 0, forced.stdout
+    assert "reconciled" in forced.stdout
+    assert fingerprint(green, tmp_path / "after") == before

@@ -1,0 +1,157 @@
+"""The Mage project is well formed: graphs, blocks, triggers and names agree."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2] / "mage_project"
+FOLDERS = {
+    "data_loader": "data_loaders",
+    "transformer": "transformers",
+    "data_exporter": "data_exporters",
+    "markdown": "markdowns",
+    "chart": "charts",
+}
+PIPELINES = sorted(path.parent for path in PROJECT.glob("pipelines/*/metadata.yaml"))
+BLOCK_FILES = sorted(
+    path
+    for kind in ("data_loaders", "transformers", "data_exporters")
+    for path in (PROJECT / kind).glob("*.py")
+    if path.name != "__init__.py"
+)
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def metadata(folder: Path) -> dict:
+    return yaml.safe_load((folder / "metadata.yaml").read_text())
+
+
+def python_blocks(folder: Path) -> list[dict]:
+    return [block for block in metadata(folder)["blocks"] if block["type"] != "markdown"]
+
+
+def decorated(path: Path) -> dict[str, str]:
+    """Function name to the Mage decorator it carries."""
+    functions = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef)]
+    return {
+        function.name: decorator.id
+        for function in functions
+        for decorator in function.decorator_list
+        if isinstance(decorator, ast.Name)
+    }
+
+
+def test_the_promised_pipelines_are_there():
+    assert {folder.name for folder in PIPELINES} >= {"tlc_trips", "tlc_zones", "check_connections"}
+
+
+@pytest.mark.parametrize("folder", PIPELINES, ids=lambda folder: folder.name)
+class TestPipeline:
+    def test_its_name_is_its_folder(self, folder):
+        assert metadata(folder)["uuid"] == folder.name == metadata(folder)["name"]
+
+    def test_it_is_of_the_type_that_runs_without_spark(self, folder):
+        assert metadata(folder)["type"] == "python"
+
+    def test_every_block_has_its_file_and_function(self, folder):
+        for block in python_blocks(folder):
+            path = PROJECT / FOLDERS[block["type"]] / f"{block['uuid']}.py"
+            assert block["name"] == block["uuid"]
+            assert decorated(path).get(block["uuid"]) == block["type"], path
+
+    def test_markdowns_and_charts_have_their_files(self, folder):
+        shown = [b for b in metadata(folder)["blocks"] if b["type"] == "markdown"]
+        for block in shown:
+            assert (PROJECT / "markdowns" / f"{block['uuid']}.md").is_file()
+        for chart in metadata(folder)["widgets"]:
+            assert (PROJECT / "charts" / f"{chart['uuid']}.py").is_file()
+            assert set(chart["upstream_blocks"]) <= {b["uuid"] for b in python_blocks(folder)}
+
+    def test_its_graph_is_symmetric(self, folder):
+        blocks = {block["uuid"]: block for block in metadata(folder)["blocks"]}
+        down = {(uuid, below) for uuid, b in blocks.items() for below in b["downstream_blocks"]}
+        up = {(above, uuid) for uuid, b in blocks.items() for above in b["upstream_blocks"]}
+        assert down == up
+        assert {uuid for edge in down for uuid in edge} <= set(blocks)
+
+    def test_its_graph_has_no_cycle(self, folder):
+        waiting = {b["uuid"]: set(b["upstream_blocks"]) for b in metadata(folder)["blocks"]}
+        while waiting:
+            ready = {uuid for uuid, above in waiting.items() if not above & set(waiting)}
+            assert ready, f"a cycle among {sorted(waiting)}"
+            waiting = {uuid: above for uuid, above in waiting.items() if uuid not in ready}
+
+    def test_it_names_no_machine(self, folder):
+        text = (folder / "metadata.yaml").read_text()
+        assert not re.search(r"/(home|root|work|Users)/", text)
+
+
+@pytest.mark.parametrize("path", BLOCK_FILES, ids=lambda path: path.stem)
+class TestBlock:
+    def test_it_is_short(self, path):
+        assert len(path.read_text().splitlines()) <= 25
+
+    def test_it_is_used(self, path):
+        used = {block["uuid"] for folder in PIPELINES for block in python_blocks(folder)}
+        assert path.stem in used
+
+    def test_it_has_no_branches_but_mages_import_guard(self, path):
+        tree = ast.parse(path.read_text())
+        branches = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If | ast.For | ast.While | ast.Try | ast.IfExp)
+        ]
+        assert len(branches) == 1
+        assert "globals()" in ast.unparse(branches[0])
+
+    def test_it_imports_only_the_pipeline_and_the_run_context(self, path):
+        imported = {
+            node.module
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom)
+        }
+        allowed = re.compile(r"nyc_tlc\.|mage_project\.run_context$|mage_ai\..*decorators$")
+        assert all(allowed.match(module or "") for module in imported), imported
+
+    def test_it_reads_none_of_the_arguments_that_siblings_share(self, path):
+        # In `mage run` sibling blocks get one dict of arguments, and overwrite each other's.
+        assert not re.search(r"configuration|block_uuid", path.read_text())
+
+    def test_it_has_at_most_one_test(self, path):
+        assert list(decorated(path).values()).count("test") <= 1
+
+
+@pytest.mark.parametrize("folder", PIPELINES, ids=lambda folder: folder.name)
+def test_triggers_load_in_mage(folder):
+    from mage_ai.data_preparation.models.triggers import load_trigger_configs
+
+    path = folder / "triggers.yaml"
+    if not path.exists():
+        return
+    declared = yaml.safe_load(path.read_text())["triggers"]
+    loaded = load_trigger_configs(path.read_text(), pipeline_uuid=folder.name, raise_exception=True)
+    assert [trigger.name for trigger in loaded] == [trigger["name"] for trigger in declared]
+
+
+@pytest.mark.parametrize("folder", PIPELINES, ids=lambda folder: folder.name)
+def test_time_triggers_are_shipped_inactive_and_tokens_are_in_none(folder):
+    path = folder / "triggers.yaml"
+    triggers = yaml.safe_load(path.read_text())["triggers"] if path.exists() else []
+    for trigger in triggers:
+        assert "token" not in trigger
+        if trigger["schedule_type"] == "time":
+            assert trigger["status"] == "inactive"
+
+
+def test_mage_finds_the_one_io_config_under_its_own_name():
+    link = PROJECT / "io_config.yaml"
+    assert link.is_symlink()
+    assert link.resolve() == PROJECT.parent / "io_config.yml"
+
+
+def test_telemetry_is_off():
+    assert yaml.safe_load((PROJECT / "metadata.yaml").read_text())["help_improve_mage"] is False

