@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from google.auth.credentials import AnonymousCredentials
@@ -17,7 +18,7 @@ from embedded.daemon import ServerStartError
 from embedded.postgres_server import psql_environment, psql_program
 from embedded.sample_months import write_month
 from embedded.sample_zones import write_zone_lookup
-from embedded.stack import CHECKOUT, Stack
+from embedded.stack import CHECKOUT, DEFAULT_STATE_DIR, Stack
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import parse_months, parse_services, partitions
 
@@ -50,9 +51,11 @@ What next:
   make stop    end the servers; the data stay in .local/"""
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--state", type=Path, default=DEFAULT_STATE_DIR, help="where all is kept")
     began = time.monotonic()
-    stack = Stack()
+    stack = Stack(parser.parse_args(arguments).state)
     try:
         environment = {**os.environ, **stack.start()}
     except ServerStartError as error:

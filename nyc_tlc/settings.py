@@ -80,6 +80,18 @@ class Settings(BaseModel):
             raise ConfigurationError(_complaint(error, io_config)) from None
 
 
+def settings_table() -> list[str]:
+    """The settings as rows of a Markdown table: variable, default, meaning."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        if name == "tlc_work_dir":
+            default = "`nyc-tlc` in the temporary folder"
+        text = "required" if field.is_required() else default
+        rows.append(f"| `{name.upper()}` | {text} | {field.description} |")
+    return rows
+
+
 def _profile(environment: Mapping[str, str], io_config: Path) -> Mapping[str, Any]:
     name = environment.get("TLC_PROFILE") or "default"
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701

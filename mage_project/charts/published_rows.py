@@ -1,4 +1,1 @@
-"""Rows of each published file of the run."""
-
-partition = df_1["service"] + " " + df_1["month"]
-published = df_1["published"]
+"""Rows of the published files, by month (set up in the pipeline's widgets)."""

@@ -1,4 +1,1 @@
-"""Rows that each month of the run set aside."""
-
-partition = df_1["service"] + " " + df_1["month"]
-quarantined = df_1["quarantined"]
+"""Rows set aside, by month (set up in the pipeline's widgets)."""

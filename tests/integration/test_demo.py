@@ -1,0 +1,46 @@
+"""`make demo` is the first thing a newcomer runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("the demo's state")
+    yield folder
+    embedded("stack", "stop", "--state", folder)
+
+
+def embedded(module, *words):
+    ours = ("POSTGRES_", "TLC_", "LAKE_", "STORAGE_", "MAGE_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", f"embedded.{module}", *words],
+        cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)}, text=True, check=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ).stdout  # fmt: skip
+
+
+def test_it_shows_what_came_of_the_months_and_the_second_time_does_no_work(state):
+    first = embedded("demo", "--state", state)
+    assert first.count("  reconciled  ") == 4
+    assert "4 partitions" in first
+    assert "400,000" in first
+    for shown in (
+        "Upper East Side South", "pickup_outside_window", "2023-02-07", "trips/",
+        "service=yellow/", "part-0.parquet", "make ui",
+    ):  # fmt: skip
+        assert shown in first
+
+    second = embedded("demo", "--state", state)
+    assert second.count("  unchanged  ") == 4
+    assert "reconciled" not in second
+    answers = slice(first.index("== Trips per day"), first.index("== The lake"))
+    assert first[answers] in second

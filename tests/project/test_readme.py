@@ -1,0 +1,42 @@
+"""The README cannot rot: what it names exists, what it tabulates is the code's own."""
+
+import re
+from pathlib import Path
+
+from nyc_tlc.core.quality import FLAGS
+from nyc_tlc.core.service import SERVICES
+from nyc_tlc.settings import settings_table
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_configuration_table_is_that_of_the_settings():
+    assert "\n".join(settings_table()) in README
+
+
+def test_every_make_target_it_names_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = set(re.findall(r"(?:^\$ |`)make ([a-z-]+)", README, re.M))
+    assert named <= targets
+    assert {"demo", "ui", "test", "check", "run", "stop"} <= named
+
+
+def test_every_file_it_names_exists():
+    named = re.findall(r"\]\((docs/[^)]+)\)|`((?:nyc_tlc|mage_project|embedded)/[\w/.]*)`", README)
+    assert named
+    assert all((ROOT / (first or second)).exists() for first, second in named)
+
+
+def test_its_example_of_a_flag_has_the_right_bit():
+    bit, meaning = re.search(r"quality_flags & \(1 << (\d+)\).*-- (.+)", README).groups()
+    assert FLAGS[int(bit)].code == meaning.replace(" ", "_").removesuffix("s")
+
+
+def test_it_says_from_when_on_each_service_can_be_loaded():
+    for service in SERVICES.values():
+        assert f"{service.first_month}" in README
+
+
+def test_it_is_short():
+    assert len(README.splitlines()) <= 200
