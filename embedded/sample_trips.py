@@ -7,6 +7,7 @@ counted in the project's facts about the data, November 2026.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,9 @@ def trips(partition: Partition, rows: int, rng: np.random.Generator) -> Values:
         "ehail_fee": np.zeros(rows),
     }  # fmt: skip
     values |= _amounts(miles, values["payment_type"] == 1, rng)
-    _add_defects(values, partition, rates, rng)
-    return _with_nulls(values, service, rates, rng)
+    spoilt = _add_defects(values, partition, rates, rng)
+    bare = ~spoilt & (rng.random(rows) < rates.details_missing)
+    return _with_nulls(values, service, bare, rng)
 
 
 def _pickups(partition: Partition, rows: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -109,19 +111,19 @@ def _amounts(
 
 
 def _add_defects(
-    values: Columns,
-    partition: Partition,
-    rates: Rates,
-    rng: np.random.Generator,
-) -> None:
-    rows = values["pickup_datetime"].size
+    values: Columns, partition: Partition, rates: Rates, rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """Put each defect into rows of its own; returns which rows have one."""
+    pickup, dropoff = values["pickup_datetime"], values["dropoff_datetime"]
+    spoilt = _refund(values, rates, rng)
+    free = iter(rng.permutation(np.flatnonzero(~spoilt)).tolist())
 
-    def some(rate: float) -> npt.NDArray[np.int64]:
-        count = max(round(rate * rows), 1 if rows >= 100 else 0)
-        return rng.choice(rows, count, replace=False)
+    def some(rate: float) -> Column:
+        at = np.fromiter(islice(free, _count(rate, pickup.size)), dtype=np.int64)
+        spoilt[at] = True
+        return at
 
     minute, day = 60 * _MICROSECONDS, 86_400 * _MICROSECONDS
-    pickup, dropoff = values["pickup_datetime"], values["dropoff_datetime"]
     values["trip_distance"][some(rates.zero_distance)] = 0.0
     values["trip_distance"][some(4e-5)] = 168_064.95  # green 2020-12 has it
     values["passenger_count"][some(rates.zero_passengers)] = 0
@@ -135,10 +137,22 @@ def _add_defects(
     _move(values, some(8e-6), np.datetime64(partition.month.start, "us").astype(np.int64) - day)
     _move(values, some(2e-6), np.datetime64("2009-01-01T00:30:00", "us").astype(np.int64))
     dropoff[some(1e-6)] = np.datetime64("3019-02-03T17:30:00", "us").astype(np.int64)
-    charges = np.unique(some(rates.refund) // 2 * 2)
-    charges = charges[charges + 1 < rows]
+    return spoilt
+
+
+def _count(rate: float, rows: int) -> int:
+    return max(round(rate * rows), 1 if rows >= 100 else 0)
+
+
+def _refund(values: Columns, rates: Rates, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Follow some charges by their exact negative; returns the rows of both."""
+    rows = values["pickup_datetime"].size
+    charges = 2 * rng.choice(rows // 2, _count(rates.refund, rows), replace=False)
     for name, column in values.items():
         column[charges + 1] = -column[charges] if name in _AMOUNTS else column[charges]
+    refunded = np.zeros(rows, dtype=bool)
+    refunded[charges] = refunded[charges + 1] = True
+    return refunded
 
 
 def _move(values: Columns, at: npt.NDArray[np.int64], to: np.int64) -> None:
@@ -146,10 +160,11 @@ def _move(values: Columns, at: npt.NDArray[np.int64], to: np.int64) -> None:
     values["dropoff_datetime"][at] = to + 600 * _MICROSECONDS
 
 
-def _with_nulls(values: Columns, service: str, rates: Rates, rng: np.random.Generator) -> Values:
+def _with_nulls(
+    values: Columns, service: str, bare: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> Values:
     """Values with their nulls: the rows that come without details, and the empty columns."""
-    rows = values["pickup_datetime"].size
-    bare = rng.random(rows) < rates.details_missing
+    rows = bare.size
     missing = dict.fromkeys(
         ("passenger_count", "rate_code_id", "store_and_fwd_flag", "congestion_surcharge",
          "airport_fee", "trip_type"), bare,

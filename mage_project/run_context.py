@@ -16,6 +16,7 @@ _FALSE = {"0", "false", "no", "off", ""}
 def run_partitions(kwargs: Mapping[str, Any]) -> tuple[Partition, ...]:
     """The partitions of a run.
 
+    The course's ``color`` wins over ``service``, which the pipeline always gives by default.
     ``months`` (or the course's ``year`` with ``month``) wins; else the month of
     ``execution_date`` less the publication lag, as a trigger or a backfill gives it.
     ``interval_end_datetime`` is never read: Mage 0.9.80 has it wrong for a backfill's last month.
@@ -25,7 +26,7 @@ def run_partitions(kwargs: Mapping[str, Any]) -> tuple[Partition, ...]:
     """
     current = Month.of(datetime.now(UTC).date())
     lag = Settings.load().tlc_publication_lag
-    services = parse_services(kwargs.get("service") or kwargs.get("color") or "")
+    services = parse_services(kwargs.get("color") or kwargs.get("service") or "")
     return partitions(services, _months(kwargs, lag, current), current=current)
 
 
@@ -53,7 +54,19 @@ def _months(kwargs: Mapping[str, Any], lag: int, current: Month) -> tuple[Month,
             "execution_date, whose month less the publication lag is then loaded. Nothing was "
             "started."
         )
+    if isinstance(execution_date, str):
+        execution_date = _instant(execution_date)
     return (Month.of(execution_date) - lag,)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"execution_date {text!r} is not a date: expected 2024-03-05 or the like. Nothing was "
+            "started."
+        ) from None
 
 
 def _year_and_month(kwargs: Mapping[str, Any]) -> list[str]:
@@ -68,7 +81,9 @@ def _year_and_month(kwargs: Mapping[str, Any]) -> list[str]:
 
 def _numbers(kwargs: Mapping[str, Any], name: str) -> list[int]:
     value = kwargs.get(name)
-    items = value if isinstance(value, list | tuple) else str(value or "").split(",")
+    items = (
+        value if isinstance(value, list | tuple) else str("" if value is None else value).split(",")
+    )
     try:
         return [int(item) for item in items if str(item).strip()]
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,17 +11,18 @@ from typing import Any, Literal
 
 import jinja2
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from nyc_tlc.core.errors import ConfigurationError
 
 IO_CONFIG = Path(__file__).resolve().parents[1] / "io_config.yml"
+_LAKE_ADDRESS = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/.*)?|file:///.+")
 
 
 class Settings(BaseModel):
     """Every setting, validated. Field names in upper case are the environment variables."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     postgres_host: str = Field(min_length=1, description="Host of the Postgres server")
     postgres_port: int = Field(5432, ge=1, le=65535, description="Its port")
@@ -30,18 +32,18 @@ class Settings(BaseModel):
     postgres_schema: str = Field("tlc", min_length=1, description="Schema of every table")
     postgres_connect_timeout: int = Field(10, ge=1, description="Seconds to wait for a connection")
     lake_url: str = Field(
-        pattern=r"^(gs://[a-z0-9][a-z0-9._-]+(/.*)?|file://.+|/.+|\.{0,2}/?[^:]+)$",
-        description="`gs://bucket[/prefix]`, or a folder",
+        min_length=1, description="`gs://bucket[/prefix]`, or a folder (relative to the checkout)"
     )
     google_application_credentials: Path | None = Field(
         None, description="Key file; empty: whatever google-auth finds"
     )
     storage_emulator_host: str | None = Field(
-        None, description="Address of a GCS emulator; empty: the real GCS"
+        None, pattern="^https?://.+", description="Address of a GCS emulator; empty: the real GCS"
     )
     tlc_source_url: str = Field(
         "https://d37ci6vzurychx.cloudfront.net",
-        pattern=r"^(https?|file)://.+",
+        pattern=r"^(https?://[^/].*|file:///.+)$",
+        repr=False,
         description="Where the published files are: `https://…`, or `file://…` for a folder",
     )
     tlc_source_timeout: float = Field(60, gt=0, description="Seconds the source may stay silent")
@@ -58,6 +60,13 @@ class Settings(BaseModel):
     tlc_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much the pipeline tells of its work"
     )
+
+    @field_validator("lake_url")
+    @classmethod
+    def _is_a_bucket_or_a_folder(cls, value: str) -> str:
+        if ":" in value.split("/", maxsplit=1)[0] and not _LAKE_ADDRESS.fullmatch(value):
+            raise ValueError("expected gs://bucket[/prefix], file:///folder, or a folder")
+        return value
 
     @classmethod
     def load(
@@ -99,19 +108,34 @@ def _profile(environment: Mapping[str, str], io_config: Path) -> Mapping[str, An
     try:
         text = template.from_string(io_config.read_text("utf-8")).render()
         profiles = yaml.safe_load(text)
-        profile: Mapping[str, Any] = profiles[name]
-    except (OSError, jinja2.TemplateError, yaml.YAMLError) as error:
+    except (OSError, UnicodeError, TypeError, jinja2.TemplateError, yaml.YAMLError) as error:
         raise ConfigurationError(
-            f"{io_config} cannot be read ({type(error).__name__} at "
-            f"{getattr(error, 'lineno', None) or getattr(error, 'problem_mark', 'its start')}). "
-            "Nothing was started. Compare it with the repository's io_config.yml."
+            f"{io_config} cannot be read ({type(error).__name__}{_place(error)}). Nothing was "
+            "started. Compare it with the repository's io_config.yml."
         ) from None
-    except (KeyError, TypeError):
+    profile = profiles.get(name) if isinstance(profiles, Mapping) else None
+    if not isinstance(profile, Mapping):
         raise ConfigurationError(
             f"TLC_PROFILE={name} is not a profile of {io_config}. Nothing was started. "
             "Choose one that is there: default or dev."
-        ) from None
-    return profile
+        )
+    return {key: _joined(value) for key, value in profile.items()}
+
+
+def _joined(value: object) -> object:
+    """Undo ``tojson``'s surrogate pairs, which YAML does not join (an emoji in a password)."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16")
+
+
+def _place(error: Exception) -> str:
+    """Line and column only: the line itself may hold the password."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f" at line {mark.line + 1}, column {mark.column + 1}"
+    line = getattr(error, "lineno", None)
+    return f" at line {line}" if line else ""
 
 
 def _complaint(error: ValidationError, io_config: Path) -> str:

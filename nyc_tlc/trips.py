@@ -19,7 +19,7 @@ from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import land
 from nyc_tlc.steps.load import load
 from nyc_tlc.steps.publish import publish
-from nyc_tlc.steps.reconcile import reconcile
+from nyc_tlc.steps.reconcile import clear_failed, reconcile
 from nyc_tlc.steps.run import Effort, Step, require_all, run_each, start
 from nyc_tlc.wiring import connect
 
@@ -44,13 +44,14 @@ class Trips:
         return cls(settings, connect(settings))
 
     def land(self, partitions: Iterable[Partition], *, force: bool) -> pd.DataFrame:
+        now = datetime.now(UTC)
         step = partial(
             land,
             ports=self._ports,
             publication_lag=self._settings.tlc_publication_lag,
-            today=datetime.now(UTC).date(),
+            today=now.date(),
         )
-        return self._run("land", step, start(partitions, force=force))
+        return self._run("land", step, start(partitions, force=force, now=now))
 
     def conform(self, table: pd.DataFrame) -> pd.DataFrame:
         return self._run("conform", partial(conform, ports=self._ports), from_frame(table))
@@ -69,8 +70,10 @@ class Trips:
         """
         rows = merge([from_frame(table) for table in tables])
         frame = self._run("reconcile", partial(reconcile, ports=self._ports), rows)
-        logging.getLogger(__name__).info("\n%s", summary(from_frame(frame)))
-        require_all(from_frame(frame))
+        done = from_frame(frame)
+        clear_failed(done, self._ports.lake)
+        logging.getLogger(__name__).info("\n%s", summary(done))
+        require_all(done)
         return frame
 
     def _run(self, name: str, step: Step, rows: list[ManifestRow]) -> pd.DataFrame:

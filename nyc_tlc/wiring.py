@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
 from nyc_tlc.adapters.postgres import Address, PostgresWarehouse
 from nyc_tlc.ports import Lake, Ports, Source
-from nyc_tlc.settings import Settings
+from nyc_tlc.settings import IO_CONFIG, Settings
 
 
 def connect(settings: Settings) -> Ports:
@@ -55,4 +55,7 @@ def _lake(settings: Settings) -> Lake:
 
 
 def _path(url: str) -> Path:
-    return Path(unquote(urlsplit(url).path) if url.startswith("file://") else url).resolve()
+    """A folder; a relative one means the same wherever the process was started."""
+    if url.startswith("file://"):
+        return Path(unquote(url.removeprefix("file://")))
+    return IO_CONFIG.parent / Path(url).expanduser()

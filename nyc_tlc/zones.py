@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
+from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +18,8 @@ from nyc_tlc.settings import Settings
 from nyc_tlc.steps.run import retried
 from nyc_tlc.steps.work_folder import work_folder
 from nyc_tlc.wiring import connect
+
+T = TypeVar("T")
 
 _TABLE = "taxi_zone"
 _PUBLISHED = f"reference/{_TABLE}/part-0.parquet"
@@ -46,30 +50,25 @@ class Zones:
             SourceError: the source does not have it.
             ContractError: it is not a zone lookup.
         """
-        return retried(self._land, "taxi zones", self._attempts)
+        return self._retried(self._land)
 
     def load_to_postgres(self, landed: pd.DataFrame) -> pd.DataFrame:
-        zones = self._read(landed)
-        rows = retried(
+        rows = self._retried(
             lambda: self._ports.warehouse.replace_table(
-                _TABLE, zones, key="location_id", comment=_COMMENT
-            ),
-            "taxi zones",
-            self._attempts,
+                _TABLE, self._read(landed), key="location_id", comment=_COMMENT
+            )
         )
         return _proved(landed, rows, "Postgres")
 
     def publish_to_lake(self, landed: pd.DataFrame) -> pd.DataFrame:
+        return _proved(landed, self._retried(lambda: self._publish(landed)), "the lake")
+
+    def _publish(self, landed: pd.DataFrame) -> int:
         file = io.BytesIO()
         pq.write_table(self._read(landed), file, compression="zstd")
-        lake = self._ports.lake
-        retried(
-            lambda: lake.write(_PUBLISHED, file.getvalue(), if_generation=None),
-            "taxi zones",
-            self._attempts,
-        )
-        with lake.open(_PUBLISHED) as published:
-            return _proved(landed, int(pq.ParquetFile(published).metadata.num_rows), "the lake")
+        self._ports.lake.write(_PUBLISHED, file.getvalue(), if_generation=None)
+        with self._ports.lake.open(_PUBLISHED) as published:
+            return int(pq.ParquetFile(published).metadata.num_rows)
 
     def _land(self) -> pd.DataFrame:
         with work_folder(self._ports.work_dir, "land_zones") as folder:
@@ -87,6 +86,9 @@ class Zones:
         raw = f"raw/{_TABLE}/{hashlib.sha256(data).hexdigest()}.csv"
         self._ports.lake.write(raw, data, if_generation=None)
         return pd.DataFrame([{"raw": raw, "rows": zones.num_rows, "bytes": len(data)}])
+
+    def _retried(self, attempt: Callable[[], T]) -> T:
+        return retried(attempt, "taxi zones", self._attempts)
 
     def _read(self, landed: pd.DataFrame) -> pa.Table:
         path = str(landed["raw"].iloc[0])

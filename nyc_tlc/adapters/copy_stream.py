@@ -44,11 +44,17 @@ def _encoder(schema: pa.Schema, jsonb: frozenset[str]) -> pgpq.ArrowToPostgresBi
 
 
 class BufferStream(io.RawIOBase):
-    """A readable file over an iterator of buffers, as psycopg2's COPY wants one."""
+    """A readable file over an iterator of buffers, as psycopg2's COPY wants one.
+
+    Attributes:
+        error: What the iterator raised, which psycopg2 turns into a text.
+    """
 
     def __init__(self, buffers: Iterable[bytes]) -> None:
+        super().__init__()
         self._buffers = iter(buffers)
         self._rest = memoryview(b"")
+        self.error: BaseException | None = None
 
     def readable(self) -> bool:
         return True
@@ -56,7 +62,11 @@ class BufferStream(io.RawIOBase):
     def read(self, size: int = -1, /) -> bytes:
         """At most ``size`` bytes; none at the end."""
         while not self._rest:
-            buffer = next(self._buffers, None)
+            try:
+                buffer = next(self._buffers, None)
+            except BaseException as error:
+                self.error = error
+                raise
             if buffer is None:
                 return b""
             self._rest = memoryview(buffer)

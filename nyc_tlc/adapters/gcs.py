@@ -21,6 +21,8 @@ from nyc_tlc.core.manifest import StoredObject
 
 _UPLOAD_CHUNK = 8 << 20
 """Bytes per request of a resumable upload: bounds memory, and what a broken line costs."""
+_RETRY = DEFAULT_RETRY.with_timeout(20)
+"""The library bridges a blip of a request; longer outages are the run's to retry."""
 _TIMEOUT = (10.0, 120.0)
 """Seconds to connect, and of silence. The library's 60 s break uploads over slow lines."""
 
@@ -49,7 +51,7 @@ class GcsLake:
         blob = self._blob(path)
         with self._errors(path):
             try:
-                blob.reload(timeout=_TIMEOUT)
+                blob.reload(timeout=_TIMEOUT, retry=_RETRY)
             except api.NotFound:
                 return None
         return self._stored(blob)
@@ -59,8 +61,8 @@ class GcsLake:
         if stored is None:
             return None
         blob = self._blob(path, generation=stored.generation)
-        with self._errors(path):
-            return blob.download_as_bytes(timeout=_TIMEOUT), stored.generation
+        with self._errors(path, pinned=True):
+            return blob.download_as_bytes(timeout=_TIMEOUT, retry=_RETRY), stored.generation
 
     def write(self, path: str, data: bytes, *, if_generation: int | None) -> StoredObject:
         blob = self._blob(path)
@@ -71,7 +73,7 @@ class GcsLake:
                 if_generation_match=if_generation,
                 checksum="crc32c",
                 timeout=_TIMEOUT,
-                retry=DEFAULT_RETRY,
+                retry=_RETRY,
             )
         return self._stored(blob)
 
@@ -79,9 +81,7 @@ class GcsLake:
         blob = self._blob(path, chunk_size=_UPLOAD_CHUNK)
         with self._errors(path):
             # Always the whole object, whoever else wrote it: repeating is safe.
-            blob.upload_from_filename(
-                str(file), checksum="crc32c", timeout=_TIMEOUT, retry=DEFAULT_RETRY
-            )
+            blob.upload_from_filename(str(file), checksum="crc32c", timeout=_TIMEOUT, retry=_RETRY)
         stored = self._stored(blob)
         cached = self._cached(path, stored.generation)
         cached.parent.mkdir(parents=True, exist_ok=True)
@@ -93,11 +93,15 @@ class GcsLake:
         with self._errors(target):
             try:
                 token, _, _ = blob.rewrite(
-                    origin, if_generation_match=if_generation, timeout=_TIMEOUT
+                    origin, if_generation_match=if_generation, timeout=_TIMEOUT, retry=_RETRY
                 )
                 while token is not None:
                     token, _, _ = blob.rewrite(
-                        origin, token=token, if_generation_match=if_generation, timeout=_TIMEOUT
+                        origin,
+                        token=token,
+                        if_generation_match=if_generation,
+                        timeout=_TIMEOUT,
+                        retry=_RETRY,
                     )
             except api.NotFound:
                 raise self._gone(source) from None
@@ -109,20 +113,20 @@ class GcsLake:
         if stored is None:
             raise self._gone(path)
         cached = self._cached(path, stored.generation)
-        if cached.exists():
+        if cached.exists() and cached.stat().st_size == stored.bytes:
             with cached.open("rb") as file:
                 yield file
             return
         blob = self._blob(path, generation=stored.generation)
         with (
-            self._errors(path),
-            blob.open("rb", chunk_size=_UPLOAD_CHUNK, timeout=_TIMEOUT) as file,
+            self._errors(path, pinned=True),
+            blob.open("rb", chunk_size=_UPLOAD_CHUNK, timeout=_TIMEOUT, retry=_RETRY) as file,
         ):
             yield cast("BinaryIO", file)
 
     def delete(self, path: str) -> None:
         with self._errors(path), suppress(api.NotFound):
-            self._blob(path).delete(timeout=_TIMEOUT)
+            self._blob(path).delete(timeout=_TIMEOUT, retry=_RETRY)
         self.release(path)
 
     def release(self, path: str) -> None:
@@ -131,7 +135,7 @@ class GcsLake:
     def list(self, prefix: str) -> Iterator[StoredObject]:
         with self._errors(prefix):
             blobs = self._client.list_blobs(
-                self._bucket, prefix=self._prefix + prefix, timeout=_TIMEOUT
+                self._bucket, prefix=self._prefix + prefix, timeout=_TIMEOUT, retry=_RETRY
             )
             for blob in blobs:
                 yield self._stored(blob)
@@ -154,13 +158,17 @@ class GcsLake:
         )
 
     @contextmanager
-    def _errors(self, path: str) -> Iterator[None]:
-        """The library's errors, as ours. It has retried what is worth retrying by then."""
+    def _errors(self, path: str, *, pinned: bool = False) -> Iterator[None]:
+        """The library's errors, as ours; NotFound of a pinned generation means it was replaced."""
         try:
             yield
         except api.PreconditionFailed as error:
             raise changed(f"{self._url}/{path}") from error
         except api.NotFound as error:
+            if pinned:
+                raise RetryableError(
+                    f"{self._url}/{path} was replaced while it was read"
+                ) from error
             raise ConfigurationError(
                 f"bucket {self._bucket.name} does not exist ({self._url}). Nothing was written. "
                 f"Create it (gcloud storage buckets create gs://{self._bucket.name}) or correct "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -18,10 +19,13 @@ from typing import Any, BinaryIO
 import google_crc32c
 
 from nyc_tlc.adapters.lake_errors import changed, gone
+from nyc_tlc.core.errors import ConfigurationError, RetryableError
 from nyc_tlc.core.manifest import StoredObject
 from nyc_tlc.ports import Fetched, SourceFileAbsentError
 
 _CHUNK = 1 << 20
+_ABANDONED_AFTER = 86_400.0
+"""Seconds."""
 
 
 def digest(path: Path) -> str:
@@ -50,6 +54,11 @@ class FolderSource:
 
     def _find(self, name: str) -> Path:
         candidates = [self._root / name, self._root / Path(name).name]
+        if not self._root.is_dir():
+            raise ConfigurationError(
+                f"TLC_SOURCE_URL {self._root.as_uri()} is not a folder. Nothing was changed. "
+                "Correct it."
+            )
         found = next((path for path in candidates if path.is_file()), None)
         if found is None:
             raise SourceFileAbsentError(candidates[0].as_uri(), "no such file")
@@ -65,6 +74,7 @@ class FolderLake:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._incoming = root / ".incoming"
+        self._sweep()
 
     @property
     def url(self) -> str:
@@ -85,23 +95,22 @@ class FolderLake:
             return None
 
     def write(self, path: str, data: bytes, *, if_generation: int | None) -> StoredObject:
-        incoming = self._new_file()
-        incoming.write_bytes(data)
-        return self._place(incoming, path, if_generation)
+        with self._new_file(path) as incoming:
+            incoming.write_bytes(data)
+            return self._place(incoming, path, if_generation)
 
     def take(self, file: Path, path: str) -> StoredObject:
-        incoming = self._new_file()
-        shutil.move(file, incoming)
-        return self._place(incoming, path, None)
+        with self._new_file(path) as incoming:
+            shutil.move(file, incoming)
+            return self._place(incoming, path, None)
 
     def copy(self, source: str, target: str, *, if_generation: int) -> StoredObject:
-        incoming = self._new_file()
-        try:
-            # A second name for the same bytes: no object is ever written in place.
-            os.link(self._file(source), incoming)
-        except FileNotFoundError:
-            raise gone(source) from None
-        return self._place(incoming, target, if_generation)
+        with self._new_file(target) as incoming:
+            try:
+                _duplicate(self._file(source), incoming)
+            except FileNotFoundError:
+                raise gone(source) from None
+            return self._place(incoming, target, if_generation)
 
     @contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
@@ -139,9 +148,25 @@ class FolderLake:
             raise ValueError(f"{path} leaves the lake")
         return file
 
-    def _new_file(self) -> Path:
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        return self._incoming / uuid.uuid4().hex
+    @contextmanager
+    def _new_file(self, path: str) -> Iterator[Path]:
+        """A name beside the objects, for bytes on their way to ``path``; gone afterwards."""
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            incoming = self._incoming / uuid.uuid4().hex
+            try:
+                yield incoming
+            finally:
+                # Renaming onto another name of the same bytes does nothing and leaves both.
+                incoming.unlink(missing_ok=True)
+        except OSError as error:
+            raise _explained(error, self._file(path)) from error
+
+    def _sweep(self) -> None:
+        """Remove what writers that were killed left behind, once no writer can be that slow."""
+        for left in self._incoming.glob("*") if self._incoming.is_dir() else ():
+            if left.name != "lock" and time.time() - left.stat().st_ctime > _ABANDONED_AFTER:
+                left.unlink(missing_ok=True)
 
     def _place(self, incoming: Path, path: str, if_generation: int | None) -> StoredObject:
         target = self._file(path)
@@ -152,15 +177,12 @@ class FolderLake:
             found = self.stat(path)
             generation = 0 if found is None else found.generation
             if if_generation is not None and generation != if_generation:
-                incoming.unlink()
                 raise changed(target.as_uri())
             # The kernel's own file time ticks in milliseconds: two writes could share one.
             written = max(time.time_ns(), generation + 1)
             os.utime(incoming, ns=(written, written))
             target.parent.mkdir(parents=True, exist_ok=True)
             incoming.replace(target)
-            # Renaming onto another name of the same bytes does nothing and leaves both.
-            incoming.unlink(missing_ok=True)
         stat = target.stat()
         return StoredObject(
             path=path, bytes=stat.st_size, generation=stat.st_mtime_ns, crc32c=checksum
@@ -172,6 +194,27 @@ class FolderLake:
         with (self._incoming / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _duplicate(source: Path, target: Path) -> None:
+    try:
+        # A second name for the same bytes: no object is ever written in place.
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
+
+
+def _explained(error: OSError, file: Path) -> RetryableError | ConfigurationError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return RetryableError(
+            f"no room is left in the lake for {file}. What was there is untouched. Make room"
+        )
+    return ConfigurationError(
+        f"{file} cannot be written ({error.strerror}). What was there is untouched. Check "
+        "LAKE_URL and who may write there."
+    )
 
 
 def _crc32c(path: Path) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import psycopg2
 import pyarrow as pa
@@ -16,15 +18,31 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from nyc_tlc.adapters import postgres_schema as ddl
 from nyc_tlc.adapters.copy_stream import BufferStream, copy_buffers
-from nyc_tlc.core.errors import ConfigurationError, ReconciliationError, RetryableError
+from nyc_tlc.core.errors import (
+    ConfigurationError,
+    ContractError,
+    PipelineError,
+    ReconciliationError,
+    RetryableError,
+)
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.ports import Batches, LedgerEntry, StoreCounts
 from nyc_tlc.prefetch import prefetch
 
 _COPY_READ = 1 << 20
-_LOCK_TIMEOUT = "5s"
+_KEEPALIVES: Mapping[str, Any] = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    # The server, too, is to notice within a minute that we are gone, and let go of our locks.
+    "options": "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3",
+}
+_LOCK_TIMEOUT = "300ms"
 """How long a swap may wait for readers, and so how long it may make others wait behind it."""
-_SWAP_ATTEMPTS = 60
+_SWAP_ATTEMPTS = 100
+_LONGEST_PAUSE = 3.0
+"""Seconds between attempts to swap, so that the readers queued behind one get through: together
+some five minutes of patience with a long reader."""
 _TURN_TIMEOUT = "30min"
 """How long to wait for another load of the same partition."""
 
@@ -151,6 +169,7 @@ class PostgresWarehouse:
                 cursor.execute("ROLLBACK TO SAVEPOINT swap")
                 if attempt == _SWAP_ATTEMPTS:
                     raise
+                time.sleep(min(0.1 * attempt, _LONGEST_PAUSE))
             else:
                 return
 
@@ -179,11 +198,7 @@ class PostgresWarehouse:
         return replace(entry, loaded_at=_one(cursor)[0], reconciled_at=None)
 
     def _entry(self, cursor: Cursor, partition: Partition) -> LedgerEntry | None:
-        cursor.execute(
-            "SELECT to_regclass(%s) IS NOT NULL AND to_regclass(%s) IS NOT NULL",
-            [self._name(name).as_string(cursor) for name in ("ledger", partition.table_name)],
-        )
-        if not _one(cursor)[0]:
+        if not ddl.is_attached(cursor, self._schema, partition):
             return None
         cursor.execute(
             SQL(
@@ -225,23 +240,37 @@ class PostgresWarehouse:
         """One transaction on a connection of its own; rolled back on any error."""
         with closing(self._connect()) as connection:
             try:
-                with connection, connection.cursor() as cursor:
+                with connection.cursor() as cursor:
                     yield cursor
-            except pg.InsufficientPrivilege as error:
-                raise ConfigurationError(
-                    f"Postgres {self._address!r} refused: {_said(error)}. Nothing was changed. "
-                    f"Let the role own schema {self._schema}, or create it first."
-                ) from error
-            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-                raise RetryableError(
-                    f"Postgres {self._address!r} gave up: {_said(error)}. The transaction was "
-                    "rolled back; the month stays as it was"
-                ) from error
+                connection.commit()
+            except psycopg2.Error as error:
+                # Closing the connection rolls back, even where the server is gone.
+                raise self._explained(error) from error
+
+    def _explained(self, error: psycopg2.Error) -> PipelineError:
+        said = (
+            f"Postgres {self._address!r} refused: {_said(error)}. The transaction was rolled back"
+        )
+        if isinstance(error, psycopg2.DataError | psycopg2.IntegrityError):
+            return ContractError(
+                f"{said}; the month stays as it was. The contract lets a value through that the "
+                "table does not take: this is a defect to report."
+            )
+        if isinstance(error, pg.QueryCanceled):
+            return ConfigurationError(
+                f"{said}; the month stays as it was. Raise statement_timeout for the role."
+            )
+        if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+            return RetryableError(f"{said}; the month stays as it was")
+        return ConfigurationError(
+            f"{said}. Schema {self._schema} must be ours: let the role own it, and move away what "
+            "is not of this project."
+        )
 
     def _connect(self) -> Connection:
         address = self._address
         try:
-            return psycopg2.connect(
+            connection: Connection = psycopg2.connect(
                 host=address.host,
                 port=address.port,
                 dbname=address.dbname,
@@ -249,6 +278,7 @@ class PostgresWarehouse:
                 password=address.password,
                 connect_timeout=address.connect_timeout,
                 application_name="nyc_tlc",
+                **_KEEPALIVES,
             )
         except psycopg2.OperationalError as error:
             said = _said(error)
@@ -261,6 +291,7 @@ class PostgresWarehouse:
                 f"Postgres {address!r} does not answer: {said}. Nothing was changed. Check that "
                 "it runs, and POSTGRES_HOST and POSTGRES_PORT"
             ) from None
+        return connection
 
 
 def _require_rows(partition: Partition, part: str, *, found: int, expected: int) -> None:

@@ -56,22 +56,40 @@ def ensure_schema(cursor: Cursor, schema: str) -> None:
         cursor.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
 
 
+def is_attached(cursor: Cursor, schema: str, partition: Partition) -> bool:
+    """Whether readers of the service see the month's table, and there is a ledger."""
+    names = [partition.table_name, partition.service.name, "ledger"]
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(%s) "
+        "AND inhparent = to_regclass(%s)) AND to_regclass(%s) IS NOT NULL",
+        [Identifier(schema, name).as_string(cursor) for name in names],
+    )
+    return cursor.fetchone() == (True,)
+
+
 def ensure_tables(cursor: Cursor, schema: str, contract: Contract) -> None:
     """Create what is missing of ledger, quarantine and the service's partitioned table."""
-    cursor.execute(
-        "SELECT array_agg(attname) FROM pg_attribute WHERE attrelid = to_regclass(%s) "
-        "AND attnum > 0 AND NOT attisdropped",
-        [Identifier(schema, contract.service).as_string(cursor)],
-    )
-    row = cursor.fetchone()
-    present = set(row[0] or ()) if row else set()
-    if present >= {column.name for column in contract.columns}:
+    if _are_complete(cursor, schema, contract):
         return
     ensure_schema(cursor, schema)
     cursor.execute(SQL(_LEDGER).format(Identifier(schema, "ledger")))
     cursor.execute(SQL(_QUARANTINE).format(Identifier(schema, "quarantine")))
     _ensure_service_table(cursor, Identifier(schema, contract.service), contract)
     cursor.connection.commit()
+
+
+def _are_complete(cursor: Cursor, schema: str, contract: Contract) -> bool:
+    names = [contract.service, "ledger", "quarantine"]
+    cursor.execute(
+        "SELECT array_agg(attname::text) @> %s::text[] AND to_regclass(%s) IS NOT NULL "
+        "AND to_regclass(%s) IS NOT NULL FROM pg_attribute WHERE attrelid = to_regclass(%s) "
+        "AND attnum > 0 AND NOT attisdropped",
+        [
+            [column.name for column in contract.columns],
+            *(Identifier(schema, name).as_string(cursor) for name in reversed(names)),
+        ],
+    )
+    return cursor.fetchone() == (True,)
 
 
 def _ensure_service_table(cursor: Cursor, table: Composable, contract: Contract) -> None:

@@ -17,6 +17,7 @@ from nyc_tlc.core.errors import RetryableError, SourceError
 from nyc_tlc.ports import Fetched, SourceFileAbsentError
 
 _CHUNK = 1 << 20
+_USERINFO = re.compile(r"//[^/@]*@")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -60,16 +61,18 @@ class HttpSource:
 
     def __init__(self, url: str, *, timeout: float) -> None:
         self._url = url.rstrip("/")
+        # What errors and manifests say: a user and password in the address stay out of them.
+        self._shown_url = _USERINFO.sub("//", self._url)
         self._timeout = timeout
         self._session = requests.Session()
         # The bytes as stored: their hash and their ranges are of no use in another encoding.
         self._session.headers["Accept-Encoding"] = "identity"
 
     def fetch(self, name: str, folder: Path, *, unless_etag: str | None) -> Fetched | None:
-        uri = f"{self._url}/{name}"
+        uri = f"{self._shown_url}/{name}"
         target = folder / Path(name).name
         part = _Part(target.with_name(target.name + ".part"))
-        with _network_errors(uri, part), self._get(uri, part, unless_etag) as response:
+        with _network_errors(uri, part), self._get(name, part, unless_etag) as response:
             if response.status_code == requests.codes.not_modified:
                 return None
             _require_success(uri, response, part)
@@ -79,14 +82,16 @@ class HttpSource:
         part.finish(target)
         return Fetched(target, uri, etag, modified, target.stat().st_size, digest(target))
 
-    def _get(self, uri: str, part: _Part, unless_etag: str | None) -> requests.Response:
+    def _get(self, name: str, part: _Part, unless_etag: str | None) -> requests.Response:
         headers = {}
         if unless_etag:
             headers["If-None-Match"] = unless_etag
         etag = part.resumable()
         if etag:
             headers |= {"Range": f"bytes={part.size}-", "If-Range": etag}
-        return self._session.get(uri, headers=headers, timeout=self._timeout, stream=True)
+        return self._session.get(
+            f"{self._url}/{name}", headers=headers, timeout=self._timeout, stream=True
+        )
 
     def _receive(self, uri: str, response: requests.Response, part: _Part) -> None:
         if "Content-Encoding" in response.headers:
@@ -98,9 +103,9 @@ class HttpSource:
         start, total = _extent(response)
         if response.status_code == requests.codes.ok:
             part.start(response.headers.get("ETag"))
-        if start != part.size:
+        elif start != part.size or response.headers.get("ETag") != part.resumable():
             part.discard()
-            raise RetryableError(f"{uri} resumed at byte {start}, not where the download stopped")
+            raise RetryableError(f"{uri} went on with another version or place than asked for")
         bar = tqdm.tqdm(
             total=total, initial=part.size, desc=part.file.stem, unit="B", unit_scale=True,
             disable=None, leave=False,
@@ -155,6 +160,6 @@ def _network_errors(uri: str, part: _Part) -> Iterator[None]:
         ) from error
     except requests.RequestException as error:
         raise SourceError(
-            f"{uri} cannot be asked for ({type(error).__name__}: {error}). Nothing was landed. "
+            f"{uri} cannot be asked for ({type(error).__name__}). Nothing was landed. "
             "Check TLC_SOURCE_URL."
         ) from error

@@ -16,6 +16,9 @@ from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.render import arrow_type
 
+_UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_FIRST_SECOND = int(np.datetime64("0001-01-01", "s").astype(np.int64))
+_END_SECOND = int(np.datetime64("10000-01-01", "s").astype(np.int64))
 _LINEAGE_NAMES = {column.name for column in LINEAGE}
 
 
@@ -143,12 +146,75 @@ def _castable(published: pa.DataType, column: Column) -> bool:
 
 def _cast(array: pa.Array, target: pa.DataType) -> tuple[pa.Array, pa.Array | None]:
     """The array as ``target``, and which values were lost on the way (None: none were)."""
+    if pt.is_string(target):
+        return _cast_text(array)
     try:
-        return array.cast(target), None
+        cast = array.cast(target)
     except pa.ArrowInvalid:
-        # The rare slow path: some value is fractional, out of range, NaN or finer than a
-        # microsecond. Comparing the round trip finds which.
-        cast = array.cast(target, safe=False)
-        same = pc.equal(cast.cast(array.type, safe=False), array)
-        kept = pc.fill_null(same, fill_value=True)
-        return pc.if_else(kept, cast, pa.scalar(None, target)), pc.invert(kept)
+        return _cast_what_can_be(array, target)
+    return _cast_time(cast) if pt.is_timestamp(target) else (cast, None)
+
+
+def _cast_what_can_be(array: pa.Array, target: pa.DataType) -> tuple[pa.Array, pa.Array]:
+    """The rare slow path: some value is fractional, out of range, NaN or finer than a microsecond.
+
+    Comparing the round trip finds which.
+    """
+    cast = array.cast(target, safe=False)
+    same = pc.equal(cast.cast(array.type, safe=False), array)
+    if pt.is_unsigned_integer(array.type):  # 40000 wraps to -25536, and back
+        same = pc.and_(same, pc.greater_equal(cast, pa.scalar(0, target)))
+    return _keep(cast, pc.fill_null(same, fill_value=True))
+
+
+def within_calendar(times: pa.Array) -> bool:
+    """Whether all datetimes lie in the years 1 to 9999: what Python, polars and SQL can express."""
+    bounds = pc.min_max(times.cast(pa.int64()))
+    unit = _UNITS_PER_SECOND[times.type.unit]
+    return not bounds["min"].is_valid or (
+        _FIRST_SECOND * unit <= bounds["min"].as_py() and bounds["max"].as_py() < _END_SECOND * unit
+    )
+
+
+def _cast_time(times: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    if within_calendar(times):
+        return times, None
+    microseconds = times.cast(pa.int64())
+    inside = pc.and_(
+        pc.greater_equal(microseconds, _FIRST_SECOND * _UNITS_PER_SECOND["us"]),
+        pc.less(microseconds, _END_SECOND * _UNITS_PER_SECOND["us"]),
+    )
+    return _keep(times, pc.fill_null(inside, fill_value=True))
+
+
+def _cast_text(array: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    """Text that every store can hold: valid UTF-8 without NUL, which Postgres refuses."""
+    if pt.is_null(array.type):
+        return array.cast(pa.string()), None
+    octets = array.cast(pa.large_binary())
+    try:
+        # From bytes, because only that cast looks at them.
+        text = octets.cast(pa.string())
+    except pa.ArrowInvalid:
+        decoded = [value if value is None else _decoded(value) for value in octets.to_pylist()]
+        return _keep(
+            pa.array(decoded, pa.string()),
+            pa.array([was is None or now is not None
+                      for was, now in zip(octets.to_pylist(), decoded, strict=True)]),
+        )  # fmt: skip
+    nul = pc.match_substring(text, "\0")
+    if not pc.any(nul).as_py():
+        return text, None
+    return _keep(text, pc.fill_null(pc.invert(nul), fill_value=True))
+
+
+def _decoded(value: bytes) -> str | None:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def _keep(values: pa.Array, kept: pa.Array) -> tuple[pa.Array, pa.Array]:
+    return pc.if_else(kept, values, pa.scalar(None, values.type)), pc.invert(kept)

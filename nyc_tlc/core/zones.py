@@ -38,15 +38,12 @@ def parse_zones(data: bytes) -> pa.Table:
             io.BytesIO(data),
             convert_options=csv.ConvertOptions(null_values=[], strings_can_be_null=False),
         )
-    except pa.ArrowInvalid as error:
-        raise _refused(str(error).splitlines()[0]) from error
-    lowered = [name.strip().lower() for name in table.column_names]
-    table = table.rename_columns([_SPELLINGS.get(name, name) for name in lowered])
-    if sorted(table.column_names) != sorted(SCHEMA.names):
-        raise _refused(f"found the columns {', '.join(table.column_names)[:200]}")
-    try:
+        lowered = [name.strip().lower() for name in table.column_names]
+        table = table.rename_columns([_SPELLINGS.get(name, name) for name in lowered])
+        if sorted(table.column_names) != sorted(SCHEMA.names):
+            raise _refused(f"found the columns {', '.join(table.column_names)[:200]}")
         zones = table.select(SCHEMA.names).cast(SCHEMA).sort_by("location_id").combine_chunks()
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise _refused(str(error).splitlines()[0]) from error
     if zones["location_id"].to_pylist() != list(range(1, ZONES + 1)):
         ids = pc.unique(zones["location_id"])

@@ -27,7 +27,7 @@ from nyc_tlc.ports import Ports
 from nyc_tlc.prefetch import prefetch
 from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.land import landed_version
-from nyc_tlc.steps.parquet_file import BATCH_ROWS, open_parquet
+from nyc_tlc.steps.parquet_file import open_parquet, read_batches
 from nyc_tlc.steps.work_folder import work_folder
 
 _COMPRESSION_LEVEL = 1
@@ -119,9 +119,7 @@ def _write(partition: Partition, file: pq.ParquetFile, trips: Path, quarantine: 
         quarantine_writer = stack.enter_context(
             _writer(quarantine, quarantine_arrow_schema(contract))
         )
-        published = stack.enter_context(
-            closing(prefetch(file.iter_batches(BATCH_ROWS, use_threads=False)))
-        )
+        published = stack.enter_context(closing(prefetch(read_batches(file, partition.file_name))))
         for batch, judged in _judged(partition, published, bindings, judge):
             tally.add(judged)
             trips_writer.write_batch(judged.accepted)
@@ -191,7 +189,7 @@ def _stage(
     row: ManifestRow, landing: Landing, counts: Counts, files: list[Path], ports: Ports
 ) -> ManifestRow:
     partition = row.partition
-    folder = f"{lake_paths.staging(partition)}{landing.sha256[:16]}-{row.run}/"
+    folder = f"{lake_paths.staging(partition)}{landing.sha256[:16]}_{row.run}/"
     staged = tuple(ports.lake.take(file, folder + file.name) for file in files)
     record = Conformed(
         service=row.service,

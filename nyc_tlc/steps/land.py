@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 from nyc_tlc.core.errors import NotPublishedYet, SourceError
 from nyc_tlc.core.manifest import Landing, Manifest, parse_record, render_record
@@ -20,7 +19,8 @@ def land(row: ManifestRow, ports: Ports, *, publication_lag: int, today: date) -
     """Bring the newest published version of a month into ``raw/``.
 
     A version that every store already holds, proved, makes the row ``unchanged`` (unless
-    ``row.force``); then nothing was downloaded or read.
+    ``row.force``); then nothing was downloaded or read. With ``row.force`` the file is fetched and
+    stored anew, which also mends a damaged copy in ``raw/``.
 
     Args:
         row: The partition to land.
@@ -39,11 +39,11 @@ def land(row: ManifestRow, ports: Ports, *, publication_lag: int, today: date) -
             fetched = ports.source.fetch(
                 f"trip-data/{partition.file_name}",
                 folder,
-                unless_etag=known.etag if known else None,
+                unless_etag=known.etag if known and not row.force else None,
             )
         except SourceFileAbsentError as error:
             raise _absent(partition, error, publication_lag, today) from error
-        landing = _store(partition, fetched, ports.lake) if fetched else known
+        landing = _store(row, fetched, ports.lake) if fetched else known
     assert landing is not None  # noqa: S101 - "not modified" answers only a known version
     proved = None if row.force else _proved(partition, landing, ports)
     return ManifestRow(
@@ -86,7 +86,8 @@ def _landed(partition: Partition, lake: Lake) -> Landing | None:
     return landing if stored is not None and stored.bytes == landing.bytes else None
 
 
-def _store(partition: Partition, fetched: Fetched, lake: Lake) -> Landing:
+def _store(row: ManifestRow, fetched: Fetched, lake: Lake) -> Landing:
+    partition = row.partition
     try:
         rows = published_rows(fetched.path, fetched.uri)
     except SourceError as error:
@@ -101,17 +102,13 @@ def _store(partition: Partition, fetched: Fetched, lake: Lake) -> Landing:
         rows=rows,
         raw=lake_paths.raw(partition, fetched.sha256),
     )
-    _keep(fetched.path, landing, lake)
+    stored = lake.stat(landing.raw)
+    if stored is not None and stored.bytes == landing.bytes and not row.force:
+        fetched.path.unlink()
+    else:
+        lake.take(fetched.path, landing.raw)
     lake.write(lake_paths.landing(partition), render_record(landing), if_generation=None)
     return landing
-
-
-def _keep(file: Path, landing: Landing, lake: Lake) -> None:
-    stored = lake.stat(landing.raw)
-    if stored is not None and stored.bytes == landing.bytes:
-        file.unlink()
-    else:
-        lake.take(file, landing.raw)
 
 
 def _proved(partition: Partition, landing: Landing, ports: Ports) -> LedgerEntry | None:

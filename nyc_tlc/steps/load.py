@@ -11,7 +11,7 @@ from nyc_tlc.core.manifest_table import ManifestRow, Status
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.render import arrow_schema
 from nyc_tlc.ports import Batches, Ports
-from nyc_tlc.steps.parquet_file import BATCH_ROWS, open_parquet
+from nyc_tlc.steps.parquet_file import open_parquet, read_batches
 from nyc_tlc.steps.staged import ledger_entry, read_conformed
 
 _QUARANTINE_SCHEMA = pa.schema(
@@ -43,11 +43,11 @@ def load(row: ManifestRow, ports: Ports) -> ManifestRow:
             ledger_entry(row),
             Batches(
                 arrow_schema(partition.service.contract),
-                trips_file.iter_batches(BATCH_ROWS, use_threads=False),
+                read_batches(trips_file, trips.path),
             ),
             Batches(
                 _QUARANTINE_SCHEMA,
-                _quarantine(partition, quarantine_file.iter_batches(BATCH_ROWS)),
+                _quarantine(partition, read_batches(quarantine_file, quarantine.path)),
             ),
             force=row.force,
         )

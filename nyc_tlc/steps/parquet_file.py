@@ -60,13 +60,33 @@ def open_parquet(source: Path | BinaryIO, uri: str) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file for streaming.
 
     Raises:
-        SourceError: also later, when a page of the file turns out to be damaged.
+        SourceError: its footer is damaged.
     """
-    try:
+    with _as_source_errors(uri):
         # Without pre-buffering, memory is bounded by a batch and not by a row group.
-        with pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as file:
-            yield file
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        file = pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20)
+        file.schema_arrow.names  # noqa: B018 - names that are not UTF-8 show here
+    with file:
+        yield file
+
+
+def read_batches(file: pq.ParquetFile, uri: str) -> Iterator[pa.RecordBatch]:
+    """Stream a file's rows in order.
+
+    Raises:
+        SourceError: a page of the file is damaged.
+    """
+    with _as_source_errors(uri):
+        yield from file.iter_batches(BATCH_ROWS, use_threads=False)
+
+
+@contextmanager
+def _as_source_errors(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the machine's trouble, not the file's
         raise SourceError(
             f"{uri} cannot be read as Parquet ({str(error).splitlines()[0]}). The month stays as "
             "it was. Look at what the source serves, and run the month again when it is mended."

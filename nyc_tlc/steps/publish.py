@@ -25,17 +25,20 @@ from nyc_tlc.steps.staged import read_conformed
 def publish(row: ManifestRow, ports: Ports) -> ManifestRow:
     """Replace the month in ``trips/`` and ``quarantine/``, then write its manifest.
 
-    Each object is replaced at once, on the condition that it is still the one seen before: of
-    two runs with different content the slower one changes nothing.
+    Each object is replaced at once, on the condition that it is still the one seen before. Of two
+    runs with different content the slower one fails; should they cross between the objects, both
+    fail to reconcile, and the next run repairs the month.
 
     Raises:
         ReconciliationError: another run was faster, or the staged files are gone.
     """
     partition, lake = row.partition, ports.lake
     conformed = read_conformed(row, lake)
+    # Seen before the manifest is: whoever commits from now on changes one of them.
+    seen = [lake.stat(target) for target in _targets(partition)]
     previous, generation = _manifest(partition, lake)
     if previous is None or row.force or not _same(previous, conformed, lake):
-        objects = _replace(partition, conformed, lake)
+        objects = _replace(partition, conformed, seen, lake)
         manifest = _committed(row, conformed, objects, previous)
         lake.write(
             lake_paths.manifest(partition), render_record(manifest), if_generation=generation
@@ -63,11 +66,15 @@ def _same(previous: Manifest, conformed: Conformed, lake: Lake) -> bool:
     )
 
 
-def _replace(partition: Partition, conformed: Conformed, lake: Lake) -> tuple[StoredObject, ...]:
-    targets = (lake_paths.trips(partition), lake_paths.quarantine(partition))
-    seen = [lake.stat(target) for target in targets]
+def _targets(partition: Partition) -> tuple[str, str]:
+    return lake_paths.trips(partition), lake_paths.quarantine(partition)
+
+
+def _replace(
+    partition: Partition, conformed: Conformed, seen: list[StoredObject | None], lake: Lake
+) -> tuple[StoredObject, ...]:
     objects = []
-    for staged, target, before in zip(conformed.staged, targets, seen, strict=True):
+    for staged, target, before in zip(conformed.staged, _targets(partition), seen, strict=True):
         stored = lake.copy(staged.path, target, if_generation=before.generation if before else 0)
         if (stored.bytes, stored.crc32c) != (staged.bytes, staged.crc32c):
             raise ReconciliationError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.manifest import Manifest
@@ -13,6 +15,9 @@ from nyc_tlc.steps.land import in_place
 from nyc_tlc.steps.parquet_file import open_parquet
 from nyc_tlc.steps.publish import read_manifest
 from nyc_tlc.steps.staged import ledger_entry
+
+_RUN_TIME = "%Y%m%dT%H%M%S"
+_ABANDONED_AFTER = timedelta(days=1)
 
 
 def reconcile(row: ManifestRow, ports: Ports) -> ManifestRow:
@@ -64,7 +69,21 @@ def _lake_counts(manifest: Manifest, lake: Lake) -> StoreCounts:
     return StoreCounts(*rows)
 
 
+def clear_failed(rows: Iterable[ManifestRow], lake: Lake) -> None:
+    """Delete what this run staged of the months that failed; their next run stages anew."""
+    for row in rows:
+        if row.status is Status.FAILED and row.staged:
+            _clear(row, lake)
+
+
 def _clear(row: ManifestRow, lake: Lake) -> None:
-    """Delete what is staged of the month, by this run or by one that was killed."""
+    """Delete what is staged of the month by this run, or by one that died at least a day ago.
+
+    A younger folder may belong to a run under way on another machine.
+    """
+    own = datetime.strptime(row.run[:15], _RUN_TIME)  # noqa: DTZ007 - both are UTC
     for stored in list(lake.list(lake_paths.staging(row.partition))):
-        lake.delete(stored.path)
+        run = stored.path.rsplit("/", 2)[1].partition("_")[2]
+        began = datetime.strptime(run[:15], _RUN_TIME)  # noqa: DTZ007
+        if run == row.run or own - began > _ABANDONED_AFTER:
+            lake.delete(stored.path)

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
 
 from nyc_tlc.core.errors import NotPublishedYet, PipelineError, RetryableError
@@ -17,6 +18,8 @@ from nyc_tlc.core.partition import Partition
 
 _logger = logging.getLogger(__name__)
 _LONGEST_WAIT = 60.0
+_LONGEST_ASKED = 600.0
+"""Seconds: a server that asks for more is down for this run."""
 
 T = TypeVar("T")
 Step = Callable[[ManifestRow], ManifestRow]
@@ -37,9 +40,9 @@ class Effort:
     first_wait: float = 1.0
 
 
-def start(partitions: Iterable[Partition], *, force: bool) -> list[ManifestRow]:
-    """The rows with which a run begins."""
-    run = uuid.uuid4().hex[:12]
+def start(partitions: Iterable[Partition], *, force: bool, now: datetime) -> list[ManifestRow]:
+    """The rows with which a run begins; its name sorts by time and is unique."""
+    run = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     return [
         ManifestRow(
             service=partition.service.name,
@@ -81,28 +84,34 @@ def _run_one(name: str, step: Step, row: ManifestRow, effort: Effort) -> Manifes
     if row.status in FINAL:
         return row
     began = time.monotonic()
+    done = _outcome(name, step, row, effort)
+    done = replace(done, seconds=round(row.seconds + time.monotonic() - began, 3))
+    if done.status is not Status.FAILED:
+        _logger.info("%s %s after %.1f s", row.partition, done.status, done.seconds)
+    return done
+
+
+def _outcome(name: str, step: Step, row: ManifestRow, effort: Effort) -> ManifestRow:
     try:
-        done = retried(
-            lambda: step(row), f"{row.service} {row.month}", effort.attempts, effort.first_wait
-        )
+        return retried(lambda: step(row), str(row.partition), effort.attempts, effort.first_wait)
     except NotPublishedYet as reason:
-        _logger.info("%s %s: %s", row.service, row.month, reason)
+        _logger.info("%s", reason)
         return replace(row, status=Status.NOT_PUBLISHED)
     except PipelineError as error:
         failed = row.failed(str(error).removeprefix(f"{row.partition}: "))
         # Without the traceback: the message is the whole story.
         _logger.error("%s failed: %s", row.partition, failed.error)  # noqa: TRY400
         return failed
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
         # The partition boundary: a defect in one month must not keep the others from loading.
-        _logger.exception("%s %s failed in %s", row.service, row.month, name)
+        # Not only Exception: a panic of a Rust library (polars, pgpq) is none.
+        _logger.exception("%s failed in %s", row.partition, name)
         return row.failed(
             f"{name} met an unexpected {type(error).__name__} ({error}); see the log for where. "
             "Run the month again; if it fails again, this is a defect to report."
         )
-    seconds = round(row.seconds + time.monotonic() - began, 3)
-    _logger.info("%s %s %s after %.1f s", row.service, row.month, done.status, seconds)
-    return replace(done, seconds=seconds)
 
 
 def retried(attempt: Callable[[], T], what: str, attempts: int, first_wait: float = 1.0) -> T:
@@ -121,10 +130,16 @@ def retried(attempt: Callable[[], T], what: str, attempts: int, first_wait: floa
                 raise RetryableError(
                     f"{error}. Tried {number} times. Run it again when that is mended."
                 ) from error
-            wait = error.retry_after or first_wait * 2 ** (number - 1)
-            wait = min(wait, _LONGEST_WAIT) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+            wait = _wait(error, first_wait * 2 ** (number - 1))
             _logger.warning(
                 "%s: %s; attempt %d of %d in %.1f s", what, error, number + 1, attempts, wait
             )
             time.sleep(wait)
     raise AssertionError("a step is tried at least once")
+
+
+def _wait(error: RetryableError, usual: float) -> float:
+    """Seconds until the next attempt: what the other side asks, or the usual with jitter."""
+    if error.retry_after is not None:
+        return min(error.retry_after, _LONGEST_ASKED)
+    return min(usual, _LONGEST_WAIT) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter

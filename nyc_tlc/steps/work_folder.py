@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.errors import ConfigurationError, RetryableError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
@@ -19,6 +22,7 @@ def work_folder(work_dir: Path, name: str) -> Iterator[Path]:
 
     Raises:
         ConfigurationError: the work directory cannot be written.
+        RetryableError: it is full.
     """
     folder = work_dir / name
     try:
@@ -32,6 +36,14 @@ def work_folder(work_dir: Path, name: str) -> Iterator[Path]:
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         folder.mkdir(parents=True, exist_ok=True)
-        yield folder
+        try:
+            yield folder
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            raise RetryableError(
+                f"no room is left in TLC_WORK_DIR {work_dir}. The month stays as it was. Make "
+                "room for the files of TLC_WORKERS months, or set it to another folder"
+            ) from error
         if not any(folder.iterdir()):
             folder.rmdir()

@@ -1,0 +1,106 @@
+"""Six ordinary trips as TLC publishes them, for a test to spoil one value at a time."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import settings
+
+from embedded.sample_months import published_schema
+from nyc_tlc.core.conform import Conformed, bind, conform
+from nyc_tlc.core.judge import Judge, Judged, Neighbourhood
+from nyc_tlc.core.partition import Partition
+
+settings.register_profile("unit", max_examples=60, deadline=None, derandomize=True)
+settings.load_profile("unit")
+
+_ORDINARY = {
+    "vendor_id": (1, 2, 1, 2, 6, 2),
+    "passenger_count": (1, 2, 1, 1, 4, 1),
+    "trip_distance": (1.5, 0.8, 3.14, 12.0, 7.25, 2.0),
+    "rate_code_id": (1, 1, 1, 2, 1, 5),
+    "store_and_fwd_flag": ("N", "N", "Y", "N", "N", "N"),
+    "pu_location_id": (161, 236, 237, 132, 74, 75),
+    "do_location_id": (236, 237, 161, 230, 75, 74),
+    "payment_type": (1, 2, 1, 1, 2, 1),
+    "fare_amount": (10.0, 7.2, 17.7, 70.0, 31.0, 11.4),
+    "extra": (0.0, 1.0, 2.5, 0.0, 5.0, 0.0),
+    "mta_tax": (0.5,),
+    "tip_amount": (2.0, 0.0, 4.2, 15.0, 0.0, 2.75),
+    "tolls_amount": (0.0, 0.0, 0.0, 6.94, 0.0, 0.0),
+    "ehail_fee": (None,),
+    "improvement_surcharge": (1.0,),
+    "total_amount": (13.5, 9.7, 25.9, 93.44, 37.5, 15.65),
+    "trip_type": (1, 1, 1, 2, 1, 1),
+    "congestion_surcharge": (2.5, 0.0, 2.5, 2.5, 0.0, 2.5),
+    "airport_fee": (0.0, 0.0, 0.0, 1.75, 0.0, 0.0),
+    "cbd_congestion_fee": (0.75, 0.75, 0.0, 0.0, 0.75, 0.0),
+    "request_source": (None, "HV0003", None, None, None, "HV0005"),
+}
+
+Published = Callable[..., pa.RecordBatch]
+Judging = Callable[..., Judged]
+
+
+def _published(
+    partition: Partition,
+    types: Mapping[str, pa.DataType] | None = None,
+    **columns: Sequence[Any],
+) -> pa.RecordBatch:
+    """Rows as TLC publishes them; ``columns`` and ``types`` go by canonical names."""
+    rows = max(map(len, columns.values()), default=6)
+    noon = partition.month.start + timedelta(days=14, hours=12)
+    values: dict[str, Sequence[Any]] = {
+        **_ORDINARY,
+        "pickup_datetime": [noon + timedelta(minutes=7 * i) for i in range(rows)],
+        "dropoff_datetime": [noon + timedelta(minutes=7 * i + 11) for i in range(rows)],
+        **columns,
+    }
+    arrays = {}
+    for field in published_schema(partition):
+        name = partition.service.contract.by_spelling[field.name].name
+        kind = (types or {}).get(name, field.type)
+        cells = list(islice(cycle(values[name]), rows))
+        arrays[field.name] = pa.nulls(rows) if pa.types.is_null(kind) else pa.array(cells, kind)
+    return pa.RecordBatch.from_pydict(arrays)
+
+
+def _conformed(partition: Partition, batch: pa.RecordBatch, first_row: int = 0) -> Conformed:
+    bindings = bind(partition, batch.schema)
+    return conform(batch, bindings, partition=partition, first_row=first_row)
+
+
+@pytest.fixture(scope="session")
+def published() -> Published:
+    return _published
+
+
+@pytest.fixture(scope="session")
+def conformed() -> Callable[..., Conformed]:
+    return _conformed
+
+
+@pytest.fixture(scope="session")
+def judged() -> Judging:
+    """Publish, conform and judge rows in one go."""
+
+    def judge(partition: Partition, **columns: Any) -> Judged:
+        batch = _conformed(partition, _published(partition, **columns))
+        return Judge(partition).judge(Neighbourhood(None, batch, None))
+
+    return judge
+
+
+@pytest.fixture(scope="session")
+def shared_tlc() -> Path:
+    """Real TLC files, which are not part of the project."""
+    stated = os.environ.get("TLC_SHARED")
+    folder = Path(stated) if stated else Path(__file__).parents[3] / "shared" / "tlc"
+    if not folder.is_dir():
+        pytest.skip(f"no real TLC files in {folder}; set TLC_SHARED to where they are")
+    return folder

@@ -1,0 +1,442 @@
+"""A published batch in the contract's shape: nothing lost, nothing moved, nothing guessed."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nyc_tlc.core.conform import Conformed, _cast, bind, conform
+from nyc_tlc.core.errors import ContractError
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.render import arrow_schema
+from nyc_tlc.core.service import GREEN, SERVICES, YELLOW, Service
+
+YELLOW_2024 = Partition(YELLOW, Month(2024, 1))
+GREEN_2024 = Partition(GREEN, Month(2024, 1))
+GREEN_2026 = Partition(GREEN, Month(2026, 6))
+NOON = datetime(2024, 1, 15, 12)  # noqa: DTZ001 - wall clock, as published
+
+Conforming = Callable[..., Conformed]
+Published = Callable[..., pa.RecordBatch]
+
+
+def _lost(result: Conformed) -> list[bool]:
+    """Per row, whether a value was lost."""
+    if result.uncastable is None:
+        return [False] * result.trips.num_rows
+    lost: list[bool] = result.uncastable.to_pylist()
+    return lost
+
+
+def _column(result: Conformed, name: str) -> list[Any]:
+    values: list[Any] = result.trips.column(name).to_pylist()
+    return values
+
+
+@pytest.fixture
+def cast_of(published: Published, conformed: Conforming) -> Conforming:
+    """Yellow rows whose one column comes in another type."""
+
+    def cast(name: str, kind: pa.DataType, values: list[Any]) -> Conformed:
+        return conformed(YELLOW_2024, published(YELLOW_2024, {name: kind}, **{name: values}))
+
+    return cast
+
+
+def _renamed(batch: pa.RecordBatch, old: str, new: str) -> pa.RecordBatch:
+    return batch.rename_columns([new if name == old else name for name in batch.schema.names])
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+def test_every_vintage_takes_the_same_shape(
+    service: Service, published: Published, conformed: Conforming
+) -> None:
+    expected = arrow_schema(service.contract)
+    for vintage in service.contract.vintages:
+        partition = Partition(service, vintage.first)
+        result = conformed(partition, published(partition))
+        found = {field.name: field.type for field in result.trips.schema}
+        assert found == {f.name: f.type for f in expected if f.name != "quality_flags"}
+        assert result.uncastable is None
+        assert result.trips.num_rows == 6
+
+
+def test_values_arrive_under_their_canonical_names(
+    published: Published, conformed: Conforming
+) -> None:
+    batch = published(YELLOW_2024)
+    result = conformed(YELLOW_2024, batch)
+    for was, becomes in (
+        ("VendorID", "vendor_id"),
+        ("tpep_pickup_datetime", "pickup_datetime"),
+        ("tpep_dropoff_datetime", "dropoff_datetime"),
+        ("PULocationID", "pu_location_id"),
+        ("DOLocationID", "do_location_id"),
+        ("RatecodeID", "rate_code_id"),
+        ("Airport_fee", "airport_fee"),
+        ("store_and_fwd_flag", "store_and_fwd_flag"),
+    ):
+        assert _column(result, becomes) == batch.column(was).to_pylist(), becomes
+
+
+def test_lineage_says_which_row_of_which_month(published: Published, conformed: Conforming) -> None:
+    result = conformed(GREEN_2024, published(GREEN_2024), 131_072)
+    assert _column(result, "source_row") == list(range(131_072, 131_078))
+    assert set(_column(result, "source_month")) == {date(2024, 1, 1)}
+
+
+def test_a_column_that_the_vintage_does_not_have_is_null(
+    published: Published, conformed: Conforming
+) -> None:
+    result = conformed(GREEN_2024, published(GREEN_2024))
+    assert _column(result, "cbd_congestion_fee") == [None] * 6
+    assert _column(result, "request_source") == [None] * 6
+
+
+def test_columns_may_come_in_any_order(published: Published, conformed: Conforming) -> None:
+    batch = published(GREEN_2026)
+    backwards = batch.select(batch.schema.names[::-1])
+    assert conformed(GREEN_2026, backwards).trips == conformed(GREEN_2026, batch).trips
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (pa.null(), [None] * 6),
+        (pa.int32(), [0.0, 2.0, None, -1.0, 1.0, 5.0]),
+        (pa.int64(), [0.0, 2.0, None, -1.0, 1.0, 5.0]),
+        (pa.float32(), [0.0, 2.0, None, -1.0, 1.0, 5.0]),
+        (pa.float64(), [0.0, 2.0, None, -1.0, 1.0, 5.0]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("fee", ["airport_fee", "congestion_surcharge", "improvement_surcharge"])
+def test_a_fee_may_be_null_integer_or_double_in_every_vintage(
+    fee: str, kind: pa.DataType, expected: list[Any], published: Published, conformed: Conforming
+) -> None:
+    for vintage in YELLOW.contract.vintages:
+        partition = Partition(YELLOW, vintage.first)
+        batch = published(partition, {fee: kind}, **{fee: [0, 2, None, -1, 1, 5]})
+        result = conformed(partition, batch)
+        assert _column(result, fee) == expected
+        assert result.uncastable is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        (pa.float64(), [2.0, 0.0, None, -0.0], [2, 0, None, 0]),
+        (pa.float64(), [1.0, 1.5, 2.0, None], [1, None, 2, None]),
+        (pa.float64(), [1.0, math.nan, math.inf, -math.inf], [1, None, None, None]),
+        (pa.float64(), [70000.0, 32767.0, 32768.0, -32769.0], [None, 32767, None, None]),
+        (pa.float64(), [65538.0, 1e300, 2.0, 1e-9], [None, None, 2, None]),
+        (pa.float32(), [2.0, 1.5, 1e30, -32768.0], [2, None, None, -32768]),
+        (pa.int64(), [70000, 32767, -32768, 65538], [None, 32767, -32768, None]),
+        (pa.int64(), [1, None, 2**62, -(2**63)], [1, None, None, None]),
+        (pa.int32(), [5, None, 40000, 6], [5, None, None, 6]),
+        (pa.int8(), [5, None, 127, -128], [5, None, 127, -128]),
+    ],
+)
+@pytest.mark.parametrize("name", ["passenger_count", "pu_location_id", "vendor_id"])
+def test_what_a_smallint_cannot_hold_is_lost(
+    name: str,
+    kind: pa.DataType,
+    values: list[Any],
+    expected: list[Any],
+    cast_of: Callable[..., Conformed],
+) -> None:
+    result = cast_of(name, kind, values)
+    assert _column(result, name) == expected
+    assert _lost(result) == [
+        was is not None and became is None for was, became in zip(values, expected, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "too_large"),
+    [(pa.uint16(), 40_000), (pa.uint32(), 2**32 - 1), (pa.uint64(), 2**64 - 1)],
+)
+def test_an_unsigned_integer_does_not_wrap_around(
+    kind: pa.DataType, too_large: int, cast_of: Callable[..., Conformed]
+) -> None:
+    result = cast_of("passenger_count", kind, [5, too_large, None])
+    assert _column(result, "passenger_count") == [5, None, None]
+    assert _lost(result) == [False, True, False]
+
+
+def test_values_lost_in_several_columns_mark_every_row_once(
+    published: Published, conformed: Conforming
+) -> None:
+    batch = published(
+        YELLOW_2024,
+        {"passenger_count": pa.float64()},
+        passenger_count=[1.5, 1.0, 2.5, 1.0, None, 1.0],
+        pu_location_id=[1, 1, 70000, 70000, None, 1],
+    )
+    result = conformed(YELLOW_2024, batch)
+    assert _lost(result) == [True, False, True, True, False, False]
+    assert _column(result, "passenger_count") == [None, 1, None, 1, None, 1]
+    assert _column(result, "pu_location_id") == [1, 1, None, None, None, 1]
+
+
+def test_an_integer_too_large_for_a_double_is_not_rounded(
+    published: Published, conformed: Conforming
+) -> None:
+    batch = published(YELLOW_2024, {"extra": pa.int64()}, extra=[2**53, 2**53 + 1, 1])
+    result = conformed(YELLOW_2024, batch)
+    assert _column(result, "extra") == [2.0**53, None, 1.0]
+    assert _lost(result) == [False, True, False]
+
+
+def test_nan_stays_nan_where_a_double_is_wanted(
+    published: Published, conformed: Conforming
+) -> None:
+    result = conformed(YELLOW_2024, published(YELLOW_2024, trip_distance=[math.nan, math.inf, 1.0]))
+    nan, infinite, one = _column(result, "trip_distance")
+    assert math.isnan(nan)
+    assert (infinite, one) == (math.inf, 1.0)
+    assert result.uncastable is None
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_timestamps_of_every_unit_become_microseconds(
+    unit: str, published: Published, conformed: Conforming
+) -> None:
+    kind = pa.timestamp(unit)
+    result = conformed(YELLOW_2024, published(YELLOW_2024, {"pickup_datetime": kind}))
+    assert result.trips.schema.field("pickup_datetime").type == pa.timestamp("us")
+    assert _column(result, "pickup_datetime")[0] == NOON
+    assert result.uncastable is None
+
+
+def test_a_nanosecond_is_lost_not_cut_off(published: Published, conformed: Conforming) -> None:
+    noon = int(NOON.replace(tzinfo=UTC).timestamp()) * 10**9
+    batch = published(
+        YELLOW_2024, {"pickup_datetime": pa.int64()}, pickup_datetime=[noon, noon + 1]
+    )
+    at = batch.schema.get_field_index("tpep_pickup_datetime")
+    exact = batch.column(at).cast(pa.timestamp("ns"))
+    result = conformed(YELLOW_2024, batch.set_column(at, "tpep_pickup_datetime", exact))
+    assert _column(result, "pickup_datetime") == [NOON, None]
+    assert _lost(result) == [False, True]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()], ids=str)
+def test_text_of_either_size_becomes_text(
+    kind: pa.DataType, published: Published, conformed: Conforming
+) -> None:
+    texts = ["N", "Y", None, "", " ", "é"]
+    batch = published(
+        GREEN_2026,
+        {"store_and_fwd_flag": kind, "request_source": kind},
+        store_and_fwd_flag=texts,
+        request_source=texts,
+    )
+    result = conformed(GREEN_2026, batch)
+    for name in ("store_and_fwd_flag", "request_source"):
+        assert result.trips.schema.field(name).type == pa.string()
+        assert _column(result, name) == texts
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "complaint"),
+    [
+        ("pickup_datetime", pa.timestamp("us", "UTC"),
+         "column tpep_pickup_datetime is timestamp[us, tz=UTC], which cannot become timestamp"),
+        ("pickup_datetime", pa.string(),
+         "column tpep_pickup_datetime is string, which cannot become timestamp"),
+        ("dropoff_datetime", pa.int64(),
+         "column tpep_dropoff_datetime is int64, which cannot become timestamp"),
+        ("pickup_datetime", pa.null(),
+         "column tpep_pickup_datetime is null, which cannot become timestamp"),
+        ("vendor_id", pa.string(), "column VendorID is string, which cannot become smallint"),
+        ("pu_location_id", pa.large_string(),
+         "column PULocationID is large_string, which cannot become smallint"),
+        ("passenger_count", pa.bool_(),
+         "column passenger_count is bool, which cannot become smallint"),
+        ("fare_amount", pa.string(), "column fare_amount is string, which cannot become double"),
+        ("store_and_fwd_flag", pa.int64(),
+         "column store_and_fwd_flag is int64, which cannot become text"),
+    ],
+)  # fmt: skip
+def test_a_type_that_cannot_be_cast_stops_the_partition(
+    name: str, kind: pa.DataType, complaint: str, published: Published
+) -> None:
+    schema = published(YELLOW_2024).schema
+    spelling = next(
+        field.name for field in schema if YELLOW.contract.by_spelling[field.name].name == name
+    )
+    changed = schema.set(schema.get_field_index(spelling), pa.field(spelling, kind))
+    with pytest.raises(ContractError) as caught:
+        bind(YELLOW_2024, changed)
+    assert complaint in str(caught.value)
+
+
+def test_an_all_null_nullable_column_is_welcome_in_every_type(published: Published) -> None:
+    schema = published(YELLOW_2024).schema
+    for i, field in enumerate(schema):
+        column = YELLOW.contract.by_spelling[field.name]
+        if not column.required:
+            bind(YELLOW_2024, schema.set(i, pa.field(field.name, pa.null())))
+
+
+def test_an_unknown_column_stops_the_partition(published: Published) -> None:
+    schema = published(YELLOW_2024).schema.append(pa.field("__index_level_0__", pa.int64()))
+    with pytest.raises(ContractError, match=r"column __index_level_0__ \(int64\) is unknown"):
+        bind(YELLOW_2024, schema)
+
+
+def test_spelling_is_exact(published: Published) -> None:
+    batch = _renamed(published(YELLOW_2024), "VendorID", "vendorid")
+    with pytest.raises(ContractError) as caught:
+        bind(YELLOW_2024, batch.schema)
+    assert "column vendorid (int32) is unknown" in str(caught.value)
+    assert "column VendorID (int32) is missing" in str(caught.value)
+
+
+def test_the_other_services_file_does_not_fit(published: Published) -> None:
+    with pytest.raises(ContractError) as caught:
+        bind(YELLOW_2024, published(GREEN_2024).schema)
+    for complaint in (
+        "column lpep_pickup_datetime (timestamp[us]) is unknown",
+        "column ehail_fee (double) is unknown",
+        "column tpep_pickup_datetime (timestamp[us]) is missing",
+        "column Airport_fee (double) is missing",
+    ):
+        assert complaint in str(caught.value)
+
+
+def test_an_older_spelling_is_the_same_column(published: Published, conformed: Conforming) -> None:
+    batch = published(YELLOW_2024)
+    older = _renamed(batch, "Airport_fee", "airport_fee")
+    assert conformed(YELLOW_2024, older).trips == conformed(YELLOW_2024, batch).trips
+
+
+def test_both_spellings_at_once_stop_the_partition(published: Published) -> None:
+    schema = published(YELLOW_2024).schema.append(pa.field("airport_fee", pa.float64()))
+    with pytest.raises(ContractError, match="columns Airport_fee, airport_fee are all airport_fee"):
+        bind(YELLOW_2024, schema)
+
+
+def test_one_name_twice_stops_the_partition(published: Published) -> None:
+    schema = published(YELLOW_2024).schema.append(pa.field("extra", pa.float64()))
+    with pytest.raises(ContractError, match="columns extra, extra are all extra"):
+        bind(YELLOW_2024, schema)
+
+
+def test_every_problem_is_told_at_once(published: Published) -> None:
+    schema = published(YELLOW_2024).schema
+    spoiled = schema.remove(schema.get_field_index("mta_tax"))
+    spoiled = spoiled.set(0, pa.field("VendorID", pa.string()))
+    spoiled = spoiled.append(pa.field("surprise", pa.float64()))
+    spoiled = spoiled.append(pa.field("airport_fee", pa.float64()))
+    with pytest.raises(ContractError) as caught:
+        bind(YELLOW_2024, spoiled)
+    message = str(caught.value)
+    for told in (
+        "yellow 2024-01: yellow_tripdata_2024-01.parquet does not fit the yellow contract",
+        "vintage 2023-02",
+        "column surprise (double) is unknown",
+        "column mta_tax (double) is missing",
+        "column VendorID is string, which cannot become smallint",
+        "columns Airport_fee, airport_fee are all airport_fee",
+        "Nothing was written",
+        "nyc_tlc/core/contract/yellow.py",
+    ):
+        assert told in message
+
+
+def test_a_column_known_from_later_months_is_kept(
+    published: Published, conformed: Conforming
+) -> None:
+    batch = published(GREEN_2024)
+    fees = pa.array([0.75] * 6)
+    result = conformed(GREEN_2024, batch.append_column("cbd_congestion_fee", fees))
+    assert _column(result, "cbd_congestion_fee") == [0.75] * 6
+
+
+def test_an_empty_batch_stays_empty(published: Published, conformed: Conforming) -> None:
+    result = conformed(YELLOW_2024, published(YELLOW_2024).slice(0, 0))
+    assert result.trips.num_rows == 0
+    assert result.trips.schema.names[-2:] == ["source_month", "source_row"]
+
+
+_COUNTS = st.none() | st.sampled_from([0.0, 1.0, 2.0, 1.5, math.nan, math.inf, 7e4]) | st.floats()
+_IDS = st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(-40_000, 40_000)
+_ROWS = st.lists(st.tuples(_COUNTS, _IDS, st.none() | st.floats(allow_nan=False)), max_size=12)
+
+
+def _fits(value: float | None) -> bool:
+    return value is None or (
+        math.isfinite(value) and value == int(value) and -32768 <= value <= 32767
+    )
+
+
+def _hostile(published: Published, rows: list[tuple[Any, Any, Any]]) -> pa.RecordBatch:
+    batch = published(YELLOW_2024).slice(0, 0)
+    if not rows:
+        return batch
+    counts, ids, distances = zip(*rows, strict=True)
+    return published(
+        YELLOW_2024,
+        {"passenger_count": pa.float64(), "pu_location_id": pa.int64()},
+        passenger_count=counts,
+        pu_location_id=ids,
+        trip_distance=distances,
+    )
+
+
+@given(rows=_ROWS)
+def test_rows_are_kept_in_order_and_values_equal_where_they_fit(
+    rows: list[tuple[Any, Any, Any]], published: Published, conformed: Conforming
+) -> None:
+    result = conformed(YELLOW_2024, _hostile(published, rows), 100)
+    assert _column(result, "source_row") == list(range(100, 100 + len(rows)))
+    assert _column(result, "passenger_count") == [c if _fits(c) else None for c, _, _ in rows]
+    assert _column(result, "pu_location_id") == [i if _fits(i) else None for _, i, _ in rows]
+    assert _column(result, "trip_distance") == [distance for _, _, distance in rows]
+    assert _lost(result) == [not (_fits(c) and _fits(i)) for c, i, _ in rows]
+
+
+@given(rows=_ROWS, cuts=st.lists(st.integers(0, 12), max_size=4))
+def test_slices_conform_as_the_whole_does(
+    rows: list[tuple[Any, Any, Any]],
+    cuts: list[int],
+    published: Published,
+    conformed: Conforming,
+) -> None:
+    batch = _hostile(published, rows)
+    whole = conformed(YELLOW_2024, batch)
+    borders = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
+    bindings = bind(YELLOW_2024, batch.schema)
+    parts = [
+        conform(batch.slice(first, last - first), bindings, partition=YELLOW_2024, first_row=first)
+        for first, last in pairwise(borders)
+    ]
+    together = pa.Table.from_batches([part.trips for part in parts])
+    assert together.equals(pa.Table.from_batches([whole.trips]))
+    assert [lost for part in parts for lost in _lost(part)] == _lost(whole)
+
+
+def test_text_that_postgres_would_refuse_is_uncastable() -> None:
+    offsets = pa.array(["a", "bc", "d"]).buffers()[1]
+    invalid = pa.Array.from_buffers(pa.string(), 3, [None, offsets, pa.py_buffer(b"a\xffcd")])
+    for flags in (invalid, pa.array(["N", "Y\0", "N"])):
+        cast, lost = _cast(flags, pa.string())
+        assert lost.to_pylist() == [False, True, False]
+        assert cast.to_pylist()[1] is None
+        assert cast.null_count == 1
+
+
+def test_a_datetime_beyond_the_calendar_is_uncastable() -> None:
+    first, last = -(2**63) + 1, 2**63 - 1
+    cast, lost = _cast(pa.array([first, 0, None, last], pa.timestamp("us")), pa.timestamp("us"))
+    assert lost.to_pylist() == [True, False, False, True]
+    assert cast.null_count == 3

@@ -1,0 +1,171 @@
+"""The months grammar, the services, and what a partition is called."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition, parse_months, parse_services, partitions
+from nyc_tlc.core.service import GREEN, SERVICES, YELLOW
+
+LATEST = Month(2026, 9)
+MONTHS = st.builds(Month, st.integers(2009, 2030), st.integers(1, 12))
+
+
+def _texts(months: Any) -> list[str]:
+    return [str(month) for month in parse_months(months, latest=LATEST)]
+
+
+@pytest.mark.parametrize(
+    ("months", "expected"),
+    [
+        ("2024-01", ["2024-01"]),
+        (" 2024-01 ", ["2024-01"]),
+        ("2024-01:2024-03", ["2024-01", "2024-02", "2024-03"]),
+        ("2023-12:2024-01", ["2023-12", "2024-01"]),
+        ("2024-05:2024-05", ["2024-05"]),
+        ("latest", ["2026-09"]),
+        ("2024-01,2024-03", ["2024-01", "2024-03"]),
+        ("2024-03, 2024-01,", ["2024-01", "2024-03"]),
+        (["2024-03", "2024-01"], ["2024-01", "2024-03"]),
+        (("2024-01:2024-02", "latest"), ["2024-01", "2024-02", "2026-09"]),
+        (["2024-01,2024-02", "2024-04"], ["2024-01", "2024-02", "2024-04"]),
+    ],
+)
+def test_every_form_of_the_grammar(months: Any, expected: list[str]) -> None:
+    assert _texts(months) == expected
+
+
+@pytest.mark.parametrize("year", ["2024", 2024, ["2024"], [2024], "2024-01:2024-12"])
+def test_a_year_is_its_twelve_months(year: Any) -> None:
+    assert _texts(year) == [f"2024-{month:02d}" for month in range(1, 13)]
+
+
+def test_a_month_asked_for_twice_comes_once() -> None:
+    assert _texts(["2024-02", "2024-01:2024-03", "2024-02"]) == ["2024-01", "2024-02", "2024-03"]
+    assert len(_texts([2024, "2024-07"])) == 12
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    ["202401", "2024-1", "2024-13", "2024-01:", ":2024-01", "2024-01:2024-02:2024-03", "newest",
+     "LATEST ONE", "2024-01;2024-02", "-2024", "20244", "2024:2025", 202401, -1, 2024.5, True],
+)  # fmt: skip
+def test_a_malformed_item_is_named_with_the_grammar(malformed: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        _texts(["2024-01", malformed])
+    assert repr(str(malformed)) in str(caught.value)
+    assert "expected 2024-01, 2024-01:2024-06, 2024, latest, or a list" in str(caught.value)
+    assert "Nothing was started" in str(caught.value)
+
+
+@pytest.mark.parametrize("empty", ["", " ", ",", [], [""], [" , "]])
+def test_no_month_at_all_is_an_error(empty: Any) -> None:
+    with pytest.raises(ConfigurationError, match="months is empty: expected 2024-01"):
+        _texts(empty)
+
+
+def test_a_backwards_range_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="'2024-06:2024-01' runs backwards"):
+        _texts("2024-06:2024-01")
+
+
+@given(st.lists(MONTHS, min_size=1, max_size=20))
+def test_any_list_of_months_comes_back_sorted_and_once(months: list[Month]) -> None:
+    expected = tuple(sorted(set(months)))
+    assert parse_months([str(month) for month in months], latest=LATEST) == expected
+    assert parse_months(",".join(map(str, months)), latest=LATEST) == expected
+
+
+@given(MONTHS, st.integers(0, 200))
+def test_a_range_is_every_month_through_its_last(first: Month, more: int) -> None:
+    last = first + more
+    assert parse_months(f"{first}:{last}", latest=LATEST) == first.through(last)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("yellow", (YELLOW,)),
+        (" green ", (GREEN,)),
+        ("green,yellow", (GREEN, YELLOW)),
+        ("green, yellow,", (GREEN, YELLOW)),
+        (["yellow", "green"], (YELLOW, GREEN)),
+        (("green", "green"), (GREEN,)),
+        ("all", tuple(SERVICES.values())),
+        (["all"], tuple(SERVICES.values())),
+    ],
+)
+def test_services_are_one_a_list_or_all(text: Any, expected: tuple[Any, ...]) -> None:
+    assert parse_services(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("purple", "purple"),
+        ("", "(empty)"),
+        ([], "(empty)"),
+        (["green", "blue", "red"], "blue, red"),
+        ("Green", "Green"),
+        ("yellow green", "yellow green"),
+    ],
+)
+def test_an_unknown_service_is_named_with_those_there_are(text: Any, named: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_services(text)
+    assert f"service {named} is unknown: expected yellow, green" in str(caught.value)
+    assert "or all" in str(caught.value)
+
+
+def test_partitions_come_service_by_service_ascending() -> None:
+    months = Month(2023, 12).through(Month(2024, 1))
+    made = partitions((YELLOW, GREEN), months, current=Month(2026, 11))
+    assert list(map(str, made)) == [
+        "yellow 2023-12", "yellow 2024-01", "green 2023-12", "green 2024-01",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+def test_first_and_current_month_are_inside_the_range(service: Any) -> None:
+    current = Month(2026, 11)
+    made = partitions((service,), (service.first_month, current), current=current)
+    assert [partition.month for partition in made] == [service.first_month, current]
+
+
+@pytest.mark.parametrize(
+    ("service", "month", "valid"),
+    [
+        (YELLOW, Month(2010, 12), "2011-01..2026-11"),
+        (GREEN, Month(2013, 12), "2014-01..2026-11"),
+        (YELLOW, Month(2026, 12), "2011-01..2026-11"),
+        (GREEN, Month(2099, 1), "2014-01..2026-11"),
+    ],
+)
+def test_a_month_outside_the_range_is_an_error_that_names_the_range(
+    service: Any, month: Month, valid: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        partitions((service,), (Month(2024, 1), month), current=Month(2026, 11))
+    message = str(caught.value)
+    assert f"{service} {month} is outside {valid}, the months of {service}" in message
+    assert f"{service} 2024-01 is" not in message
+
+
+def test_three_months_outside_are_named_and_the_others_counted() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        partitions((GREEN,), Month(2013, 1).through(Month(2013, 12)), current=Month(2026, 11))
+    assert str(caught.value).count("is outside") == 3
+    assert "(and 9 more)" in str(caught.value)
+
+
+def test_names_of_a_partition() -> None:
+    partition = Partition(YELLOW, Month(2024, 1))
+    assert str(partition) == "yellow 2024-01"
+    assert partition.file_name == "yellow_tripdata_2024-01.parquet"
+    assert partition.hive_path == "service=yellow/year=2024/month=01"
+    assert partition.table_name == "yellow_2024_01"
+    assert partition.contract_id == f"yellow/{YELLOW.contract.version}"

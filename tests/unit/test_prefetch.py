@@ -1,0 +1,119 @@
+"""A producer runs ahead of its consumer, by so much and no more."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nyc_tlc.prefetch import prefetch
+
+
+def _settled(produced: list[int]) -> int:
+    """How many items there are once the producer has had time to make more."""
+    seen = -1
+    while seen != len(produced):
+        seen = len(produced)
+        time.sleep(0.02)
+    return seen
+
+
+def _counting(produced: list[int], items: int = 100) -> Iterator[int]:
+    for item in range(items):
+        produced.append(item)
+        yield item
+
+
+def _producers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
+
+
+@given(st.lists(st.none() | st.integers(), max_size=30), st.integers(1, 5))
+def test_items_come_in_order_and_all_of_them(items: list[int | None], depth: int) -> None:
+    assert list(prefetch(items, depth)) == items
+
+
+def test_nothing_is_produced_before_the_first_item_is_asked_for() -> None:
+    produced: list[int] = []
+    prefetch(_counting(produced))
+    assert _settled(produced) == 0
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_the_producer_is_never_more_than_depth_ahead(depth: int) -> None:
+    produced: list[int] = []
+    with_consumer = prefetch(_counting(produced), depth)
+    for consumed in range(1, 6):
+        assert next(with_consumer) == consumed - 1
+        assert _settled(produced) == consumed + depth
+    with_consumer.close()
+
+
+def test_the_producer_works_while_the_consumer_does() -> None:
+    second_made = threading.Event()
+
+    def producer() -> Iterator[int]:
+        yield 1
+        second_made.set()
+        yield 2
+
+    items = prefetch(producer())
+    assert next(items) == 1
+    assert second_made.wait(5)
+    assert list(items) == [2]
+
+
+def test_items_are_produced_on_one_other_thread() -> None:
+    makers = set()
+
+    def producer() -> Iterator[int]:
+        for item in range(20):
+            makers.add(threading.current_thread())
+            yield item
+
+    assert len(list(prefetch(producer()))) == 20
+    assert len(makers) == 1
+    assert threading.current_thread() not in makers
+
+
+def test_an_error_of_the_producer_is_raised_after_the_items_before_it() -> None:
+    def producer() -> Iterator[int]:
+        yield from range(3)
+        raise ValueError("the file is cut short")
+
+    items = prefetch(producer())
+    assert [next(items), next(items), next(items)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="the file is cut short"):
+        next(items)
+    assert _producers() == []
+
+
+def test_closing_stops_the_producer_and_its_thread() -> None:
+    produced: list[int] = []
+    items = prefetch(_counting(produced))
+    next(items)
+    assert len(_producers()) == 1
+    items.close()
+    assert _producers() == []
+    assert _settled(produced) <= 3
+
+
+def test_an_error_of_the_consumer_stops_the_producer() -> None:
+    produced: list[int] = []
+
+    def consume() -> None:
+        for item in prefetch(_counting(produced)):
+            if item == 2:
+                raise KeyError(item)
+
+    with pytest.raises(KeyError):
+        consume()
+    assert _producers() == []
+    assert _settled(produced) < 100
+
+
+def test_the_end_stops_the_thread() -> None:
+    assert list(prefetch([])) == []
+    assert _producers() == []

@@ -1,0 +1,475 @@
+"""Which rows are set aside and why, and what is said of the others."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nyc_tlc.core.conform import Conformed
+from nyc_tlc.core.judge import Judge, Judged, Neighbourhood, neighbourhoods
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.quality import FLAGS, REASONS
+from nyc_tlc.core.render import arrow_schema
+from nyc_tlc.core.service import GREEN, SERVICES, YELLOW, Service
+
+YELLOW_2024 = Partition(YELLOW, Month(2024, 1))
+GREEN_2024 = Partition(GREEN, Month(2024, 1))
+START, END = YELLOW_2024.month.start, YELLOW_2024.month.end
+NOON = START + timedelta(days=14, hours=12)
+INSTANT = timedelta(microseconds=1)
+MINUTES = timedelta(minutes=10)
+DAYS_31 = timedelta(days=31)
+DAY = timedelta(hours=24)
+
+Judging = Callable[..., Judged]
+Conforming = Callable[..., Conformed]
+Published = Callable[..., pa.RecordBatch]
+
+
+def _trip(pickup: datetime | None, lasted: timedelta = MINUTES) -> dict[str, Any]:
+    return {"pickup_datetime": pickup, "dropoff_datetime": (pickup or NOON) + lasted}
+
+
+def _flags_of(judged: Judged) -> list[set[str]]:
+    """Per accepted row, the codes of its flags."""
+    return [
+        {rule.code for bit, rule in enumerate(FLAGS) if bits >> bit & 1}
+        for bits in judged.accepted.column("quality_flags").to_pylist()
+    ]
+
+
+def _one(judged: Callable[..., Judged], partition: Partition, row: dict[str, Any]) -> Judged:
+    """One trip; its count of passengers comes as a double, as it did until 2023-01."""
+    types = {"passenger_count": pa.float64(), "pickup_datetime": pa.timestamp("us")}
+    return judged(partition, types=types, **{name: [value] for name, value in row.items()})
+
+
+REASON_CASES = [
+    ("pickup_missing", {"pickup_datetime": None}, {"pickup_datetime": NOON}),
+    (
+        "pickup_outside_window",
+        {"pickup_datetime": START - DAYS_31 - INSTANT},
+        {"pickup_datetime": START - DAYS_31},
+    ),
+    (
+        "pickup_outside_window",
+        {"pickup_datetime": END + DAYS_31},
+        {"pickup_datetime": END + DAYS_31 - INSTANT},
+    ),
+    (
+        "pickup_outside_window",
+        {"pickup_datetime": datetime(2009, 1, 1, 0, 30)},  # noqa: DTZ001 - as published
+        {"pickup_datetime": datetime(2023, 12, 10)},  # noqa: DTZ001 - as published
+    ),
+    (
+        "dropoff_implausible",
+        {"dropoff_datetime": START - DAYS_31 - INSTANT},
+        {"dropoff_datetime": START - DAYS_31},
+    ),
+    (
+        "dropoff_implausible",
+        {"dropoff_datetime": END + DAYS_31},
+        {"dropoff_datetime": END + DAYS_31 - INSTANT},
+    ),
+    (
+        "dropoff_implausible",
+        {"dropoff_datetime": datetime(3019, 2, 3, 17, 30)},  # noqa: DTZ001 - fhv 2019-02 has it
+        {"dropoff_datetime": None},
+    ),
+    ("value_uncastable", {"passenger_count": 1.5}, {"passenger_count": 2.0}),
+    ("value_uncastable", {"passenger_count": 32768.0}, {"passenger_count": 32767.0}),
+    ("value_uncastable", {"passenger_count": float("nan")}, {"passenger_count": None}),
+    ("location_out_of_range", {"pu_location_id": 0}, {"pu_location_id": 1}),
+    ("location_out_of_range", {"pu_location_id": 266}, {"pu_location_id": 265}),
+    ("location_out_of_range", {"pu_location_id": -1}, {"pu_location_id": None}),
+    ("location_out_of_range", {"do_location_id": 0}, {"do_location_id": 1}),
+    ("location_out_of_range", {"do_location_id": 266}, {"do_location_id": 265}),
+    (
+        "location_out_of_range",
+        {"do_location_id": 0, "pu_location_id": None},
+        {"do_location_id": None, "pu_location_id": None},
+    ),
+]
+
+
+@pytest.mark.parametrize("partition", [YELLOW_2024, GREEN_2024], ids=str)
+@pytest.mark.parametrize(("code", "spoiled", "neighbour"), REASON_CASES)
+def test_a_row_that_has_a_reason_is_set_aside_and_one_that_just_has_not_is_kept(
+    code: str,
+    spoiled: dict[str, Any],
+    neighbour: dict[str, Any],
+    partition: Partition,
+    judged: Judging,
+) -> None:
+    aside = _one(judged, partition, spoiled)
+    assert (aside.reasons.to_pylist(), aside.accepted.num_rows) == ([code], 0)
+    kept = _one(judged, partition, neighbour)
+    assert (kept.reasons.to_pylist(), kept.accepted.num_rows) == ([], 1)
+
+
+FLAG_CASES = [
+    (_trip(START - INSTANT), {"pickup_outside_month"}),
+    (_trip(START), set()),
+    (_trip(END), {"pickup_outside_month"}),
+    (_trip(END - INSTANT), set()),
+    (_trip(NOON, -INSTANT), {"dropoff_before_pickup"}),
+    (_trip(NOON, timedelta(0)), {"zero_duration"}),
+    (_trip(NOON, INSTANT), set()),
+    (_trip(NOON, DAY), set()),
+    (_trip(NOON, DAY + INSTANT), {"over_24_hours"}),
+    ({"trip_distance": 0.0}, {"zero_distance"}),
+    ({"trip_distance": -0.0}, {"zero_distance"}),
+    ({"trip_distance": 0.01}, set()),
+    ({"trip_distance": -0.01}, set()),
+    ({"trip_distance": 100.0}, set()),
+    ({"trip_distance": 100.01}, {"over_100_miles"}),
+    ({"trip_distance": 398_608.0}, {"over_100_miles"}),
+    ({"passenger_count": 0.0}, {"zero_passengers"}),
+    ({"passenger_count": 1.0}, set()),
+    ({"fare_amount": -0.01}, {"negative_amount"}),
+    ({"fare_amount": 0.0}, set()),
+    ({"total_amount": -0.01}, {"negative_amount"}),
+    ({"total_amount": 0.0}, set()),
+    ({"tip_amount": -1.0}, set()),
+    ({"fare_amount": None, "total_amount": -0.01}, {"negative_amount"}),
+    ({"vendor_id": 3}, {"unknown_code"}),
+    ({"vendor_id": 7}, set()),
+    ({"rate_code_id": 7}, {"unknown_code"}),
+    ({"rate_code_id": 99}, set()),
+    ({"payment_type": 7}, {"unknown_code"}),
+    ({"payment_type": 0}, set()),
+    ({"store_and_fwd_flag": "y"}, {"unknown_code"}),
+    ({"store_and_fwd_flag": ""}, {"unknown_code"}),
+    ({"store_and_fwd_flag": "Y"}, set()),
+    ({"vendor_id": None, "payment_type": 7}, {"unknown_code"}),
+    ({"pu_location_id": 263}, set()),
+    ({"pu_location_id": 264}, {"unknown_location"}),
+    ({"pu_location_id": 265}, {"unknown_location"}),
+    ({"do_location_id": 263}, set()),
+    ({"do_location_id": 264}, {"unknown_location"}),
+    ({"do_location_id": 265, "pu_location_id": None}, {"unknown_location"}),
+    (
+        {"passenger_count": None, "rate_code_id": None, "store_and_fwd_flag": None},
+        {"details_missing"},
+    ),
+    ({"passenger_count": None, "rate_code_id": None, "store_and_fwd_flag": "N"}, set()),
+    ({"passenger_count": None, "rate_code_id": 1, "store_and_fwd_flag": None}, set()),
+    ({"passenger_count": 1.0, "rate_code_id": None, "store_and_fwd_flag": None}, set()),
+]
+
+
+@pytest.mark.parametrize("partition", [YELLOW_2024, GREEN_2024], ids=str)
+@pytest.mark.parametrize(("row", "expected"), FLAG_CASES)
+def test_a_row_has_exactly_the_flags_that_hold(
+    row: dict[str, Any], expected: set[str], partition: Partition, judged: Judging
+) -> None:
+    verdict = _one(judged, partition, row)
+    assert _flags_of(verdict) == [expected]
+    assert {rule.code for rule, rows in zip(FLAGS, verdict.flags, strict=True) if rows} == expected
+
+
+def test_an_unknown_trip_type_is_an_unknown_code_in_green(judged: Judging) -> None:
+    assert _flags_of(_one(judged, GREEN_2024, {"trip_type": 3})) == [{"unknown_code"}]
+    assert _flags_of(_one(judged, GREEN_2024, {"trip_type": 2})) == [set()]
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+def test_every_published_code_is_known(service: Service, judged: Judging) -> None:
+    for column in service.contract.columns:
+        if column.codes is not None:
+            codes = list(column.codes.meanings)
+            verdict = judged(Partition(service, Month(2024, 1)), **{column.name: codes})
+            assert _flags_of(verdict) == [set()] * len(codes), column.name
+
+
+def test_every_reason_and_flag_has_a_case() -> None:
+    assert {code for code, _, _ in REASON_CASES} == {rule.code for rule in REASONS}
+    flagged = {code for _, codes in FLAG_CASES for code in codes}
+    assert flagged | {"refund_pair"} == {rule.code for rule in FLAGS}
+
+
+def test_ordinary_rows_have_neither_reason_nor_flag(judged: Judging) -> None:
+    for partition in (YELLOW_2024, GREEN_2024):
+        verdict = judged(partition)
+        assert (verdict.accepted.num_rows, verdict.rejected.num_rows) == (6, 0)
+        assert _flags_of(verdict) == [set()] * 6
+        assert not verdict.flags.any()
+
+
+def test_a_row_can_have_many_flags(judged: Judging) -> None:
+    row = {
+        **_trip(START - INSTANT, timedelta(0)), "trip_distance": 0.0, "passenger_count": 0.0,
+        "fare_amount": -1.0, "vendor_id": 3, "do_location_id": 265,
+    }  # fmt: skip
+    assert _flags_of(_one(judged, YELLOW_2024, row)) == [
+        {
+            "pickup_outside_month", "zero_duration", "zero_distance", "zero_passengers",
+            "negative_amount", "unknown_code", "unknown_location",
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+def test_a_null_is_neither_a_reason_nor_a_flag(service: Service, judged: Judging) -> None:
+    partition = Partition(service, Month(2026, 6))
+    for column in service.contract.columns:
+        if column.published_as and not column.required:
+            verdict = judged(partition, **{column.name: [None] * 6})
+            assert _flags_of(verdict) == [set()] * 6, column.name
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+def test_a_trip_of_which_only_the_pickup_is_known_lacks_details_and_no_more(
+    service: Service, judged: Judging
+) -> None:
+    names = [c.name for c in service.contract.columns if c.published_as and not c.required]
+    verdict = judged(Partition(service, Month(2026, 6)), **{name: [None] for name in names})
+    assert _flags_of(verdict) == [{"details_missing"}]
+
+
+_SPOILERS = {
+    "pickup_outside_window": {"pickup_datetime": START - DAYS_31 - INSTANT},
+    "dropoff_implausible": {"dropoff_datetime": END + DAYS_31},
+    "value_uncastable": {"passenger_count": 1.5},
+    "location_out_of_range": {"do_location_id": 0},
+}
+
+
+@pytest.mark.parametrize("first", [rule.code for rule in REASONS])
+def test_the_first_reason_wins(first: str, judged: Judging) -> None:
+    spoilers = {"pickup_missing": {"pickup_datetime": None}, **_SPOILERS}
+    codes = [rule.code for rule in REASONS]
+    row: dict[str, Any] = {}
+    for code in reversed(codes[codes.index(first) :]):
+        row |= spoilers[code]
+    assert _one(judged, YELLOW_2024, row).reasons.to_pylist() == [first]
+
+
+def test_every_reason_is_told_for_its_own_row_in_order(judged: Judging) -> None:
+    spoiled = list(_SPOILERS.items())
+    rows = [*(values for _, values in spoiled), {}, {"pickup_datetime": None}]
+    ordinary = {
+        "pickup_datetime": NOON, "dropoff_datetime": NOON + MINUTES,
+        "passenger_count": 1.0, "do_location_id": 1,
+    }  # fmt: skip
+    verdict = judged(
+        YELLOW_2024,
+        types={"passenger_count": pa.float64()},
+        **{name: [row.get(name, usual) for row in rows] for name, usual in ordinary.items()},
+    )
+    assert verdict.reasons.to_pylist() == [*(code for code, _ in spoiled), "pickup_missing"]
+    assert verdict.rejected_rows.to_pylist() == [0, 1, 2, 3, 5]
+    assert verdict.rejected.column("source_row").to_pylist() == [0, 1, 2, 3, 5]
+    assert verdict.accepted.column("source_row").to_pylist() == [4]
+
+
+def test_the_flags_of_a_row_set_aside_are_not_counted(judged: Judging) -> None:
+    verdict = _one(judged, YELLOW_2024, {"trip_distance": 0.0, "pu_location_id": 0})
+    assert verdict.reasons.to_pylist() == ["location_out_of_range"]
+    assert not verdict.flags.any()
+
+
+def test_both_parts_are_in_the_contracts_schema(judged: Judging) -> None:
+    verdict = judged(GREEN_2024, pu_location_id=[0, 1, 2, 266, 3, 4])
+    assert verdict.accepted.schema == arrow_schema(GREEN.contract)
+    assert verdict.rejected.schema == verdict.accepted.schema
+
+
+def _pair(**second: Any) -> dict[str, list[Any]]:
+    """A charge, and a refund of it that differs as stated."""
+    first = {
+        **_trip(NOON), "vendor_id": 2, "pu_location_id": 74, "do_location_id": 75,
+        "fare_amount": 10.0, "total_amount": 12.5,
+    }  # fmt: skip
+    refund = {**first, "fare_amount": -10.0, "total_amount": -12.5, **second}
+    return {name: [first[name], refund[name]] for name in first}
+
+
+def _is_pair(verdict: Judged) -> list[bool]:
+    return ["refund_pair" in flags for flags in _flags_of(verdict)]
+
+
+@pytest.mark.parametrize("partition", [YELLOW_2024, GREEN_2024], ids=str)
+def test_a_charge_beside_its_refund_is_a_pair(partition: Partition, judged: Judging) -> None:
+    verdict = judged(partition, **_pair())
+    assert _flags_of(verdict) == [{"refund_pair"}, {"refund_pair", "negative_amount"}]
+
+
+def test_a_refund_before_its_charge_is_a_pair(judged: Judging) -> None:
+    backwards = {name: values[::-1] for name, values in _pair().items()}
+    assert _is_pair(judged(YELLOW_2024, **backwards)) == [True, True]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"total_amount": -12.49}, {"total_amount": 12.5}, {"total_amount": None},
+        {"vendor_id": 1}, {"vendor_id": None},
+        {"pickup_datetime": NOON + INSTANT}, {"dropoff_datetime": NOON + MINUTES + INSTANT},
+        {"dropoff_datetime": None}, {"pu_location_id": 75}, {"do_location_id": 74},
+        {"do_location_id": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_rows_that_differ_in_more_than_the_sign_are_no_pair(
+    second: dict[str, Any], judged: Judging
+) -> None:
+    assert _is_pair(judged(YELLOW_2024, **_pair(**second))) == [False, False]
+
+
+def test_two_nulls_are_not_the_same_trip(judged: Judging) -> None:
+    for name in ("vendor_id", "dropoff_datetime", "pu_location_id", "total_amount"):
+        nulls = {**_pair(), name: [None, None]}
+        assert _is_pair(judged(YELLOW_2024, **nulls)) == [False, False], name
+
+
+def test_nothing_charged_twice_is_no_pair(judged: Judging) -> None:
+    for zeros in ([0.0, 0.0], [0.0, -0.0]):
+        assert _is_pair(judged(YELLOW_2024, **{**_pair(), "total_amount": zeros})) == [False, False]
+
+
+def test_a_row_between_keeps_two_rows_from_being_a_pair(judged: Judging) -> None:
+    apart = {name: [charge, charge, refund] for name, (charge, refund) in _pair().items()}
+    apart["vendor_id"] = [2, 1, 2]
+    assert _is_pair(judged(YELLOW_2024, **apart)) == [False, False, False]
+
+
+def _in_batches(
+    conformed: Conforming, batch: pa.RecordBatch, borders: list[int]
+) -> Iterator[Conformed]:
+    for first, last in zip([0, *borders], [*borders, batch.num_rows], strict=True):
+        yield conformed(YELLOW_2024, batch.slice(first, last - first), first)
+
+
+@given(data=st.data(), totals=st.lists(st.sampled_from([10.0, -10.0, 0.0, None]), min_size=1))
+def test_a_pair_across_the_border_of_batches_is_a_pair_like_any_other(
+    data: st.DataObject, totals: list[float | None], published: Published, conformed: Conforming
+) -> None:
+    rows = len(totals)
+    same = {name: values[:1] * rows for name, values in _pair().items()}
+    vendors = data.draw(st.lists(st.sampled_from([1, 2]), min_size=rows, max_size=rows))
+    batch = published(YELLOW_2024, **{**same, "total_amount": totals, "vendor_id": vendors})
+    borders = data.draw(st.sets(st.integers(1, rows - 1))) if rows > 1 else set()
+    judge = Judge(YELLOW_2024)
+    whole = judge.judge(Neighbourhood(None, conformed(YELLOW_2024, batch), None))
+    parts = [
+        judge.judge(neighbourhood)
+        for neighbourhood in neighbourhoods(_in_batches(conformed, batch, sorted(borders)))
+    ]
+    assert len(parts) == len(borders) + 1
+    assert pa.Table.from_batches([part.accepted for part in parts]).equals(
+        pa.Table.from_batches([whole.accepted])
+    )
+    assert sum(part.flags for part in parts).tolist() == whole.flags.tolist()
+    pairs = [
+        vendors[i] == vendors[i + 1] and {totals[i], totals[i + 1]} == {10.0, -10.0}
+        for i in range(rows - 1)
+    ]
+    assert _is_pair(whole) == [
+        before or after for before, after in zip([False, *pairs], [*pairs, False], strict=True)
+    ]
+
+
+def test_no_batch_has_no_neighbourhood() -> None:
+    assert list(neighbourhoods([])) == []
+
+
+_ROW = st.fixed_dictionaries(
+    {
+        "pickup_datetime": st.sampled_from(
+            [NOON, START, END, START - INSTANT, START - DAYS_31 - INSTANT, END + DAYS_31, None]
+        ),
+        "dropoff_datetime": st.sampled_from([NOON, NOON + DAY, START, END + DAYS_31, None]),
+        "passenger_count": st.sampled_from([1.0, 0.0, 1.5, None]),
+        "trip_distance": st.sampled_from([1.0, 0.0, 100.5, None]),
+        "pu_location_id": st.sampled_from([1, 264, 0, 266, None]),
+        "total_amount": st.sampled_from([10.0, -10.0, None]),
+        "vendor_id": st.sampled_from([1, 2, 3, None]),
+    }
+)
+
+
+@given(rows=st.lists(_ROW, min_size=1, max_size=20))
+def test_accepted_and_rejected_are_a_partition_of_the_rows_in_order(
+    rows: list[dict[str, Any]], judged: Judging
+) -> None:
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    verdict = judged(YELLOW_2024, types={"passenger_count": pa.float64()}, **columns)
+    accepted = verdict.accepted.column("source_row").to_pylist()
+    rejected = verdict.rejected.column("source_row").to_pylist()
+    assert sorted(accepted + rejected) == list(range(len(rows)))
+    assert accepted == sorted(accepted)
+    assert rejected == sorted(rejected) == verdict.rejected_rows.to_pylist()
+    assert len(verdict.reasons) == len(rejected)
+    assert set(verdict.reasons.to_pylist()) <= {rule.code for rule in REASONS}
+    for part, numbers in ((verdict.accepted, accepted), (verdict.rejected, rejected)):
+        for name in ("pickup_datetime", "trip_distance", "vendor_id"):
+            assert part.column(name).to_pylist() == [rows[i][name] for i in numbers]
+    recount = [sum(rule.code in flags for flags in _flags_of(verdict)) for rule in FLAGS]
+    assert verdict.flags.tolist() == recount
+
+
+def test_a_long_batch_keeps_its_order(published: Published, judged: Judging) -> None:
+    """The evaluator works on pieces of 32,768 rows."""
+    rows = 150_000
+    places = [0 if row % 1000 == 7 else 1 + row % 265 for row in range(rows)]
+    verdict = judged(
+        YELLOW_2024,
+        pu_location_id=places,
+        pickup_datetime=[NOON] * rows,
+        dropoff_datetime=[NOON + MINUTES] * rows,
+    )
+    expected = [row for row in range(rows) if row % 1000 != 7]
+    assert verdict.accepted.column("source_row").to_pylist() == expected
+    assert verdict.accepted.column("pu_location_id").to_pylist() == [places[i] for i in expected]
+    unknown = ["unknown_location" in flags for flags in _flags_of(verdict)]
+    assert unknown == [places[row] >= 264 for row in expected]
+    assert verdict.rejected_rows.to_pylist() == list(range(7, rows, 1000))
+
+
+def test_the_meaning_of_a_stored_bit_is_frozen() -> None:
+    """Append to this list; a change before its end would change the meaning of stored months."""
+    assert [rule.code for rule in FLAGS] == [
+        "pickup_outside_month",
+        "dropoff_before_pickup",
+        "zero_duration",
+        "over_24_hours",
+        "zero_distance",
+        "over_100_miles",
+        "zero_passengers",
+        "negative_amount",
+        "refund_pair",
+        "unknown_code",
+        "unknown_location",
+        "details_missing",
+    ]
+
+
+def test_the_reasons_and_their_precedence_are_frozen() -> None:
+    assert [rule.code for rule in REASONS] == [
+        "pickup_missing",
+        "pickup_outside_window",
+        "dropoff_implausible",
+        "value_uncastable",
+        "location_out_of_range",
+    ]
+
+
+def test_every_rule_has_a_code_and_a_sentence_of_its_own() -> None:
+    rules = (*REASONS, *FLAGS)
+    assert len({rule.code for rule in rules}) == len(rules)
+    assert len({rule.sentence for rule in rules}) == len(rules)
+    for rule in rules:
+        assert rule.code.isidentifier()
+        assert rule.code == rule.code.lower()
+        assert rule.sentence.strip() == rule.sentence != ""
+        assert not rule.sentence.endswith(".")
+
+
+def test_the_flags_fit_their_column() -> None:
+    assert len(FLAGS) <= 31

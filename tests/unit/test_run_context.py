@@ -1,0 +1,199 @@
+"""From what Mage gives a block to the partitions of a run."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mage_project.run_context import run_force, run_partitions
+from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.month import Month
+from nyc_tlc.settings import Settings
+
+ENVIRONMENT = {
+    "POSTGRES_DBNAME": "trips",
+    "POSTGRES_USER": "loader",
+    "POSTGRES_PASSWORD": "not used",
+    "LAKE_URL": "not-used",
+}
+EXECUTION_DATE = datetime(2024, 5, 17, 3, 4, tzinfo=UTC)
+LATER = datetime(2024, 9, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.delenv("TLC_PROFILE", raising=False)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+def _run(**kwargs: Any) -> list[str]:
+    return [str(partition) for partition in run_partitions({"service": "green", **kwargs})]
+
+
+def _this_month() -> Month:
+    return Month.of(datetime.now(UTC).date())
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "expected"),
+    [
+        ({"months": "2024-01"}, ["green 2024-01"]),
+        ({"months": ["2024-01", "2024-03"]}, ["green 2024-01", "green 2024-03"]),
+        ({"months": "2024-01:2024-02"}, ["green 2024-01", "green 2024-02"]),
+        ({"year": 2024, "month": 1}, ["green 2024-01"]),
+        ({"year": "2024", "month": "1"}, ["green 2024-01"]),
+        ({"year": "2024", "month": "01"}, ["green 2024-01"]),
+        ({"year": 2024, "month": "1, 3"}, ["green 2024-01", "green 2024-03"]),
+        (
+            {"year": 2020, "month": [10, 11, 12]},
+            ["green 2020-10", "green 2020-11", "green 2020-12"],
+        ),
+        ({"year": 2020, "month": ("10", 12)}, ["green 2020-10", "green 2020-12"]),
+        (
+            {"year": [2023, 2024], "month": [1, 2]},
+            ["green 2023-01", "green 2023-02", "green 2024-01", "green 2024-02"],
+        ),
+        ({"year": "2023,2024", "month": 12}, ["green 2023-12", "green 2024-12"]),
+        ({"year": 2024}, [f"green 2024-{month:02d}" for month in range(1, 13)]),
+        ({"year": [2024], "month": ""}, [f"green 2024-{month:02d}" for month in range(1, 13)]),
+        ({"months": 2024, "month": None}, [f"green 2024-{month:02d}" for month in range(1, 13)]),
+        ({"execution_date": EXECUTION_DATE}, ["green 2024-03"]),
+        ({"execution_date": EXECUTION_DATE, "months": "", "year": ""}, ["green 2024-03"]),
+        ({"execution_date": EXECUTION_DATE, "months": None, "year": None}, ["green 2024-03"]),
+        ({"execution_date": datetime(2024, 2, 29, tzinfo=UTC)}, ["green 2023-12"]),
+    ],
+)
+def test_every_way_to_say_the_months(kwargs: dict[str, Any], expected: list[str]) -> None:
+    assert _run(**kwargs) == expected
+
+
+def test_months_win_over_everything_else() -> None:
+    asked = _run(months="2024-01", year=2020, month=[1, 2], execution_date=EXECUTION_DATE)
+    assert asked == ["green 2024-01"]
+
+
+def test_year_and_month_win_over_the_execution_date() -> None:
+    assert _run(year=2020, month=10, execution_date=EXECUTION_DATE) == ["green 2020-10"]
+
+
+def test_the_publication_lag_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLC_PUBLICATION_LAG", "5")
+    assert _run(execution_date=EXECUTION_DATE) == ["green 2023-12"]
+    assert _run(months="latest") == [f"green {_this_month() - 5}"]
+    assert _run(months="2024-01") == ["green 2024-01"]
+
+
+def test_latest_is_this_month_less_the_lag() -> None:
+    assert _run(months="latest") == [f"green {_this_month() - 2}"]
+
+
+def test_this_month_is_allowed_and_the_next_is_not() -> None:
+    assert _run(months=str(_this_month())) == [f"green {_this_month()}"]
+    after = _this_month() + 1
+    with pytest.raises(ConfigurationError) as caught:
+        _run(months=str(after))
+    assert f"green {after} is outside 2014-01..{_this_month()}" in str(caught.value)
+
+
+def test_a_month_before_the_service_is_an_error_that_names_the_range() -> None:
+    with pytest.raises(ConfigurationError, match=r"green 2013-12 is outside 2014-01\.\."):
+        _run(year=2013, month=12)
+
+
+def test_the_end_of_a_backfills_interval_is_ignored() -> None:
+    for wrong in (LATER, "not even a date", None):
+        given = {"execution_date": EXECUTION_DATE, "interval_end_datetime": wrong}
+        assert _run(**given) == ["green 2024-03"]
+    with pytest.raises(ConfigurationError, match="does not say which months"):
+        _run(interval_end_datetime=LATER, interval_start_datetime=LATER, interval_seconds=60)
+
+
+def test_neither_way_is_an_error_that_names_both() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        _run()
+    for told in ("months (2024-01, 2024-01:2024-06, 2024, latest, or a list)", "execution_date",
+                 "publication lag", "Nothing was started"):  # fmt: skip
+        assert told in str(caught.value)
+
+
+def test_a_month_without_its_year_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="month is set without year"):
+        _run(month=3, execution_date=EXECUTION_DATE)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "told"),
+    [
+        ({"year": "this", "month": 1}, "year is 'this': expected a number or a list of numbers"),
+        ({"year": 2024, "month": "May"}, "month is 'May': expected a number or a list of numbers"),
+        ({"year": 2024, "month": ["a"]}, "month is ['a']: expected a number"),
+        ({"year": 2024, "month": 13}, "'2024-13' cannot be read"),
+        ({"year": 2024, "month": [0]}, "'2024-00' cannot be read"),
+        ({"year": 24, "month": 1}, "green 0024-01 is outside 2014-01.."),
+        ({"year": 20244, "month": 1}, "'20244-01' cannot be read"),
+        ({"months": "soon"}, "months 'soon' cannot be read"),
+    ],
+)
+def test_what_makes_no_sense_is_an_error_that_repeats_it(kwargs: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(told)):
+        _run(**kwargs, execution_date=EXECUTION_DATE)
+
+
+@pytest.mark.parametrize("kwargs", [{"year": 2024, "month": 0}, {"year": 0}])
+def test_zero_is_a_wrong_number_not_an_absent_one(kwargs: dict[str, Any]) -> None:
+    """Else month=0, an index by mistake, would load the whole year."""
+    with pytest.raises(ConfigurationError):
+        _run(**kwargs, execution_date=EXECUTION_DATE)
+
+
+def test_color_is_the_courses_word_for_service() -> None:
+    asked = run_partitions({"color": "yellow", "year": 2021, "month": 1})
+    assert list(map(str, asked)) == ["yellow 2021-01"]
+    # Mage always gives the pipeline's default service beside it.
+    both = run_partitions({"color": "yellow", "service": "green", "months": "2021-01"})
+    assert list(map(str, both)) == ["yellow 2021-01"]
+
+
+def test_several_services_each_have_every_month() -> None:
+    expected = ["yellow 2024-01", "yellow 2024-02", "green 2024-01", "green 2024-02"]
+    for service in ("all", "yellow,green", ["yellow", "green"]):
+        assert _run(service=service, months="2024-01:2024-02") == expected
+
+
+def test_no_service_is_an_error_that_names_those_there_are() -> None:
+    for kwargs in ({}, {"service": ""}, {"service": None}, {"service": []}):
+        with pytest.raises(ConfigurationError, match=r"service \(empty\) is unknown: .*green"):
+            run_partitions({**kwargs, "months": "2024-01"})
+
+
+def test_an_unknown_service_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="service uber is unknown"):
+        _run(service="uber", months="2024-01")
+
+
+@pytest.mark.parametrize("true", [True, 1, "1", "true", "True", "TRUE", " yes ", "on"])
+def test_spellings_of_force(true: Any) -> None:
+    assert run_force({"force": true}) is True
+
+
+@pytest.mark.parametrize("false", [False, 0, "0", "false", "False", "no", "off", "", None])
+def test_spellings_of_no_force(false: Any) -> None:
+    assert run_force({"force": false}) is False
+    assert run_force({}) is False
+
+
+@pytest.mark.parametrize("neither", ["maybe", 2, "2", "tru", "none", ["true"], "force"])
+def test_another_word_is_not_taken_for_force(neither: Any) -> None:
+    with pytest.raises(ConfigurationError, match="expected true or false"):
+        run_force({"force": neither})
+
+
+def test_a_day_more_or_less_does_not_matter_inside_the_month() -> None:
+    first = datetime(2024, 5, 1, tzinfo=UTC)
+    for day in (first, first + timedelta(days=30, hours=23)):
+        assert _run(execution_date=day) == ["green 2024-03"]
+    assert _run(execution_date=first - timedelta(seconds=1)) == ["green 2024-02"]

@@ -1,0 +1,332 @@
+"""What the environment says, and how it is told when it says it wrong."""
+
+import re
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.settings import IO_CONFIG, Settings
+
+ROOT = Path(__file__).parents[2]
+SECRET = "hunter2-s3cr3t"
+GIVEN = {
+    "POSTGRES_DBNAME": "trips",
+    "POSTGRES_USER": "loader",
+    "POSTGRES_PASSWORD": SECRET,
+    "LAKE_URL": "gs://bucket/prefix",
+}
+OPTIONAL = sorted(name.upper() for name in Settings.model_fields if name.upper() not in GIVEN)
+
+
+def _load(io_config: Path = IO_CONFIG, **changes: str) -> Settings:
+    return Settings.load({**GIVEN, **changes}, io_config)
+
+
+def _complaint(environment: Mapping[str, str], io_config: Path = IO_CONFIG) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load(environment, io_config)
+    told = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in told
+    return str(caught.value)
+
+
+def _io_config(folder: Path, text: str | bytes) -> Path:
+    path = folder / "io_config.yml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_four_settings_are_enough() -> None:
+    settings = _load()
+    assert settings.postgres_host == "localhost"
+    assert settings.postgres_port == 5432
+    assert settings.postgres_schema == "tlc"
+    assert settings.postgres_dbname == "trips"
+    assert settings.postgres_password.get_secret_value() == SECRET
+    assert settings.lake_url == "gs://bucket/prefix"
+    assert settings.storage_emulator_host is None
+    assert settings.google_application_credentials is None
+    assert settings.tlc_source_url == "https://d37ci6vzurychx.cloudfront.net"
+    assert (settings.tlc_publication_lag, settings.tlc_workers) == (2, 2)
+
+
+def test_every_setting_is_read_from_the_environment() -> None:
+    stated = {
+        "POSTGRES_HOST": "db.example.org",
+        "POSTGRES_PORT": "6543",
+        "POSTGRES_SCHEMA": "magic",
+        "POSTGRES_CONNECT_TIMEOUT": "3",
+        "GOOGLE_APPLICATION_CREDENTIALS": "/keys/me.json",
+        "STORAGE_EMULATOR_HOST": "http://localhost:9023",
+        "TLC_SOURCE_URL": "file:///published",
+        "TLC_SOURCE_TIMEOUT": "1.5",
+        "TLC_PUBLICATION_LAG": "0",
+        "TLC_WORK_DIR": "/scratch",
+        "TLC_WORKERS": "16",
+        "TLC_ATTEMPTS": "1",
+        "TLC_LOG_LEVEL": "DEBUG",
+    }
+    assert sorted(stated) == OPTIONAL
+    settings = _load(**stated)
+    found = {name: str(getattr(settings, name.lower())) for name in stated}
+    assert found == stated
+
+
+def test_other_variables_are_nobodys_business() -> None:
+    assert _load(DB_USER="mage", POSTGRES_SSLMODE="x", TLC_NONSENSE="y") == _load()
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_empty_is_unset(name: str) -> None:
+    """dev.env says so, and has many of them empty."""
+    assert _load(**{name: ""}) == _load()
+
+
+@pytest.mark.parametrize("name", sorted(GIVEN))
+def test_what_is_required_must_not_be_empty(name: str) -> None:
+    assert f"  {name}: not set\n" in _complaint({**GIVEN, name: ""})
+    without = {other: value for other, value in GIVEN.items() if other != name}
+    assert f"  {name}: not set\n" in _complaint(without)
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    message = _complaint(
+        {
+            "POSTGRES_PASSWORD": SECRET,
+            "POSTGRES_PORT": "65536",
+            "LAKE_URL": "s3://bucket",
+            "TLC_WORKERS": "many",
+            "TLC_SOURCE_URL": "ftp://nyc.gov",
+            "TLC_LOG_LEVEL": "LOUD",
+            "TLC_ATTEMPTS": "0",
+            "TLC_SOURCE_TIMEOUT": "-1",
+            "TLC_PUBLICATION_LAG": "25",
+        }
+    )
+    named = re.findall(r"^  ([A-Z_]+): ", message, re.MULTILINE)
+    assert sorted(named) == [
+        "LAKE_URL", "POSTGRES_DBNAME", "POSTGRES_PORT", "POSTGRES_USER", "TLC_ATTEMPTS",
+        "TLC_LOG_LEVEL", "TLC_PUBLICATION_LAG", "TLC_SOURCE_TIMEOUT", "TLC_SOURCE_URL",
+        "TLC_WORKERS",
+    ]  # fmt: skip
+    assert "POSTGRES_DBNAME: not set" in message
+    assert "TLC_WORKERS: Input should be a valid integer" in message
+    assert "Nothing was started" in message
+    assert "dev.env" in message
+
+
+@pytest.mark.parametrize("port", ["postgres", "5432.5", "1e3"])
+@pytest.mark.parametrize("name", ["POSTGRES_PORT", "POSTGRES_CONNECT_TIMEOUT"])
+def test_what_is_not_a_whole_number_is_called_so(name: str, port: str) -> None:
+    assert f"{name}: Input should be a valid integer" in _complaint({**GIVEN, name: port})
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1"])
+def test_a_port_is_between_1_and_65535(port: str) -> None:
+    assert "POSTGRES_PORT: Input should be " in _complaint({**GIVEN, "POSTGRES_PORT": port})
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["gs://", "gs://B", "gs:/bucket", "s3://bucket", "https://x/y", "file://", "a:b", "gs:///x"],
+)
+def test_a_bad_lake_url_is_refused(url: str) -> None:
+    assert "LAKE_URL: expected gs://bucket" in _complaint({**GIVEN, "LAKE_URL": url})
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["gs://bucket", "gs://my-bucket.example.org/a/b/", "/data/lake", "lake", "./lake", "../lake",
+     "file:///data/my%20lake", "data/lake of trips"],
+)  # fmt: skip
+def test_a_bucket_or_a_folder_is_a_lake(url: str) -> None:
+    assert _load(LAKE_URL=url).lake_url == url
+
+
+def test_an_unknown_profile_is_named_with_those_there_are() -> None:
+    message = _complaint({**GIVEN, "TLC_PROFILE": "prod"})
+    assert "TLC_PROFILE=prod is not a profile of" in message
+    assert "default or dev" in message
+
+
+def test_no_profile_named_is_the_default_profile() -> None:
+    assert _load(TLC_PROFILE="") == _load(TLC_PROFILE="default") == _load()
+
+
+def test_the_dev_profile_has_no_host_of_its_own() -> None:
+    assert "POSTGRES_HOST: not set" in _complaint({**GIVEN, "TLC_PROFILE": "dev"})
+    settings = _load(TLC_PROFILE="dev", POSTGRES_HOST="postgres", POSTGRES_SCHEMA="magic")
+    assert (settings.postgres_host, settings.postgres_port) == ("postgres", 5432)
+    assert settings.postgres_schema == "magic"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "default: [",
+        "default:\n\t- x",
+        "default: {{ env_var('X') ",
+        "default: {{ no_such_function('X') }}",
+        "default: {{ env_var() }}",
+        "{% for %}",
+        "default: *nowhere",
+        "default: \x07",
+        "",
+        "- default",
+        "default:",
+        "default: text",
+        "default: [1]",
+        b"default:\n  POSTGRES_HOST: caf\xe9\n",
+    ],
+    ids=repr,
+)
+def test_a_broken_io_config_is_a_configuration_error_that_names_the_file(
+    text: str | bytes, tmp_path: Path
+) -> None:
+    path = _io_config(tmp_path, text)
+    assert str(path) in _complaint(GIVEN, path)
+
+
+def test_a_missing_io_config_is_a_configuration_error(tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere.yml"
+    assert f"{missing} cannot be read (FileNotFoundError" in _complaint(GIVEN, missing)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POSTGRES_PASSWORD: \"{{ env_var('POSTGRES_PASSWORD') }}\" x",
+        "POSTGRES_PASSWORD: '{{ env_var('POSTGRES_PASSWORD') }}",
+        "POSTGRES_PASSWORD: [{{ env_var('POSTGRES_PASSWORD') }}",
+        "{{ env_var('POSTGRES_PASSWORD') }}: [}",
+        "POSTGRES_PASSWORD: {{ env_var('POSTGRES_PASSWORD') | no_such_filter }}",
+        "POSTGRES_PASSWORD: {{ env_var('POSTGRES_PASSWORD').nothing.at_all }}",
+        "POSTGRES_PORT: {{ env_var('POSTGRES_PASSWORD') }}",
+        "POSTGRES_PASSWORD: [{{ env_var('POSTGRES_PASSWORD') }}]",
+        "TLC_PROFILE: {{ env_var('POSTGRES_PASSWORD') }}\n\tx",
+    ],
+)
+def test_an_io_config_broken_beside_the_password_does_not_tell_it(
+    line: str, tmp_path: Path
+) -> None:
+    """Mage's own template has no ``tojson``: a quote in the password breaks it there."""
+    path = _io_config(tmp_path, f"default:\n  POSTGRES_HOST: localhost\n  {line}\n")
+    assert _complaint(GIVEN, path)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "a'b\"c", "back\\slash", "{{ 7 * 7 }}", "{% raw %}", "{# gone #}", "${HOME}", "%s", "# no",
+        "- a", "a: b", "null", "None", "true", "12345", "0x10", "1e3", "~", "é", "ß", "密码", "🚕",
+        "a\tb", "a\nb", "<script>&amp;", "*anchor", "!!str", "|", "@`", "a\u2028b", "\x7f",
+        "x" * 500,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("profile", ["default", "dev"])
+def test_a_password_survives_io_config(password: str, profile: str) -> None:
+    settings = _load(POSTGRES_PASSWORD=password, POSTGRES_HOST="h", TLC_PROFILE=profile)
+    assert settings.postgres_password.get_secret_value() == password
+
+
+@pytest.mark.parametrize("password", [" leading", "trailing ", "  ", "line end\n"], ids=repr)
+def test_the_blanks_of_a_password_are_part_of_it(password: str) -> None:
+    settings = _load(POSTGRES_PASSWORD=password)
+    assert settings.postgres_password.get_secret_value() == password
+
+
+@given(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=1))
+@example("\"'\\{}%#")
+def test_any_password_that_a_keyboard_has_survives(password: str) -> None:
+    assert _load(POSTGRES_PASSWORD=password).postgres_password.get_secret_value() == password
+
+
+def test_the_secret_is_in_no_rendering_of_the_settings() -> None:
+    settings = _load()
+    renderings: list[Any] = [
+        repr(settings), str(settings), f"{settings}", settings.model_dump(),
+        settings.model_dump_json(), list(settings), vars(settings), settings.postgres_password,
+    ]  # fmt: skip
+    for rendering in renderings:
+        assert SECRET not in repr(rendering)
+        assert SECRET not in str(rendering)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        _load().postgres_port = 1  # type: ignore[misc] - that it cannot is the point
+
+
+def _dev_env() -> dict[str, str]:
+    lines = (ROOT / "dev.env").read_text("utf-8").splitlines()
+    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
+    names = [name for name, _, _ in pairs]
+    assert len(names) == len(set(names))
+    return {name: value for name, _, value in pairs}
+
+
+def test_dev_env_lists_exactly_the_settings() -> None:
+    ours = ("POSTGRES_", "TLC_", "LAKE_URL", "STORAGE_", "GOOGLE_")
+    listed = {name for name in _dev_env() if name.startswith(ours)}
+    assert listed - {"TLC_PROFILE"} == {name.upper() for name in Settings.model_fields}
+
+
+def test_dev_env_names_nothing_that_is_mages_own() -> None:
+    known = ("POSTGRES_", "TLC_", "LAKE_URL", "STORAGE_", "GOOGLE_", "BIGQUERY_", "MAGE_")
+    assert [name for name in _dev_env() if not name.startswith(known)] == []
+
+
+def test_every_variable_of_io_config_is_in_dev_env() -> None:
+    read = set(re.findall(r"env_var\('(\w+)'", IO_CONFIG.read_text("utf-8")))
+    assert len(read) > 8
+    assert read - _dev_env().keys() == set()
+
+
+def test_every_setting_that_is_no_tlc_setting_is_in_both_profiles() -> None:
+    text = IO_CONFIG.read_text("utf-8")
+    for profile in (text[text.index("default:") : text.index("dev:")], text[text.index("dev:") :]):
+        for name in map(str.upper, Settings.model_fields):
+            if not name.startswith(("TLC_", "STORAGE_")):
+                assert re.search(rf"^  {name}: {{{{", profile, re.MULTILINE), name
+
+
+def test_no_value_of_dev_env_is_a_secret() -> None:
+    for name, value in _dev_env().items():
+        if re.search("PASSWORD|SECRET|TOKEN|KEY|CREDENTIALS", name):
+            assert value == "", name
+    assert "POSTGRES_PASSWORD" in _dev_env()
+
+
+def test_no_value_of_io_config_is_written_into_it() -> None:
+    lines = IO_CONFIG.read_text("utf-8").splitlines()
+    values = [line.strip() for line in lines if line.startswith("  ")]
+    literal = [line for line in values if not re.search(r": \{\{ \(?env_var\('\w+'.*\}\}$", line)]
+    assert set(literal) == {"POSTGRES_CONNECTION_METHOD: direct"}
+    assert not [line for line in values if re.search(r"(PASSWORD|KEY).*env_var\('\w+',", line)]
+
+
+def test_dev_env_with_what_it_leaves_to_choose_is_enough() -> None:
+    chosen = {"POSTGRES_PASSWORD": SECRET, "LAKE_URL": "lake"}
+    settings = Settings.load({**_dev_env(), **chosen})
+    assert settings.postgres_dbname == "nyc_tlc"
+    message = _complaint(_dev_env())
+    assert re.findall(r"^  ([A-Z_]+): not set$", message, re.MULTILINE) == [
+        "POSTGRES_PASSWORD",
+        "LAKE_URL",
+    ]
+
+
+def test_dev_envs_values_are_the_defaults() -> None:
+    chosen = {"POSTGRES_PASSWORD": SECRET, "LAKE_URL": "lake"}
+    written = Settings.load({**_dev_env(), **chosen})
+    bare = Settings.load(
+        {**chosen, "POSTGRES_DBNAME": written.postgres_dbname,
+         "POSTGRES_USER": written.postgres_user}
+    )  # fmt: skip
+    assert written == bare
