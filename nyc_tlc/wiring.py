@@ -6,7 +6,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
-from nyc_tlc.adapters.postgres import Address, PostgresWarehouse
+from nyc_tlc.adapters.postgres import PostgresWarehouse
+from nyc_tlc.adapters.postgres_connection import Database
 from nyc_tlc.ports import Lake, Ports, Source
 from nyc_tlc.settings import IO_CONFIG, Settings
 
@@ -14,7 +15,7 @@ from nyc_tlc.settings import IO_CONFIG, Settings
 def connect(settings: Settings) -> Ports:
     """The outside world that the settings describe. Nothing is contacted yet."""
     warehouse = PostgresWarehouse(
-        Address(
+        Database(
             host=settings.postgres_host,
             port=settings.postgres_port,
             dbname=settings.postgres_dbname,

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import google.auth.exceptions
+import google_crc32c
 import requests
 from google.api_core import exceptions as api
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
+from google.cloud.storage import exceptions as storage_errors
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from nyc_tlc.adapters.lake_errors import changed, gone
-from nyc_tlc.core.errors import ConfigurationError, ReconciliationError, RetryableError
+from nyc_tlc.adapters.lake_errors import ObjectChangedError, ObjectGoneError, changed, gone
+from nyc_tlc.core.errors import ConfigurationError, PipelineError, RetryableError
 from nyc_tlc.core.manifest import StoredObject
 
 _UPLOAD_CHUNK = 8 << 20
@@ -49,11 +52,11 @@ class GcsLake:
 
     def stat(self, path: str) -> StoredObject | None:
         blob = self._blob(path)
-        with self._errors(path):
-            try:
+        try:
+            with self._errors(path):
                 blob.reload(timeout=_TIMEOUT, retry=_RETRY)
-            except api.NotFound:
-                return None
+        except ObjectGoneError:
+            return None
         return self._stored(blob)
 
     def read(self, path: str) -> tuple[bytes, int] | None:
@@ -66,15 +69,19 @@ class GcsLake:
 
     def write(self, path: str, data: bytes, *, if_generation: int | None) -> StoredObject:
         blob = self._blob(path)
-        with self._errors(path):
-            blob.upload_from_string(
-                data,
-                content_type="application/json",
-                if_generation_match=if_generation,
-                checksum="crc32c",
-                timeout=_TIMEOUT,
-                retry=_RETRY,
-            )
+        checksum: Any = google_crc32c.Checksum(data)  # type: ignore[no-untyped-call] # has no types
+        try:
+            with self._errors(path):
+                blob.upload_from_string(
+                    data,
+                    content_type="application/json",
+                    if_generation_match=if_generation,
+                    checksum="crc32c",
+                    timeout=_TIMEOUT,
+                    retry=_RETRY,
+                )
+        except ObjectChangedError as error:
+            return self._ours(path, b64encode(checksum.digest()).decode(), error)
         return self._stored(blob)
 
     def take(self, file: Path, path: str) -> StoredObject:
@@ -89,29 +96,33 @@ class GcsLake:
         return stored
 
     def copy(self, source: str, target: str, *, if_generation: int) -> StoredObject:
-        origin, blob = self._blob(source), self._blob(target)
-        with self._errors(target):
-            try:
-                token, _, _ = blob.rewrite(
-                    origin, if_generation_match=if_generation, timeout=_TIMEOUT, retry=_RETRY
-                )
-                while token is not None:
-                    token, _, _ = blob.rewrite(
-                        origin,
-                        token=token,
-                        if_generation_match=if_generation,
-                        timeout=_TIMEOUT,
-                        retry=_RETRY,
-                    )
-            except api.NotFound:
-                raise self._gone(source) from None
-        return self._stored(blob)
+        origin = self.stat(source)
+        if origin is None:
+            raise gone(f"{self._url}/{source}")
+        try:
+            with self._errors(target, absent=source):
+                return self._rewrite(origin, target, if_generation)
+        except ObjectChangedError as error:
+            return self._ours(target, origin.crc32c, error)
+
+    def _rewrite(self, origin: StoredObject, target: str, if_generation: int) -> StoredObject:
+        blob, token = self._blob(target), None
+        while True:
+            token, _, _ = blob.rewrite(
+                self._blob(origin.path, generation=origin.generation),
+                token=token,
+                if_generation_match=if_generation,
+                timeout=_TIMEOUT,
+                retry=_RETRY,
+            )
+            if token is None:
+                return self._stored(blob)
 
     @contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
         stored = self.stat(path)
         if stored is None:
-            raise self._gone(path)
+            raise gone(f"{self._url}/{path}")
         cached = self._cached(path, stored.generation)
         if cached.exists() and cached.stat().st_size == stored.bytes:
             with cached.open("rb") as file:
@@ -125,7 +136,7 @@ class GcsLake:
             yield cast("BinaryIO", file)
 
     def delete(self, path: str) -> None:
-        with self._errors(path), suppress(api.NotFound):
+        with suppress(ObjectGoneError), self._errors(path):
             self._blob(path).delete(timeout=_TIMEOUT, retry=_RETRY)
         self.release(path)
 
@@ -157,44 +168,67 @@ class GcsLake:
             crc32c=blob.crc32c,
         )
 
+    def _ours(self, path: str, crc32c: str, error: ObjectChangedError) -> StoredObject:
+        """The object, if it is what we were writing when its precondition failed.
+
+        The library repeats a request whose answer was lost, and the repetition then meets what
+        the first one wrote.
+        """
+        found = self.stat(path)
+        if found is None or found.crc32c != crc32c:
+            raise error
+        return found
+
     @contextmanager
-    def _errors(self, path: str, *, pinned: bool = False) -> Iterator[None]:
-        """The library's errors, as ours; NotFound of a pinned generation means it was replaced."""
+    def _errors(
+        self, path: str, *, pinned: bool = False, absent: str | None = None
+    ) -> Iterator[None]:
+        """The library's errors, as ours.
+
+        Args:
+            path: What is worked on.
+            pinned: A generation was asked for: when it is gone, the object was replaced.
+            absent: What is missing when something is; ``path`` by default.
+        """
         try:
             yield
         except api.PreconditionFailed as error:
             raise changed(f"{self._url}/{path}") from error
         except api.NotFound as error:
-            if pinned:
-                raise RetryableError(
-                    f"{self._url}/{path} was replaced while it was read"
-                ) from error
-            raise ConfigurationError(
-                f"bucket {self._bucket.name} does not exist ({self._url}). Nothing was written. "
-                f"Create it (gcloud storage buckets create gs://{self._bucket.name}) or correct "
-                "LAKE_URL."
-            ) from error
+            raise self._missing(absent or path, error, pinned=pinned) from error
         except (api.Forbidden, api.Unauthorized) as error:
             raise ConfigurationError(
                 f"{self._url}/{path} was refused ({error.message}). Nothing was written there. "
                 "The service account needs roles/storage.objectUser on the bucket."
             ) from error
-        except google.auth.exceptions.DefaultCredentialsError as error:
-            raise ConfigurationError(
-                f"{self._url} cannot be reached: no Google credentials were found. Set "
-                "GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`."
-            ) from error
         except (
             api.GoogleAPICallError,
             api.RetryError,
+            storage_errors.DataCorruption,
+            storage_errors.InvalidResponse,
             requests.RequestException,
             google.auth.exceptions.TransportError,
         ) as error:
             raise RetryableError(
-                f"{self._url} did not answer for {path} ({type(error).__name__})"
+                f"{self._url} did not answer well for {path} ({type(error).__name__})"
+            ) from error
+        except google.auth.exceptions.GoogleAuthError as error:
+            raise ConfigurationError(
+                f"{self._url} cannot be reached: no usable Google credentials "
+                f"({type(error).__name__}). Nothing was written. Set "
+                "GOOGLE_APPLICATION_CREDENTIALS to a valid key file, or run "
+                "`gcloud auth application-default login`."
             ) from error
 
-    def _gone(self, path: str) -> ReconciliationError:
+    def _missing(self, path: str, error: api.NotFound, *, pinned: bool) -> PipelineError:
+        if "bucket does not exist" in error.message:
+            return ConfigurationError(
+                f"bucket {self._bucket.name} does not exist ({self._url}). Nothing was written. "
+                f"Create it (gcloud storage buckets create gs://{self._bucket.name}) or correct "
+                "LAKE_URL."
+            )
+        if pinned:
+            return RetryableError(f"{self._url}/{path} was replaced while it was read")
         return gone(f"{self._url}/{path}")
 
 

@@ -11,9 +11,10 @@ import time
 import uuid
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, BinaryIO
 
 import google_crc32c
@@ -83,7 +84,9 @@ class FolderLake:
     def stat(self, path: str) -> StoredObject | None:
         try:
             stat = self._file(path).stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not S_ISREG(stat.st_mode):
             return None
         return StoredObject(path=path, bytes=stat.st_size, generation=stat.st_mtime_ns, crc32c="")
 
@@ -91,7 +94,7 @@ class FolderLake:
         try:
             with self._file(path).open("rb") as file:
                 return file.read(), os.fstat(file.fileno()).st_mtime_ns
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
     def write(self, path: str, data: bytes, *, if_generation: int | None) -> StoredObject:
@@ -107,7 +110,7 @@ class FolderLake:
     def copy(self, source: str, target: str, *, if_generation: int) -> StoredObject:
         with self._new_file(target) as incoming:
             try:
-                _duplicate(self._file(source), incoming)
+                shutil.copyfile(self._file(source), incoming)
             except FileNotFoundError:
                 raise gone(source) from None
             return self._place(incoming, target, if_generation)
@@ -134,13 +137,12 @@ class FolderLake:
         """Nothing is kept beside the lake itself."""
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        below = self._root / prefix if prefix.endswith("/") else (self._root / prefix).parent
-        for file in sorted(below.rglob("*")):
-            path = file.relative_to(self._root).as_posix()
-            if file.is_file() and path.startswith(prefix) and not path.startswith(".incoming"):
-                stored = self.stat(path)
-                if stored is not None:
-                    yield stored
+        below = self._root / prefix.rpartition("/")[0]
+        paths = (file.relative_to(self._root).as_posix() for file in below.rglob("*"))
+        for path in sorted(path for path in paths if path.startswith(prefix)):
+            stored = None if path.startswith(".incoming") else self.stat(path)
+            if stored is not None:
+                yield stored
 
     def _file(self, path: str) -> Path:
         file = self._root.joinpath(*path.split("/"))
@@ -151,22 +153,23 @@ class FolderLake:
     @contextmanager
     def _new_file(self, path: str) -> Iterator[Path]:
         """A name beside the objects, for bytes on their way to ``path``; gone afterwards."""
+        target = self._file(path)
         try:
             self._incoming.mkdir(parents=True, exist_ok=True)
             incoming = self._incoming / uuid.uuid4().hex
             try:
                 yield incoming
             finally:
-                # Renaming onto another name of the same bytes does nothing and leaves both.
                 incoming.unlink(missing_ok=True)
         except OSError as error:
-            raise _explained(error, self._file(path)) from error
+            raise _explained(error, target) from error
 
     def _sweep(self) -> None:
         """Remove what writers that were killed left behind, once no writer can be that slow."""
-        for left in self._incoming.glob("*") if self._incoming.is_dir() else ():
-            if left.name != "lock" and time.time() - left.stat().st_ctime > _ABANDONED_AFTER:
-                left.unlink(missing_ok=True)
+        for left in self._incoming.glob("?" * 32):
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_ctime > _ABANDONED_AFTER:
+                    left.unlink()
 
     def _place(self, incoming: Path, path: str, if_generation: int | None) -> StoredObject:
         target = self._file(path)
@@ -194,16 +197,6 @@ class FolderLake:
         with (self._incoming / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _duplicate(source: Path, target: Path) -> None:
-    try:
-        # A second name for the same bytes: no object is ever written in place.
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, target)
 
 
 def _explained(error: OSError, file: Path) -> RetryableError | ConfigurationError:

@@ -4,39 +4,26 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from contextlib import closing
+from dataclasses import replace
 
 import psycopg2
 import pyarrow as pa
 from psycopg2 import errors as pg
-from psycopg2.extensions import connection as Connection  # noqa: N812 - its class names are lower case
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from nyc_tlc.adapters import postgres_schema as ddl
 from nyc_tlc.adapters.copy_stream import BufferStream, copy_buffers
+from nyc_tlc.adapters.postgres_connection import Database
 from nyc_tlc.core.errors import (
-    ConfigurationError,
-    ContractError,
-    PipelineError,
     ReconciliationError,
-    RetryableError,
 )
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.ports import Batches, LedgerEntry, StoreCounts
 from nyc_tlc.prefetch import prefetch
 
 _COPY_READ = 1 << 20
-_KEEPALIVES: Mapping[str, Any] = {
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    # The server, too, is to notice within a minute that we are gone, and let go of our locks.
-    "options": "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3",
-}
 _LOCK_TIMEOUT = "300ms"
 """How long a swap may wait for readers, and so how long it may make others wait behind it."""
 _SWAP_ATTEMPTS = 100
@@ -47,38 +34,23 @@ _TURN_TIMEOUT = "30min"
 """How long to wait for another load of the same partition."""
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where the database is and who we are there."""
-
-    host: str
-    port: int
-    dbname: str
-    user: str
-    password: str
-    connect_timeout: int
-
-    def __repr__(self) -> str:
-        return f"{self.user}@{self.host}:{self.port}/{self.dbname}"
-
-
 class PostgresWarehouse:
     """Trips in one schema of a Postgres database: a partitioned table per service."""
 
-    def __init__(self, address: Address, schema: str) -> None:
-        self._address = address
+    def __init__(self, database: Database, schema: str) -> None:
+        self._database = database
         self._schema = schema
 
     def describe(self) -> str:
-        with self._transaction() as cursor:
+        with self._database.transaction() as cursor:
             cursor.execute("SELECT 1, version()")
             version = _one(cursor)[1].split(",")[0]
-        return f"{self._address!r}, schema {self._schema}: {version}"
+        return f"{self._database!r}, schema {self._schema}: {version}"
 
     def replace_partition(
         self, entry: LedgerEntry, trips: Batches, quarantine: Batches, *, force: bool
     ) -> LedgerEntry:
-        with self._transaction() as cursor:
+        with self._database.transaction() as cursor:
             ddl.ensure_tables(cursor, self._schema, entry.partition.service.contract)
             self._take_turn(cursor, entry.partition)
             present = self._entry(cursor, entry.partition)
@@ -90,7 +62,7 @@ class PostgresWarehouse:
             return self._record(cursor, entry)
 
     def count(self, partition: Partition) -> StoreCounts:
-        with self._transaction() as cursor:
+        with self._database.transaction() as cursor:
             cursor.execute(
                 SQL("SELECT count(*) FROM {} WHERE source_month = %s").format(
                     self._name(partition.service.name)
@@ -107,11 +79,11 @@ class PostgresWarehouse:
             return StoreCounts(accepted, _one(cursor)[0])
 
     def entry(self, partition: Partition) -> LedgerEntry | None:
-        with self._transaction() as cursor:
+        with self._database.transaction() as cursor:
             return self._entry(cursor, partition)
 
     def mark_reconciled(self, entry: LedgerEntry) -> None:
-        with self._transaction() as cursor:
+        with self._database.transaction() as cursor:
             cursor.execute(
                 SQL(
                     "UPDATE {} SET reconciled_at = now() WHERE service = %s AND source_month = %s "
@@ -131,7 +103,7 @@ class PostgresWarehouse:
                 )
 
     def replace_table(self, name: str, rows: pa.Table, *, key: str, comment: str) -> int:
-        with self._transaction() as cursor:
+        with self._database.transaction() as cursor:
             ddl.ensure_schema(cursor, self._schema)
             ddl.ensure_dimension(
                 cursor, Identifier(self._schema, name), rows.schema, key=key, comment=comment
@@ -223,7 +195,14 @@ class PostgresWarehouse:
             self._name(table), SQL(", ").join(map(Identifier, rows.schema.names)), SQL(options)
         )
         with closing(prefetch(copy_buffers(rows.schema, rows.batches, jsonb=jsonb))) as buffers:
-            cursor.copy_expert(statement, BufferStream(buffers), size=_COPY_READ)
+            stream = BufferStream(buffers)
+            try:
+                cursor.copy_expert(statement, stream, size=_COPY_READ)
+            except psycopg2.Error:
+                # A failure of the producer reaches us as a cancelled query.
+                if stream.error is not None:
+                    raise stream.error from None
+                raise
         return cursor.rowcount
 
     def _take_turn(self, cursor: Cursor, partition: Partition) -> None:
@@ -234,64 +213,6 @@ class PostgresWarehouse:
 
     def _name(self, table: str) -> Composable:
         return Identifier(self._schema, table)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Cursor]:
-        """One transaction on a connection of its own; rolled back on any error."""
-        with closing(self._connect()) as connection:
-            try:
-                with connection.cursor() as cursor:
-                    yield cursor
-                connection.commit()
-            except psycopg2.Error as error:
-                # Closing the connection rolls back, even where the server is gone.
-                raise self._explained(error) from error
-
-    def _explained(self, error: psycopg2.Error) -> PipelineError:
-        said = (
-            f"Postgres {self._address!r} refused: {_said(error)}. The transaction was rolled back"
-        )
-        if isinstance(error, psycopg2.DataError | psycopg2.IntegrityError):
-            return ContractError(
-                f"{said}; the month stays as it was. The contract lets a value through that the "
-                "table does not take: this is a defect to report."
-            )
-        if isinstance(error, pg.QueryCanceled):
-            return ConfigurationError(
-                f"{said}; the month stays as it was. Raise statement_timeout for the role."
-            )
-        if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-            return RetryableError(f"{said}; the month stays as it was")
-        return ConfigurationError(
-            f"{said}. Schema {self._schema} must be ours: let the role own it, and move away what "
-            "is not of this project."
-        )
-
-    def _connect(self) -> Connection:
-        address = self._address
-        try:
-            connection: Connection = psycopg2.connect(
-                host=address.host,
-                port=address.port,
-                dbname=address.dbname,
-                user=address.user,
-                password=address.password,
-                connect_timeout=address.connect_timeout,
-                application_name="nyc_tlc",
-                **_KEEPALIVES,
-            )
-        except psycopg2.OperationalError as error:
-            said = _said(error)
-            if "authentication failed" in said or "does not exist" in said:
-                raise ConfigurationError(
-                    f"Postgres {address!r} refused us: {said}. Nothing was changed. Check "
-                    "POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DBNAME."
-                ) from None
-            raise RetryableError(
-                f"Postgres {address!r} does not answer: {said}. Nothing was changed. Check that "
-                "it runs, and POSTGRES_HOST and POSTGRES_PORT"
-            ) from None
-        return connection
 
 
 def _require_rows(partition: Partition, part: str, *, found: int, expected: int) -> None:
@@ -306,7 +227,3 @@ def _one(cursor: Cursor) -> tuple:  # type: ignore[type-arg]
     row = cursor.fetchone()
     assert row is not None  # noqa: S101 - every caller's statement returns a row
     return row
-
-
-def _said(error: psycopg2.Error) -> str:
-    return " ".join(str(error).split())

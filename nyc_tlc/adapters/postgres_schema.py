@@ -153,7 +153,8 @@ def index_partition(cursor: Cursor, schema: str, partition: Partition) -> None:
 def attach_partition(cursor: Cursor, schema: str, partition: Partition) -> None:
     """Drop the month's old table and attach the new one in its place.
 
-    The parent is locked first, so that two loads cannot wait for each other's locks.
+    The parent is locked first, so that two loads cannot wait for each other's locks; a month that
+    is new does not lock out readers at all.
     """
     parent = Identifier(schema, partition.service.name)
     names = {
@@ -165,8 +166,12 @@ def attach_partition(cursor: Cursor, schema: str, partition: Partition) -> None:
         "index": Identifier(f"{partition.table_name}_brin"),
         "month": Literal(partition.month.start.date()),
     }
+    cursor.execute("SELECT to_regclass(%s) IS NULL", [names["old"].as_string(cursor)])
+    is_new = cursor.fetchone() == (True,)
     for statement in (
-        "LOCK TABLE {parent} IN ACCESS EXCLUSIVE MODE",
+        "LOCK TABLE ONLY {parent} IN SHARE UPDATE EXCLUSIVE MODE"
+        if is_new
+        else "LOCK TABLE ONLY {parent} IN ACCESS EXCLUSIVE MODE",
         "DROP TABLE IF EXISTS {old}",
         "ALTER TABLE {new} RENAME TO {name}",
         "ALTER INDEX {new_index} RENAME TO {index}",

@@ -1,0 +1,99 @@
+"""Real servers for the tests that need one, each started once."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from embedded.gcs_server import GcsServer
+from embedded.ports import HOST
+from embedded.postgres_server import PostgresServer
+from nyc_tlc.adapters.postgres import PostgresWarehouse
+from nyc_tlc.adapters.postgres_connection import Database
+
+Query = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    # pytest's own folders are closed to others; here root's server account can enter.
+    with tempfile.TemporaryDirectory(prefix="nyc-tlc-tests-") as folder:
+        Path(folder).chmod(0o755)
+        server = PostgresServer(Path(folder) / "state")
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+            home = server.state_dir / "postgres-home"
+            if home.exists():
+                shutil.rmtree(home.read_text())
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    server = GcsServer(tmp_path_factory.mktemp("gcs"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> Database:
+    return Database(
+        host=HOST,
+        port=postgres.port or 0,
+        dbname=postgres.database,
+        user=postgres.user,
+        password=postgres.password,
+        connect_timeout=5,
+    )
+
+
+@pytest.fixture
+def schema(postgres: PostgresServer) -> Iterator[str]:
+    """Name of a schema that does not exist yet; dropped after the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    postgres.psql(f"SET lock_timeout = '10s'; DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+@pytest.fixture
+def warehouse(database: Database, schema: str) -> PostgresWarehouse:
+    return PostgresWarehouse(database, schema)
+
+
+@pytest.fixture
+def connect(database: Database, schema: str) -> Callable[[], Any]:
+    """Open a psycopg2 connection that looks into the test's schema; close it yourself."""
+    return lambda: psycopg2.connect(
+        host=database.host,
+        port=database.port,
+        dbname=database.dbname,
+        user=database.user,
+        password=database.password,
+        options=f"-c search_path={schema}",
+        application_name="test",
+    )
+
+
+@pytest.fixture
+def query(connect: Callable[[], Any]) -> Query:
+    """Run a statement on a connection of its own; returns its rows."""
+
+    def run(statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with closing(connect()) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    return run

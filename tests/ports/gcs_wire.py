@@ -1,0 +1,176 @@
+"""Just enough of the JSON API of Cloud Storage, preconditions included, to see what is sent."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import google_crc32c
+
+from tests.ports.scripted_http import Answer, Request, ScriptedServer, serve
+
+BUCKET = "lake"
+BUCKET_LOOKUP = re.compile(r"/storage/v1/b/[^/]+")
+"""The library asks for the bucket from a thread of its own, whenever it likes."""
+_OBJECT = re.compile(rf"(?:/download)?/storage/v1/b/{BUCKET}/o/(.+)")
+_REWRITE = re.compile(rf"/storage/v1/b/{BUCKET}/o/(.+)/rewriteTo/b/{BUCKET}/o/(.+)")
+_BOUNDARY = re.compile(rb"boundary=[\"']?([^\"';]+)")
+
+
+@dataclass
+class GcsWire:
+    """One bucket, ``lake``.
+
+    Attributes:
+        objects: Name to generation and bytes.
+        faults: Answers given instead of what the next requests earn.
+        lost: Answers given to the next requests after they were carried out.
+        rewrite_rounds: Tokens handed out before a rewrite is done.
+    """
+
+    objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    faults: deque[Answer] = field(default_factory=deque)
+    lost: deque[Answer] = field(default_factory=deque)
+    rewrite_rounds: int = 0
+    crc32c_of: bytes | None = None
+    _uploads: dict[str, bytes] = field(default_factory=dict)
+    _generation: int = 1000
+
+    def answer(self, request: Request) -> Answer:
+        if BUCKET_LOOKUP.fullmatch(request.path):
+            return error(403, "roles/storage.objectUser has no storage.buckets.get")
+        if self.faults:
+            return self.faults.popleft()
+        earned = self._earned(request)
+        return self.lost.popleft() if self.lost else earned
+
+    def put(self, name: str, content: bytes) -> int:
+        self._generation += 1
+        self.objects[name] = (self._generation, content)
+        return self._generation
+
+    def _earned(self, request: Request) -> Answer:
+        if request.path == f"/upload/storage/v1/b/{BUCKET}/o":
+            return self._upload(request)
+        if request.path == f"/storage/v1/b/{BUCKET}/o":
+            names = sorted(
+                name for name in self.objects if name.startswith(request.query["prefix"])
+            )
+            return _json({"items": [self._resource(name) for name in names]})
+        if match := _REWRITE.fullmatch(request.path):
+            return self._rewrite(request, match[1], match[2])
+        match = _OBJECT.fullmatch(request.path)
+        return self._object(request, match[1]) if match else no_bucket()
+
+    def _upload(self, request: Request) -> Answer:
+        query = request.query
+        if query["uploadType"] == "multipart":
+            boundary = _BOUNDARY.search(request.headers["Content-Type"].encode())
+            assert boundary is not None
+            _, meta, media, _ = request.body.split(b"--" + boundary[1])
+            name = json.loads(meta.partition(b"\r\n\r\n")[2])["name"]
+            content = media.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
+            return self._refusal(request, name) or self._store(name, content)
+        if request.method == "POST":
+            name = json.loads(request.body)["name"]
+            self._uploads[name] = b""
+            location = f"http://{request.headers['Host']}{request.target}&upload_id={quote(name)}"
+            return Answer(200, {"Location": location})
+        return self._chunk(request, query["upload_id"])
+
+    def _chunk(self, request: Request, name: str) -> Answer:
+        self._uploads[name] += request.body
+        received = len(self._uploads[name])
+        if request.headers["Content-Range"].endswith(f"-{received - 1}/{received}"):
+            return self._refusal(request, name) or self._store(name, self._uploads.pop(name))
+        return Answer(308, {"Range": f"bytes=0-{received - 1}"})
+
+    def _rewrite(self, request: Request, source: str, target: str) -> Answer:
+        if source not in self.objects:
+            return no_object(source)
+        if refusal := self._refusal(request, target):
+            return refusal
+        size = len(self.objects[source][1])
+        if self.rewrite_rounds:
+            self.rewrite_rounds -= 1
+            progress = {"totalBytesRewritten": "1", "objectSize": str(size), "done": False}
+            return _json({**progress, "rewriteToken": f"round {self.rewrite_rounds}"})
+        self.put(target, self.objects[source][1])
+        progress = {"totalBytesRewritten": str(size), "objectSize": str(size), "done": True}
+        return _json({**progress, "resource": self._resource(target)})
+
+    def _object(self, request: Request, name: str) -> Answer:
+        generation, content = self.objects.get(name, (0, b""))
+        if not generation or request.query.get("generation", str(generation)) != str(generation):
+            return no_object(name)
+        if request.method == "DELETE":
+            del self.objects[name]
+            return Answer(204)
+        if not request.path.startswith("/download"):
+            return _json(self._resource(name))
+        checksum = f"crc32c={_crc32c(self.crc32c_of or content)}"
+        return Answer(200, {"X-Goog-Hash": checksum}, content)
+
+    def _refusal(self, request: Request, name: str) -> Answer | None:
+        wanted = request.query.get("ifGenerationMatch")
+        found = self.objects.get(name, (0, b""))[0]
+        if wanted is None or wanted == str(found):
+            return None
+        return error(412, "At least one of the pre-conditions you specified did not hold.")
+
+    def _store(self, name: str, content: bytes) -> Answer:
+        self.put(name, content)
+        return _json(self._resource(name))
+
+    def _resource(self, name: str) -> dict[str, str]:
+        generation, content = self.objects[name]
+        return {
+            "kind": "storage#object",
+            "bucket": BUCKET,
+            "name": name,
+            "generation": str(generation),
+            "size": str(len(content)),
+            "crc32c": _crc32c(self.crc32c_of or content),
+        }
+
+
+@contextmanager
+def serve_wire(wire: GcsWire) -> Iterator[ScriptedServer]:
+    with serve(wire.answer) as server:
+        yield server
+
+
+def object_requests(server: ScriptedServer) -> list[Request]:
+    """What the lake sent, in order."""
+    return [r for r in server.requests if not BUCKET_LOOKUP.fullmatch(r.path)]
+
+
+def backend_error() -> Answer:
+    return error(503, "Backend Error")
+
+
+def error(status: int, message: str) -> Answer:
+    return _json({"error": {"code": status, "message": message}}, status)
+
+
+def no_bucket() -> Answer:
+    return error(404, "The specified bucket does not exist.")
+
+
+def no_object(name: str) -> Answer:
+    return error(404, f"No such object: {BUCKET}/{name}")
+
+
+def _json(value: object, status: int = 200) -> Answer:
+    headers = {"Content-Type": "application/json; charset=UTF-8"}
+    return Answer(status, headers, json.dumps(value).encode())
+
+
+def _crc32c(content: bytes) -> str:
+    return b64encode(google_crc32c.Checksum(content).digest()).decode()

@@ -1,0 +1,91 @@
+"""Small months of trips, as the load step would hand them to a warehouse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.render import arrow_schema
+from nyc_tlc.core.service import GREEN, Service
+from nyc_tlc.ports import Batches, LedgerEntry, Warehouse
+
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        ("service", pa.string()),
+        ("source_month", pa.date32()),
+        ("source_row", pa.int32()),
+        ("reason", pa.string()),
+        ("published", pa.string()),
+    ]
+)
+
+
+def partition(month: str = "2024-01", service: Service = GREEN) -> Partition:
+    return Partition(service, Month.parse(month))
+
+
+@dataclass(frozen=True)
+class SampleMonth:
+    """One month's content: ``values`` overrides whole columns of its trips."""
+
+    partition: Partition = field(default_factory=partition)
+    rows: int = 5
+    sha256: str = "a" * 64
+    values: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    quarantined: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def entry(self) -> LedgerEntry:
+        return LedgerEntry(
+            partition=self.partition,
+            sha256=self.sha256,
+            contract=self.partition.contract_id,
+            published=self.rows + len(self.quarantined),
+            accepted=self.rows,
+            quarantined=len(self.quarantined),
+            run="test",
+        )
+
+    def trips(self) -> Batches:
+        schema = arrow_schema(self.partition.service.contract)
+        columns = {**self._defaults(), **self.values}
+        arrays = [
+            pa.array(columns.get(column.name, [None] * self.rows), column.type) for column in schema
+        ]
+        table = pa.Table.from_arrays(arrays, schema=schema)
+        return Batches(schema, table.to_batches(max_chunksize=3))
+
+    def quarantine(self) -> Batches:
+        rows = [
+            {
+                "service": self.partition.service.name,
+                "source_month": self.partition.month.start.date(),
+                "source_row": self.rows + row,
+                "reason": "pickup_missing",
+                "published": json.dumps(published),
+            }
+            for row, published in enumerate(self.quarantined)
+        ]
+        table = pa.Table.from_pylist(rows, QUARANTINE_SCHEMA)
+        return Batches(QUARANTINE_SCHEMA, table.to_batches(max_chunksize=2))
+
+    def _defaults(self) -> Mapping[str, Sequence[Any]]:
+        start = self.partition.month.start
+        return {
+            "pickup_datetime": [start + timedelta(minutes=row) for row in range(self.rows)],
+            "total_amount": [1.0 + row for row in range(self.rows)],
+            "source_month": [start.date()] * self.rows,
+            "source_row": list(range(self.rows)),
+            "quality_flags": [0] * self.rows,
+        }
+
+
+def load(warehouse: Warehouse, month: SampleMonth, *, force: bool = False) -> LedgerEntry:
+    return warehouse.replace_partition(month.entry, month.trips(), month.quarantine(), force=force)

@@ -1,0 +1,345 @@
+"""What the bucket's lake sends to Cloud Storage, and what it makes of the answers.
+
+The emulator ignores preconditions and never fails; this server heeds them and fails on demand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from nyc_tlc.adapters import gcs
+from nyc_tlc.adapters.gcs import GcsLake
+from nyc_tlc.core.errors import ConfigurationError, ReconciliationError, RetryableError
+from tests.ports import gcs_wire
+from tests.ports.gcs_wire import GcsWire
+from tests.ports.scripted_http import Answer, Request, ScriptedServer, serve
+
+MIB = 1 << 20
+
+CALLS: dict[str, Callable[[GcsLake, Path], object]] = {
+    "stat": lambda lake, _: lake.stat("x"),
+    "read": lambda lake, _: lake.read("x"),
+    "write": lambda lake, _: lake.write("x", b"1", if_generation=None),
+    "take": lambda lake, file: lake.take(file, "x"),
+    "take in chunks": lambda lake, file: (os.truncate(file, 9 * MIB), lake.take(file, "x")),
+    "copy": lambda lake, _: lake.copy("x", "y", if_generation=0),
+    "open": lambda lake, _: lake.open("x").__enter__(),
+    "delete": lambda lake, _: lake.delete("x"),
+    "list": lambda lake, _: list(lake.list("")),
+}
+every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+
+
+@pytest.fixture
+def wire() -> GcsWire:
+    return GcsWire()
+
+
+@pytest.fixture
+def server(wire: GcsWire) -> Iterator[ScriptedServer]:
+    with gcs_wire.serve_wire(wire) as server:
+        yield server
+
+
+@pytest.fixture
+def lake(server: ScriptedServer, tmp_path: Path) -> GcsLake:
+    return _lake(server.url, tmp_path)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "file"
+    file.write_bytes(b"rows")
+    return file
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the library give up at once."""
+    monkeypatch.setattr(gcs, "_RETRY", DEFAULT_RETRY.with_timeout(0.2))
+
+
+def _lake(endpoint: str, tmp_path: Path, url: str = "gs://lake/top") -> GcsLake:
+    return gcs.connect(url, cache=tmp_path / "cache", emulator=endpoint, key_file=None)
+
+
+def _sent(server: ScriptedServer, method: str) -> list[Request]:
+    return [r for r in gcs_wire.object_requests(server) if r.method == method]
+
+
+def test_write_sends_the_generation_it_expects(
+    lake: GcsLake, server: ScriptedServer, wire: GcsWire
+) -> None:
+    first = lake.write("m.json", b"1", if_generation=0)
+    lake.write("m.json", b"2", if_generation=first.generation)
+    lake.write("m.json", b"3", if_generation=None)
+    sent = [request.query.get("ifGenerationMatch") for request in _sent(server, "POST")]
+    assert sent == ["0", str(first.generation), None]
+    assert wire.objects["top/m.json"][1] == b"3"
+
+
+@pytest.mark.parametrize("expected", [0, 999])
+def test_write_over_a_changed_object_is_refused(
+    lake: GcsLake, wire: GcsWire, expected: int
+) -> None:
+    wire.put("top/m.json", b"theirs")
+    before = dict(wire.objects)
+    with pytest.raises(ReconciliationError, match=r"gs://lake/top/m\.json was changed"):
+        lake.write("m.json", b"ours", if_generation=expected)
+    assert wire.objects == before
+
+
+def test_copy_sends_the_generation_it_expects_in_every_round(
+    lake: GcsLake, server: ScriptedServer, wire: GcsWire
+) -> None:
+    wire.put("top/staged/x", b"rows")
+    seen = wire.put("top/trips/x", b"old")
+    wire.rewrite_rounds = 2
+    copied = lake.copy("staged/x", "trips/x", if_generation=seen)
+    asked = [request.query for request in gcs_wire.object_requests(server)]
+    sent = [query for query in asked if "ifGenerationMatch" in query]
+    assert [query["ifGenerationMatch"] for query in sent] == [str(seen)] * 3
+    assert [query.get("rewriteToken") for query in sent] == [None, "round 1", "round 0"]
+    assert (copied.path, copied.bytes) == ("trips/x", 4)
+    assert wire.objects["top/trips/x"] == (copied.generation, b"rows")
+
+
+@pytest.mark.parametrize("expected", [0, 999])
+def test_copy_over_a_changed_object_is_refused(lake: GcsLake, wire: GcsWire, expected: int) -> None:
+    wire.put("top/staged", b"ours")
+    wire.put("top/x", b"theirs")
+    before = dict(wire.objects)
+    with pytest.raises(ReconciliationError, match="gs://lake/top/x was changed"):
+        lake.copy("staged", "x", if_generation=expected)
+    assert wire.objects == before
+
+
+def test_copy_of_an_object_that_is_gone_is_refused(lake: GcsLake) -> None:
+    with pytest.raises(ReconciliationError, match="gs://lake/top/staged is gone"):
+        lake.copy("staged", "x", if_generation=0)
+
+
+def test_take_puts_no_condition(lake: GcsLake, server: ScriptedServer, file: Path) -> None:
+    lake.take(file, "x")
+    (request,) = gcs_wire.object_requests(server)
+    assert "ifGenerationMatch" not in request.query
+    assert request.query["uploadType"] == "multipart"
+
+
+def test_large_file_goes_in_chunks_of_8_mib(
+    lake: GcsLake, server: ScriptedServer, wire: GcsWire, file: Path
+) -> None:
+    content = os.urandom(MIB) * 20
+    file.write_bytes(content)
+    stored = lake.take(file, "x")
+    assert gcs_wire.object_requests(server)[0].query["uploadType"] == "resumable"
+    chunks = _sent(server, "PUT")
+    assert [len(chunk.body) for chunk in chunks] == [8 * MIB, 8 * MIB, 4 * MIB]
+    assert [chunk.headers["Content-Range"] for chunk in chunks] == [
+        f"bytes 0-{8 * MIB - 1}/{20 * MIB}",
+        f"bytes {8 * MIB}-{16 * MIB - 1}/{20 * MIB}",
+        f"bytes {16 * MIB}-{20 * MIB - 1}/{20 * MIB}",
+    ]
+    assert wire.objects["top/x"] == (stored.generation, content)
+    assert stored.bytes == len(content)
+
+
+def test_one_503_is_tried_again_by_the_library(
+    lake: GcsLake, server: ScriptedServer, wire: GcsWire, file: Path
+) -> None:
+    wire.faults.append(gcs_wire.error(503, "Backend Error"))
+    lake.take(file, "x")
+    assert wire.objects["top/x"][1] == b"rows"
+    assert len(gcs_wire.object_requests(server)) == 2
+
+
+def test_chunk_that_met_a_503_is_sent_again(
+    server: ScriptedServer, wire: GcsWire, tmp_path: Path, file: Path
+) -> None:
+    content = os.urandom(MIB) * 9
+    file.write_bytes(content)
+    chunks: list[int] = []
+
+    def first_chunk_fails(request: Request) -> Answer:
+        if request.method == "PUT":
+            chunks.append(len(request.body))
+        return gcs_wire.backend_error() if chunks == [8 * MIB] else wire.answer(request)
+
+    with serve(first_chunk_fails) as flaky:
+        _lake(flaky.url, tmp_path).take(file, "x")
+    assert chunks == [8 * MIB, 8 * MIB, MIB]
+    assert wire.objects["top/x"][1] == content
+
+
+def test_lost_answer_to_a_write_is_not_taken_for_another_run(lake: GcsLake, wire: GcsWire) -> None:
+    wire.lost.append(gcs_wire.backend_error())
+    stored = lake.write("m.json", b"ours", if_generation=0)
+    assert wire.objects["top/m.json"] == (stored.generation, b"ours")
+
+
+@pytest.mark.usefixtures("impatient")
+@every_call
+def test_store_that_stays_down_is_retryable(
+    lake: GcsLake, wire: GcsWire, file: Path, call: Callable[[GcsLake, Path], object]
+) -> None:
+    wire.faults.extend([gcs_wire.backend_error()] * 50)
+    with pytest.raises(RetryableError, match="gs://lake/top did not answer"):
+        call(lake, file)
+    assert wire.objects == {}
+
+
+@pytest.mark.usefixtures("impatient")
+@every_call
+def test_store_that_is_not_there_is_retryable(
+    tmp_path: Path, file: Path, call: Callable[[GcsLake, Path], object]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with pytest.raises(RetryableError, match="gs://lake/top did not answer"):
+        call(_lake(endpoint, tmp_path), file)
+
+
+@every_call
+def test_refusal_names_the_role_that_is_missing(
+    lake: GcsLake, wire: GcsWire, file: Path, call: Callable[[GcsLake, Path], object]
+) -> None:
+    message = "robot@project does not have storage.objects.create access"
+    wire.faults.extend([gcs_wire.error(403, message)] * 5)
+    with pytest.raises(ConfigurationError, match=r"roles/storage\.objectUser") as failure:
+        call(lake, file)
+    assert message in str(failure.value)
+
+
+@every_call
+def test_bucket_that_does_not_exist_is_named(
+    server: ScriptedServer, tmp_path: Path, file: Path, call: Callable[[GcsLake, Path], object]
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"bucket absent does not exist.*LAKE_URL"):
+        call(_lake(server.url, tmp_path, "gs://absent/top"), file)
+
+
+def test_failed_take_keeps_the_file(lake: GcsLake, wire: GcsWire, file: Path) -> None:
+    wire.faults.append(gcs_wire.error(403, "no"))
+    with pytest.raises(ConfigurationError):
+        lake.take(file, "x")
+    assert file.read_bytes() == b"rows"
+    assert not list(file.parent.glob("cache/**/*"))
+
+
+def test_object_replaced_while_it_is_read_is_retryable(wire: GcsWire, tmp_path: Path) -> None:
+    wire.put("top/m.json", b"old")
+
+    def replaced_once_seen(request: Request) -> Answer:
+        answer = wire.answer(request)
+        if wire.objects["top/m.json"][1] == b"old" and b'"size"' in answer.body:
+            wire.put("top/m.json", b"new")
+        return answer
+
+    with serve(replaced_once_seen) as server:
+        lake = _lake(server.url, tmp_path)
+        with pytest.raises(RetryableError, match=r"top/m\.json was replaced"):
+            lake.read("m.json")
+        assert lake.read("m.json") == (b"new", wire.objects["top/m.json"][0])
+
+
+def test_object_replaced_while_it_is_open_is_retryable(lake: GcsLake, wire: GcsWire) -> None:
+    wire.put("top/x", b"old")
+    with (  # noqa: PT012 - the error comes with the read, not with the opening
+        pytest.raises(RetryableError, match="top/x was replaced"),
+        lake.open("x") as stream,
+    ):
+        wire.put("top/x", b"new")
+        stream.read()
+
+
+def test_reader_asks_for_the_generation_it_opened(
+    lake: GcsLake, server: ScriptedServer, wire: GcsWire
+) -> None:
+    generation = wire.put("top/x", b"rows")
+    with lake.open("x") as stream:
+        assert stream.read() == b"rows"
+    assert lake.read("x") == (b"rows", generation)
+    downloads = [r for r in server.requests if r.path.startswith("/download")]
+    assert [request.query["generation"] for request in downloads] == [str(generation)] * 2
+
+
+def test_small_upload_lets_the_store_check_its_bytes(
+    lake: GcsLake, server: ScriptedServer, file: Path
+) -> None:
+    stored = lake.take(file, "x")
+    (request,) = gcs_wire.object_requests(server)
+    assert f'"crc32c": "{stored.crc32c}"'.encode() in request.body
+
+
+def test_large_file_damaged_on_the_way_up_is_retryable(
+    lake: GcsLake, wire: GcsWire, file: Path
+) -> None:
+    file.write_bytes(bytes(9 * MIB))
+    wire.crc32c_of = b"something else arrived"
+    with pytest.raises(RetryableError):
+        lake.take(file, "x")
+    assert file.exists()
+
+
+def test_bytes_damaged_on_the_way_down_are_retryable(lake: GcsLake, wire: GcsWire) -> None:
+    wire.put("top/m.json", b"rows")
+    wire.crc32c_of = b"something else was stored"
+    with pytest.raises(RetryableError):
+        lake.read("m.json")
+
+
+def test_error_of_whoever_reads_is_left_alone(lake: GcsLake, wire: GcsWire) -> None:
+    wire.put("top/x", b"rows")
+    with pytest.raises(KeyError, match="ours"), lake.open("x"):
+        raise KeyError("ours")
+
+
+def test_withdrawn_key_is_a_configuration_error(tmp_path: Path) -> None:
+    refusal = json.dumps({"error": "invalid_grant", "error_description": "Invalid JWT"}).encode()
+    headers = {"Content-Type": "application/json"}
+    with serve(lambda _request: Answer(400, headers, refusal)) as tokens:
+        lake = gcs.connect(
+            "gs://lake",
+            cache=tmp_path / "cache",
+            emulator=None,
+            key_file=_key_file(tmp_path, tokens.url),
+        )
+        with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS"):
+            lake.stat("x")
+    assert [request.path for request in tokens.requests] == ["/token"]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "not json"])
+def test_file_that_is_no_key_is_a_configuration_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "key.json").write_text(content)
+    with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS"):
+        gcs.connect("gs://lake", cache=tmp_path, emulator=None, key_file=tmp_path / "key.json")
+
+
+def _key_file(folder: Path, token_server: str) -> Path:
+    """A well-formed key of nobody."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    file = folder / "key.json"
+    text = {
+        "type": "service_account",
+        "project_id": "test",
+        "private_key_id": "1",
+        "private_key": key.decode(),
+        "client_email": "robot@test.iam.gserviceaccount.com",
+        "token_uri": f"{token_server}/token",
+    }
+    file.write_text(json.dumps(text))
+    return file
