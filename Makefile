@@ -88,6 +88,10 @@ format: $(VENV)/installed ## Format the code and sort its imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: docs
+docs: $(VENV)/installed ## Write docs/data-dictionary.md from the contracts
+	$(BIN)/python -m nyc_tlc.core.dictionary > docs/data-dictionary.md
+
 .PHONY: lock
 lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"

@@ -48,6 +48,8 @@ class Rates:
 _RATES = {
     "yellow": Rates(details_missing=0.1, second_vendor=0.75, card=0.78),
     "green": Rates(details_missing=0.06, second_vendor=0.87, card=0.62),
+    "fhv": Rates(details_missing=0.6, second_vendor=0.5, card=0.5, refund=0.0),
+    "fhvhv": Rates(details_missing=0.0, second_vendor=0.5, card=0.5, refund=0.0),
 }
 
 
@@ -75,6 +77,7 @@ def trips(partition: Partition, rows: int, rng: np.random.Generator) -> Values:
         "request_source": rng.choice(["HV0003", "HV0005"], rows),
         "ehail_fee": np.zeros(rows),
     }  # fmt: skip
+    values |= _for_hire(pickup, seconds.astype(np.int64), rng)
     values |= _amounts(miles, values["payment_type"] == 1, rng)
     spoilt = _add_defects(values, partition, rates, rng)
     bare = ~spoilt & (rng.random(rows) < rates.details_missing)
@@ -110,6 +113,30 @@ def _amounts(
     return amounts
 
 
+def _for_hire(pickup: Column, seconds: Column, rng: np.random.Generator) -> Columns:
+    """What only for-hire vehicles have."""
+    rows = pickup.size
+    bases = np.array(["B02764", "B02872", "B00477", "B03404", "b02512 "])
+    waited = rng.integers(60, 900, rows) * _MICROSECONDS
+    flags = ("shared_request_flag", "shared_match_flag", "wav_request_flag", "wav_match_flag")
+    return {
+        "dispatching_base_num": rng.choice(bases, rows),
+        "affiliated_base_number": rng.choice(bases, rows),
+        "originating_base_num": rng.choice(bases, rows),
+        "sr_flag": np.ones(rows, dtype=np.int64),
+        "hvfhs_license_num": rng.choice(["HV0003", "HV0005"], rows, p=[0.74, 0.26]),
+        "request_datetime": pickup - waited,
+        "on_scene_datetime": pickup - waited // 3,
+        "trip_time": seconds,
+        "base_passenger_fare": np.round(seconds * 0.018 + rng.exponential(6.0, rows), 2),
+        "bcf": np.round(rng.exponential(0.6, rows), 2),
+        "sales_tax": np.round(rng.exponential(1.8, rows), 2),
+        "driver_pay": np.round(seconds * 0.015 + rng.exponential(4.0, rows), 2),
+        "access_a_ride_flag": np.full(rows, " "),
+        **{name: np.where(rng.random(rows) < 0.02, "Y", "N") for name in flags},
+    }
+
+
 def _add_defects(
     values: Columns, partition: Partition, rates: Rates, rng: np.random.Generator
 ) -> npt.NDArray[np.bool_]:
@@ -141,7 +168,7 @@ def _add_defects(
 
 
 def _count(rate: float, rows: int) -> int:
-    return max(round(rate * rows), 1 if rows >= 100 else 0)
+    return max(round(rate * rows), 1 if rate and rows >= 100 else 0)
 
 
 def _refund(values: Columns, rates: Rates, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
@@ -173,6 +200,10 @@ def _with_nulls(
         missing["payment_type"] = bare
     else:
         values["payment_type"][bare] = 0
+    if service == "fhv":
+        missing |= dict.fromkeys(("pu_location_id", "do_location_id"), bare)
+    missing["sr_flag"] = rng.random(rows) < 0.97
+    missing["on_scene_datetime"] = rng.random(rows) < 0.27
     missing["ehail_fee"] = np.ones(rows, dtype=bool)
     missing["request_source"] = rng.random(rows) < 0.96
     empty = np.zeros(rows, dtype=bool)

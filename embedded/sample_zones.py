@@ -38,7 +38,7 @@ _BUSY_SHARE = 0.7
 def zone_weights(service: str) -> npt.NDArray[np.float64]:
     """Probability of a pick-up in each of the zones 1..263, in order."""
     weights = np.full(263, (1 - _BUSY_SHARE) / 263)
-    busiest = np.array(_BUSIEST[service])
+    busiest = np.array(_BUSIEST.get(service, _BUSIEST["yellow"]))
     ranks = 1 / np.arange(2, busiest.size + 2)
     weights[busiest - 1] += _BUSY_SHARE * ranks / ranks.sum()
     normalised: npt.NDArray[np.float64] = weights / weights.sum()

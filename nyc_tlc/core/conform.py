@@ -114,7 +114,10 @@ def conform(
         if binding.published is None:
             arrays[binding.column.name] = pa.nulls(rows, target)
             continue
-        arrays[binding.column.name], mask = _cast(batch.column(binding.published), target)
+        cast, mask = _cast(batch.column(binding.published), target)
+        if binding.column.is_base_number:
+            cast = pc.ascii_upper(pc.ascii_trim_whitespace(cast))
+        arrays[binding.column.name] = cast
         lost += [] if mask is None else [mask]
     month_start = partition.month.start.date()
     arrays["source_month"] = pa.repeat(pa.scalar(month_start, pa.date32()), rows)

@@ -97,6 +97,7 @@ class Manifest(_Record):
     Attributes:
         objects: What readers see: trips, then quarantine.
         superseded: Earlier versions of the month, newest first.
+        warning: What is odd about the published file; empty when nothing is.
     """
 
     service: str
@@ -107,6 +108,7 @@ class Manifest(_Record):
     counts: Counts
     objects: tuple[StoredObject, ...]
     superseded: tuple[Superseded, ...]
+    warning: str = ""
     run: str
     published_at: datetime
 

@@ -45,6 +45,7 @@ class ManifestRow:
         seconds: Time spent on the partition so far, all steps together.
         run: The run that this row belongs to.
         force: Whether to load the month even when nothing changed.
+        warning: What is odd about the published file, if anything; no failure.
         error: Why it failed; empty otherwise.
     """
 
@@ -60,6 +61,7 @@ class ManifestRow:
     seconds: float = 0.0
     run: str = ""
     force: bool = False
+    warning: str = ""
     error: str = ""
 
     @property
@@ -118,7 +120,7 @@ def _joined(rows: Sequence[ManifestRow]) -> ManifestRow:
 
 
 def summary(rows: Sequence[ManifestRow]) -> str:
-    """The table for people, with its sums."""
+    """The table for people, with its sums and what is odd about the published files."""
     header = ("partition", "status", "published", "accepted", "quarantined", "MB", "seconds")
     lines: list[tuple[str, ...]] = [
         (
@@ -134,11 +136,17 @@ def summary(rows: Sequence[ManifestRow]) -> str:
     ]
     sums = [sum(getattr(row, name) for row in rows) for name in header[2:5]]
     lines.append((f"{len(rows)} partitions", "", *(f"{total:,}" for total in sums), "", ""))
-    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
-    return "\n".join(
+    notes = [f"note: {row.service} {row.month}: {row.warning}" for row in rows if row.warning]
+    return "\n".join([*_aligned([header, *lines]), *notes])
+
+
+def _aligned(lines: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns of equal width: the first two to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
         "  ".join(
             text.ljust(width) if i < 2 else text.rjust(width)
             for i, (text, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
-        for line in (header, *lines)
-    )
+        for line in lines
+    ]

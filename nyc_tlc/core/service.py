@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nyc_tlc.core.contract import green, yellow
+from nyc_tlc.core.contract import fhv, fhvhv, green, yellow
 from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.month import Month
 
@@ -31,5 +31,7 @@ class Service:
 
 YELLOW = Service("yellow", Month(2011, 1), yellow.CONTRACT)
 GREEN = Service("green", Month(2014, 1), green.CONTRACT)
+FHV = Service("fhv", Month(2015, 1), fhv.CONTRACT)
+FHVHV = Service("fhvhv", Month(2019, 2), fhvhv.CONTRACT)
 
-SERVICES: Mapping[str, Service] = {service.name: service for service in (YELLOW, GREEN)}
+SERVICES: Mapping[str, Service] = {service.name: service for service in (YELLOW, GREEN, FHV, FHVHV)}

@@ -9,6 +9,7 @@ from nyc_tlc.core.manifest import Landing, Manifest, parse_record, render_record
 from nyc_tlc.core.manifest_table import ManifestRow, Status
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.published_rows import row_count_warning
 from nyc_tlc.ports import Fetched, Lake, LedgerEntry, Ports, SourceFileAbsentError
 from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.parquet_file import published_rows
@@ -57,6 +58,7 @@ def land(row: ManifestRow, ports: Ports, *, publication_lag: int, today: date) -
         sha256=landing.sha256,
         run=row.run,
         force=row.force,
+        warning=row_count_warning(partition, landing.rows),
     )
 
 

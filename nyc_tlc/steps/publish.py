@@ -106,6 +106,7 @@ def _committed(
         counts=conformed.counts,
         objects=objects,
         superseded=superseded,
+        warning=row.warning,
         run=row.run,
         published_at=datetime.now(UTC),
     )

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from nyc_tlc.core.dictionary import dictionary
 from nyc_tlc.core.quality import FLAGS
 from nyc_tlc.core.service import SERVICES
 from nyc_tlc.settings import settings_table
@@ -40,3 +41,8 @@ def test_it_says_from_when_on_each_service_can_be_loaded():
 
 def test_it_is_short():
     assert len(README.splitlines()) <= 200
+
+
+def test_the_data_dictionary_is_what_the_contracts_render():
+    written = (ROOT / "docs" / "data-dictionary.md").read_text("utf-8")
+    assert written == dictionary(), "stale: run `make docs`"

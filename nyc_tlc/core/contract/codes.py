@@ -43,6 +43,19 @@ PAYMENT_TYPE = CodeList(
     _DICTIONARIES,
 )
 TRIP_TYPE = CodeList("trip_type", {1: "Street-hail", 2: "Dispatch"}, _DICTIONARIES)
+SHARED_RIDE = CodeList(
+    "shared_ride", {1: "Part of a shared-ride chain"}, "TLC data dictionary fhv, 18 March 2025"
+)
+HVFHS_LICENSE = CodeList(
+    "hvfhs_license",
+    {"HV0002": "Juno", "HV0003": "Uber", "HV0004": "Via", "HV0005": "Lyft"},
+    "TLC data dictionary hvfhs, 18 March 2025",
+)
+YES_NO = CodeList(
+    "yes_no",
+    {"Y": "Yes", "N": "No", " ": "Not stated"},
+    "TLC data dictionary hvfhs, 18 March 2025; the blank: files of 2020-04",
+)
 STORE_AND_FWD = CodeList(
     "store_and_fwd_flag",
     {"Y": "Held in the vehicle's memory before sending", "N": "Sent at once"},

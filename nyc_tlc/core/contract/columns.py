@@ -74,6 +74,69 @@ REQUEST_SOURCE = Column(
     ColumnType.TEXT,
     "Who took an e-hail (HV0003, HV0005); in no dictionary, first seen 2026-06",
 )
+DISPATCHING_BASE_NUM = Column(
+    "dispatching_base_num", ColumnType.TEXT, "Base that dispatched the trip", is_base_number=True
+)
+AFFILIATED_BASE_NUMBER = Column(
+    "affiliated_base_number",
+    ColumnType.TEXT,
+    "Base that the vehicle is affiliated with",
+    is_base_number=True,
+)
+ORIGINATING_BASE_NUM = Column(
+    "originating_base_num",
+    ColumnType.TEXT,
+    "Base that received the request",
+    is_base_number=True,
+)
+SR_FLAG = Column(
+    "sr_flag", ColumnType.SMALLINT, "Shared-ride trip; null otherwise", codes=codes.SHARED_RIDE
+)
+HVFHS_LICENSE_NUM = Column(
+    "hvfhs_license_num",
+    ColumnType.TEXT,
+    "Licence of the app company",
+    codes=codes.HVFHS_LICENSE,
+)
+REQUEST_DATETIME = Column(
+    "request_datetime", ColumnType.TIMESTAMP, "When the passenger asked for the ride"
+)
+ON_SCENE_DATETIME = Column(
+    "on_scene_datetime", ColumnType.TIMESTAMP, "When the driver arrived (accessible vehicles)"
+)
+TRIP_TIME = Column("trip_time", ColumnType.INTEGER, "Time with the passenger", unit="seconds")
+BASE_PASSENGER_FARE = Column(
+    "base_passenger_fare",
+    ColumnType.DOUBLE,
+    "Fare before tolls, tips, taxes and fees",
+    unit=_USD,
+)
+BCF = Column("bcf", ColumnType.DOUBLE, "Black Car Fund surcharge", unit=_USD)
+SALES_TAX = Column("sales_tax", ColumnType.DOUBLE, "New York State sales tax", unit=_USD)
+DRIVER_PAY = Column(
+    "driver_pay", ColumnType.DOUBLE, "Paid to the driver, without tolls and tips", unit=_USD
+)
+SHARED_REQUEST_FLAG = Column(
+    "shared_request_flag", ColumnType.TEXT, "Agreed to a shared ride", codes=codes.YES_NO
+)
+SHARED_MATCH_FLAG = Column(
+    "shared_match_flag", ColumnType.TEXT, "Shared the vehicle", codes=codes.YES_NO
+)
+ACCESS_A_RIDE_FLAG = Column(
+    "access_a_ride_flag", ColumnType.TEXT, "On behalf of the MTA", codes=codes.YES_NO
+)
+WAV_REQUEST_FLAG = Column(
+    "wav_request_flag",
+    ColumnType.TEXT,
+    "Asked for a wheelchair-accessible vehicle",
+    codes=codes.YES_NO,
+)
+WAV_MATCH_FLAG = Column(
+    "wav_match_flag",
+    ColumnType.TEXT,
+    "Came in a wheelchair-accessible vehicle",
+    codes=codes.YES_NO,
+)
 
 SOURCE_MONTH = Column(
     "source_month", ColumnType.DATE, "First day of the month of the published file", required=True

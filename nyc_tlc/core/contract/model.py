@@ -48,6 +48,8 @@ class Column:
         unit: Unit of measure, where there is one. Datetimes are New York wall clock.
         codes: The values of an enumerated column.
         required: A trip without it is quarantined; every other column may be null.
+        is_base_number: Bases type their licence numbers (B02512) in any case and with stray
+            spaces: it is trimmed and put in upper case.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Column:
     unit: str | None = None
     codes: CodeList | None = None
     required: bool = False
+    is_base_number: bool = False
 
     def spelled(self, *names: str) -> Column:
         """This column under the names by which one service publishes it."""

@@ -1,0 +1,113 @@
+"""The data dictionary page, rendered from the contracts and the quality rules.
+
+``python -m nyc_tlc.core.dictionary`` prints it; `make docs` writes it to docs/.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from nyc_tlc.core.contract.model import CodeList, Column, Contract
+from nyc_tlc.core.quality import FLAGS, REASONS, Rule
+from nyc_tlc.core.service import SERVICES, Service
+
+_INTRODUCTION = """\
+# Data dictionary
+
+Generated from the contracts in `nyc_tlc/core/contract/` by `make docs`; a test fails when it is
+stale. The same columns, in the same order, are in Postgres (`tlc.<service>`) and in the lake
+(`trips/service=<service>/`). Datetimes are New York wall clock without zone, amounts US dollars.
+A column may be null unless it is marked required."""
+
+
+def dictionary() -> str:
+    """The page, as Markdown."""
+    services = chain.from_iterable(_service(service) for service in SERVICES.values())
+    return "\n".join([_INTRODUCTION, "", *services, *_codes(), *_quality()]) + "\n"
+
+
+def _service(service: Service) -> Iterator[str]:
+    contract = service.contract
+    yield f"## {service}\n"
+    yield f"Contract {contract.service}/{contract.version}, months since {service.first_month}.\n"
+    yield from _table(
+        ("column", "type", "unit", "meaning", "published as", "in the files"),
+        (_column(column, contract) for column in contract.columns),
+    )
+
+
+def _column(column: Column, contract: Contract) -> tuple[str, ...]:
+    meaning = column.meaning + (f" (codes: {column.codes.name})" if column.codes else "")
+    required = ", required" if column.required else ""
+    return (
+        f"`{column.name}`",
+        column.type.value + required,
+        column.unit or "",
+        meaning,
+        ", ".join(f"`{name}`" for name in column.published_as) or "(ours)",
+        "; ".join(_physical_types(column, contract)),
+    )
+
+
+def _physical_types(column: Column, contract: Contract) -> list[str]:
+    """The spans of months in which the column has one physical type: ``double 2011-01…``."""
+    spans: list[str] = []
+    last: str | None = None
+    for vintage in contract.vintages:
+        kinds = [vintage.published[n] for n in column.published_as if n in vintage.published]
+        kind = kinds[0] if kinds else None
+        if kind != last and kind is not None:
+            spans.append(f"{kind} since {vintage.first}")
+        elif kind != last:
+            spans.append(f"absent since {vintage.first}")
+        last = kind
+    return spans
+
+
+def _codes() -> Iterator[str]:
+    lists = {
+        column.codes.name: column.codes
+        for service in SERVICES.values()
+        for column in service.contract.columns
+        if column.codes is not None
+    }
+    yield "## Codes\n"
+    yield "A code outside its list is kept and flagged `unknown_code`.\n"
+    for name in sorted(lists):
+        yield f"### {name}\n"
+        yield from _table(("code", "meaning"), _meanings(lists[name]))
+        yield f"Source: {lists[name].source}.\n"
+
+
+def _meanings(codes: CodeList) -> Iterator[tuple[str, ...]]:
+    return ((f"`{code}`", meaning) for code, meaning in codes.meanings.items())
+
+
+def _quality() -> Iterator[str]:
+    yield "## Quarantine reasons\n"
+    yield "A row gets the first reason that holds.\n"
+    yield from _table(("reason", "meaning"), _sentences(REASONS))
+    yield "## Quality flags\n"
+    yield "Bits of `quality_flags`; the row is kept.\n"
+    yield from _table(
+        ("bit", "flag", "meaning"),
+        ((str(bit), *sentence) for bit, sentence in enumerate(_sentences(FLAGS))),
+    )
+
+
+def _sentences(rules: Sequence[Rule]) -> Iterator[tuple[str, ...]]:
+    return ((f"`{rule.code}`", rule.sentence) for rule in rules)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(header)} |"
+    yield f"|{'---|' * len(header)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(dictionary())
