@@ -41,7 +41,23 @@ _ORDINARY = {
     "airport_fee": (0.0, 0.0, 0.0, 1.75, 0.0, 0.0),
     "cbd_congestion_fee": (0.75, 0.75, 0.0, 0.0, 0.75, 0.0),
     "request_source": (None, "HV0003", None, None, None, "HV0005"),
+    "dispatching_base_num": ("B02764", "B02872", "B02764", "B03404", "B00477", "B02764"),
+    "affiliated_base_number": ("B02764", None, "B00477", "B03404", "B00477", "B02682"),
+    "originating_base_num": ("B02764", "B02872", None, None, "B02764", "B02764"),
+    "sr_flag": (None, None, 1, None, None, None),
+    "hvfhs_license_num": ("HV0003", "HV0003", "HV0004", "HV0005", "HV0002", "HV0003"),
+    "trip_time": (660,),
+    "base_passenger_fare": (12.4, 9.18, 22.05, 61.7, 30.0, 14.2),
+    "bcf": (0.34, 0.25, 0.61, 1.89, 0.83, 0.39),
+    "sales_tax": (1.1, 0.81, 1.96, 5.48, 2.66, 1.26),
+    "driver_pay": (10.2, 7.4, 18.9, 48.3, 25.11, 11.6),
+    "shared_request_flag": ("N", "N", "Y", "N", "N", "N"),
+    "shared_match_flag": ("N", "N", "Y", "N", "N", "N"),
+    "access_a_ride_flag": (" ", "N", " ", "N", "N", " "),
+    "wav_request_flag": ("N", "N", "N", "Y", "N", "N"),
+    "wav_match_flag": ("N", "N", "N", "Y", "Y", "N"),
 }
+"""Every quantity of every service; ``_published`` takes those that the service has."""
 
 Published = Callable[..., pa.RecordBatch]
 Judging = Callable[..., Judged]
@@ -59,6 +75,8 @@ def _published(
         **_ORDINARY,
         "pickup_datetime": [noon + timedelta(minutes=7 * i) for i in range(rows)],
         "dropoff_datetime": [noon + timedelta(minutes=7 * i + 11) for i in range(rows)],
+        "request_datetime": [noon + timedelta(minutes=7 * i - 5) for i in range(rows)],
+        "on_scene_datetime": [noon + timedelta(minutes=7 * i - 1) for i in range(rows)],
         **columns,
     }
     arrays = {}

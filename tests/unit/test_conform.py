@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import Any
 
 import pyarrow as pa
@@ -16,10 +16,12 @@ from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.render import arrow_schema
-from nyc_tlc.core.service import GREEN, SERVICES, YELLOW, Service
+from nyc_tlc.core.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
 
 YELLOW_2024 = Partition(YELLOW, Month(2024, 1))
 GREEN_2024 = Partition(GREEN, Month(2024, 1))
+FHV_2024 = Partition(FHV, Month(2024, 1))
+FHVHV_2024 = Partition(FHVHV, Month(2024, 1))
 GREEN_2026 = Partition(GREEN, Month(2026, 6))
 NOON = datetime(2024, 1, 15, 12)  # noqa: DTZ001 - wall clock, as published
 
@@ -84,6 +86,111 @@ def test_values_arrive_under_their_canonical_names(
         ("store_and_fwd_flag", "store_and_fwd_flag"),
     ):
         assert _column(result, becomes) == batch.column(was).to_pylist(), becomes
+
+
+@pytest.mark.parametrize(
+    ("partition", "spellings"),
+    [
+        (FHV_2024, {
+            "pickup_datetime": "pickup_datetime", "dropOff_datetime": "dropoff_datetime",
+            "PUlocationID": "pu_location_id", "DOlocationID": "do_location_id",
+            "SR_Flag": "sr_flag", "Affiliated_base_number": "affiliated_base_number",
+        }),
+        (FHVHV_2024, {
+            "hvfhs_license_num": "hvfhs_license_num", "PULocationID": "pu_location_id",
+            "DOLocationID": "do_location_id", "trip_miles": "trip_distance",
+            "trip_time": "trip_time", "tolls": "tolls_amount", "tips": "tip_amount",
+            "on_scene_datetime": "on_scene_datetime", "access_a_ride_flag": "access_a_ride_flag",
+        }),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_values_of_the_for_hire_services_arrive_under_the_names_of_the_taxis(
+    partition: Partition,
+    spellings: dict[str, str],
+    published: Published,
+    conformed: Conforming,
+) -> None:
+    batch = published(partition)
+    result = conformed(partition, batch)
+    for was, becomes in spellings.items():
+        assert _column(result, becomes) == batch.column(was).to_pylist(), becomes
+
+
+@pytest.mark.parametrize(
+    ("partition", "name"),
+    [
+        (FHV_2024, "dispatching_base_num"),
+        (FHV_2024, "affiliated_base_number"),
+        (FHVHV_2024, "dispatching_base_num"),
+        (FHVHV_2024, "originating_base_num"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()], ids=str)
+def test_base_numbers_are_trimmed_and_in_upper_case(
+    kind: pa.DataType,
+    partition: Partition,
+    name: str,
+    published: Published,
+    conformed: Conforming,
+) -> None:
+    typed = ["b02512 ", "B02512", None, " \tb02512", "B00477-a", "\u00e9 b1"]
+    result = conformed(partition, published(partition, {name: kind}, **{name: typed}))
+    assert _column(result, name) == ["B02512", "B02512", None, "B02512", "B00477-A", "\u00e9 B1"]
+    assert result.trips.schema.field(name).type == pa.string()
+    assert result.uncastable is None
+
+
+def test_a_base_number_that_no_store_can_hold_is_lost(
+    published: Published, conformed: Conforming
+) -> None:
+    batch = published(FHV_2024, dispatching_base_num=["b02512 ", "b0\0 ", None])
+    result = conformed(FHV_2024, batch)
+    assert _column(result, "dispatching_base_num") == ["B02512", None, None]
+    assert _lost(result) == [False, True, False]
+
+
+def test_a_column_of_base_numbers_may_be_all_null(
+    published: Published, conformed: Conforming
+) -> None:
+    result = conformed(FHV_2024, published(FHV_2024, {"affiliated_base_number": pa.null()}))
+    assert result.trips.schema.field("affiliated_base_number").type == pa.string()
+    assert _column(result, "affiliated_base_number") == [None] * 6
+
+
+def test_text_that_is_no_base_number_is_kept_as_it_is(
+    published: Published, conformed: Conforming
+) -> None:
+    texts = [" ", "y ", "Y", None, "", "n"]
+    result = conformed(FHVHV_2024, published(FHVHV_2024, access_a_ride_flag=texts))
+    assert _column(result, "access_a_ride_flag") == texts
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (pa.int64(), [132, None, 265, 1]),
+        (pa.float64(), [132, None, 265, 1]),
+        (pa.null(), [None] * 4),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["pu_location_id", "do_location_id"])
+def test_fhv_zones_may_be_integer_double_or_null_in_every_vintage(
+    name: str,
+    kind: pa.DataType,
+    expected: list[Any],
+    published: Published,
+    conformed: Conforming,
+) -> None:
+    for vintage in FHV.contract.vintages:
+        partition = Partition(FHV, vintage.first)
+        batch = published(partition, {name: kind}, **{name: [132, None, 265, 1]})
+        result = conformed(partition, batch)
+        assert result.trips.schema.field(name).type == pa.int16()
+        assert _column(result, name) == expected, vintage.first
+        assert result.uncastable is None
 
 
 def test_lineage_says_which_row_of_which_month(published: Published, conformed: Conforming) -> None:
@@ -279,12 +386,15 @@ def test_a_type_that_cannot_be_cast_stops_the_partition(
     assert complaint in str(caught.value)
 
 
-def test_an_all_null_nullable_column_is_welcome_in_every_type(published: Published) -> None:
-    schema = published(YELLOW_2024).schema
+@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+def test_an_all_null_nullable_column_is_welcome_in_every_type(
+    service: Service, published: Published
+) -> None:
+    partition = Partition(service, Month(2024, 1))
+    schema = published(partition).schema
     for i, field in enumerate(schema):
-        column = YELLOW.contract.by_spelling[field.name]
-        if not column.required:
-            bind(YELLOW_2024, schema.set(i, pa.field(field.name, pa.null())))
+        if not service.contract.by_spelling[field.name].required:
+            bind(partition, schema.set(i, pa.field(field.name, pa.null())))
 
 
 def test_an_unknown_column_stops_the_partition(published: Published) -> None:
@@ -311,6 +421,15 @@ def test_the_other_services_file_does_not_fit(published: Published) -> None:
         "column Airport_fee (double) is missing",
     ):
         assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(("mine", "others"), list(permutations(SERVICES.values(), 2)), ids=str)
+def test_no_services_file_fits_another_service(
+    mine: Service, others: Service, published: Published
+) -> None:
+    month = Month(2024, 1)
+    with pytest.raises(ContractError, match=rf"does not fit the {mine} contract"):
+        bind(Partition(mine, month), published(Partition(others, month)).schema)
 
 
 def test_an_older_spelling_is_the_same_column(published: Published, conformed: Conforming) -> None:

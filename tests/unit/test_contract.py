@@ -16,11 +16,12 @@ from nyc_tlc.core.contract.model import ColumnType
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import GREEN, SERVICES, YELLOW, Service
+from nyc_tlc.core.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
 
 LAST = Month(2026, 8)
 """Newest month seen at TLC when the contracts were written."""
-BOTH = pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+EVERY = pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+TAXIS = pytest.mark.parametrize("service", [YELLOW, GREEN], ids=str)
 
 _YELLOW_2011 = (
     "VendorID", "tpep_pickup_datetime", "tpep_dropoff_datetime", "passenger_count",
@@ -34,6 +35,27 @@ _GREEN_2014 = (
     "fare_amount", "extra", "mta_tax", "tip_amount", "tolls_amount", "ehail_fee",
     "improvement_surcharge", "total_amount", "payment_type", "trip_type", "congestion_surcharge",
 )  # fmt: skip
+_FHV_2015 = (
+    "dispatching_base_num", "pickup_datetime", "dropOff_datetime", "PUlocationID", "DOlocationID",
+    "SR_Flag", "Affiliated_base_number",
+)  # fmt: skip
+_FHVHV_2019 = (
+    "hvfhs_license_num", "dispatching_base_num", "originating_base_num", "request_datetime",
+    "on_scene_datetime", "pickup_datetime", "dropoff_datetime", "PULocationID", "DOLocationID",
+    "trip_miles", "trip_time", "base_passenger_fare", "tolls", "bcf", "sales_tax",
+    "congestion_surcharge", "airport_fee", "tips", "driver_pay", "shared_request_flag",
+    "shared_match_flag", "access_a_ride_flag", "wav_request_flag", "wav_match_flag",
+)  # fmt: skip
+_TEXTS = {
+    "yellow": {"store_and_fwd_flag", "request_source"},
+    "green": {"store_and_fwd_flag", "request_source"},
+    "fhv": {"dispatching_base_num", "Affiliated_base_number"},
+    "fhvhv": {
+        "hvfhs_license_num", "dispatching_base_num", "originating_base_num",
+        "shared_request_flag", "shared_match_flag", "access_a_ride_flag", "wav_request_flag",
+        "wav_match_flag",
+    },
+}  # fmt: skip
 _CONGESTION_BEFORE_2019 = {
     "2011-01", "2011-03", "2012-12", "2013-05", "2014-01", "2018-01", "2018-06", "2018-09",
     "2018-11",
@@ -57,7 +79,7 @@ def _first_month_of(service: Service, column: str) -> str:
     return next(_types(service, column))[0]
 
 
-@BOTH
+@EVERY
 def test_every_month_has_a_vintage_whose_names_map_to_columns(service: Service) -> None:
     contract = service.contract
     for month in _months(service):
@@ -69,7 +91,7 @@ def test_every_month_has_a_vintage_whose_names_map_to_columns(service: Service) 
         assert [name for name, count in Counter(names).items() if count > 1] == [], month
 
 
-@BOTH
+@EVERY
 def test_vintages_ascend_and_each_differs_from_the_one_before(service: Service) -> None:
     vintages = service.contract.vintages
     firsts = [vintage.first for vintage in vintages]
@@ -79,7 +101,7 @@ def test_vintages_ascend_and_each_differs_from_the_one_before(service: Service) 
         assert (before.published, before.ignored) != (after.published, after.ignored), after.first
 
 
-@BOTH
+@EVERY
 def test_a_month_before_the_first_vintage_is_refused(service: Service) -> None:
     before = service.first_month - 1
     with pytest.raises(ContractError) as caught:
@@ -89,26 +111,26 @@ def test_a_month_before_the_first_vintage_is_refused(service: Service) -> None:
     )
 
 
-@BOTH
+@EVERY
 def test_a_month_not_seen_yet_is_read_as_the_newest_vintage(service: Service) -> None:
     newest = service.contract.vintages[-1]
     assert service.contract.vintage_of(LAST + 1) == newest
     assert service.contract.vintage_of(Month(2099, 1)) == newest
 
 
-@BOTH
+@EVERY
 def test_no_spelling_maps_to_two_columns(service: Service) -> None:
     spellings = Counter(s for column in service.contract.columns for s in column.published_as)
     assert [spelling for spelling, count in spellings.items() if count > 1] == []
 
 
-@BOTH
+@EVERY
 def test_every_spelling_is_published_in_some_vintage(service: Service) -> None:
     published = {name for vintage in service.contract.vintages for name in vintage.published}
     assert set(service.contract.by_spelling) == published
 
 
-@BOTH
+@EVERY
 def test_canonical_names_are_unique_and_every_column_but_lineage_is_published(
     service: Service,
 ) -> None:
@@ -120,23 +142,27 @@ def test_canonical_names_are_unique_and_every_column_but_lineage_is_published(
     assert names[-3:] == ["source_month", "source_row", "quality_flags"]
 
 
-@BOTH
+@EVERY
 def test_the_pickup_is_what_a_trip_cannot_be_without(service: Service) -> None:
     required = [column.name for column in service.contract.columns if column.required]
     assert required == ["pickup_datetime", "source_month", "source_row", "quality_flags"]
 
 
-def test_a_column_of_both_services_has_one_type_and_unit() -> None:
-    shared = YELLOW.contract.by_name.keys() & GREEN.contract.by_name.keys()
-    assert len(shared) == 23
-    for name in shared:
-        yellow, green = YELLOW.contract.by_name[name], GREEN.contract.by_name[name]
-        assert (yellow.type, yellow.unit, yellow.codes, yellow.meaning) == (
-            green.type, green.unit, green.codes, green.meaning,
-        )  # fmt: skip
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [(YELLOW, GREEN, 23), (YELLOW, FHV, 7), (YELLOW, FHVHV, 13), (FHV, FHVHV, 8)],
+    ids=str,
+)
+def test_a_column_of_several_services_is_the_same_column(
+    one: Service, other: Service, shared: int
+) -> None:
+    names = one.contract.by_name.keys() & other.contract.by_name.keys()
+    assert len(names) == shared
+    for name in names:
+        assert one.contract.by_name[name].spelled() == other.contract.by_name[name].spelled()
 
 
-@BOTH
+@EVERY
 def test_types_are_narrow_and_amounts_are_dollars(service: Service) -> None:
     for column in service.contract.columns:
         if column.name.endswith("_id") or column.name == "passenger_count":
@@ -153,6 +179,27 @@ def test_columns_that_only_one_service_has() -> None:
     assert GREEN.contract.by_name.keys() - YELLOW.contract.by_name.keys() == {
         "ehail_fee", "trip_type",
     }  # fmt: skip
+    taxi = YELLOW.contract.by_name.keys() | GREEN.contract.by_name.keys()
+    assert FHV.contract.by_name.keys() - FHVHV.contract.by_name.keys() - taxi == {
+        "affiliated_base_number", "sr_flag",
+    }  # fmt: skip
+    assert FHVHV.contract.by_name.keys() - FHV.contract.by_name.keys() - taxi == {
+        "hvfhs_license_num", "originating_base_num", "request_datetime", "on_scene_datetime",
+        "trip_time", "base_passenger_fare", "bcf", "sales_tax", "driver_pay",
+        "shared_request_flag", "shared_match_flag", "access_a_ride_flag", "wav_request_flag",
+        "wav_match_flag",
+    }  # fmt: skip
+
+
+@EVERY
+def test_base_numbers_are_those_of_the_for_hire_services(service: Service) -> None:
+    expected = {
+        "fhv": {"dispatching_base_num", "affiliated_base_number"},
+        "fhvhv": {"dispatching_base_num", "originating_base_num"},
+    }
+    columns = [column for column in service.contract.columns if column.is_base_number]
+    assert {column.name for column in columns} == expected.get(service.name, set())
+    assert {column.type for column in columns} <= {ColumnType.TEXT}
 
 
 def test_yellow_columns_by_era() -> None:
@@ -170,6 +217,18 @@ def test_green_columns_by_era() -> None:
         expected += ["cbd_congestion_fee"] if month >= Month(2025, 1) else []
         expected += ["request_source"] if month >= Month(2026, 6) else []
         assert list(GREEN.contract.vintage_of(month).published) == expected, month
+
+
+def test_fhv_columns_are_the_same_in_every_month() -> None:
+    for month in _months(FHV):
+        assert list(FHV.contract.vintage_of(month).published) == list(_FHV_2015), month
+
+
+def test_fhvhv_columns_by_era() -> None:
+    for month in _months(FHVHV):
+        expected = list(_FHVHV_2019)
+        expected += ["cbd_congestion_fee"] if month >= Month(2025, 1) else []
+        assert list(FHVHV.contract.vintage_of(month).published) == expected, month
 
 
 def test_yellow_airport_fee_is_null_until_it_was_charged() -> None:
@@ -197,29 +256,51 @@ def test_yellow_counts_are_double_from_2018_07_through_2023_01(column: str) -> N
         assert kind == ("double" if "2018-07" <= month <= "2023-01" else "int64"), month
 
 
-@BOTH
-@pytest.mark.parametrize("column", ["VendorID", "PULocationID", "DOLocationID"])
+@pytest.mark.parametrize(
+    ("service", "column"),
+    [
+        *((taxi, name) for taxi in (YELLOW, GREEN)
+          for name in ("VendorID", "PULocationID", "DOLocationID")),
+        (FHVHV, "PULocationID"),
+        (FHVHV, "DOLocationID"),
+    ],
+    ids=str,
+)  # fmt: skip
 def test_ids_are_32_bits_from_2023_02(service: Service, column: str) -> None:
-    for month, kind in _types(service, column):
+    kinds = dict(_types(service, column))
+    assert len(kinds) == len(_months(service))
+    for month, kind in kinds.items():
         assert kind == ("int32" if month >= "2023-02" else "int64"), month
 
 
-@BOTH
+@EVERY
 def test_strings_are_large_from_2023_02(service: Service) -> None:
-    for month, kind in _types(service, "store_and_fwd_flag"):
-        assert kind == ("large_string" if month >= "2023-02" else "string"), month
+    texts = {name for name, column in service.contract.by_spelling.items()
+             if column.type is ColumnType.TEXT}  # fmt: skip
+    assert texts == _TEXTS[service.name]
+    for column in texts:
+        for month, kind in _types(service, column):
+            if (column, month) in {("wav_match_flag", "2019-02"), ("wav_match_flag", "2019-03")}:
+                continue
+            expected = "large_string" if month >= "2023-02" else "string"
+            assert kind == expected, (column, month)
 
 
-@BOTH
+@pytest.mark.parametrize("service", [YELLOW, GREEN, FHVHV], ids=str)
 def test_cbd_congestion_fee_begins_in_2025_01(service: Service) -> None:
     assert _first_month_of(service, "cbd_congestion_fee") == "2025-01"
     assert {kind for _, kind in _types(service, "cbd_congestion_fee")} == {"double"}
 
 
-@BOTH
+@TAXIS
 def test_request_source_begins_in_2026_06(service: Service) -> None:
     assert _first_month_of(service, "request_source") == "2026-06"
     assert {kind for _, kind in _types(service, "request_source")} == {"large_string"}
+
+
+def test_what_the_for_hire_services_are_never_charged_or_asked() -> None:
+    assert {"cbd_congestion_fee", "request_source"}.isdisjoint(FHV.contract.by_name)
+    assert "request_source" not in FHVHV.contract.by_name
 
 
 @pytest.mark.parametrize("column", ["payment_type", "passenger_count", "RatecodeID", "trip_type"])
@@ -242,10 +323,73 @@ def test_green_improvement_surcharge_is_null_in_2014_02() -> None:
     assert nulls == ["2014-02"]
 
 
-@BOTH
-def test_times_are_naive_microseconds_in_every_month(service: Service) -> None:
-    prefix = "tpep" if service is YELLOW else "lpep"
-    for name in (f"{prefix}_pickup_datetime", f"{prefix}_dropoff_datetime"):
+def test_fhv_pickup_zones_are_integers_in_two_months_of_2019_and_from_2023_02() -> None:
+    for month, kind in _types(FHV, "PUlocationID"):
+        whole = month in {"2019-05", "2019-06"} or month >= "2023-02"
+        assert kind == ("int64" if whole else "double"), month
+
+
+def test_fhv_dropoff_zones_are_integers_in_2020_07_too() -> None:
+    for month, kind in _types(FHV, "DOlocationID"):
+        whole = month in {"2019-05", "2019-06", "2020-07"} or month >= "2023-02"
+        assert kind == ("int64" if whole else "double"), month
+
+
+def test_fhv_shared_ride_flag_is_null_double_null_and_integer() -> None:
+    for month, kind in _types(FHV, "SR_Flag"):
+        if "2017-05" <= month <= "2019-02":
+            assert kind == "double", month
+        else:
+            assert kind == ("int64" if month >= "2023-02" else "null"), month
+
+
+def test_fhv_types_change_in_eight_months() -> None:
+    assert [str(vintage.first) for vintage in FHV.contract.vintages] == [
+        "2015-01", "2017-05", "2019-03", "2019-05", "2019-07", "2020-07", "2020-08", "2023-02",
+    ]  # fmt: skip
+
+
+def test_fhvhv_airport_fee_is_null_until_2019_06_and_in_two_months_of_2020() -> None:
+    for month, kind in _types(FHVHV, "airport_fee"):
+        empty = month <= "2019-06" or month in {"2020-04", "2020-10"}
+        assert kind == ("null" if empty else "double"), month
+
+
+def test_fhvhv_wav_match_flag_is_null_in_its_first_two_months() -> None:
+    nulls = [month for month, kind in _types(FHVHV, "wav_match_flag") if kind == "null"]
+    assert nulls == ["2019-02", "2019-03"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind"),
+    [
+        (("trip_miles", "base_passenger_fare", "tolls", "bcf", "sales_tax",
+          "congestion_surcharge", "tips", "driver_pay"), "double"),
+        (("trip_time",), "int64"),
+    ],
+)  # fmt: skip
+def test_fhvhv_measures_keep_their_type(columns: tuple[str, ...], kind: str) -> None:
+    for column in columns:
+        kinds = dict(_types(FHVHV, column))
+        assert len(kinds) == len(_months(FHVHV))
+        assert set(kinds.values()) == {kind}, column
+
+
+@pytest.mark.parametrize(
+    ("service", "names"),
+    [
+        (YELLOW, ["tpep_pickup_datetime", "tpep_dropoff_datetime"]),
+        (GREEN, ["lpep_pickup_datetime", "lpep_dropoff_datetime"]),
+        (FHV, ["pickup_datetime", "dropOff_datetime"]),
+        (FHVHV, ["request_datetime", "on_scene_datetime", "pickup_datetime", "dropoff_datetime"]),
+    ],
+    ids=str,
+)
+def test_times_are_naive_microseconds_in_every_month(service: Service, names: list[str]) -> None:
+    timestamps = [name for name, column in service.contract.by_spelling.items()
+                  if column.type is ColumnType.TIMESTAMP]  # fmt: skip
+    assert timestamps == names
+    for name in names:
         kinds = dict(_types(service, name))
         assert len(kinds) == len(_months(service))
         assert set(kinds.values()) == {"timestamp[us]"}
@@ -266,7 +410,7 @@ def _fields(schema: pa.Schema) -> list[tuple[str, str]]:
     return [(field.name, str(field.type)) for field in schema]
 
 
-@BOTH
+@EVERY
 def test_every_vintage_has_as_many_columns_as_the_published_files(
     service: Service, shared_tlc: Path
 ) -> None:
@@ -277,7 +421,7 @@ def test_every_vintage_has_as_many_columns_as_the_published_files(
             if row["service"] == service.name
         }
     months = [month for month in listed if month >= service.first_month]
-    assert len(months) > 120
+    assert len(months) >= {"yellow": 161, "green": 125, "fhv": 113, "fhvhv": 64}[service.name]
     assert {month: len(service.contract.vintage_of(month).published) for month in months} == {
         month: listed[month] for month in months
     }

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition, parse_months, parse_services, partitions
-from nyc_tlc.core.service import GREEN, SERVICES, YELLOW
+from nyc_tlc.core.service import FHV, FHVHV, GREEN, SERVICES, YELLOW
 
 LATEST = Month(2026, 9)
 MONTHS = st.builds(Month, st.integers(2009, 2030), st.integers(1, 12))
@@ -95,8 +95,9 @@ def test_a_range_is_every_month_through_its_last(first: Month, more: int) -> Non
         ("green, yellow,", (GREEN, YELLOW)),
         (["yellow", "green"], (YELLOW, GREEN)),
         (("green", "green"), (GREEN,)),
-        ("all", tuple(SERVICES.values())),
-        (["all"], tuple(SERVICES.values())),
+        ("fhvhv,fhv", (FHVHV, FHV)),
+        ("all", (YELLOW, GREEN, FHV, FHVHV)),
+        (["all"], (YELLOW, GREEN, FHV, FHVHV)),
     ],
 )
 def test_services_are_one_a_list_or_all(text: Any, expected: tuple[Any, ...]) -> None:
@@ -117,7 +118,9 @@ def test_services_are_one_a_list_or_all(text: Any, expected: tuple[Any, ...]) ->
 def test_an_unknown_service_is_named_with_those_there_are(text: Any, named: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_services(text)
-    assert f"service {named} is unknown: expected yellow, green" in str(caught.value)
+    assert f"service {named} is unknown: expected yellow, green, fhv, fhvhv, a list" in str(
+        caught.value
+    )
     assert "or all" in str(caught.value)
 
 
@@ -143,6 +146,8 @@ def test_first_and_current_month_are_inside_the_range(service: Any) -> None:
         (GREEN, Month(2013, 12), "2014-01..2026-11"),
         (YELLOW, Month(2026, 12), "2011-01..2026-11"),
         (GREEN, Month(2099, 1), "2014-01..2026-11"),
+        (FHV, Month(2014, 12), "2015-01..2026-11"),
+        (FHVHV, Month(2019, 1), "2019-02..2026-11"),
     ],
 )
 def test_a_month_outside_the_range_is_an_error_that_names_the_range(

@@ -1,6 +1,6 @@
 """Which rows are set aside and why, and what is said of the others."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,15 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nyc_tlc.core.conform import Conformed
-from nyc_tlc.core.judge import Judge, Judged, Neighbourhood, neighbourhoods
+from nyc_tlc.core.judge import _PAIR_KEY, Judge, Judged, Neighbourhood, neighbourhoods
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.quality import FLAGS, REASONS
 from nyc_tlc.core.render import arrow_schema
-from nyc_tlc.core.service import GREEN, SERVICES, YELLOW, Service
+from nyc_tlc.core.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
 
 YELLOW_2024 = Partition(YELLOW, Month(2024, 1))
 GREEN_2024 = Partition(GREEN, Month(2024, 1))
+FHV_2024 = Partition(FHV, Month(2024, 1))
+FHVHV_2024 = Partition(FHVHV, Month(2024, 1))
+EVERY = [YELLOW_2024, GREEN_2024, FHV_2024, FHVHV_2024]
 START, END = YELLOW_2024.month.start, YELLOW_2024.month.end
 NOON = START + timedelta(days=14, hours=12)
 INSTANT = timedelta(microseconds=1)
@@ -35,6 +38,15 @@ def _trip(pickup: datetime | None, lasted: timedelta = MINUTES) -> dict[str, Any
     return {"pickup_datetime": pickup, "dropoff_datetime": (pickup or NOON) + lasted}
 
 
+_NEEDS = {rule.code: set(rule.needs) for rule in (*REASONS, *FLAGS)}
+_NEEDS["refund_pair"] |= set(_PAIR_KEY)
+
+
+def _apply(codes: set[str], names: Iterable[str], service: Service) -> bool:
+    """Whether a service has the columns that a case sets and those that its rules need."""
+    return {*names}.union(*(_NEEDS[code] for code in codes)) <= service.contract.by_name.keys()
+
+
 def _flags_of(judged: Judged) -> list[set[str]]:
     """Per accepted row, the codes of its flags."""
     return [
@@ -44,8 +56,9 @@ def _flags_of(judged: Judged) -> list[set[str]]:
 
 
 def _one(judged: Callable[..., Judged], partition: Partition, row: dict[str, Any]) -> Judged:
-    """One trip; its count of passengers comes as a double, as it did until 2023-01."""
-    types = {"passenger_count": pa.float64(), "pickup_datetime": pa.timestamp("us")}
+    """One trip; its passengers and zones come as doubles, as they did in fhv until 2023-01."""
+    doubles = ("passenger_count", "pu_location_id", "do_location_id")
+    types = {**dict.fromkeys(doubles, pa.float64()), "pickup_datetime": pa.timestamp("us")}
     return judged(partition, types=types, **{name: [value] for name, value in row.items()})
 
 
@@ -84,6 +97,10 @@ REASON_CASES = [
     ("value_uncastable", {"passenger_count": 1.5}, {"passenger_count": 2.0}),
     ("value_uncastable", {"passenger_count": 32768.0}, {"passenger_count": 32767.0}),
     ("value_uncastable", {"passenger_count": float("nan")}, {"passenger_count": None}),
+    ("value_uncastable", {"pu_location_id": 1.5}, {"pu_location_id": 2.0}),
+    ("value_uncastable", {"do_location_id": 65_537.0}, {"do_location_id": None}),
+    ("value_uncastable", {"trip_time": 2**31}, {"trip_time": 2**31 - 1}),
+    ("value_uncastable", {"dispatching_base_num": "b\0"}, {"dispatching_base_num": "b "}),
     ("location_out_of_range", {"pu_location_id": 0}, {"pu_location_id": 1}),
     ("location_out_of_range", {"pu_location_id": 266}, {"pu_location_id": 265}),
     ("location_out_of_range", {"pu_location_id": -1}, {"pu_location_id": None}),
@@ -97,8 +114,15 @@ REASON_CASES = [
 ]
 
 
-@pytest.mark.parametrize("partition", [YELLOW_2024, GREEN_2024], ids=str)
-@pytest.mark.parametrize(("code", "spoiled", "neighbour"), REASON_CASES)
+@pytest.mark.parametrize(
+    ("code", "spoiled", "neighbour", "partition"),
+    [
+        pytest.param(code, spoiled, neighbour, partition, id=f"{partition}-{code}-{i}")
+        for partition in EVERY
+        for i, (code, spoiled, neighbour) in enumerate(REASON_CASES)
+        if _apply({code}, [*spoiled, *neighbour], partition.service)
+    ],
+)
 def test_a_row_that_has_a_reason_is_set_aside_and_one_that_just_has_not_is_kept(
     code: str,
     spoiled: dict[str, Any],
@@ -147,6 +171,21 @@ FLAG_CASES = [
     ({"store_and_fwd_flag": ""}, {"unknown_code"}),
     ({"store_and_fwd_flag": "Y"}, set()),
     ({"vendor_id": None, "payment_type": 7}, {"unknown_code"}),
+    ({"trip_type": 3}, {"unknown_code"}),
+    ({"trip_type": 2}, set()),
+    ({"sr_flag": 2}, {"unknown_code"}),
+    ({"sr_flag": 0}, {"unknown_code"}),
+    ({"sr_flag": 1}, set()),
+    ({"hvfhs_license_num": "HV0001"}, {"unknown_code"}),
+    ({"hvfhs_license_num": "hv0003"}, {"unknown_code"}),
+    ({"hvfhs_license_num": "HV0004"}, set()),
+    ({"access_a_ride_flag": " "}, set()),
+    ({"access_a_ride_flag": "Y"}, set()),
+    ({"access_a_ride_flag": ""}, {"unknown_code"}),
+    ({"wav_match_flag": "y"}, {"unknown_code"}),
+    ({"base_passenger_fare": -10.0, "driver_pay": -1.0}, set()),
+    ({"request_datetime": None, "on_scene_datetime": None}, set()),
+    ({"dispatching_base_num": "not a base"}, set()),
     ({"pu_location_id": 263}, set()),
     ({"pu_location_id": 264}, {"unknown_location"}),
     ({"pu_location_id": 265}, {"unknown_location"}),
@@ -163,8 +202,15 @@ FLAG_CASES = [
 ]
 
 
-@pytest.mark.parametrize("partition", [YELLOW_2024, GREEN_2024], ids=str)
-@pytest.mark.parametrize(("row", "expected"), FLAG_CASES)
+@pytest.mark.parametrize(
+    ("row", "expected", "partition"),
+    [
+        pytest.param(row, expected, partition, id=f"{partition}-{i}")
+        for partition in EVERY
+        for i, (row, expected) in enumerate(FLAG_CASES)
+        if _apply(expected, row, partition.service)
+    ],
+)
 def test_a_row_has_exactly_the_flags_that_hold(
     row: dict[str, Any], expected: set[str], partition: Partition, judged: Judging
 ) -> None:
@@ -173,9 +219,25 @@ def test_a_row_has_exactly_the_flags_that_hold(
     assert {rule.code for rule, rows in zip(FLAGS, verdict.flags, strict=True) if rows} == expected
 
 
-def test_an_unknown_trip_type_is_an_unknown_code_in_green(judged: Judging) -> None:
-    assert _flags_of(_one(judged, GREEN_2024, {"trip_type": 3})) == [{"unknown_code"}]
-    assert _flags_of(_one(judged, GREEN_2024, {"trip_type": 2})) == [set()]
+def test_a_drop_off_in_the_year_3019_is_set_aside_in_fhv(judged: Judging) -> None:
+    partition = Partition(FHV, Month(2019, 2))
+    far = datetime(3019, 2, 3, 17, 30)  # noqa: DTZ001 - as published
+    near = datetime(2019, 2, 15, 12, 11)  # noqa: DTZ001 - as published
+    verdict = judged(partition, dropoff_datetime=[near, far, None])
+    assert verdict.reasons.to_pylist() == ["dropoff_implausible"]
+    assert verdict.rejected.column("dropoff_datetime").to_pylist() == [far]
+    assert verdict.accepted.column("source_row").to_pylist() == [0, 2]
+    assert _flags_of(verdict) == [set(), set()]
+
+
+def test_an_unknown_licence_is_flagged_and_a_blank_access_a_ride_flag_is_not(
+    judged: Judging,
+) -> None:
+    licences = ["HV0003", "HV0009", None, "HV0003 "]
+    verdict = judged(FHVHV_2024, hvfhs_license_num=licences, access_a_ride_flag=[" "] * 4)
+    assert _flags_of(verdict) == [set(), {"unknown_code"}, set(), {"unknown_code"}]
+    assert verdict.accepted.column("hvfhs_license_num").to_pylist() == licences
+    assert verdict.accepted.column("access_a_ride_flag").to_pylist() == [" "] * 4
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
@@ -187,18 +249,42 @@ def test_every_published_code_is_known(service: Service, judged: Judging) -> Non
             assert _flags_of(verdict) == [set()] * len(codes), column.name
 
 
-def test_every_reason_and_flag_has_a_case() -> None:
-    assert {code for code, _, _ in REASON_CASES} == {rule.code for rule in REASONS}
-    flagged = {code for _, codes in FLAG_CASES for code in codes}
-    assert flagged | {"refund_pair"} == {rule.code for rule in FLAGS}
+_OF_METERS = {"zero_passengers", "negative_amount", "refund_pair", "details_missing"}
+_NOT_APPLICABLE: dict[str, set[str]] = {
+    "yellow": set(),
+    "green": set(),
+    "fhv": {*_OF_METERS, "zero_distance", "over_100_miles"},
+    "fhvhv": _OF_METERS,
+}
 
 
-def test_ordinary_rows_have_neither_reason_nor_flag(judged: Judging) -> None:
-    for partition in (YELLOW_2024, GREEN_2024):
-        verdict = judged(partition)
-        assert (verdict.accepted.num_rows, verdict.rejected.num_rows) == (6, 0)
-        assert _flags_of(verdict) == [set()] * 6
-        assert not verdict.flags.any()
+@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+def test_which_rules_do_not_apply_to_a_service(service: Service) -> None:
+    """Spelled out once: the cases above follow what the rules themselves say that they need."""
+    rules = {rule.code for rule in (*REASONS, *FLAGS)}
+    assert {code for code in rules if not _apply({code}, (), service)} == _NOT_APPLICABLE[
+        service.name
+    ]
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+def test_every_reason_and_flag_has_a_case_in_every_service_to_which_it_applies(
+    service: Service,
+) -> None:
+    absent = _NOT_APPLICABLE[service.name]
+    reasons = {code for code, spoiled, neighbour in REASON_CASES
+               if _apply({code}, [*spoiled, *neighbour], service)}  # fmt: skip
+    assert reasons == {rule.code for rule in REASONS} - absent
+    flagged = {code for row, codes in FLAG_CASES for code in codes if _apply(codes, row, service)}
+    assert flagged - absent == {rule.code for rule in FLAGS} - absent - {"refund_pair"}
+
+
+@pytest.mark.parametrize("partition", EVERY, ids=str)
+def test_ordinary_rows_have_neither_reason_nor_flag(partition: Partition, judged: Judging) -> None:
+    verdict = judged(partition)
+    assert (verdict.accepted.num_rows, verdict.rejected.num_rows) == (6, 0)
+    assert _flags_of(verdict) == [set()] * 6
+    assert not verdict.flags.any()
 
 
 def test_a_row_can_have_many_flags(judged: Judging) -> None:
@@ -224,12 +310,12 @@ def test_a_null_is_neither_a_reason_nor_a_flag(service: Service, judged: Judging
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
-def test_a_trip_of_which_only_the_pickup_is_known_lacks_details_and_no_more(
+def test_a_trip_of_which_only_the_pickup_is_known_lacks_no_more_than_details(
     service: Service, judged: Judging
 ) -> None:
     names = [c.name for c in service.contract.columns if c.published_as and not c.required]
     verdict = judged(Partition(service, Month(2026, 6)), **{name: [None] for name in names})
-    assert _flags_of(verdict) == [{"details_missing"}]
+    assert _flags_of(verdict) == [{"details_missing"} - _NOT_APPLICABLE[service.name]]
 
 
 _SPOILERS = {
@@ -274,9 +360,11 @@ def test_the_flags_of_a_row_set_aside_are_not_counted(judged: Judging) -> None:
     assert not verdict.flags.any()
 
 
-def test_both_parts_are_in_the_contracts_schema(judged: Judging) -> None:
-    verdict = judged(GREEN_2024, pu_location_id=[0, 1, 2, 266, 3, 4])
-    assert verdict.accepted.schema == arrow_schema(GREEN.contract)
+@pytest.mark.parametrize("partition", EVERY, ids=str)
+def test_both_parts_are_in_the_contracts_schema(partition: Partition, judged: Judging) -> None:
+    verdict = judged(partition, pu_location_id=[0, 1, 2, 266, 3, 4])
+    assert (verdict.accepted.num_rows, verdict.rejected.num_rows) == (4, 2)
+    assert verdict.accepted.schema == arrow_schema(partition.service.contract)
     assert verdict.rejected.schema == verdict.accepted.schema
 
 
@@ -298,6 +386,14 @@ def _is_pair(verdict: Judged) -> list[bool]:
 def test_a_charge_beside_its_refund_is_a_pair(partition: Partition, judged: Judging) -> None:
     verdict = judged(partition, **_pair())
     assert _flags_of(verdict) == [{"refund_pair"}, {"refund_pair", "negative_amount"}]
+
+
+@pytest.mark.parametrize("partition", [FHV_2024, FHVHV_2024], ids=str)
+def test_there_are_no_pairs_where_no_total_is_published(
+    partition: Partition, judged: Judging
+) -> None:
+    fares = {"base_passenger_fare": [10.0, -10.0], "driver_pay": [8.0, -8.0]}
+    assert _flags_of(judged(partition, **_pair(), **fares)) == [set(), set()]
 
 
 def test_a_refund_before_its_charge_is_a_pair(judged: Judging) -> None:

@@ -160,7 +160,16 @@ def test_color_is_the_courses_word_for_service() -> None:
 
 def test_several_services_each_have_every_month() -> None:
     expected = ["yellow 2024-01", "yellow 2024-02", "green 2024-01", "green 2024-02"]
-    for service in ("all", "yellow,green", ["yellow", "green"]):
+    for service in ("yellow,green", ["yellow", "green"]):
+        assert _run(service=service, months="2024-01:2024-02") == expected
+
+
+def test_all_is_the_four_services() -> None:
+    expected = [
+        "yellow 2024-01", "yellow 2024-02", "green 2024-01", "green 2024-02",
+        "fhv 2024-01", "fhv 2024-02", "fhvhv 2024-01", "fhvhv 2024-02",
+    ]  # fmt: skip
+    for service in ("all", ["all"], "yellow,green,fhv,fhvhv"):
         assert _run(service=service, months="2024-01:2024-02") == expected
 
 

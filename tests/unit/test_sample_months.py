@@ -15,11 +15,11 @@ from nyc_tlc.core.judge import Judge, Judged, neighbourhoods
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.quality import FLAGS
-from nyc_tlc.core.service import GREEN, SERVICES, YELLOW, Service
+from nyc_tlc.core.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
 from nyc_tlc.core.zones import parse_zones
 
 LAST = Month(2026, 8)
-BOTH = pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+EVERY = pytest.mark.parametrize("service", SERVICES.values(), ids=str)
 
 
 def _judged(partition: Partition, file: Path, batch_rows: int = 400) -> Iterator[Judged]:
@@ -55,9 +55,23 @@ KNOWN = {
 }  # fmt: skip
 """Every code but those that TLC's files have no case of: pickup_missing, value_uncastable,
 location_out_of_range, unknown_code."""
+_OF_METERS = {"zero_passengers", "negative_amount", "refund_pair", "details_missing"}
+_KNOWN_OF = {
+    "yellow": KNOWN,
+    "green": KNOWN,
+    "fhv": KNOWN - _OF_METERS - {"zero_distance", "over_100_miles"},
+    "fhvhv": KNOWN - _OF_METERS,
+}
+"""No service has a defect of a column, or of a refund, that it does not have."""
 
 
-@BOTH
+def _published_column(table: pa.Table, service: Service, name: str) -> pa.ChunkedArray:
+    """A published column by its canonical name."""
+    spellings = [s for s in table.column_names if service.contract.by_spelling[s].name == name]
+    return table[spellings[0]]
+
+
+@EVERY
 def test_the_same_arguments_give_the_same_bytes(service: Service, tmp_path: Path) -> None:
     partition = Partition(service, Month(2024, 1))
     contents = []
@@ -80,7 +94,7 @@ def test_another_month_has_other_trips(tmp_path: Path) -> None:
     assert not any(fares[i].equals(fares[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
-@BOTH
+@EVERY
 def test_every_month_has_exactly_its_published_schema(service: Service, tmp_path: Path) -> None:
     for month in service.first_month.through(LAST):
         partition = Partition(service, month)
@@ -117,26 +131,26 @@ def test_a_month_may_be_of_any_size(rows: int, tmp_path: Path) -> None:
     assert sum(part.accepted.num_rows + part.rejected.num_rows for part in parts) == rows
 
 
-@BOTH
+@EVERY
 def test_every_known_defect_occurs_in_a_thousand_rows(service: Service, tmp_path: Path) -> None:
     """One file of each quarter: which rows are spoiled differs from month to month."""
     lacking = {}
     for month in service.first_month.through(LAST)[::3]:
         found = _defects(Partition(service, month), tmp_path, 1000)
-        missing = KNOWN - {code for code, count in found.items() if count}
+        missing = _KNOWN_OF[service.name] - {code for code, count in found.items() if count}
         if missing:
             lacking[str(month)] = sorted(missing)
     assert lacking == {}
 
 
-@BOTH
+@EVERY
 def test_no_other_defect_occurs(service: Service, tmp_path: Path) -> None:
     for month in (service.first_month, Month(2020, 4), Month(2026, 8)):
         found = _defects(Partition(service, month), tmp_path, 1000)
-        assert {code for code, count in found.items() if count} <= KNOWN
+        assert {code for code, count in found.items() if count} <= _KNOWN_OF[service.name]
 
 
-@BOTH
+@EVERY
 def test_all_but_the_intended_rows_are_accepted(service: Service, tmp_path: Path) -> None:
     partition = Partition(service, Month(2024, 1))
     path = write_month(partition, 5000, tmp_path)
@@ -145,9 +159,11 @@ def test_all_but_the_intended_rows_are_accepted(service: Service, tmp_path: Path
         rejected += part.rejected.column("source_row").to_pylist()
         accepted += part.accepted.column("source_row").to_pylist()
     table = pq.read_table(path)
-    prefix = "tpep" if service is YELLOW else "lpep"
-    dead_clock = pc.equal(pc.year(table[f"{prefix}_pickup_datetime"]), 2009).to_numpy()
-    far_future = pc.equal(pc.year(table[f"{prefix}_dropoff_datetime"]), 3019).to_numpy()
+    pickups, dropoffs = (
+        _published_column(table, service, name) for name in ("pickup_datetime", "dropoff_datetime")
+    )
+    dead_clock = pc.equal(pc.year(pickups), 2009).to_numpy()
+    far_future = pc.equal(pc.year(dropoffs), 3019).to_numpy()
     intended = np.flatnonzero(dead_clock | far_future).tolist()
     assert dead_clock.any()
     assert far_future.any()
@@ -156,7 +172,7 @@ def test_all_but_the_intended_rows_are_accepted(service: Service, tmp_path: Path
     assert sorted(accepted + rejected) == list(range(5000))
 
 
-@BOTH
+@pytest.mark.parametrize("service", [YELLOW, GREEN], ids=str)
 def test_the_rows_without_details_are_as_in_the_real_files(
     service: Service, tmp_path: Path
 ) -> None:
@@ -168,6 +184,39 @@ def test_the_rows_without_details_are_as_in_the_real_files(
         assert pc.is_null(table[name]).equals(bare), name
     payment = table["payment_type"].filter(bare)
     assert set(payment.to_pylist()) == ({0} if service is YELLOW else {None})
+
+
+@pytest.mark.parametrize(("service", "least", "most"), [(FHV, 1000, 1400), (FHVHV, 0, 0)], ids=str)
+def test_for_hire_trips_have_both_zones_or_neither(
+    service: Service, least: int, most: int, tmp_path: Path
+) -> None:
+    table = pq.read_table(write_month(Partition(service, Month(2024, 1)), 2000, tmp_path))
+    pickup, dropoff = (
+        pc.is_null(_published_column(table, service, name))
+        for name in ("pu_location_id", "do_location_id")
+    )
+    assert pickup.equals(dropoff)
+    assert least <= pc.sum(pickup).as_py() <= most
+
+
+@pytest.mark.parametrize(
+    ("service", "name"),
+    [
+        (FHV, "dispatching_base_num"), (FHV, "affiliated_base_number"),
+        (FHVHV, "dispatching_base_num"), (FHVHV, "originating_base_num"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_base_numbers_are_published_in_need_of_a_trim(
+    service: Service, name: str, tmp_path: Path
+) -> None:
+    partition = Partition(service, Month(2024, 1))
+    path = write_month(partition, 200, tmp_path)
+    typed = set(_published_column(pq.read_table(path), service, name).to_pylist())
+    read = {value for part in _judged(partition, path)
+            for value in part.accepted.column(name).to_pylist()}  # fmt: skip
+    assert "b02512 " in typed
+    assert read == {value.strip().upper() for value in typed}
 
 
 def test_a_command_writes_months_and_zones_as_the_cdn_lays_them_out(
