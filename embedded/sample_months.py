@@ -17,6 +17,7 @@ from embedded.sample_trips import Nullable, Values, trips
 from embedded.sample_zones import write_zone_lookup
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition, parse_months, parse_services, partitions
+from nyc_tlc.core.service import SERVICES
 
 _ROW_GROUP = 1_000_000
 """TLC's own row groups since 2024; also what bounds the generator's memory."""
@@ -65,7 +66,7 @@ def _arrow_type(kind: str) -> pa.DataType:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--service", default="all", help="yellow, green, a list, or all")
+    parser.add_argument("--service", default="all", help=f"{', '.join(SERVICES)}, a list, or all")
     parser.add_argument("--months", required=True, help="2024-01, 2024-01:2024-06, 2024, a list")
     parser.add_argument("--rows", type=int, default=50_000, help="rows of each month")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other trips")

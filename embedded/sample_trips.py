@@ -77,8 +77,8 @@ def trips(partition: Partition, rows: int, rng: np.random.Generator) -> Values:
         "request_source": rng.choice(["HV0003", "HV0005"], rows),
         "ehail_fee": np.zeros(rows),
     }  # fmt: skip
-    values |= _for_hire(pickup, seconds.astype(np.int64), rng)
     values |= _amounts(miles, values["payment_type"] == 1, rng)
+    values |= _for_hire(pickup, seconds.astype(np.int64), rng)
     spoilt = _add_defects(values, partition, rates, rng)
     bare = ~spoilt & (rng.random(rows) < rates.details_missing)
     return _with_nulls(values, service, bare, rng)

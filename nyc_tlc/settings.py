@@ -53,6 +53,11 @@ class Settings(BaseModel):
     tlc_work_dir: Path = Field(
         Path(tempfile.gettempdir()) / "nyc-tlc", description="Local folder for files on their way"
     )
+    tlc_unknown_columns: Literal["stop", "keep"] = Field(
+        "stop",
+        description="A column that no contract knows: `stop` its month, or `keep` it as JSON in "
+        "`extra_columns`",
+    )
     tlc_workers: int = Field(2, ge=1, le=16, description="Partitions of a run worked on at once")
     tlc_attempts: int = Field(
         5, ge=1, le=20, description="Tries per step when network, server or lock fail"

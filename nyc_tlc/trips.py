@@ -54,7 +54,9 @@ class Trips:
         return self._run("land", step, start(partitions, force=force, now=now))
 
     def conform(self, table: pd.DataFrame) -> pd.DataFrame:
-        return self._run("conform", partial(conform, ports=self._ports), from_frame(table))
+        keep_unknown = self._settings.tlc_unknown_columns == "keep"
+        step = partial(conform, ports=self._ports, keep_unknown=keep_unknown)
+        return self._run("conform", step, from_frame(table))
 
     def load_to_postgres(self, table: pd.DataFrame) -> pd.DataFrame:
         return self._run("load", partial(load, ports=self._ports), from_frame(table))

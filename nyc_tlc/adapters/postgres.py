@@ -16,6 +16,7 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 from nyc_tlc.adapters import postgres_schema as ddl
 from nyc_tlc.adapters.copy_stream import BufferStream, copy_buffers
 from nyc_tlc.adapters.postgres_connection import Database
+from nyc_tlc.core.contract.model import ColumnType
 from nyc_tlc.core.errors import (
     ReconciliationError,
 )
@@ -115,7 +116,14 @@ class PostgresWarehouse:
 
     def _build(self, cursor: Cursor, entry: LedgerEntry, trips: Batches) -> None:
         ddl.create_partition(cursor, self._schema, entry.partition)
-        copied = self._copy(cursor, ddl.new_name(entry.partition), trips, options=", FREEZE")
+        columns = entry.partition.service.contract.columns
+        copied = self._copy(
+            cursor,
+            ddl.new_name(entry.partition),
+            trips,
+            options=", FREEZE",
+            jsonb=frozenset(c.name for c in columns if c.type is ColumnType.JSON),
+        )
         _require_rows(entry.partition, "accepted", found=copied, expected=entry.accepted)
         ddl.index_partition(cursor, self._schema, entry.partition)
 

@@ -10,15 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from nyc_tlc.core.calendar_range import END_SECOND, FIRST_SECOND, MICROSECONDS, within_calendar
 from nyc_tlc.core.contract.columns import LINEAGE
 from nyc_tlc.core.contract.model import Column, ColumnType
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.published_json import to_json
 from nyc_tlc.core.render import arrow_type
 
-_UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_FIRST_SECOND = int(np.datetime64("0001-01-01", "s").astype(np.int64))
-_END_SECOND = int(np.datetime64("10000-01-01", "s").astype(np.int64))
 _LINEAGE_NAMES = {column.name for column in LINEAGE}
 
 
@@ -48,8 +47,16 @@ class Conformed:
     uncastable: pa.BooleanArray | None
 
 
-def bind(partition: Partition, published: pa.Schema) -> tuple[Binding, ...]:
+def bind(
+    partition: Partition, published: pa.Schema, *, keep_unknown: bool = False
+) -> tuple[Binding, ...]:
     """Match the columns of a published file with the contract.
+
+    Args:
+        partition: The month that the file was published for.
+        published: The file's schema.
+        keep_unknown: Let columns that the contract does not know pass; :func:`conform` keeps
+            them in ``extra_columns``.
 
     Raises:
         ContractError: a column is unknown, missing, doubled or of a type that cannot be cast;
@@ -63,10 +70,10 @@ def bind(partition: Partition, published: pa.Schema) -> tuple[Binding, ...]:
         if field.name in vintage.ignored:
             continue
         column = contract.by_spelling.get(field.name)
-        if column is None:
-            problems.append(f"column {field.name} ({field.type}) is unknown")
-        else:
+        if column is not None:
             found.setdefault(column.name, []).append(field)
+        elif not keep_unknown:
+            problems.append(f"column {field.name} ({field.type}) is unknown")
     expected = {contract.by_spelling[name].name: name for name in vintage.published}
     problems += [
         f"column {spelling} ({vintage.published[spelling]}) is missing"
@@ -83,7 +90,8 @@ def bind(partition: Partition, published: pa.Schema) -> tuple[Binding, ...]:
             f"{partition}: {partition.file_name} does not fit the {contract.service} contract, "
             f"vintage {vintage.first}: {'; '.join(problems)}. Expected the columns "
             f"{', '.join(vintage.published)}. Nothing was written; the month stays as it was. "
-            f"If TLC changed its schema, declare it in nyc_tlc/core/contract/{contract.service}.py."
+            f"If TLC changed its schema, declare it in nyc_tlc/core/contract/{contract.service}.py "
+            "(TLC_UNKNOWN_COLUMNS=keep loads unknown columns meanwhile)."
         )
     return tuple(
         Binding(column, found[column.name][0].name if column.name in found else None)
@@ -119,6 +127,7 @@ def conform(
             cast = pc.ascii_upper(pc.ascii_trim_whitespace(cast))
         arrays[binding.column.name] = cast
         lost += [] if mask is None else [mask]
+    arrays["extra_columns"] = _extra_columns(batch, bindings, partition)
     month_start = partition.month.start.date()
     arrays["source_month"] = pa.repeat(pa.scalar(month_start, pa.date32()), rows)
     arrays["source_row"] = pa.array(np.arange(first_row, first_row + rows, dtype=np.int32))
@@ -126,6 +135,15 @@ def conform(
     for mask in lost:
         uncastable = mask if uncastable is None else pc.or_(uncastable, mask)
     return Conformed(pa.RecordBatch.from_pydict(arrays), uncastable)
+
+
+def _extra_columns(
+    batch: pa.RecordBatch, bindings: Sequence[Binding], partition: Partition
+) -> pa.StringArray:
+    ignored = partition.service.contract.vintage_of(partition.month).ignored
+    known = {binding.published for binding in bindings} | set(ignored)
+    extra = [name for name in batch.schema.names if name not in known]
+    return to_json(batch.select(extra)) if extra else pa.nulls(batch.num_rows, pa.string())
 
 
 def _field_problems(column: Column, fields: Sequence[pa.Field]) -> list[str]:
@@ -170,22 +188,13 @@ def _cast_what_can_be(array: pa.Array, target: pa.DataType) -> tuple[pa.Array, p
     return _keep(cast, pc.fill_null(same, fill_value=True))
 
 
-def within_calendar(times: pa.Array) -> bool:
-    """Whether all datetimes lie in the years 1 to 9999: what Python, polars and SQL can express."""
-    bounds = pc.min_max(times.cast(pa.int64()))
-    unit = _UNITS_PER_SECOND[times.type.unit]
-    return not bounds["min"].is_valid or (
-        _FIRST_SECOND * unit <= bounds["min"].as_py() and bounds["max"].as_py() < _END_SECOND * unit
-    )
-
-
 def _cast_time(times: pa.Array) -> tuple[pa.Array, pa.Array | None]:
     if within_calendar(times):
         return times, None
     microseconds = times.cast(pa.int64())
     inside = pc.and_(
-        pc.greater_equal(microseconds, _FIRST_SECOND * _UNITS_PER_SECOND["us"]),
-        pc.less(microseconds, _END_SECOND * _UNITS_PER_SECOND["us"]),
+        pc.greater_equal(microseconds, FIRST_SECOND * MICROSECONDS),
+        pc.less(microseconds, END_SECOND * MICROSECONDS),
     )
     return _keep(times, pc.fill_null(inside, fill_value=True))
 

@@ -83,14 +83,17 @@ def partitions(
     """Every partition of a run, service by service, ascending.
 
     Args:
-        services: Which services.
+        services: Which services; of all of them, those not yet begun in a month are left out.
         months: Which months.
         current: The month we are in; a later one cannot have been published.
 
     Raises:
         ConfigurationError: a month is before a service's first or after ``current``.
     """
+    services = tuple(services)
     chosen = tuple(Partition(service, month) for service in services for month in months)
+    if services == tuple(SERVICES.values()):
+        chosen = tuple(p for p in chosen if p.month >= p.service.first_month) or chosen
     outside = [p for p in chosen if not p.service.first_month <= p.month <= current]
     if outside:
         raise ConfigurationError(

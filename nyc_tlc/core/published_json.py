@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from nyc_tlc.core.conform import within_calendar
+from nyc_tlc.core.calendar_range import within_calendar
 
 
 def to_json(rows: pa.RecordBatch) -> pa.StringArray:

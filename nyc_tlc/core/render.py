@@ -15,6 +15,7 @@ _ARROW = {
     ColumnType.TIMESTAMP: pa.timestamp("us"),
     ColumnType.DATE: pa.date32(),
     ColumnType.TEXT: pa.string(),
+    ColumnType.JSON: pa.string(),
 }
 _POSTGRES = {
     ColumnType.SMALLINT: "smallint",
@@ -23,6 +24,7 @@ _POSTGRES = {
     ColumnType.TIMESTAMP: "timestamp without time zone",
     ColumnType.DATE: "date",
     ColumnType.TEXT: "text",
+    ColumnType.JSON: "jsonb",
 }
 QUARANTINE_COLUMNS = (
     Column("reason", ColumnType.TEXT, "Code of the first quarantine reason met", required=True),

@@ -74,11 +74,16 @@ class _Tally:
         )
 
 
-def conform(row: ManifestRow, ports: Ports) -> ManifestRow:
+def conform(row: ManifestRow, ports: Ports, *, keep_unknown: bool = False) -> ManifestRow:
     """Reshape a landed month to the contract and stage it for the stores.
 
     Memory does not grow with the file: a few batches are in flight, and the rows of the
     published file are decoded once.
+
+    Args:
+        row: A landed partition.
+        ports: The lake is used.
+        keep_unknown: Keep columns that the contract does not know, instead of stopping.
 
     Raises:
         ContractError: the file's columns are not the contract's.
@@ -93,7 +98,8 @@ def conform(row: ManifestRow, ports: Ports) -> ManifestRow:
     ):
         try:
             with ports.lake.open(landing.raw) as raw, open_parquet(raw, landing.source_uri) as file:
-                tally = _write(partition, file, trips, quarantine)
+                bindings = core.bind(partition, file.schema_arrow, keep_unknown=keep_unknown)
+                tally = _write(partition, file, bindings, (trips, quarantine))
         finally:
             ports.lake.release(landing.raw)
         _require_all_rows(partition, landing, tally)
@@ -110,8 +116,13 @@ def _scratch(*files: Path) -> Iterator[tuple[Path, ...]]:
             file.unlink(missing_ok=True)
 
 
-def _write(partition: Partition, file: pq.ParquetFile, trips: Path, quarantine: Path) -> _Tally:
-    bindings = core.bind(partition, file.schema_arrow)
+def _write(
+    partition: Partition,
+    file: pq.ParquetFile,
+    bindings: tuple[core.Binding, ...],
+    targets: tuple[Path, ...],
+) -> _Tally:
+    trips, quarantine = targets
     contract = partition.service.contract
     judge, tally = Judge(partition), _Tally()
     with ExitStack() as stack:

@@ -4,7 +4,9 @@ import json
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from embedded.cdn_server import CdnServer
@@ -175,3 +177,30 @@ def test_check_connections_says_what_it_is_connected_to_and_no_password(mage, tm
     assert where in run.stdout
     assert here.environment["LAKE_URL"] in run.stdout
     assert here.environment["POSTGRES_PASSWORD"] not in run.stdout
+
+
+def test_a_column_nobody_has_seen_stops_its_month_or_is_kept_as_asked(mage, cdn, publish, tmp_path):
+    here = mage.on("unknown_column", tmp_path, cdn.url)
+    path = publish(YELLOW, "2026-08", 500)
+    table = pq.read_table(path)
+    surge = pa.array([i / 4 for i in range(table.num_rows)])
+    pq.write_table(table.append_column("surge", surge), path)
+    variables = '{"service": "yellow", "months": "2026-08"}'
+    stopped = here.run("tlc_trips", variables)
+    assert stopped.returncode == 1
+    assert "column surge (double) is unknown" in stopped.stdout
+    assert "TLC_UNKNOWN_COLUMNS=keep" in stopped.stdout
+
+    kept = here.run("tlc_trips", variables, TLC_UNKNOWN_COLUMNS="keep")
+    assert kept.returncode == 0, kept.stdout
+    differing = here.sql(
+        "SELECT count(*) FROM yellow "
+        "WHERE (extra_columns->>'surge')::float IS DISTINCT FROM source_row / 4.0"
+    )
+    assert differing == [(0,)]
+    folder = download(here.environment, "trips/", tmp_path / "lake")
+    in_lake = duckdb.sql(
+        f"SELECT count(*), sum((extra_columns->>'surge')::DOUBLE = source_row / 4.0) "
+        f"FROM read_parquet('{folder}/**/*.parquet')"
+    ).fetchall()
+    assert in_lake[0][0] == in_lake[0][1] > 490

@@ -1,5 +1,6 @@
 """A published batch in the contract's shape: nothing lost, nothing moved, nothing guessed."""
 
+import json
 import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -559,3 +560,35 @@ def test_a_datetime_beyond_the_calendar_is_uncastable() -> None:
     cast, lost = _cast(pa.array([first, 0, None, last], pa.timestamp("us")), pa.timestamp("us"))
     assert lost.to_pylist() == [True, False, False, True]
     assert cast.null_count == 3
+
+
+def test_unknown_columns_can_be_kept_as_json_with_their_values_intact() -> None:
+    partition = Partition(GREEN, Month(2024, 1))
+    published = pa.RecordBatch.from_pydict(
+        {
+            **{name: pa.nulls(2, pa.float64()) for name in _published_names(partition)},
+            "lpep_pickup_datetime": pa.array([1_704_412_800_000_000] * 2, pa.timestamp("us")),
+            "lpep_dropoff_datetime": pa.array([1_704_412_800_000_000] * 2, pa.timestamp("us")),
+            "store_and_fwd_flag": pa.array(["N", None]),
+            "surge": [1.25, None],
+            "robot": ["yes", 'say "no"'],
+        }
+    )
+    with pytest.raises(ContractError, match=r"column surge \(double\) is unknown.*robot"):
+        bind(partition, published.schema)
+    bindings = bind(partition, published.schema, keep_unknown=True)
+    trips = conform(published, bindings, partition=partition, first_row=0).trips
+    assert [json.loads(extra) for extra in trips["extra_columns"].to_pylist()] == [
+        {"surge": 1.25, "robot": "yes"},
+        {"surge": None, "robot": 'say "no"'},
+    ]
+
+
+def test_a_missing_column_stops_the_month_even_where_unknown_ones_are_kept() -> None:
+    partition = Partition(GREEN, Month(2024, 1))
+    with pytest.raises(ContractError, match=r"column VendorID \(int32\) is missing"):
+        bind(partition, pa.schema([("surge", pa.float64())]), keep_unknown=True)
+
+
+def _published_names(partition: Partition) -> list[str]:
+    return list(partition.service.contract.vintage_of(partition.month).published)

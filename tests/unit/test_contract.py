@@ -150,7 +150,7 @@ def test_the_pickup_is_what_a_trip_cannot_be_without(service: Service) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other", "shared"),
-    [(YELLOW, GREEN, 23), (YELLOW, FHV, 7), (YELLOW, FHVHV, 13), (FHV, FHVHV, 8)],
+    [(YELLOW, GREEN, 24), (YELLOW, FHV, 8), (YELLOW, FHVHV, 14), (FHV, FHVHV, 9)],
     ids=str,
 )
 def test_a_column_of_several_services_is_the_same_column(

@@ -174,3 +174,20 @@ def test_names_of_a_partition() -> None:
     assert partition.hive_path == "service=yellow/year=2024/month=01"
     assert partition.table_name == "yellow_2024_01"
     assert partition.contract_id == f"yellow/{YELLOW.contract.version}"
+
+
+def test_all_services_leave_out_those_that_had_not_begun() -> None:
+    asked = partitions(
+        parse_services("all"),
+        parse_months("2018-12:2019-02", latest=LATEST),
+        current=Month(2026, 11),
+    )
+    of_fhvhv = [str(p.month) for p in asked if p.service.name == "fhvhv"]
+    assert (len(asked), of_fhvhv) == (10, ["2019-02"])
+
+
+def test_all_services_before_any_began_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"yellow 2009-12 is outside 2011-01\.\."):
+        partitions(
+            parse_services("all"), parse_months("2009-12", latest=LATEST), current=Month(2026, 11)
+        )

@@ -68,6 +68,7 @@ def test_every_setting_is_read_from_the_environment() -> None:
         "TLC_SOURCE_TIMEOUT": "1.5",
         "TLC_PUBLICATION_LAG": "0",
         "TLC_WORK_DIR": "/scratch",
+        "TLC_UNKNOWN_COLUMNS": "keep",
         "TLC_WORKERS": "16",
         "TLC_ATTEMPTS": "1",
         "TLC_LOG_LEVEL": "DEBUG",

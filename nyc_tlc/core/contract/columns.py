@@ -19,7 +19,7 @@ PASSENGER_COUNT = Column(
     "passenger_count", ColumnType.SMALLINT, "Passengers, as the driver entered it"
 )
 TRIP_DISTANCE = Column(
-    "trip_distance", ColumnType.DOUBLE, "Distance by the taximeter", unit="miles"
+    "trip_distance", ColumnType.DOUBLE, "Distance of the trip, by taximeter or app", unit="miles"
 )
 RATE_CODE_ID = Column(
     "rate_code_id",
@@ -48,7 +48,7 @@ TRIP_TYPE = Column(
 FARE_AMOUNT = Column("fare_amount", ColumnType.DOUBLE, "Fare by time and distance", unit=_USD)
 EXTRA = Column("extra", ColumnType.DOUBLE, "Miscellaneous extras and surcharges", unit=_USD)
 MTA_TAX = Column("mta_tax", ColumnType.DOUBLE, "MTA tax", unit=_USD)
-TIP_AMOUNT = Column("tip_amount", ColumnType.DOUBLE, "Tip, card tips only", unit=_USD)
+TIP_AMOUNT = Column("tip_amount", ColumnType.DOUBLE, "Tip; of taxis, card tips only", unit=_USD)
 TOLLS_AMOUNT = Column("tolls_amount", ColumnType.DOUBLE, "Tolls paid in the trip", unit=_USD)
 EHAIL_FEE = Column("ehail_fee", ColumnType.DOUBLE, "E-hail fee", unit=_USD)
 IMPROVEMENT_SURCHARGE = Column(
@@ -150,4 +150,10 @@ QUALITY_FLAGS = Column(
     "One bit for each quality flag of nyc_tlc/core/quality.py",
     required=True,
 )
-LINEAGE = (SOURCE_MONTH, SOURCE_ROW, QUALITY_FLAGS)
+EXTRA_COLUMNS = Column(
+    "extra_columns",
+    ColumnType.JSON,
+    "Published columns that the contract does not know, kept with TLC_UNKNOWN_COLUMNS=keep",
+)
+LINEAGE = (EXTRA_COLUMNS, SOURCE_MONTH, SOURCE_ROW, QUALITY_FLAGS)
+"""What we add to every service's columns."""

@@ -20,6 +20,7 @@ class ColumnType(Enum):
     TIMESTAMP = "timestamp"
     DATE = "date"
     TEXT = "text"
+    JSON = "json"
 
 
 @dataclass(frozen=True)
