@@ -66,6 +66,8 @@ clean: ## Say what `make clean-local` would delete
 .PHONY: clean-local
 clean-local: ## Stop the embedded stack and delete its data
 	@[ ! -x $(BIN)/python ] || $(STACK) stop
+	home="$$(cat .local/postgres-home 2>/dev/null || true)"
+	case "$$home" in */nyc-tlc-postgres-*) rm -rf "$$home" ;; esac # where root's checkout is closed to others
 	rm -rf .local
 
 .PHONY: test
