@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ServerStartError as error:
         print(error, file=sys.stderr)
         return 1
-    _say("Sample months, as TLC would publish them")
+    _say("Sample months, as TLC would publish them, but shorter (the run will note that)")
     _write_samples(stack.cdn_root)
     log = stack.state_dir / "demo.log"
     _say("mage run mage_project tlc_zones")
