@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
+from nyc_tlc.core.code_lists import code_lists
 from nyc_tlc.core.contract.model import CodeList, Column, Contract
 from nyc_tlc.core.quality import FLAGS, REASONS, Rule
 from nyc_tlc.core.service import SERVICES, Service
@@ -67,18 +68,12 @@ def _physical_types(column: Column, contract: Contract) -> list[str]:
 
 
 def _codes() -> Iterator[str]:
-    lists = {
-        column.codes.name: column.codes
-        for service in SERVICES.values()
-        for column in service.contract.columns
-        if column.codes is not None
-    }
     yield "## Codes\n"
-    yield "A code outside its list is kept and flagged `unknown_code`.\n"
-    for name in sorted(lists):
+    yield "A code outside its list is kept and flagged `unknown_code`. Each list is a table.\n"
+    for name, codes in code_lists().items():
         yield f"### {name}\n"
-        yield from _table(("code", "meaning"), _meanings(lists[name]))
-        yield f"Source: {lists[name].source}.\n"
+        yield from _table(("code", "meaning"), _meanings(codes))
+        yield f"Source: {codes.source}.\n"
 
 
 def _meanings(codes: CodeList) -> Iterator[tuple[str, ...]]:

@@ -12,6 +12,7 @@ import pytest
 from embedded.cdn_server import CdnServer
 from embedded.sample_months import write_month
 from embedded.sample_zones import write_zone_lookup
+from nyc_tlc.core.code_lists import code_lists
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import GREEN, YELLOW
@@ -159,6 +160,11 @@ def test_zones_keep_their_na_as_text_in_both_stores(mage, cdn, tmp_path):
         run = here.run("tlc_zones")
         assert run.returncode == 0, run.stdout
     assert here.sql("SELECT count(*) FROM taxi_zone") == [(265,)]
+    assert here.sql("SELECT code, meaning FROM trip_type ORDER BY 1") == [
+        (1, "Street-hail"),
+        (2, "Dispatch"),
+    ]
+    assert ("HV0003", "Uber") in here.sql("SELECT code, meaning FROM hvfhs_license")
     expected = [(264, "Unknown", "N/A", "N/A"), (265, "N/A", "Outside of NYC", "N/A")]
     assert here.sql("SELECT * FROM taxi_zone WHERE location_id > 263 ORDER BY 1") == expected
     folder = download(here.environment, "reference/", tmp_path / "lake")
@@ -167,6 +173,9 @@ def test_zones_keep_their_na_as_text_in_both_stores(mage, cdn, tmp_path):
         "WHERE location_id > 263 ORDER BY 1"
     ).fetchall()
     assert in_lake == expected
+    for name, codes in code_lists().items():
+        listed = duckdb.sql(f"SELECT * FROM read_parquet('{folder}/{name}/part-0.parquet')")
+        assert dict(listed.fetchall()) == codes.meanings == dict(here.sql(f"SELECT * FROM {name}"))
 
 
 def test_check_connections_says_what_it_is_connected_to_and_no_password(mage, tmp_path):
