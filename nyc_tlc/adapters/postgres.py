@@ -68,14 +68,14 @@ class PostgresWarehouse:
                 SQL("SELECT count(*) FROM {} WHERE source_month = %s").format(
                     self._name(partition.service.name)
                 ),
-                [partition.month.start],
+                [partition.month.start.date()],
             )
             accepted = _one(cursor)[0]
             cursor.execute(
                 SQL("SELECT count(*) FROM {} WHERE service = %s AND source_month = %s").format(
                     self._name("quarantine")
                 ),
-                [partition.service.name, partition.month.start],
+                [partition.service.name, partition.month.start.date()],
             )
             return StoreCounts(accepted, _one(cursor)[0])
 
@@ -92,7 +92,7 @@ class PostgresWarehouse:
                 ).format(self._name("ledger")),
                 [
                     entry.partition.service.name,
-                    entry.partition.month.start,
+                    entry.partition.month.start.date(),
                     entry.sha256,
                     entry.contract,
                 ],
@@ -133,7 +133,7 @@ class PostgresWarehouse:
             SQL("DELETE FROM {} WHERE service = %s AND source_month = %s").format(
                 self._name("quarantine")
             ),
-            [partition.service.name, partition.month.start],
+            [partition.service.name, partition.month.start.date()],
         )
         copied = self._copy(cursor, "quarantine", rows, jsonb=frozenset({"published"}))
         _require_rows(partition, "quarantined", found=copied, expected=entry.quarantined)
@@ -166,7 +166,7 @@ class PostgresWarehouse:
             ).format(self._name("ledger")),
             [
                 entry.partition.service.name,
-                entry.partition.month.start,
+                entry.partition.month.start.date(),
                 entry.sha256,
                 entry.contract,
                 entry.published,
@@ -185,7 +185,7 @@ class PostgresWarehouse:
                 "SELECT sha256, contract, rows_published, rows_accepted, rows_quarantined, run, "
                 "loaded_at, reconciled_at FROM {} WHERE service = %s AND source_month = %s"
             ).format(self._name("ledger")),
-            [partition.service.name, partition.month.start],
+            [partition.service.name, partition.month.start.date()],
         )
         found = cursor.fetchone()
         return None if found is None else LedgerEntry(partition, *found)

@@ -74,6 +74,8 @@ def bind(
             found.setdefault(column.name, []).append(field)
         elif not keep_unknown:
             problems.append(f"column {field.name} ({field.type}) is unknown")
+        elif published.names.count(field.name) > 1:
+            problems.append(f"column {field.name} ({field.type}) is there more than once")
     expected = {contract.by_spelling[name].name: name for name in vintage.published}
     problems += [
         f"column {spelling} ({vintage.published[spelling]}) is missing"

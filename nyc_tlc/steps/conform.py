@@ -40,7 +40,6 @@ class _Tally:
 
     published: int = 0
     accepted: int = 0
-    in_month: int = 0
     by_reason: dict[str, int] = field(default_factory=dict)
     flags: npt.NDArray[np.int64] = field(
         default_factory=lambda: np.zeros(len(FLAGS), dtype=np.int64)

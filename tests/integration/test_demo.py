@@ -1,6 +1,7 @@
 """`make demo` is the first thing a newcomer runs."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,14 @@ def state(tmp_path_factory):
     folder = tmp_path_factory.mktemp("the demo's state")
     yield folder
     embedded("stack", "stop", "--state", folder)
+
+
+def shown_in_readme():
+    """The README's lines of output, less the seconds, which differ from run to run."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    block = readme[readme.index("```text\npartition") :].split("```")[1]
+    lines = [line.rstrip() for line in block.splitlines()[1:] if line.strip()]
+    return [re.sub(r"(reconciled.* )\d+\.\d$", r"\1", line).rstrip() for line in lines]
 
 
 def embedded(module, *words):
@@ -38,6 +47,9 @@ def test_it_shows_what_came_of_the_months_and_the_second_time_does_no_work(state
         "service=yellow/", "part-0.parquet", "make ui",
     ):  # fmt: skip
         assert shown in first
+
+    for line in shown_in_readme():
+        assert line in first
 
     second = embedded("demo", "--state", state)
     assert second.count("  unchanged  ") == 4

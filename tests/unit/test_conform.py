@@ -584,6 +584,12 @@ def test_unknown_columns_can_be_kept_as_json_with_their_values_intact() -> None:
     ]
 
 
+def test_an_unknown_column_that_is_there_twice_cannot_be_kept() -> None:
+    doubled = pa.schema([("surge", pa.float64()), ("surge", pa.string())])
+    with pytest.raises(ContractError, match=r"column surge \(string\) is there more than once"):
+        bind(Partition(GREEN, Month(2024, 1)), doubled, keep_unknown=True)
+
+
 def test_a_missing_column_stops_the_month_even_where_unknown_ones_are_kept() -> None:
     partition = Partition(GREEN, Month(2024, 1))
     with pytest.raises(ContractError, match=r"column VendorID \(int32\) is missing"):
