@@ -13,7 +13,8 @@ SERVICE ?= green
 MONTHS ?=
 FORCE ?= false
 PORT ?= 6789
-CDN := https://d37ci6vzurychx.cloudfront.net
+BENCH = $(BIN)/python -m benchmarks $(1) $(if $(ROWS),--rows $(ROWS)) \
+  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CASES),--cases $(CASES)) $(if $(QUICK),--quick)
 
 export PYTHONPATH := $(CURDIR)
 export PYTHONWARNINGS := ignore::FutureWarning
@@ -40,7 +41,9 @@ demo: $(VENV)/installed ## Load sample months into a Postgres and a GCS emulator
 .PHONY: run
 run: $(VENV)/installed ## Load real months from TLC: make run SERVICE=green MONTHS=2024-01 [FORCE=true]
 	@[ -n "$(MONTHS)" ] || { echo 'MONTHS is empty: make run SERVICE=green MONTHS=2024-01' >&2; exit 2; }
-	TLC_SOURCE_URL=$${TLC_SOURCE_URL:-$(CDN)} $(STACK) exec -- $(BIN)/mage run mage_project tlc_trips \
+	# Empty: TLC itself, and not the sample months that the embedded stack serves.
+	grep -qs '^TLC_SOURCE_URL=.' .env || export TLC_SOURCE_URL="$${TLC_SOURCE_URL:-}"
+	$(STACK) exec -- $(BIN)/mage run mage_project tlc_trips \
 	  --runtime-vars '{"service": "$(SERVICE)", "months": "$(MONTHS)", "force": "$(FORCE)"}'
 
 .PHONY: ui
@@ -84,6 +87,22 @@ check: $(VENV)/installed ## Lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: bench
+bench: $(VENV)/installed ## Measure one month against the floor and peers [ROWS ROUNDS CASES QUICK=1]
+	@$(call BENCH,compare)
+
+.PHONY: bench-scale
+bench-scale: $(VENV)/installed ## Measure rows against time and memory
+	@$(call BENCH,scale)
+
+.PHONY: bench-partitions
+bench-partitions: $(VENV)/installed ## Measure the load against the months present
+	@$(call BENCH,partitions)
+
+.PHONY: bench-workers
+bench-workers: $(VENV)/installed ## Measure twelve months in one run against one
+	@$(call BENCH,workers)
 
 .PHONY: format
 format: $(VENV)/installed ## Format the code and sort its imports

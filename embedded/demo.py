@@ -17,6 +17,7 @@ from google.cloud import storage
 from embedded.daemon import ServerStartError
 from embedded.postgres_server import psql_environment, psql_program
 from embedded.sample_months import write_month
+from embedded.sample_polygons import write_zone_polygons
 from embedded.sample_zones import write_zone_lookup
 from embedded.stack import CHECKOUT, DEFAULT_STATE_DIR, Stack
 from nyc_tlc.core.month import Month
@@ -31,13 +32,13 @@ _QUESTIONS = {
         SELECT pickup_datetime::date AS day,
                count(*) FILTER (WHERE service = 'yellow') AS yellow,
                count(*) FILTER (WHERE service = 'green') AS green
-        FROM (SELECT 'yellow' AS service, pickup_datetime FROM yellow
-              UNION ALL SELECT 'green', pickup_datetime FROM green) AS trips
+        FROM trips
         WHERE pickup_datetime >= '2023-02-01' AND pickup_datetime < '2023-02-08'
         GROUP BY day ORDER BY day""",
     "The busiest pick-up zones": """
-        SELECT zone, borough, count(*) AS trips, round(avg(total_amount)::numeric, 2) AS mean_usd
-        FROM yellow JOIN taxi_zone ON location_id = pu_location_id
+        SELECT pu_zone AS zone, pu_borough AS borough, count(*) AS trips,
+               round(avg(total_amount)::numeric, 2) AS mean_usd
+        FROM yellow_named
         GROUP BY zone, borough ORDER BY trips DESC, zone LIMIT 5""",
     "Quarantined rows by reason": """
         SELECT service, to_char(source_month, 'YYYY-MM') AS month, reason, count(*) AS rows
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write_samples(root: Path) -> None:
-    _write_zones(root / "misc" / "taxi_zone_lookup.csv")
+    _write_zones(root / "misc")
     last = Month(2023, 12)
     months = parse_months(_MONTHS, latest=last)
     for partition in partitions(parse_services(_SERVICES), months, current=last):
@@ -94,9 +95,12 @@ def _write_samples(root: Path) -> None:
         print(f"{path.name}: {_ROWS:,} rows, {path.stat().st_size / 1e6:.1f} MB, {made}")
 
 
-def _write_zones(path: Path) -> None:
-    if not path.exists():
-        write_zone_lookup(path)
+def _write_zones(folder: Path) -> None:
+    for name, write in (
+        ("taxi_zone_lookup.csv", write_zone_lookup), ("taxi_zones.zip", write_zone_polygons),
+    ):  # fmt: skip
+        if not (folder / name).exists():
+            write(folder / name)
 
 
 def _mage(environment: Mapping[str, str], log: Path, *words: str) -> bool:

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedded.sample_polygons import zone_points
 from embedded.sample_zones import zone_weights
+from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 
 Column = npt.NDArray[Any]
@@ -22,6 +24,10 @@ Nullable = tuple[Column, npt.NDArray[np.bool_]]
 """Values, and which of them are null."""
 Values = dict[str, Nullable]
 _MICROSECONDS = 1_000_000
+_CODES_SINCE = Month(2011, 1)
+"""Before, yellow gave vendors and payments in words, a third vendor among them, and all details."""
+_ZONES_SINCE = Month(2016, 7)
+"""Of the CSV files; the Parquet files of 2011 on were published with zones."""
 _HOURS = np.array([24, 16, 11, 8, 6, 7, 16, 30, 42, 46, 48, 52, 56, 58, 62, 63, 62, 66, 70, 64, 58,
                    56, 52, 38], dtype=np.float64)  # fmt: skip
 """Pick-ups by hour of the day, in thousands."""
@@ -77,10 +83,18 @@ def trips(partition: Partition, rows: int, rng: np.random.Generator) -> Values:
         "request_source": rng.choice(["HV0003", "HV0005"], rows),
         "ehail_fee": np.zeros(rows),
     }  # fmt: skip
+    if partition.month < _CODES_SINCE:
+        values["vendor_id"] = rng.choice([1, 2, 3], rows, p=[0.45, 0.48, 0.07])
+        values["payment_type"] = rng.choice(
+            [1, 2, 3, 4, 5], rows, p=[0.25, 0.73, 0.01, 0.005, 0.005]
+        )
     values |= _amounts(miles, values["payment_type"] == 1, rng)
     values |= _for_hire(pickup, seconds.astype(np.int64), rng)
     spoilt = _add_defects(values, partition, rates, rng)
-    bare = ~spoilt & (rng.random(rows) < rates.details_missing)
+    if partition.month < _ZONES_SINCE:
+        values |= _coordinates(values)
+    known = partition.month >= _CODES_SINCE
+    bare = ~spoilt & (rng.random(rows) < rates.details_missing * known)
     return _with_nulls(values, service, bare, rng)
 
 
@@ -111,6 +125,17 @@ def _amounts(
     }
     amounts["total_amount"] = np.round(np.sum(list(amounts.values()), axis=0), 2)
     return amounts
+
+
+def _coordinates(values: Columns) -> Columns:
+    """A point in each trip's zones; 0/0 where the zone is unknown, New Jersey where it is none."""
+    return {
+        f"{prefix}_{axis}": degrees
+        for prefix, place in (("pickup", "pu"), ("dropoff", "do"))
+        for axis, degrees in zip(
+            ("longitude", "latitude"), zone_points(values[f"{place}_location_id"]), strict=True
+        )
+    }
 
 
 def _for_hire(pickup: Column, seconds: Column, rng: np.random.Generator) -> Columns:

@@ -53,10 +53,16 @@ def write_zone_lookup(path: Path) -> None:
     path.write_text("\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
 
 
-def _line(location_id: int) -> str:
+def zone_name(location_id: int) -> tuple[str, str]:
+    """Borough and zone."""
     for borough, names in (
         ("Manhattan", _MANHATTAN), ("Queens", _QUEENS), ("Brooklyn", _BROOKLYN),
     ):  # fmt: skip
         if location_id in names:
-            return f'{location_id},"{borough}","{names[location_id]}","Boro Zone"'
-    return f'{location_id},"Queens","Zone {location_id}","Boro Zone"'
+            return borough, names[location_id]
+    return "Queens", f"Zone {location_id}"
+
+
+def _line(location_id: int) -> str:
+    borough, zone = zone_name(location_id)
+    return f'{location_id},"{borough}","{zone}","Boro Zone"'

@@ -25,9 +25,14 @@ def run_partitions(kwargs: Mapping[str, Any]) -> tuple[Partition, ...]:
         ConfigurationError: there are neither months nor an execution date, or they make no sense.
     """
     current = Month.of(datetime.now(UTC).date())
-    lag = Settings.load().tlc_publication_lag
+    settings = Settings.load()
     services = parse_services(kwargs.get("color") or kwargs.get("service") or "")
-    return partitions(services, _months(kwargs, lag, current), current=current)
+    return partitions(
+        services,
+        _months(kwargs, settings.tlc_publication_lag, current),
+        current=current,
+        source_format=settings.tlc_source_format,
+    )
 
 
 def run_force(kwargs: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
+from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.manifest import StoredObject
 from nyc_tlc.core.partition import Partition
 
@@ -121,10 +122,20 @@ class Lake(Protocol):
 
 @dataclass(frozen=True)
 class Batches:
-    """Record batches of one schema, to be read once."""
+    """Record batches of one schema, to be read once.
+
+    Attributes:
+        schema: A column that it leaves out is null in every row, or the partition's own month.
+        first_row: Least ``source_row`` of trips; no earlier part has as high a one.
+    """
 
     schema: pa.Schema
     batches: Iterable[pa.RecordBatch]
+    first_row: int = 0
+
+
+MOST_PARTS = 2
+"""In which a warehouse is given a month: a third COPY at the same time makes none faster."""
 
 
 @dataclass(frozen=True)
@@ -180,11 +191,18 @@ class Warehouse(Protocol):
         """Prove the connection; says what it is connected to, never a password."""
 
     def replace_partition(
-        self, entry: LedgerEntry, trips: Batches, quarantine: Batches, *, force: bool
+        self, entry: LedgerEntry, trips: Sequence[Batches], quarantine: Batches, *, force: bool
     ) -> LedgerEntry:
         """Replace one month, atomically, with these rows.
 
         A month that already holds the content of ``entry`` is left alone unless ``force``.
+
+        Args:
+            entry: What the rows are.
+            trips: The accepted rows in one part or several, ascending; parts are written at the
+                same time.
+            quarantine: The others.
+            force: Replace equal content too.
 
         Raises:
             ReconciliationError: the rows that arrived are not the counts of ``entry``.
@@ -195,7 +213,18 @@ class Warehouse(Protocol):
         """Count the rows that a reader sees now."""
 
     def replace_table(self, name: str, rows: pa.Table, *, key: str, comment: str) -> int:
-        """Replace a dimension table, atomically; returns its rows."""
+        """Replace a dimension table, atomically; returns its rows.
+
+        Columns are as nullable as their fields; JSON is ``pa.json_()``. Columns that a table of an
+        earlier shape lacks are added.
+        """
+
+    def replace_views(self, contracts: Sequence[Contract]) -> tuple[str, ...]:
+        """Replace the views over the trips of these services, atomically; returns their names.
+
+        ``<service>_named`` has every column, and the names of its zones and codes from the
+        dimension tables, which must be there; ``trips`` has what all services share.
+        """
 
 
 @dataclass(frozen=True)

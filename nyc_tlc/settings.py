@@ -11,11 +11,21 @@ from typing import Any, Literal
 
 import jinja2
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.source_format import SourceFormat
 
 IO_CONFIG = Path(__file__).resolve().parents[1] / "io_config.yml"
+_CSV_MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
 _LAKE_ADDRESS = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/.*)?|file:///.+")
 
 
@@ -40,11 +50,17 @@ class Settings(BaseModel):
     storage_emulator_host: str | None = Field(
         None, pattern="^https?://.+", description="Address of a GCS emulator; empty: the real GCS"
     )
+    tlc_source_format: SourceFormat = Field(
+        SourceFormat.PARQUET,
+        description="Form of the published files: `parquet`, or `csv` (`.csv.gz` or `.csv`, as "
+        "TLC had it to mid 2021)",
+    )
     tlc_source_url: str = Field(
         "https://d37ci6vzurychx.cloudfront.net",
         pattern=r"^(https?://[^/].*|file:///.+)$",
         repr=False,
-        description="Where the published files are: `https://…`, or `file://…` for a folder",
+        description="Where the published files are: `https://…`, or `file://…` for a folder; with "
+        "`csv` by default the DataTalksClub mirror",
     )
     tlc_source_timeout: float = Field(60, gt=0, description="Seconds the source may stay silent")
     tlc_publication_lag: int = Field(
@@ -65,6 +81,12 @@ class Settings(BaseModel):
     tlc_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much the pipeline tells of its work"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _csv_is_on_the_mirror(cls, given: dict[str, Any]) -> dict[str, Any]:
+        is_csv = given.get("tlc_source_format") == SourceFormat.CSV
+        return {"tlc_source_url": _CSV_MIRROR, **given} if is_csv else given
 
     @field_validator("lake_url")
     @classmethod

@@ -16,7 +16,7 @@ from nyc_tlc.core.partition import Partition
 from nyc_tlc.ports import Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.conform import conform
-from nyc_tlc.steps.land import land
+from nyc_tlc.steps.land import Publication, land
 from nyc_tlc.steps.load import load
 from nyc_tlc.steps.publish import publish
 from nyc_tlc.steps.reconcile import clear_failed, reconcile
@@ -45,12 +45,10 @@ class Trips:
 
     def land(self, partitions: Iterable[Partition], *, force: bool) -> pd.DataFrame:
         now = datetime.now(UTC)
-        step = partial(
-            land,
-            ports=self._ports,
-            publication_lag=self._settings.tlc_publication_lag,
-            today=now.date(),
+        publication = Publication(
+            self._settings.tlc_source_format, self._settings.tlc_publication_lag, now.date()
         )
+        step = partial(land, ports=self._ports, publication=publication)
         return self._run("land", step, start(partitions, force=force, now=now))
 
     def conform(self, table: pd.DataFrame) -> pd.DataFrame:

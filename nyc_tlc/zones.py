@@ -12,22 +12,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nyc_tlc.core.errors import ReconciliationError, SourceError
+from nyc_tlc.core.zone_table import with_geo_metadata, with_geojson, zone_table
 from nyc_tlc.core.zones import FILE_NAME, ZONES, parse_zones
 from nyc_tlc.ports import Ports, SourceFileAbsentError
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.run import retried
 from nyc_tlc.steps.work_folder import work_folder
+from nyc_tlc.steps.zone_polygons import land_zone_polygons, read_zone_polygons
 from nyc_tlc.wiring import connect
 
 T = TypeVar("T")
 
 _TABLE = "taxi_zone"
 _PUBLISHED = f"reference/{_TABLE}/part-0.parquet"
-_COMMENT = "Taxi zones by location id, as TLC publishes them (taxi_zone_lookup.csv)"
+_COMMENT = (
+    "Taxi zones by location id, as TLC publishes them (taxi_zone_lookup.csv, taxi_zones.zip); "
+    "geometry is GeoJSON, degrees are WGS 84"
+)
 
 
 class Zones:
-    """The zone lookup in every store; tables in and out have one row: what was landed."""
+    """The zones in every store; tables in and out have one row: what was landed."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._ports = ports
@@ -44,18 +49,18 @@ class Zones:
         return cls(settings, connect(settings))
 
     def land(self) -> pd.DataFrame:
-        """Keep the published lookup in the lake's ``raw/``, by content.
+        """Keep the published lookup and polygons in the lake's ``raw/``, by content.
 
         Raises:
-            SourceError: the source does not have it.
-            ContractError: it is not a zone lookup.
+            SourceError: the source does not have them.
+            ContractError: they are something else.
         """
         return self._retried(self._land)
 
     def load_to_postgres(self, landed: pd.DataFrame) -> pd.DataFrame:
         rows = self._retried(
             lambda: self._ports.warehouse.replace_table(
-                _TABLE, self._read(landed), key="location_id", comment=_COMMENT
+                _TABLE, with_geojson(self._read(landed)), key="location_id", comment=_COMMENT
             )
         )
         return _proved(landed, rows, "Postgres")
@@ -65,7 +70,7 @@ class Zones:
 
     def _publish(self, landed: pd.DataFrame) -> int:
         file = io.BytesIO()
-        pq.write_table(self._read(landed), file, compression="zstd")
+        pq.write_table(with_geo_metadata(self._read(landed)), file, compression="zstd")
         self._ports.lake.write(_PUBLISHED, file.getvalue(), if_generation=None)
         with self._ports.lake.open(_PUBLISHED) as published:
             return int(pq.ParquetFile(published).metadata.num_rows)
@@ -85,7 +90,17 @@ class Zones:
         zones = parse_zones(data)
         raw = f"raw/{_TABLE}/{hashlib.sha256(data).hexdigest()}.csv"
         self._ports.lake.write(raw, data, if_generation=None)
-        return pd.DataFrame([{"raw": raw, "rows": zones.num_rows, "bytes": len(data)}])
+        polygons = land_zone_polygons(self._ports)
+        return pd.DataFrame(
+            [
+                {
+                    "raw": raw,
+                    "polygons": polygons.raw,
+                    "rows": zones.num_rows,
+                    "bytes": len(data) + polygons.bytes,
+                }
+            ]
+        )
 
     def _retried(self, attempt: Callable[[], T]) -> T:
         return retried(attempt, "taxi zones", self._attempts)
@@ -95,7 +110,8 @@ class Zones:
         record = self._ports.lake.read(path)
         if record is None:
             raise ReconciliationError(f"{path} is gone from the lake. Run the pipeline again.")
-        return parse_zones(record[0])
+        polygons = read_zone_polygons(str(landed["polygons"].iloc[0]), self._ports.lake)
+        return zone_table(parse_zones(record[0]), polygons)
 
 
 def _proved(landed: pd.DataFrame, rows: int, store: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Land TLC's taxi zone lookup in the lake's raw/."""
+"""Land TLC's taxi zones, names and polygons, in the lake's raw/."""
 
 from nyc_tlc.zones import Zones
 

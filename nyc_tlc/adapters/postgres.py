@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 import zlib
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 
 import psycopg2
 import pyarrow as pa
@@ -14,14 +17,13 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from nyc_tlc.adapters import postgres_schema as ddl
+from nyc_tlc.adapters import postgres_views
 from nyc_tlc.adapters.copy_stream import BufferStream, copy_buffers
 from nyc_tlc.adapters.postgres_connection import Database
-from nyc_tlc.core.contract.model import ColumnType
-from nyc_tlc.core.errors import (
-    ReconciliationError,
-)
+from nyc_tlc.core.contract.model import ColumnType, Contract
+from nyc_tlc.core.errors import PipelineError, ReconciliationError
 from nyc_tlc.core.partition import Partition
-from nyc_tlc.ports import Batches, LedgerEntry, StoreCounts
+from nyc_tlc.ports import MOST_PARTS, Batches, LedgerEntry, StoreCounts
 from nyc_tlc.prefetch import prefetch
 
 _COPY_READ = 1 << 20
@@ -49,7 +51,17 @@ class PostgresWarehouse:
         return f"{self._database!r}, schema {self._schema}: {version}"
 
     def replace_partition(
-        self, entry: LedgerEntry, trips: Batches, quarantine: Batches, *, force: bool
+        self, entry: LedgerEntry, trips: Sequence[Batches], quarantine: Batches, *, force: bool
+    ) -> LedgerEntry:
+        try:
+            return self._replace_partition(entry, trips, quarantine, force=force)
+        except BaseException:
+            if len(trips) > 1:
+                self._drop_parts(entry.partition)
+            raise
+
+    def _replace_partition(
+        self, entry: LedgerEntry, trips: Sequence[Batches], quarantine: Batches, *, force: bool
     ) -> LedgerEntry:
         with self._database.transaction() as cursor:
             ddl.ensure_tables(cursor, self._schema, entry.partition.service.contract)
@@ -57,20 +69,15 @@ class PostgresWarehouse:
             present = self._entry(cursor, entry.partition)
             if present is not None and present.same_content(entry) and not force:
                 return present
-            self._build(cursor, entry, trips)
+            copied = self._build(cursor, entry.partition, trips)
+            _require_rows(entry.partition, "accepted", found=copied, expected=entry.accepted)
             self._replace_quarantine(cursor, entry, quarantine)
-            self._swap(cursor, entry.partition)
+            self._swap(cursor, lambda: ddl.attach_partition(cursor, self._schema, entry.partition))
             return self._record(cursor, entry)
 
     def count(self, partition: Partition) -> StoreCounts:
         with self._database.transaction() as cursor:
-            cursor.execute(
-                SQL("SELECT count(*) FROM {} WHERE source_month = %s").format(
-                    self._name(partition.service.name)
-                ),
-                [partition.month.start.date()],
-            )
-            accepted = _one(cursor)[0]
+            accepted = self._count_accepted(cursor, partition)
             cursor.execute(
                 SQL("SELECT count(*) FROM {} WHERE service = %s AND source_month = %s").format(
                     self._name("quarantine")
@@ -78,6 +85,13 @@ class PostgresWarehouse:
                 [partition.service.name, partition.month.start.date()],
             )
             return StoreCounts(accepted, _one(cursor)[0])
+
+    def _count_accepted(self, cursor: Cursor, partition: Partition) -> int:
+        """The rows of the month's table, which is all that readers of the service see of it."""
+        if not ddl.is_attached(cursor, self._schema, partition):
+            return 0
+        cursor.execute(SQL("SELECT count(*) FROM {}").format(self._name(partition.table_name)))
+        return int(_one(cursor)[0])
 
     def entry(self, partition: Partition) -> LedgerEntry | None:
         with self._database.transaction() as cursor:
@@ -106,26 +120,74 @@ class PostgresWarehouse:
     def replace_table(self, name: str, rows: pa.Table, *, key: str, comment: str) -> int:
         with self._database.transaction() as cursor:
             ddl.ensure_schema(cursor, self._schema)
-            ddl.ensure_dimension(
+            ddl.empty_dimension(
                 cursor, Identifier(self._schema, name), rows.schema, key=key, comment=comment
             )
-            cursor.execute(SQL("DELETE FROM {}").format(self._name(name)))
-            copied = self._copy(cursor, name, Batches(rows.schema, rows.to_batches()))
+            copied = self._copy(
+                cursor,
+                name,
+                Batches(rows.schema, rows.to_batches()),
+                jsonb=frozenset(field.name for field in rows.schema if field.type == pa.json_()),
+            )
             cursor.execute(SQL("ANALYZE {}").format(self._name(name)))
         return copied
 
-    def _build(self, cursor: Cursor, entry: LedgerEntry, trips: Batches) -> None:
-        ddl.create_partition(cursor, self._schema, entry.partition)
-        columns = entry.partition.service.contract.columns
-        copied = self._copy(
-            cursor,
-            ddl.new_name(entry.partition),
-            trips,
-            options=", FREEZE",
-            jsonb=frozenset(c.name for c in columns if c.type is ColumnType.JSON),
-        )
-        _require_rows(entry.partition, "accepted", found=copied, expected=entry.accepted)
-        ddl.index_partition(cursor, self._schema, entry.partition)
+    def replace_views(self, contracts: Sequence[Contract]) -> tuple[str, ...]:
+        views = postgres_views.render(self._schema, contracts)
+        with self._database.transaction() as cursor:
+            for contract in contracts:
+                ddl.ensure_tables(cursor, self._schema, contract)
+            ddl.ensure_schema(cursor, self._schema)
+            self._swap(cursor, lambda: postgres_views.replace(cursor, self._schema, views))
+        return tuple(views)
+
+    def _build(self, cursor: Cursor, partition: Partition, trips: Sequence[Batches]) -> int:
+        """Make the month's new table; returns its rows.
+
+        Parts are built by connections of their own, at the same time: one server process needs
+        2.6 s for the COPY of 3 million rows, two on two cores 1.9. They are tables that no reader
+        knows until this transaction unites them and puts them in the month's place.
+        """
+        if len(trips) == 1:
+            name = ddl.new_name(partition)
+            ddl.drop_parts(cursor, self._schema, partition, MOST_PARTS)
+            ddl.create_partition(cursor, self._schema, partition, name)
+            return self._fill(cursor, partition, name, trips[0], parts=1)
+        ends = [part.first_row for part in trips[1:]]
+        bounds = list(zip([0, *ends], [*ends, None], strict=True))
+        with ThreadPoolExecutor(len(trips), thread_name_prefix="copy") as pool:
+            numbers = range(len(trips))
+            copied = sum(pool.map(partial(self._build_part, partition), numbers, bounds, trips))
+        ddl.unite_parts(cursor, self._schema, partition, bounds)
+        return copied
+
+    def _build_part(
+        self, partition: Partition, number: int, bounds: tuple[int, int | None], trips: Batches
+    ) -> int:
+        name = ddl.part_name(partition, number)
+        with self._database.transaction() as cursor:
+            cursor.execute(SQL("DROP TABLE IF EXISTS {}").format(self._name(name)))
+            rows = ddl.rows_between(*bounds)
+            ddl.create_partition(cursor, self._schema, partition, name, rows)
+            return self._fill(cursor, partition, name, trips, parts=MOST_PARTS)
+
+    def _fill(
+        self, cursor: Cursor, partition: Partition, name: str, trips: Batches, *, parts: int
+    ) -> int:
+        columns = partition.service.contract.columns
+        jsonb = frozenset(c.name for c in columns if c.type is ColumnType.JSON)
+        copied = self._copy(cursor, name, trips, options=", FREEZE", jsonb=jsonb)
+        ddl.index_partition(cursor, self._schema, name, parts=parts)
+        return copied
+
+    def _drop_parts(self, partition: Partition) -> None:
+        """Clear up after a load that failed, unless the next one has begun, which does it too."""
+        with suppress(PipelineError), self._database.transaction() as cursor:
+            cursor.execute(
+                "SELECT pg_try_advisory_xact_lock(%s, %s)", [ddl.LOCK_SPACE, self._key(partition)]
+            )
+            if _one(cursor)[0]:
+                ddl.drop_parts(cursor, self._schema, partition, MOST_PARTS)
 
     def _replace_quarantine(self, cursor: Cursor, entry: LedgerEntry, rows: Batches) -> None:
         partition = entry.partition
@@ -138,13 +200,13 @@ class PostgresWarehouse:
         copied = self._copy(cursor, "quarantine", rows, jsonb=frozenset({"published"}))
         _require_rows(partition, "quarantined", found=copied, expected=entry.quarantined)
 
-    def _swap(self, cursor: Cursor, partition: Partition) -> None:
-        """Put the new table in the place of the old one; readers wait for milliseconds."""
+    def _swap(self, cursor: Cursor, change: Callable[[], None]) -> None:
+        """Put the new in the place of what readers use; they wait for milliseconds."""
         for attempt in range(1, _SWAP_ATTEMPTS + 1):
             cursor.execute("SAVEPOINT swap")
             cursor.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(_LOCK_TIMEOUT)))
             try:
-                ddl.attach_partition(cursor, self._schema, partition)
+                change()
             except (pg.LockNotAvailable, pg.DeadlockDetected):
                 cursor.execute("ROLLBACK TO SAVEPOINT swap")
                 if attempt == _SWAP_ATTEMPTS:
@@ -215,9 +277,13 @@ class PostgresWarehouse:
 
     def _take_turn(self, cursor: Cursor, partition: Partition) -> None:
         """Let loads of the same partition follow one another."""
-        key = zlib.crc32(f"{self._schema}.{partition}".encode()) - (1 << 31)
         cursor.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(_TURN_TIMEOUT)))
+        key = self._key(partition)
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [ddl.LOCK_SPACE, key])
+
+    def _key(self, partition: Partition) -> int:
+        """Of the partition's advisory lock."""
+        return zlib.crc32(f"{self._schema}.{partition}".encode()) - (1 << 31)
 
     def _name(self, table: str) -> Composable:
         return Identifier(self._schema, table)

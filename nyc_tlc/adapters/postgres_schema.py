@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
 from psycopg2.sql import SQL, Composable, Identifier, Literal
@@ -40,7 +42,13 @@ CREATE TABLE IF NOT EXISTS {} (
   PRIMARY KEY (service, source_month, source_row)
 )
 """
-_DIMENSION_TYPES = {pa.int16(): "smallint", pa.int32(): "integer", pa.string(): "text"}
+_DIMENSION_TYPES = {
+    pa.int16(): "smallint",
+    pa.int32(): "integer",
+    pa.float64(): "double precision",
+    pa.string(): "text",
+    pa.json_(): "jsonb",
+}
 
 
 def new_name(partition: Partition) -> str:
@@ -116,38 +124,102 @@ def _ensure_service_table(cursor: Cursor, table: Composable, contract: Contract)
     )
 
 
-def create_partition(cursor: Cursor, schema: str, partition: Partition) -> None:
-    """A stand-alone table for one month.
+def part_name(partition: Partition, number: int) -> str:
+    """A table with some of a month's rows, until it is united with the others."""
+    return f"{new_name(partition)}_{number}"
 
-    Its CHECKs are declared before the rows arrive: the first spares ATTACH a scan, the second
-    lets the planner leave the month out of queries by pick-up time.
+
+def create_partition(
+    cursor: Cursor, schema: str, partition: Partition, name: str, rows: Composable | None = None
+) -> None:
+    """A stand-alone table for one month, or for a part of one.
+
+    Its CHECKs are declared before the rows arrive: those of month and rows spare ATTACH a scan,
+    that of the pick-up time lets the planner leave the month out of queries by it.
+
+    Args:
+        cursor: The transaction that fills the table.
+        schema: Schema of the table.
+        partition: The month.
+        name: Name of the table.
+        rows: The CHECK of a part.
     """
     month = partition.month
-    table = Identifier(schema, new_name(partition))
     cursor.execute(
         SQL(
             "CREATE TABLE {table} (\n  {columns},\n"
             "  CONSTRAINT source_month_check CHECK (source_month = {month}),\n"
             "  CONSTRAINT pickup_datetime_check"
-            " CHECK (pickup_datetime >= {first} AND pickup_datetime < {end})\n)"
+            " CHECK (pickup_datetime >= {first} AND pickup_datetime < {end}){rows}\n)"
         ).format(
-            table=table,
+            table=Identifier(schema, name),
             columns=SQL(postgres_columns(partition.service.contract.columns)),
             month=Literal(month.start.date()),
             first=Literal(month.start - WINDOW),
             end=Literal(month.end + WINDOW),
+            rows=rows or SQL(""),
+        )
+    )
+    cursor.execute(
+        SQL("ALTER TABLE {} ALTER source_month SET DEFAULT {}").format(
+            Identifier(schema, name), Literal(month.start.date())
         )
     )
 
 
-def index_partition(cursor: Cursor, schema: str, partition: Partition) -> None:
-    table = Identifier(schema, new_name(partition))
+def rows_between(first: int, end: int | None) -> Composable:
+    """The CHECK of a part that has the rows from ``first`` to before ``end``, None in the last."""
+    upper = SQL("") if end is None else SQL(" AND source_row < {}").format(Literal(end))
+    return SQL(",\n  CONSTRAINT source_row_check CHECK (source_row >= {}{})").format(
+        Literal(first), upper
+    )
+
+
+def index_partition(cursor: Cursor, schema: str, name: str, *, parts: int = 1) -> None:
+    """Index and analyse a table; ``parts`` of a month share the sample that one table would get."""
+    table = Identifier(schema, name)
     cursor.execute(
         SQL("CREATE INDEX {} ON {} USING brin (pickup_datetime)").format(
-            Identifier(f"{new_name(partition)}_brin"), table
+            Identifier(f"{name}_brin"), table
         )
     )
+    cursor.execute(
+        "SELECT set_config('default_statistics_target', "
+        "greatest(current_setting('default_statistics_target')::int / %s, 1)::text, true)",
+        [parts],
+    )
     cursor.execute(SQL("ANALYZE {}").format(table))
+
+
+def drop_parts(cursor: Cursor, schema: str, partition: Partition, parts: int) -> None:
+    """Drop what a load that was killed left behind."""
+    for number in range(parts):
+        cursor.execute(
+            SQL("DROP TABLE IF EXISTS {}").format(Identifier(schema, part_name(partition, number)))
+        )
+
+
+def unite_parts(
+    cursor: Cursor, schema: str, partition: Partition, bounds: Sequence[tuple[int, int | None]]
+) -> None:
+    """Make one table of a month's parts, which are its partitions by ``source_row``."""
+    new = Identifier(schema, new_name(partition))
+    columns = SQL(postgres_columns(partition.service.contract.columns))
+    cursor.execute(
+        SQL("CREATE TABLE {} (\n  {}\n) PARTITION BY RANGE (source_row)").format(new, columns)
+    )
+    cursor.execute(
+        SQL("CREATE INDEX {} ON {} USING brin (pickup_datetime)").format(
+            Identifier(f"{new_name(partition)}_brin"), new
+        )
+    )
+    for number, (first, end) in enumerate(bounds):
+        upper = SQL("MAXVALUE") if end is None else Literal(end)
+        cursor.execute(
+            SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
+                new, Identifier(schema, part_name(partition, number)), Literal(first), upper
+            )
+        )
 
 
 def attach_partition(cursor: Cursor, schema: str, partition: Partition) -> None:
@@ -178,21 +250,57 @@ def attach_partition(cursor: Cursor, schema: str, partition: Partition) -> None:
         "ALTER TABLE {parent} ATTACH PARTITION {old} FOR VALUES IN ({month})",
     ):
         cursor.execute(SQL(statement).format(**names))
+    _name_parts(cursor, schema, partition)
 
 
-def ensure_dimension(
+def _name_parts(cursor: Cursor, schema: str, partition: Partition) -> None:
+    """Give the parts of the month, if it has any, and their indexes the month's name."""
+    cursor.execute(
+        "SELECT relname FROM pg_partition_tree(%s) JOIN pg_class ON oid = relid WHERE level > 0",
+        [Identifier(schema, partition.table_name).as_string(cursor)],
+    )
+    for (name,) in cursor.fetchall():
+        for suffix, kind in (("", "TABLE"), ("_brin", "INDEX")):
+            lasting = name.replace(new_name(partition), partition.table_name) + suffix
+            cursor.execute(
+                SQL("ALTER {} {} RENAME TO {}").format(
+                    SQL(kind), Identifier(schema, name + suffix), Identifier(lasting)
+                )
+            )
+
+
+def empty_dimension(
     cursor: Cursor, table: Identifier, rows: pa.Schema, *, key: str, comment: str
 ) -> None:
-    columns = SQL(",\n  ").join(
-        SQL("{} {} NOT NULL").format(Identifier(field.name), SQL(_DIMENSION_TYPES[field.type]))
-        for field in rows
-    )
+    """Create the table, or empty it and add the columns that it does not have yet.
+
+    It is never dropped: views of others may depend on it.
+    """
     cursor.execute(
         SQL("CREATE TABLE IF NOT EXISTS {} (\n  {},\n  PRIMARY KEY ({})\n)").format(
-            table, columns, Identifier(key)
+            table, SQL(",\n  ").join(map(_dimension_column, rows)), Identifier(key)
         )
     )
+    cursor.execute(SQL("DELETE FROM {}").format(table))
+    cursor.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0",
+        [table.as_string(cursor)],
+    )
+    present = {name for (name,) in cursor.fetchall()}
+    for field in rows:
+        if field.name not in present:
+            cursor.execute(
+                SQL("ALTER TABLE {} ADD COLUMN {}").format(table, _dimension_column(field))
+            )
     cursor.execute(SQL("COMMENT ON TABLE {} IS {}").format(table, Literal(comment)))
+
+
+def _dimension_column(field: pa.Field) -> Composable:
+    return SQL("{} {} {}").format(
+        Identifier(field.name),
+        SQL(_DIMENSION_TYPES[field.type]),
+        SQL("NULL" if field.nullable else "NOT NULL"),
+    )
 
 
 def _comment(meaning: str, unit: str | None) -> str:

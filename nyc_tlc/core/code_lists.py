@@ -24,9 +24,10 @@ def code_lists() -> Mapping[str, CodeList]:
 def code_table(codes: CodeList) -> pa.Table:
     """Columns ``code`` (of the type of the columns that refer to it) and ``meaning``."""
     kind = pa.int16() if isinstance(next(iter(codes.meanings)), int) else pa.string()
-    return pa.table(
-        {
-            "code": pa.array(codes.meanings.keys(), kind),
-            "meaning": pa.array(codes.meanings.values(), pa.string()),
-        }
+    schema = pa.schema(
+        [
+            pa.field("code", kind, nullable=False),
+            pa.field("meaning", pa.string(), nullable=False),
+        ]
     )
+    return pa.table([list(codes.meanings.keys()), list(codes.meanings.values())], schema=schema)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from nyc_tlc.core.code_lists import code_lists
-from nyc_tlc.core.contract.model import CodeList, Column, Contract
+from nyc_tlc.core.contract.model import CodeList, Column, Contract, Vintage
+from nyc_tlc.core.month import Month
 from nyc_tlc.core.quality import FLAGS, REASONS, Rule
 from nyc_tlc.core.service import SERVICES, Service
 
@@ -19,8 +20,8 @@ _INTRODUCTION = """\
 
 Generated from the contracts in `nyc_tlc/core/contract/` by `make docs`; a test fails when it is
 stale. The same columns, in the same order, are in Postgres (`tlc.<service>`) and in the lake
-(`trips/service=<service>/`). Datetimes are New York wall clock without zone, amounts US dollars.
-A column may be null unless it is marked required."""
+(`trips/service=<service>/`), whether the month came as Parquet or as CSV. Datetimes are New York
+wall clock without zone, amounts US dollars. A column may be null unless it is marked required."""
 
 
 def dictionary() -> str:
@@ -32,9 +33,12 @@ def dictionary() -> str:
 def _service(service: Service) -> Iterator[str]:
     contract = service.contract
     yield f"## {service}\n"
-    yield f"Contract {contract.service}/{contract.version}, months since {service.first_month}.\n"
+    yield (
+        f"Contract {contract.service}/{contract.version}, months since {service.first_month} "
+        f"(as CSV since {service.first_csv_month}).\n"
+    )
     yield from _table(
-        ("column", "type", "unit", "meaning", "published as", "in the files"),
+        ("column", "type", "unit", "meaning", "published as", "in the Parquet files", "in the CSV"),
         (_column(column, contract) for column in contract.columns),
     )
 
@@ -48,23 +52,32 @@ def _column(column: Column, contract: Contract) -> tuple[str, ...]:
         column.unit or "",
         meaning,
         ", ".join(f"`{name}`" for name in column.published_as) or "(ours)",
-        "; ".join(_physical_types(column, contract)),
+        "; ".join(_spans(_physical_types(column, contract.vintages))),
+        "; ".join(_spans(_csv_names(column, contract.csv_vintages))),
     )
 
 
-def _physical_types(column: Column, contract: Contract) -> list[str]:
-    """The spans of months in which the column has one physical type: ``double 2011-01…``."""
-    spans: list[str] = []
+def _physical_types(
+    column: Column, vintages: Iterable[Vintage]
+) -> Iterator[tuple[Month, str | None]]:
+    for vintage in vintages:
+        kinds = [kind for name, kind in vintage.published.items() if name in column.published_as]
+        yield vintage.first, kinds[0] if kinds else None
+
+
+def _csv_names(column: Column, vintages: Iterable[Vintage]) -> Iterator[tuple[Month, str | None]]:
+    for vintage in vintages:
+        names = [f"`{name}`" for name in column.published_as if name in vintage.published]
+        yield vintage.first, " or ".join(names) or None
+
+
+def _spans(by_vintage: Iterable[tuple[Month, str | None]]) -> Iterator[str]:
+    """The spans of months in which a column stays what it is: ``double since 2011-01``."""
     last: str | None = None
-    for vintage in contract.vintages:
-        kinds = [vintage.published[n] for n in column.published_as if n in vintage.published]
-        kind = kinds[0] if kinds else None
-        if kind != last and kind is not None:
-            spans.append(f"{kind} since {vintage.first}")
-        elif kind != last:
-            spans.append(f"absent since {vintage.first}")
-        last = kind
-    return spans
+    for first, state in by_vintage:
+        if state != last:
+            yield f"{state or 'absent'} since {first}"
+        last = state
 
 
 def _codes() -> Iterator[str]:
@@ -72,12 +85,14 @@ def _codes() -> Iterator[str]:
     yield "A code outside its list is kept and flagged `unknown_code`. Each list is a table.\n"
     for name, codes in code_lists().items():
         yield f"### {name}\n"
-        yield from _table(("code", "meaning"), _meanings(codes))
+        yield from _table(("code", "meaning", "also published as"), _meanings(codes))
         yield f"Source: {codes.source}.\n"
 
 
 def _meanings(codes: CodeList) -> Iterator[tuple[str, ...]]:
-    return ((f"`{code}`", meaning) for code, meaning in codes.meanings.items())
+    for code, meaning in codes.meanings.items():
+        spellings = (f"`{text}`" for text, of in codes.spellings.items() if of == code)
+        yield f"`{code}`", meaning, ", ".join(spellings)
 
 
 def _quality() -> Iterator[str]:

@@ -15,7 +15,7 @@ from pyarrow import acero
 from nyc_tlc.core.conform import Conformed
 from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.quality import FLAGS, REASONS, REFUND_PAIR, UNCASTABLE, Expression, Rule
+from nyc_tlc.core.quality import FLAGS, REASONS, REFUND_PAIR, UNREADABLE, Expression, Rule
 from nyc_tlc.core.render import arrow_schema
 
 _PAIR_KEY = (
@@ -102,12 +102,12 @@ class Judge:
 
     def _evaluate(self, neighbourhood: Neighbourhood) -> tuple[pa.Int32Array, npt.NDArray[np.int8]]:
         conformed = neighbourhood.batch
-        uncastable = conformed.uncastable
-        if uncastable is None:
-            uncastable = pa.repeat(_FALSE, conformed.trips.num_rows)
-        rows = conformed.trips.append_column(UNCASTABLE, uncastable).append_column(
+        rows = conformed.trips.append_column(
             REFUND_PAIR, _refund_pairs(neighbourhood, self._contract)
         )
+        sound = pa.repeat(_FALSE, rows.num_rows)
+        for reason in UNREADABLE:
+            rows = rows.append_column(reason, conformed.defects.get(reason, sound))
         source = acero.TableSourceNodeOptions(pa.Table.from_batches([rows]))
         plan = acero.Declaration.from_sequence(
             [acero.Declaration("table_source", source), self._projection]
@@ -161,13 +161,21 @@ def _refund_pairs(neighbourhood: Neighbourhood, contract: Contract) -> pa.Array:
         return pa.repeat(_FALSE, rows)
     parts = [neighbourhood.before, neighbourhood.batch.trips, neighbourhood.after]
     present = [part for part in parts if part is not None]
-    same = [pc.equal(a[:-1], a[1:]) for a in (_column(present, name) for name in _PAIR_KEY)]
+    same = [_equal(a[:-1], a[1:]) for a in (_column(present, name) for name in _PAIR_KEY)]
     total = _column(present, "total_amount")
     mirrored = pc.and_(pc.equal(total[:-1], pc.negate(total[1:])), pc.not_equal(total[1:], 0.0))
     pair = pc.fill_null(reduce(pc.and_, same, mirrored), _FALSE).to_numpy(zero_copy_only=False)
     padded = np.concatenate(([False], pair, [False]))
     first = 0 if neighbourhood.before is None else 1
     return pa.array((padded[:-1] | padded[1:])[first : first + rows])
+
+
+def _equal(left: pa.Array, right: pa.Array) -> pa.Array:
+    """Equal, or both missing: CSV files have no vendor where details are missing."""
+    equal = pc.equal(left, right)
+    if not equal.null_count:
+        return equal
+    return pc.coalesce(equal, pc.and_(pc.is_null(left), pc.is_null(right)))
 
 
 def _column(parts: Sequence[pa.RecordBatch], name: str) -> pa.Array:

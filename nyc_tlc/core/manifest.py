@@ -19,7 +19,7 @@ class Landing(_Record):
 
     Attributes:
         etag: As the source gave it; a hint only, TLC rewrites files without changing them.
-        rows: Rows that its footer states.
+        rows: Rows by its footer; of a CSV, its lines.
         raw: Lake path of the published bytes.
     """
 
@@ -71,6 +71,8 @@ class Conformed(_Record):
     Attributes:
         contract: Name and version, ``yellow/1``.
         vintage: First month of the vintage that the file was read as.
+        zone_polygons: SHA-256 of the zones by which coordinates became location ids; empty for a
+            file that has ids.
         staged: The conformed files: trips, then quarantine.
     """
 
@@ -78,6 +80,7 @@ class Conformed(_Record):
     month: str
     contract: str
     vintage: str
+    zone_polygons: str = ""
     landing: Landing
     counts: Counts
     staged: tuple[StoredObject, ...]
@@ -104,6 +107,7 @@ class Manifest(_Record):
     month: str
     contract: str
     vintage: str
+    zone_polygons: str = ""
     landing: Landing
     counts: Counts
     objects: tuple[StoredObject, ...]

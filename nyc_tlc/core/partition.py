@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.service import SERVICES, Service
+from nyc_tlc.core.source_format import SourceFormat
 
 _GRAMMAR = "2024-01, 2024-01:2024-06, 2024, latest, or a list of these"
 
@@ -20,8 +21,14 @@ class Partition:
     month: Month
 
     @property
+    def file_stem(self) -> str:
+        """Name of the published file, less its suffix."""
+        return f"{self.service}_tripdata_{self.month}"
+
+    @property
     def file_name(self) -> str:
-        return self.service.file_name(self.month)
+        """Name of the Parquet file, published since 2022 for every month."""
+        return f"{self.file_stem}.parquet"
 
     @property
     def hive_path(self) -> str:
@@ -78,7 +85,11 @@ def parse_months(months: str | int | Sequence[str | int], *, latest: Month) -> t
 
 
 def partitions(
-    services: Iterable[Service], months: Sequence[Month], *, current: Month
+    services: Iterable[Service],
+    months: Sequence[Month],
+    *,
+    current: Month,
+    source_format: SourceFormat = SourceFormat.PARQUET,
 ) -> tuple[Partition, ...]:
     """Every partition of a run, service by service, ascending.
 
@@ -86,19 +97,22 @@ def partitions(
         services: Which services; of all of them, those not yet begun in a month are left out.
         months: Which months.
         current: The month we are in; a later one cannot have been published.
+        source_format: CSV begins earlier than Parquet for green.
 
     Raises:
         ConfigurationError: a month is before a service's first or after ``current``.
     """
     services = tuple(services)
+    first = {service.name: service.first_month_in(source_format) for service in services}
     chosen = tuple(Partition(service, month) for service in services for month in months)
     if services == tuple(SERVICES.values()):
-        chosen = tuple(p for p in chosen if p.month >= p.service.first_month) or chosen
-    outside = [p for p in chosen if not p.service.first_month <= p.month <= current]
+        chosen = tuple(p for p in chosen if p.month >= first[p.service.name]) or chosen
+    outside = [p for p in chosen if not first[p.service.name] <= p.month <= current]
     if outside:
         raise ConfigurationError(
             "; ".join(
-                f"{p} is outside {p.service.first_month}..{current}, the months of {p.service}"
+                f"{p} is outside {first[p.service.name]}..{current}, the months of {p.service} as "
+                f"{source_format}"
                 for p in outside[:3]
             )
             + f"{f' (and {len(outside) - 3} more)' if len(outside) > 3 else ''}. "

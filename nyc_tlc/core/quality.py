@@ -24,9 +24,13 @@ WINDOW = timedelta(days=31)
 """How far from the file's month a trip can lie. Within a month or so it is a late delivery (green
 2022-02 has pick-ups of 10 January); beyond, a meter with a dead clock (2009-01-01)."""
 
-UNCASTABLE = "__uncastable"
-REFUND_PAIR = "__refund_pair"
-"""Columns that the evaluator adds: what a single row's values cannot say."""
+ROW_IRREGULAR = "row_irregular"
+VALUE_UNCASTABLE = "value_uncastable"
+CODE_UNMAPPED = "code_unmapped"
+UNREADABLE = (ROW_IRREGULAR, VALUE_UNCASTABLE, CODE_UNMAPPED)
+"""Reasons that reading a row gives, and columns by which the evaluator is told of them."""
+REFUND_PAIR = "refund_pair"
+"""A flag whose condition the evaluator adds as a column: no single row can say it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,10 @@ def _not_a_zone(field: Expression) -> Expression:
     return (field < pa.scalar(1, pa.int16())) | (field > pa.scalar(265, pa.int16()))
 
 
+def _nowhere(prefix: str, place: str) -> Expression:
+    return pc.field(f"{prefix}_longitude").is_valid() & pc.field(f"{place}_location_id").is_null()
+
+
 def _unknown_code(_month: Month, contract: Contract) -> Expression:
     return _any(
         [
@@ -76,7 +84,14 @@ def _unknown_code(_month: Month, contract: Contract) -> Expression:
     )
 
 
+def _reading(reason: str, sentence: str) -> Rule:
+    return Rule(reason, sentence, (), lambda _m, _c: pc.field(reason))
+
+
 REASONS = (
+    _reading(ROW_IRREGULAR, "The line of the CSV has other fields than its header"),
+    _reading(VALUE_UNCASTABLE, "A value cannot take the contract's type without loss"),
+    _reading(CODE_UNMAPPED, "A code given as text is in no published list"),
     Rule(
         "pickup_missing",
         "The pick-up time is missing",
@@ -94,12 +109,6 @@ REASONS = (
         "The drop-off is more than 31 days outside the month of the file",
         ("dropoff_datetime",),
         lambda month, _c: _outside(_DROPOFF, month, WINDOW),
-    ),
-    Rule(
-        "value_uncastable",
-        "A value cannot take the contract's type without loss",
-        (),
-        lambda _m, _c: pc.field(UNCASTABLE),
     ),
     Rule(
         "location_out_of_range",
@@ -154,7 +163,7 @@ FLAGS = (
         lambda _m, _c: (pc.field("fare_amount") < 0.0) | (pc.field("total_amount") < 0.0),
     ),
     Rule(
-        "refund_pair",
+        REFUND_PAIR,
         "The row and its neighbour are a charge and its exact negative",
         ("total_amount",),
         lambda _m, _c: pc.field(REFUND_PAIR),
@@ -175,6 +184,12 @@ FLAGS = (
             & pc.field("rate_code_id").is_null()
             & pc.field("store_and_fwd_flag").is_null()
         ),
+    ),
+    Rule(
+        "outside_zones",
+        "Published coordinates lie in no taxi zone",
+        ("pickup_longitude", "dropoff_longitude"),
+        lambda _m, _c: _any([_nowhere("pickup", "pu"), _nowhere("dropoff", "do")]),
     ),
 )
 """Bit i of ``quality_flags`` is entry i. Append only: a stored bit keeps its meaning."""

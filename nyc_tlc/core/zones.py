@@ -15,10 +15,10 @@ ZONES = 265
 """Location ids run 1..265; 264 is unknown, 265 outside the city (lookup of 2024-02-22)."""
 SCHEMA = pa.schema(
     [
-        ("location_id", pa.int16()),
-        ("borough", pa.string()),
-        ("zone", pa.string()),
-        ("service_zone", pa.string()),
+        pa.field("location_id", pa.int16(), nullable=False),
+        pa.field("borough", pa.string(), nullable=False),
+        pa.field("zone", pa.string(), nullable=False),
+        pa.field("service_zone", pa.string(), nullable=False),
     ]
 )
 _SPELLINGS = {"locationid": "location_id"}

@@ -3,9 +3,9 @@
 from nyc_tlc.core.partition import Partition
 
 
-def raw(partition: Partition, sha256: str) -> str:
+def raw(partition: Partition, sha256: str, suffix: str) -> str:
     """Published bytes, by content: never overwritten."""
-    return f"raw/{partition.hive_path}/{sha256}.parquet"
+    return f"raw/{partition.hive_path}/{sha256}{suffix}"
 
 
 def landing(partition: Partition) -> str:

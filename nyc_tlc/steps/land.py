@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from nyc_tlc.core.errors import NotPublishedYet, SourceError
 from nyc_tlc.core.manifest import Landing, Manifest, parse_record, render_record
@@ -10,13 +12,29 @@ from nyc_tlc.core.manifest_table import ManifestRow, Status
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.published_rows import row_count_warning
+from nyc_tlc.core.source_format import SourceFormat, published_paths
 from nyc_tlc.ports import Fetched, Lake, LedgerEntry, Ports, SourceFileAbsentError
 from nyc_tlc.steps import lake_paths
-from nyc_tlc.steps.parquet_file import published_rows
+from nyc_tlc.steps.published_file import published_rows
 from nyc_tlc.steps.work_folder import work_folder
 
 
-def land(row: ManifestRow, ports: Ports, *, publication_lag: int, today: date) -> ManifestRow:
+@dataclass(frozen=True)
+class Publication:
+    """What is known of how TLC publishes.
+
+    Attributes:
+        source_format: The form of the files at the source.
+        lag: Months after its end for which a month may still be missing.
+        today: Decides whether a missing month is late.
+    """
+
+    source_format: SourceFormat
+    lag: int
+    today: date
+
+
+def land(row: ManifestRow, ports: Ports, publication: Publication) -> ManifestRow:
     """Bring the newest published version of a month into ``raw/``.
 
     A version that every store already holds, proved, makes the row ``unchanged`` (unless
@@ -26,24 +44,19 @@ def land(row: ManifestRow, ports: Ports, *, publication_lag: int, today: date) -
     Args:
         row: The partition to land.
         ports: Source, lake and ledger are used.
-        publication_lag: Months after its end for which a month may still be missing.
-        today: Decides whether a missing month is late.
+        publication: In which form the source has the month, and when at the latest.
 
     Raises:
         NotPublishedYet: the month is missing, within its lag.
-        SourceError: it is missing after its lag, or is not a Parquet file.
+        SourceError: it is missing after its lag, or is no whole file of its format.
     """
     partition = row.partition
     with work_folder(ports.work_dir, f"land_{partition.table_name}") as folder:
         known = _landed(partition, ports.lake)
         try:
-            fetched = ports.source.fetch(
-                f"trip-data/{partition.file_name}",
-                folder,
-                unless_etag=known.etag if known and not row.force else None,
-            )
+            fetched = _fetch(row, known, ports, publication.source_format, folder)
         except SourceFileAbsentError as error:
-            raise _absent(partition, error, publication_lag, today) from error
+            raise _absent(partition, error, publication) from error
         landing = _store(row, fetched, ports.lake) if fetched else known
     assert landing is not None  # noqa: S101 - "not modified" answers only a known version
     proved = None if row.force else _proved(partition, landing, ports)
@@ -58,7 +71,7 @@ def land(row: ManifestRow, ports: Ports, *, publication_lag: int, today: date) -
         sha256=landing.sha256,
         run=row.run,
         force=row.force,
-        warning=row_count_warning(partition, landing.rows),
+        warning=_warning(partition, landing),
     )
 
 
@@ -88,6 +101,35 @@ def _landed(partition: Partition, lake: Lake) -> Landing | None:
     return landing if stored is not None and stored.bytes == landing.bytes else None
 
 
+def _fetch(
+    row: ManifestRow,
+    known: Landing | None,
+    ports: Ports,
+    source_format: SourceFormat,
+    folder: Path,
+) -> Fetched | None:
+    """The month's file from wherever it may lie; None when it is the one that we know."""
+    partition = row.partition
+    *others, last = published_paths(source_format, partition.service.name, partition.file_stem)
+    for path in (*others, last):
+        suffix = path.rpartition(partition.file_stem)[2]
+        same_name = known is not None and known.raw.endswith(known.sha256 + suffix)
+        etag = known.etag if known is not None and same_name and not row.force else None
+        try:
+            return ports.source.fetch(path, folder, unless_etag=etag)
+        except SourceFileAbsentError:
+            if path == last:
+                raise
+    raise AssertionError("every format has a path")
+
+
+def _warning(partition: Partition, landing: Landing) -> str:
+    """A difference from the rows once counted: in the Parquet files, which CSV never equalled."""
+    if SourceFormat.of(landing.raw) is SourceFormat.CSV:
+        return ""
+    return row_count_warning(partition, landing.rows)
+
+
 def _store(row: ManifestRow, fetched: Fetched, lake: Lake) -> Landing:
     partition = row.partition
     try:
@@ -95,15 +137,8 @@ def _store(row: ManifestRow, fetched: Fetched, lake: Lake) -> Landing:
     except SourceError as error:
         fetched.path.unlink()
         raise SourceError(f"{partition}: {error}") from error
-    landing = Landing(
-        source_uri=fetched.uri,
-        etag=fetched.etag,
-        last_modified=fetched.last_modified,
-        bytes=fetched.bytes,
-        sha256=fetched.sha256,
-        rows=rows,
-        raw=lake_paths.raw(partition, fetched.sha256),
-    )
+    suffix = fetched.path.name.removeprefix(partition.file_stem)
+    landing = landing_of(fetched, rows, lake_paths.raw(partition, fetched.sha256, suffix))
     stored = lake.stat(landing.raw)
     if stored is not None and stored.bytes == landing.bytes and not row.force:
         fetched.path.unlink()
@@ -111,6 +146,19 @@ def _store(row: ManifestRow, fetched: Fetched, lake: Lake) -> Landing:
         lake.take(fetched.path, landing.raw)
     lake.write(lake_paths.landing(partition), render_record(landing), if_generation=None)
     return landing
+
+
+def landing_of(fetched: Fetched, rows: int, raw: str) -> Landing:
+    """The record of a file that is stored as the lake's ``raw``."""
+    return Landing(
+        source_uri=fetched.uri,
+        etag=fetched.etag,
+        last_modified=fetched.last_modified,
+        bytes=fetched.bytes,
+        sha256=fetched.sha256,
+        rows=rows,
+        raw=raw,
+    )
 
 
 def _proved(partition: Partition, landing: Landing, ports: Ports) -> LedgerEntry | None:
@@ -138,9 +186,10 @@ def in_place(manifest: Manifest, lake: Lake) -> bool:
 
 
 def _absent(
-    partition: Partition, error: SourceFileAbsentError, lag: int, today: date
+    partition: Partition, error: SourceFileAbsentError, publication: Publication
 ) -> NotPublishedYet | SourceError:
-    if Month.of(today) <= partition.month + 1 + lag:
+    lag = publication.lag
+    if Month.of(publication.today) <= partition.month + 1 + lag:
         return NotPublishedYet(
             f"{partition} is not published yet: {error}; TLC publishes a month some {lag} months "
             "after its end. Nothing was changed. Try again later."
@@ -148,5 +197,5 @@ def _absent(
     return SourceError(
         f"{partition} is missing: {error}, though its publication lag of {lag} months is over "
         "(the CDN also says 403 when it throttles). The month stays as it was. Check "
-        "TLC_SOURCE_URL, or try again later."
+        f"TLC_SOURCE_URL and TLC_SOURCE_FORMAT ({publication.source_format}), or try again later."
     )

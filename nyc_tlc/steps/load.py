@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from nyc_tlc.core.manifest_table import ManifestRow, Status
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.render import arrow_schema
-from nyc_tlc.ports import Batches, Ports
+from nyc_tlc.ports import MOST_PARTS, Batches, Lake, Ports
 from nyc_tlc.steps.parquet_file import open_parquet, read_batches
 from nyc_tlc.steps.staged import ledger_entry, read_conformed
 
+_WORTH_PARTS = 500_000
+"""Rows: a smaller month is loaded in half a second, and stays one plain table."""
 _QUARANTINE_SCHEMA = pa.schema(
     [
         ("service", pa.string()),
@@ -33,18 +37,11 @@ def load(row: ManifestRow, ports: Ports) -> ManifestRow:
     """
     partition, lake = row.partition, ports.lake
     trips, quarantine = read_conformed(row, lake).staged
-    with (
-        lake.open(trips.path) as trips_bytes,
-        lake.open(quarantine.path) as quarantine_bytes,
-        open_parquet(trips_bytes, trips.path) as trips_file,
-        open_parquet(quarantine_bytes, quarantine.path) as quarantine_file,
-    ):
+    with ExitStack() as stack:
+        quarantine_file = stack.enter_context(_open(lake, quarantine.path))
         ports.warehouse.replace_partition(
             ledger_entry(row),
-            Batches(
-                arrow_schema(partition.service.contract),
-                read_batches(trips_file, trips.path),
-            ),
+            _parts(partition, trips.path, lake, stack),
             Batches(
                 _QUARANTINE_SCHEMA,
                 _quarantine(partition, read_batches(quarantine_file, quarantine.path)),
@@ -52,6 +49,59 @@ def load(row: ManifestRow, ports: Ports) -> ManifestRow:
             force=row.force,
         )
     return replace(row, status=Status.LOADED)
+
+
+@contextmanager
+def _open(lake: Lake, path: str) -> Iterator[pq.ParquetFile]:
+    with lake.open(path) as staged, open_parquet(staged, path) as file:
+        yield file
+
+
+def _parts(partition: Partition, path: str, lake: Lake, stack: ExitStack) -> list[Batches]:
+    """The staged rows, a long month's in parts, each with a reader of its own."""
+    metadata = stack.enter_context(_open(lake, path)).metadata
+    parts = min(MOST_PARTS if metadata.num_rows >= _WORTH_PARTS else 1, metadata.num_row_groups)
+    names = _filled(metadata)
+    schema = pa.schema([arrow_schema(partition.service.contract).field(name) for name in names])
+    batches = []
+    for number in range(max(parts, 1)):
+        file = stack.enter_context(_open(lake, path))
+        groups = range(
+            metadata.num_row_groups * number // max(parts, 1),
+            metadata.num_row_groups * (number + 1) // max(parts, 1),
+        )
+        rows = read_batches(file, path, row_groups=groups, columns=names)
+        batches.append(Batches(schema, rows, _first_row(metadata, groups)))
+    return batches
+
+
+def _filled(metadata: pq.FileMetaData) -> list[str]:
+    """The columns that are to be sent: not those that are null throughout, nor the constant month.
+
+    Of a yellow month of 2024 these are 8 of 29: a tenth of the time.
+    """
+    groups = range(metadata.num_row_groups)
+    names = metadata.schema.names
+    return [
+        name
+        for at, name in enumerate(names)
+        if name == "source_row"
+        or (
+            name != "source_month"
+            and any(_has_values(metadata.row_group(group).column(at)) for group in groups)
+        )
+    ]
+
+
+def _has_values(chunk: pq.ColumnChunkMetaData) -> bool:
+    return chunk.statistics is None or chunk.statistics.null_count < chunk.num_values
+
+
+def _first_row(metadata: pq.FileMetaData, groups: range) -> int:
+    if not groups or groups.start == 0:
+        return 0
+    at = metadata.schema.names.index("source_row")
+    return int(metadata.row_group(groups.start).column(at).statistics.min)
 
 
 def _quarantine(

@@ -102,6 +102,7 @@ def _committed(
         month=conformed.month,
         contract=conformed.contract,
         vintage=conformed.vintage,
+        zone_polygons=conformed.zone_polygons,
         landing=conformed.landing,
         counts=conformed.counts,
         objects=objects,

@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+import shapely
 
 from embedded.cdn_server import CdnServer
 from embedded.sample_months import write_month
+from embedded.sample_polygons import write_zone_polygons
 from embedded.sample_zones import write_zone_lookup
 from nyc_tlc.core.code_lists import code_lists
 from nyc_tlc.core.month import Month
@@ -28,6 +30,7 @@ def cdn(tmp_path):
     for folder in ("trip-data", "misc"):
         (tmp_path / "cdn" / folder).mkdir(parents=True)
     write_zone_lookup(tmp_path / "cdn" / "misc" / "taxi_zone_lookup.csv")
+    write_zone_polygons(tmp_path / "cdn" / "misc" / "taxi_zones.zip")
     with CdnServer(tmp_path / "cdn") as server:
         yield server
 
@@ -165,17 +168,60 @@ def test_zones_keep_their_na_as_text_in_both_stores(mage, cdn, tmp_path):
         (2, "Dispatch"),
     ]
     assert ("HV0003", "Uber") in here.sql("SELECT code, meaning FROM hvfhs_license")
-    expected = [(264, "Unknown", "N/A", "N/A"), (265, "N/A", "Outside of NYC", "N/A")]
-    assert here.sql("SELECT * FROM taxi_zone WHERE location_id > 263 ORDER BY 1") == expected
+    expected = [(264, "Unknown", "N/A", "N/A", None), (265, "N/A", "Outside of NYC", "N/A", None)]
+    nowhere = "SELECT {}, geometry FROM {} WHERE location_id > 263 ORDER BY 1"
+    names = "location_id, borough, zone, service_zone"
+    assert here.sql(nowhere.format(names, "taxi_zone")) == expected
     folder = download(here.environment, "reference/", tmp_path / "lake")
-    in_lake = duckdb.sql(
-        f"SELECT * FROM read_parquet('{folder}/taxi_zone/part-0.parquet') "
-        "WHERE location_id > 263 ORDER BY 1"
-    ).fetchall()
-    assert in_lake == expected
+    file = f"read_parquet('{folder}/taxi_zone/part-0.parquet')"
+    assert duckdb.sql(nowhere.format(names, file)).fetchall() == expected
     for name, codes in code_lists().items():
         listed = duckdb.sql(f"SELECT * FROM read_parquet('{folder}/{name}/part-0.parquet')")
         assert dict(listed.fetchall()) == codes.meanings == dict(here.sql(f"SELECT * FROM {name}"))
+
+
+def test_zones_have_the_same_place_on_the_map_in_both_stores(mage, cdn, tmp_path):
+    here = mage.on("polygons", tmp_path, cdn.url)
+    run = here.run("tlc_zones")
+    assert run.returncode == 0, run.stdout
+    lake = connect(Settings.load(here.environment)).lake
+    landing = json.loads(lake.read("raw/taxi_zones/landing.json")[0])
+    assert lake.stat(landing["raw"]).bytes == landing["bytes"]
+    folder = download(here.environment, "reference/taxi_zone/", tmp_path / "lake")
+    in_lake = pq.read_table(folder / "part-0.parquet").to_pylist()
+    placed = here.sql(
+        "SELECT location_id, centroid_longitude, centroid_latitude, geometry FROM taxi_zone "
+        "WHERE geometry IS NOT NULL ORDER BY 1"
+    )
+    assert [row[0] for row in placed] == list(range(1, 264))
+    for (_, longitude, latitude, geometry), zone in zip(placed, in_lake, strict=False):
+        assert (longitude, latitude) == (zone["centroid_longitude"], zone["centroid_latitude"])
+        drawn = shapely.from_geojson(json.dumps(geometry))
+        assert shapely.equals_exact(drawn, shapely.from_wkb(zone["geometry"]))
+        assert shapely.contains_xy(drawn, longitude, latitude)
+
+
+def test_views_name_the_trips_of_months_loaded_before_and_after(mage, cdn, publish, tmp_path):
+    here = mage.on("views", tmp_path, cdn.url)
+    publish(GREEN, "2024-05", 300)
+    load(here, "green", "2024-05")
+    for seed in (1, 2):
+        run = here.run("tlc_zones")
+        assert run.returncode == 0, run.stdout
+        publish(GREEN, "2024-05", 400, seed=seed)
+        load(here, "green", "2024-05")
+        ((accepted,),) = here.sql("SELECT rows_accepted FROM ledger")
+        assert here.sql("SELECT count(*) FROM green_named") == [(accepted,)]
+        assert here.sql("SELECT service, count(*) FROM trips GROUP BY 1") == [("green", accepted)]
+    unlike = here.sql(
+        "SELECT count(*) FROM green_named JOIN taxi_zone ON location_id = do_location_id "
+        "WHERE (zone, borough) IS DISTINCT FROM (do_zone, do_borough)"
+    )
+    assert unlike == [(0,)]
+    assert here.sql(
+        "SELECT DISTINCT payment_type, payment_type_name FROM green_named "
+        "WHERE payment_type IN (1, 2) ORDER BY 1"
+    ) == [(1, "Credit card"), (2, "Cash")]
 
 
 def test_check_connections_says_what_it_is_connected_to_and_no_password(mage, tmp_path):

@@ -88,4 +88,6 @@ class SampleMonth:
 
 
 def load(warehouse: Warehouse, month: SampleMonth, *, force: bool = False) -> LedgerEntry:
-    return warehouse.replace_partition(month.entry, month.trips(), month.quarantine(), force=force)
+    return warehouse.replace_partition(
+        month.entry, [month.trips()], month.quarantine(), force=force
+    )

@@ -15,7 +15,8 @@ import pytest
 
 from embedded.sample_months import write_month
 from nyc_tlc.adapters.postgres import PostgresWarehouse
-from nyc_tlc.core import conform
+from nyc_tlc.core.binding import bind
+from nyc_tlc.core.conform import conform
 from nyc_tlc.core.contract.model import Column, ColumnType
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.judge import Judge, neighbourhoods
@@ -107,7 +108,7 @@ def test_real_rows_arrive_as_they_were_judged(
         )
         warehouse.replace_partition(
             entry,
-            Batches(accepted.schema, accepted.to_batches(max_chunksize=1000)),
+            [Batches(accepted.schema, accepted.to_batches(max_chunksize=1000))],
             SampleMonth(part).quarantine(),
             force=False,
         )
@@ -119,12 +120,12 @@ def test_real_rows_arrive_as_they_were_judged(
 
 def _judged(part: Partition, file: Path) -> tuple[pa.Table, int]:
     published = pq.read_table(file).combine_chunks()
-    bindings = conform.bind(part, published.schema)
+    bindings = bind(part, published.schema)
     judge = Judge(part)
     judged = [
         judge.judge(neighbourhood)
         for neighbourhood in neighbourhoods(
-            conform.conform(batch, bindings, partition=part, first_row=0)
+            conform(batch, bindings, partition=part, first_row=0)
             for batch in published.to_batches()
         )
     ]
@@ -158,7 +159,7 @@ def test_forced_rerun_loads_the_month_again(loaded: PostgresWarehouse) -> None:
 
 def test_same_file_under_another_contract_is_other_content(loaded: PostgresWarehouse) -> None:
     entry = replace(JANUARY.entry, contract="green/99")
-    loaded.replace_partition(entry, JANUARY.trips(), JANUARY.quarantine(), force=False)
+    loaded.replace_partition(entry, [JANUARY.trips()], JANUARY.quarantine(), force=False)
     found = loaded.entry(JANUARY.partition)
     assert found is not None
     assert found.contract == "green/99"
@@ -184,7 +185,7 @@ def test_wrong_count_of_trips_is_rolled_back(loaded: PostgresWarehouse, differen
     entry = replace(OTHER_JANUARY.entry, published=99, accepted=OTHER_JANUARY.rows + difference)
     with pytest.raises(ReconciliationError, match="accepted rows reached Postgres"):
         loaded.replace_partition(
-            entry, OTHER_JANUARY.trips(), OTHER_JANUARY.quarantine(), force=False
+            entry, [OTHER_JANUARY.trips()], OTHER_JANUARY.quarantine(), force=False
         )
 
 
@@ -196,7 +197,7 @@ def test_wrong_count_of_quarantine_is_rolled_back(
     month = replace(OTHER_JANUARY, quarantined=[{}, {}])
     entry = replace(month.entry, published=99, quarantined=2 + difference)
     with pytest.raises(ReconciliationError, match="quarantined rows reached Postgres"):
-        loaded.replace_partition(entry, month.trips(), month.quarantine(), force=False)
+        loaded.replace_partition(entry, [month.trips()], month.quarantine(), force=False)
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -207,7 +208,7 @@ def test_month_that_breaks_off_leaves_the_old_one(loaded: PostgresWarehouse, bro
     with pytest.raises(Exception, match="the staged file cannot be read"):
         loaded.replace_partition(
             month.entry,
-            _breaking(trips) if broken == "trips" else trips,
+            [_breaking(trips) if broken == "trips" else trips],
             _breaking(quarantine) if broken == "quarantine" else quarantine,
             force=False,
         )
@@ -218,7 +219,7 @@ def test_error_of_the_rows_reaches_the_caller_as_it_is(loaded: PostgresWarehouse
     with pytest.raises(RuntimeError) as failure:
         loaded.replace_partition(
             OTHER_JANUARY.entry,
-            _breaking(OTHER_JANUARY.trips()),
+            [_breaking(OTHER_JANUARY.trips())],
             OTHER_JANUARY.quarantine(),
             force=False,
         )

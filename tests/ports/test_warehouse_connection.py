@@ -137,7 +137,7 @@ def test_nothing_stays_open_after_rows_that_break_off(
 
     with pytest.raises(Exception, match="unreadable"):
         warehouse.replace_partition(
-            MONTH.entry, Batches(trips.schema, breaking()), MONTH.quarantine(), force=False
+            MONTH.entry, [Batches(trips.schema, breaking())], MONTH.quarantine(), force=False
         )
     assert _no_open_connection(query)
     assert [t.name for t in threading.enumerate() if t.name.startswith("prefetch")] == []
@@ -159,7 +159,7 @@ def test_server_that_ends_the_session_is_retryable(
         loading = pool.submit(
             warehouse.replace_partition,
             MONTH.entry,
-            Batches(trips.schema, held()),
+            [Batches(trips.schema, held())],
             MONTH.quarantine(),
             force=True,
         )

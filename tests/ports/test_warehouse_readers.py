@@ -180,7 +180,7 @@ def test_second_load_of_a_month_waits_for_the_first(
     slow = Batches(trips.schema, held())
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(
-            warehouse.replace_partition, OLD.entry, slow, OLD.quarantine(), force=False
+            warehouse.replace_partition, OLD.entry, [slow], OLD.quarantine(), force=False
         )
         copying = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %%green%%'"
         _eventually(query, copying)

@@ -56,6 +56,60 @@ def test_view_on_a_table_outlives_its_rows(warehouse: PostgresWarehouse, query: 
     assert query("SELECT name FROM names ORDER BY 1") == [("DOS",), ("UNO",)]
 
 
+PLACES = pa.schema([*SCHEMA, ("centroid_longitude", pa.float64()), ("geometry", pa.json_())])
+
+
+def _placed() -> pa.Table:
+    """Two zones, the second nowhere."""
+    columns = [*_zones("one", "nowhere").columns, [-73.98, None]]
+    texts = pa.array(['{"type": "Point", "coordinates": [-73.98, 40.75]}', None])
+    return pa.table([*columns, pa.ExtensionArray.from_storage(pa.json_(), texts)], schema=PLACES)
+
+
+def test_fields_may_be_null_and_hold_json(warehouse: PostgresWarehouse, query: Query) -> None:
+    warehouse.replace_table("taxi_zone", _placed(), key="location_id", comment=COMMENT)
+    assert query(
+        "SELECT zone, centroid_longitude, geometry->>'type' FROM taxi_zone ORDER BY location_id"
+    ) == [("one", -73.98, "Point"), ("nowhere", None, None)]
+    columns = query(
+        "SELECT column_name, data_type, is_nullable FROM information_schema.columns "
+        "WHERE table_name = 'taxi_zone' AND table_schema = current_schema "
+        "ORDER BY ordinal_position"
+    )
+    assert columns == [
+        ("location_id", "smallint", "NO"),
+        ("borough", "text", "NO"),
+        ("zone", "text", "NO"),
+        ("service_zone", "text", "NO"),
+        ("centroid_longitude", "double precision", "YES"),
+        ("geometry", "jsonb", "YES"),
+    ]
+
+
+def test_table_of_an_earlier_shape_is_replaced_under_its_views(
+    warehouse: PostgresWarehouse, query: Query
+) -> None:
+    _replace(warehouse, "uno", "dos", "tres")
+    query("CREATE VIEW names AS SELECT * FROM taxi_zone")
+    for _ in range(2):
+        warehouse.replace_table("taxi_zone", _placed(), key="location_id", comment=COMMENT)
+    assert query("SELECT zone FROM names ORDER BY location_id") == [("one",), ("nowhere",)]
+    assert query("SELECT location_id, geometry IS NULL FROM taxi_zone ORDER BY 1") == [
+        (1, False),
+        (2, True),
+    ]
+
+
+def test_column_that_may_not_be_null_is_added_to_a_table_with_rows(
+    warehouse: PostgresWarehouse, query: Query
+) -> None:
+    _replace(warehouse, "one", "two")
+    field = pa.field("area", pa.float64(), nullable=False)
+    wider = _zones("one").append_column(field, pa.array([1.5]))
+    warehouse.replace_table("taxi_zone", wider, key="location_id", comment=COMMENT)
+    assert query("SELECT location_id, area FROM taxi_zone") == [(1, 1.5)]
+
+
 def test_rows_that_are_refused_leave_the_old_ones(
     warehouse: PostgresWarehouse, query: Query
 ) -> None:

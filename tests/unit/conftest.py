@@ -12,9 +12,13 @@ import pytest
 from hypothesis import settings
 
 from embedded.sample_months import published_schema
-from nyc_tlc.core.conform import Conformed, bind, conform
+from embedded.sample_polygons import write_zone_polygons
+from nyc_tlc.core.binding import bind
+from nyc_tlc.core.conform import Conformed, conform
 from nyc_tlc.core.judge import Judge, Judged, Neighbourhood
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.source_format import IRREGULAR_ROW, SourceFormat
+from nyc_tlc.core.zone_polygons import ZonePolygons, parse_zone_polygons
 
 settings.register_profile("unit", max_examples=60, deadline=None, derandomize=True)
 settings.load_profile("unit")
@@ -56,6 +60,11 @@ _ORDINARY = {
     "access_a_ride_flag": (" ", "N", " ", "N", "N", " "),
     "wav_request_flag": ("N", "N", "N", "Y", "N", "N"),
     "wav_match_flag": ("N", "N", "N", "Y", "Y", "N"),
+    "pickup_longitude": (-73.97,),
+    "pickup_latitude": (40.75,),
+    "dropoff_longitude": (-73.96,),
+    "dropoff_latitude": (40.76,),
+    "source_row": (0, 1, 2, 3, 4, 5),
 }
 """Every quantity of every service; ``_published`` takes those that the service has."""
 
@@ -66,6 +75,7 @@ Judging = Callable[..., Judged]
 def _published(
     partition: Partition,
     types: Mapping[str, pa.DataType] | None = None,
+    source_format: SourceFormat = SourceFormat.PARQUET,
     **columns: Sequence[Any],
 ) -> pa.RecordBatch:
     """Rows as TLC publishes them; ``columns`` and ``types`` go by canonical names."""
@@ -80,17 +90,32 @@ def _published(
         **columns,
     }
     arrays = {}
-    for field in published_schema(partition):
-        name = partition.service.contract.by_spelling[field.name].name
+    for field in published_schema(partition, source_format):
+        column = partition.service.contract.by_spelling.get(field.name)
+        name = column.name if column else "source_row"  # a stray index
         kind = (types or {}).get(name, field.type)
-        cells = list(islice(cycle(values[name]), rows))
+        cells = [_cell(value, kind) for value in islice(cycle(values[name]), rows)]
         arrays[field.name] = pa.nulls(rows) if pa.types.is_null(kind) else pa.array(cells, kind)
     return pa.RecordBatch.from_pydict(arrays)
 
 
-def _conformed(partition: Partition, batch: pa.RecordBatch, first_row: int = 0) -> Conformed:
-    bindings = bind(partition, batch.schema)
-    return conform(batch, bindings, partition=partition, first_row=first_row)
+def _cell(value: Any, kind: pa.DataType) -> Any:
+    """A value in the vintage's type: yellow 2009 has flags as numbers."""
+    if isinstance(value, str) and pa.types.is_floating(kind):
+        return {"N": 0.0, "Y": 1.0}[value]
+    return str(value) if value is not None and pa.types.is_string(kind) else value
+
+
+def _conformed(
+    partition: Partition,
+    batch: pa.RecordBatch,
+    first_row: int = 0,
+    source_format: SourceFormat = SourceFormat.PARQUET,
+    polygons: ZonePolygons | None = None,
+) -> Conformed:
+    named = [name for name in batch.schema.names if name != IRREGULAR_ROW]
+    bindings = bind(partition, batch.select(named).schema, source_format=source_format)
+    return conform(batch, bindings, partition=partition, first_row=first_row, polygons=polygons)
 
 
 @pytest.fixture(scope="session")
@@ -107,11 +132,29 @@ def conformed() -> Callable[..., Conformed]:
 def judged() -> Judging:
     """Publish, conform and judge rows in one go."""
 
-    def judge(partition: Partition, **columns: Any) -> Judged:
-        batch = _conformed(partition, _published(partition, **columns))
-        return Judge(partition).judge(Neighbourhood(None, batch, None))
+    def judge(
+        partition: Partition,
+        *,
+        source_format: SourceFormat = SourceFormat.PARQUET,
+        polygons: ZonePolygons | None = None,
+        irregular: Sequence[str | None] | None = None,
+        **columns: Any,
+    ) -> Judged:
+        batch = _published(partition, source_format=source_format, **columns)
+        if irregular is not None:
+            batch = batch.append_column(IRREGULAR_ROW, pa.array(irregular, pa.string()))
+        done = _conformed(partition, batch, source_format=source_format, polygons=polygons)
+        return Judge(partition).judge(Neighbourhood(None, done, None))
 
     return judge
+
+
+@pytest.fixture(scope="session")
+def polygons(tmp_path_factory: pytest.TempPathFactory) -> ZonePolygons:
+    """The zones of the sample months."""
+    path = tmp_path_factory.mktemp("zones") / "taxi_zones.zip"
+    write_zone_polygons(path)
+    return parse_zone_polygons(path.read_bytes())
 
 
 @pytest.fixture(scope="session")

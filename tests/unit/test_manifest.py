@@ -104,6 +104,27 @@ def test_a_record_is_json_that_people_can_read() -> None:
     assert document["objects"][0]["generation"] == 2**60
 
 
+@given(st.builds(Conformed, landing=_LANDING, counts=_COUNTS, staged=_OBJECTS))
+def test_a_record_from_before_coordinates_is_read_as_one_without(record: Conformed) -> None:
+    document = json.loads(render_record(record))
+    del document["zone_polygons"]
+    older = parse_record(Conformed, json.dumps(document).encode(), PATH)
+    assert older == record.model_copy(update={"zone_polygons": ""})
+
+
+def test_a_manifest_from_before_coordinates_and_warnings_is_read() -> None:
+    document = json.loads(render_record(_MANIFEST))
+    assert (document.pop("zone_polygons"), document.pop("warning")) == ("", "")
+    assert parse_record(Manifest, json.dumps(document).encode(), PATH) == _MANIFEST
+
+
+def test_the_polygons_that_gave_the_zones_are_in_the_manifest() -> None:
+    manifest = _MANIFEST.model_copy(update={"zone_polygons": "17b21d002db0e0ce" * 4})
+    document = json.loads(render_record(manifest))
+    assert document["zone_polygons"] == "17b21d002db0e0ce" * 4
+    assert parse_record(Manifest, render_record(manifest), PATH) == manifest
+
+
 def test_rendering_is_deterministic() -> None:
     again = parse_record(Manifest, render_record(_MANIFEST), PATH)
     assert render_record(again) == render_record(_MANIFEST)
@@ -139,6 +160,7 @@ def _spoiled(**changes: Any) -> bytes:
         (_spoiled(landing=SECRET), "landing"),
         (_spoiled(objects=[{"path": SECRET}]), "objects.0.bytes"),
         (_spoiled(surprise=SECRET), "surprise"),
+        (_spoiled(zone_polygons=[SECRET]), "zone_polygons"),
         (_spoiled(counts={"published": SECRET}), "counts.published"),
         (_spoiled(objects=[{"path": "p", "bytes": 1.5, "generation": 1, "crc32c": ""}]),
          "objects.0.bytes"),

@@ -27,7 +27,7 @@ _COUNT = st.integers(0, 2**63 - 1)
 _ROWS = st.builds(
     ManifestRow,
     service=st.sampled_from(["yellow", "green"]),
-    month=st.sampled_from(["2011-01", "2024-01", "2026-08"]),
+    month=st.sampled_from(["2009-01", "2013-08", "2026-08"]),
     status=st.sampled_from(Status),
     published=_COUNT,
     accepted=_COUNT,
@@ -37,6 +37,7 @@ _ROWS = st.builds(
     sha256=st.text(),
     staged=st.text(),
     run=st.text(),
+    warning=st.text(),
     error=st.text(),
 )
 
@@ -162,6 +163,13 @@ def test_the_summary_adds_up() -> None:
     ]  # fmt: skip
     assert lines[2].split() == ["green", "2024-02", "loaded", "20", "17", "3", "0.0", "12.3"]
     assert lines[3].split() == ["2", "partitions", "1,000,021", "1,000,017", "4"]
+
+
+def test_what_is_odd_about_a_file_is_noted_below_the_sums() -> None:
+    odd = _row("2024-02", service="yellow", warning="7 rows published, 8 when counted")
+    lines = summary([_row(), odd]).splitlines()
+    assert lines[3].startswith("2 partitions")
+    assert lines[4:] == ["note: yellow 2024-02: 7 rows published, 8 when counted"]
 
 
 def test_the_columns_of_the_summary_stand_under_each_other() -> None:

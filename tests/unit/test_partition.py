@@ -10,6 +10,7 @@ from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition, parse_months, parse_services, partitions
 from nyc_tlc.core.service import FHV, FHVHV, GREEN, SERVICES, YELLOW
+from nyc_tlc.core.source_format import SourceFormat, published_paths
 
 LATEST = Month(2026, 9)
 MONTHS = st.builds(Month, st.integers(2009, 2030), st.integers(1, 12))
@@ -132,32 +133,67 @@ def test_partitions_come_service_by_service_ascending() -> None:
     ]  # fmt: skip
 
 
+FORMATS = pytest.mark.parametrize("source_format", SourceFormat, ids=str)
+
+
+def test_first_months_of_each_service_in_each_format() -> None:
+    parquet, csv = (
+        {service.name: str(service.first_month_in(of)) for service in SERVICES.values()}
+        for of in SourceFormat
+    )
+    assert parquet == {
+        "yellow": "2009-01", "green": "2014-01", "fhv": "2015-01", "fhvhv": "2019-02",
+    }  # fmt: skip
+    assert csv == {**parquet, "green": "2013-08"}
+
+
+@FORMATS
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
-def test_first_and_current_month_are_inside_the_range(service: Any) -> None:
+def test_first_and_current_month_are_inside_the_range(
+    service: Any, source_format: SourceFormat
+) -> None:
     current = Month(2026, 11)
-    made = partitions((service,), (service.first_month, current), current=current)
-    assert [partition.month for partition in made] == [service.first_month, current]
+    first = service.first_month_in(source_format)
+    made = partitions((service,), (first, current), current=current, source_format=source_format)
+    assert [partition.month for partition in made] == [first, current]
 
 
+@FORMATS
 @pytest.mark.parametrize(
     ("service", "month", "valid"),
     [
-        (YELLOW, Month(2010, 12), "2011-01..2026-11"),
-        (GREEN, Month(2013, 12), "2014-01..2026-11"),
-        (YELLOW, Month(2026, 12), "2011-01..2026-11"),
-        (GREEN, Month(2099, 1), "2014-01..2026-11"),
+        (YELLOW, Month(2008, 12), "2009-01..2026-11"),
+        (YELLOW, Month(2026, 12), "2009-01..2026-11"),
+        (GREEN, Month(2013, 7), "{green}..2026-11"),
+        (GREEN, Month(2099, 1), "{green}..2026-11"),
         (FHV, Month(2014, 12), "2015-01..2026-11"),
         (FHVHV, Month(2019, 1), "2019-02..2026-11"),
     ],
+    ids=str,
 )
-def test_a_month_outside_the_range_is_an_error_that_names_the_range(
-    service: Any, month: Month, valid: str
+def test_a_month_outside_the_range_is_an_error_that_names_the_range_and_the_format(
+    service: Any, month: Month, valid: str, source_format: SourceFormat
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        partitions((service,), (Month(2024, 1), month), current=Month(2026, 11))
+        partitions(
+            (service,),
+            (Month(2024, 1), month),
+            current=Month(2026, 11),
+            source_format=source_format,
+        )
     message = str(caught.value)
-    assert f"{service} {month} is outside {valid}, the months of {service}" in message
+    valid = valid.format(green=GREEN.first_month_in(source_format))
+    told = f"{service} {month} is outside {valid}, the months of {service} as {source_format}"
+    assert told in message
     assert f"{service} 2024-01 is" not in message
+
+
+def test_green_of_2013_is_there_as_csv_only() -> None:
+    months = Month(2013, 8).through(Month(2013, 12))
+    asked: dict[str, Any] = {"services": (GREEN,), "months": months, "current": LATEST}
+    assert len(partitions(**asked, source_format=SourceFormat.CSV)) == 5
+    with pytest.raises(ConfigurationError, match=r"green 2013-08 is outside 2014-01\.\..*parquet"):
+        partitions(**asked)
 
 
 def test_three_months_outside_are_named_and_the_others_counted() -> None:
@@ -170,6 +206,7 @@ def test_three_months_outside_are_named_and_the_others_counted() -> None:
 def test_names_of_a_partition() -> None:
     partition = Partition(YELLOW, Month(2024, 1))
     assert str(partition) == "yellow 2024-01"
+    assert partition.file_stem == "yellow_tripdata_2024-01"
     assert partition.file_name == "yellow_tripdata_2024-01.parquet"
     assert partition.hive_path == "service=yellow/year=2024/month=01"
     assert partition.table_name == "yellow_2024_01"
@@ -186,8 +223,54 @@ def test_all_services_leave_out_those_that_had_not_begun() -> None:
     assert (len(asked), of_fhvhv) == (10, ["2019-02"])
 
 
-def test_all_services_before_any_began_is_an_error() -> None:
-    with pytest.raises(ConfigurationError, match=r"yellow 2009-12 is outside 2011-01\.\."):
+@pytest.mark.parametrize(
+    ("source_format", "of_green"),
+    [(SourceFormat.PARQUET, []), (SourceFormat.CSV, ["2013-08", "2013-09"])],
+    ids=str,
+)
+def test_all_services_begin_when_the_format_does(
+    source_format: SourceFormat, of_green: list[str]
+) -> None:
+    asked = partitions(
+        parse_services("all"),
+        parse_months("2013-07:2013-09", latest=LATEST),
+        current=LATEST,
+        source_format=source_format,
+    )
+    assert [str(p.month) for p in asked if p.service is GREEN] == of_green
+    assert [str(p.month) for p in asked if p.service is YELLOW] == ["2013-07", "2013-08", "2013-09"]
+    assert len(asked) == 3 + len(of_green)
+
+
+@FORMATS
+def test_all_services_before_any_began_is_an_error(source_format: SourceFormat) -> None:
+    with pytest.raises(ConfigurationError, match=r"yellow 2008-12 is outside 2009-01\.\."):
         partitions(
-            parse_services("all"), parse_months("2009-12", latest=LATEST), current=Month(2026, 11)
+            parse_services("all"),
+            parse_months("2008-12", latest=LATEST),
+            current=Month(2026, 11),
+            source_format=source_format,
         )
+
+
+def test_files_of_both_formats_lie_where_their_publishers_have_them() -> None:
+    stem = Partition(GREEN, Month(2020, 12)).file_stem
+    assert published_paths(SourceFormat.PARQUET, "green", stem) == (
+        "trip-data/green_tripdata_2020-12.parquet",
+    )
+    assert published_paths(SourceFormat.CSV, "green", stem) == (
+        "green/green_tripdata_2020-12.csv.gz",
+        "green/green_tripdata_2020-12.csv",
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "source_format"),
+    [
+        ("raw/service=green/1512.parquet", SourceFormat.PARQUET),
+        ("raw/service=green/1512.csv.gz", SourceFormat.CSV),
+        ("green_tripdata_2020-12.csv", SourceFormat.CSV),
+    ],
+)
+def test_a_files_name_tells_its_format(path: str, source_format: SourceFormat) -> None:
+    assert SourceFormat.of(path) is source_format

@@ -1,5 +1,6 @@
 """Which rows are set aside and why, and what is said of the others."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,15 +14,29 @@ from nyc_tlc.core.conform import Conformed
 from nyc_tlc.core.judge import _PAIR_KEY, Judge, Judged, Neighbourhood, neighbourhoods
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.quality import FLAGS, REASONS
-from nyc_tlc.core.render import arrow_schema
+from nyc_tlc.core.quality import FLAGS, REASONS, UNREADABLE
+from nyc_tlc.core.render import arrow_schema, quarantine_arrow_schema
 from nyc_tlc.core.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
+from nyc_tlc.core.source_format import IRREGULAR_ROW, SourceFormat
+from nyc_tlc.core.zone_polygons import ZonePolygons
+from nyc_tlc.steps.conform import _quarantined
 
 YELLOW_2024 = Partition(YELLOW, Month(2024, 1))
 GREEN_2024 = Partition(GREEN, Month(2024, 1))
 FHV_2024 = Partition(FHV, Month(2024, 1))
 FHVHV_2024 = Partition(FHVHV, Month(2024, 1))
 EVERY = [YELLOW_2024, GREEN_2024, FHV_2024, FHVHV_2024]
+CSV = SourceFormat.CSV
+CSV_MONTHS = [
+    Partition(YELLOW, Month(2009, 6)),
+    Partition(YELLOW, Month(2014, 6)),
+    Partition(YELLOW, Month(2019, 6)),
+    Partition(GREEN, Month(2013, 8)),
+    Partition(GREEN, Month(2020, 12)),
+    Partition(FHV, Month(2018, 6)),
+    Partition(FHVHV, Month(2019, 6)),
+]
+YELLOW_2010 = Partition(YELLOW, Month(2010, 6))
 START, END = YELLOW_2024.month.start, YELLOW_2024.month.end
 NOON = START + timedelta(days=14, hours=12)
 INSTANT = timedelta(microseconds=1)
@@ -42,9 +57,27 @@ _NEEDS = {rule.code: set(rule.needs) for rule in (*REASONS, *FLAGS)}
 _NEEDS["refund_pair"] |= set(_PAIR_KEY)
 
 
-def _apply(codes: set[str], names: Iterable[str], service: Service) -> bool:
-    """Whether a service has the columns that a case sets and those that its rules need."""
-    return {*names}.union(*(_NEEDS[code] for code in codes)) <= service.contract.by_name.keys()
+def _columns(partition: Partition, source_format: SourceFormat) -> set[str]:
+    """Canonical columns that a month's file has."""
+    contract = partition.service.contract
+    vintage = contract.vintage_of(partition.month, source_format)
+    return {contract.by_spelling[name].name for name in vintage.published}
+
+
+def _apply(
+    codes: set[str],
+    names: Iterable[str],
+    partition: Partition,
+    source_format: SourceFormat = SourceFormat.PARQUET,
+) -> bool:
+    """Whether a file has the columns that a case sets and those that its rules need."""
+    needs = set[str]().union(*(_NEEDS[code] for code in codes))
+    return {*names, *needs} <= _columns(partition, source_format)
+
+
+def _is_possible(code: str, service: Service) -> bool:
+    """Whether a service has the columns that a rule needs, in some month."""
+    return _NEEDS[code] <= service.contract.by_name.keys()
 
 
 def _flags_of(judged: Judged) -> list[set[str]]:
@@ -120,7 +153,7 @@ REASON_CASES = [
         pytest.param(code, spoiled, neighbour, partition, id=f"{partition}-{code}-{i}")
         for partition in EVERY
         for i, (code, spoiled, neighbour) in enumerate(REASON_CASES)
-        if _apply({code}, [*spoiled, *neighbour], partition.service)
+        if _apply({code}, [*spoiled, *neighbour], partition)
     ],
 )
 def test_a_row_that_has_a_reason_is_set_aside_and_one_that_just_has_not_is_kept(
@@ -161,7 +194,9 @@ FLAG_CASES = [
     ({"total_amount": 0.0}, set()),
     ({"tip_amount": -1.0}, set()),
     ({"fare_amount": None, "total_amount": -0.01}, {"negative_amount"}),
-    ({"vendor_id": 3}, {"unknown_code"}),
+    ({"vendor_id": 4}, {"unknown_code"}),
+    ({"vendor_id": 5}, {"unknown_code"}),
+    ({"vendor_id": 3}, set()),  # Digital Dispatch, until 2010
     ({"vendor_id": 7}, set()),
     ({"rate_code_id": 7}, {"unknown_code"}),
     ({"rate_code_id": 99}, set()),
@@ -176,6 +211,10 @@ FLAG_CASES = [
     ({"sr_flag": 2}, {"unknown_code"}),
     ({"sr_flag": 0}, {"unknown_code"}),
     ({"sr_flag": 1}, set()),
+    ({"store_and_fwd_flag": "0"}, set()),
+    ({"store_and_fwd_flag": "1.0"}, set()),
+    ({"store_and_fwd_flag": " "}, set()),
+    ({"store_and_fwd_flag": "*"}, {"unknown_code"}),
     ({"hvfhs_license_num": "HV0001"}, {"unknown_code"}),
     ({"hvfhs_license_num": "hv0003"}, {"unknown_code"}),
     ({"hvfhs_license_num": "HV0004"}, set()),
@@ -208,7 +247,7 @@ FLAG_CASES = [
         pytest.param(row, expected, partition, id=f"{partition}-{i}")
         for partition in EVERY
         for i, (row, expected) in enumerate(FLAG_CASES)
-        if _apply(expected, row, partition.service)
+        if _apply(expected, row, partition)
     ],
 )
 def test_a_row_has_exactly_the_flags_that_hold(
@@ -249,12 +288,79 @@ def test_every_published_code_is_known(service: Service, judged: Judging) -> Non
             assert _flags_of(verdict) == [set()] * len(codes), column.name
 
 
+CSV_CASES = [
+    ("row_irregular", {"irregular": "1,2"}, {"irregular": None}),
+    ("row_irregular", {"irregular": ""}, {}),
+    ("code_unmapped", {"vendor_id": "XYZ"}, {"vendor_id": "CMT"}),
+    ("code_unmapped", {"vendor_id": "1.5"}, {"vendor_id": "1.0"}),
+    ("code_unmapped", {"payment_type": "Barter"}, {"payment_type": "Dispute"}),
+    ("code_unmapped", {"payment_type": "70000"}, {"payment_type": " "}),
+    ("value_uncastable", {"passenger_count": "1.5"}, {"passenger_count": "1.0"}),
+    ("value_uncastable", {"passenger_count": "two"}, {"passenger_count": ""}),
+    ("value_uncastable", {"rate_code_id": "JFK"}, {"rate_code_id": " 2"}),
+    ("value_uncastable", {"sr_flag": "Y"}, {"sr_flag": "1"}),
+    ("value_uncastable", {"pickup_datetime": "1/1/2020 0:30"}, {}),
+    ("value_uncastable", {"dropoff_datetime": "2009-02-30 00:00:00"}, {"dropoff_datetime": ""}),
+    ("value_uncastable", {"trip_distance": "nan"}, {"trip_distance": ".50"}),
+    ("value_uncastable", {"pickup_longitude": "W"}, {"pickup_longitude": "-73.97"}),
+    ("value_uncastable", {"store_and_fwd_flag": "N\0"}, {"store_and_fwd_flag": "N"}),
+    ("pickup_missing", {"pickup_datetime": " "}, {}),
+    ("pickup_outside_window", {"pickup_datetime": "2001-01-01 00:00:00"}, {}),
+    ("dropoff_implausible", {"dropoff_datetime": "3019-02-03 17:30:00"}, {}),
+    ("location_out_of_range", {"pu_location_id": "0"}, {"pu_location_id": "265"}),
+    ("location_out_of_range", {"do_location_id": "266"}, {"do_location_id": ""}),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "spoiled", "neighbour", "partition"),
+    [
+        pytest.param(code, spoiled, neighbour, partition, id=f"{partition}-{code}-{i}")
+        for partition in CSV_MONTHS
+        for i, (code, spoiled, neighbour) in enumerate(CSV_CASES)
+        if _apply(set(), {*spoiled, *neighbour} - {"irregular"}, partition, CSV)
+    ],
+)
+def test_a_row_of_a_csv_that_has_a_reason_is_set_aside(
+    code: str,
+    spoiled: dict[str, Any],
+    neighbour: dict[str, Any],
+    partition: Partition,
+    judged: Judging,
+) -> None:
+    noon = {"pickup_datetime": str(partition.month.start + timedelta(days=14, hours=12))}
+    for row, reasons in ((spoiled, [code]), (neighbour, [])):
+        columns = {name: [value] for name, value in {**noon, **row}.items()}
+        verdict = judged(partition, source_format=CSV, **columns)
+        assert verdict.reasons.to_pylist() == reasons
+        assert verdict.accepted.num_rows == 1 - len(reasons)
+        if spoiled.keys() & {"vendor_id", "payment_type"} and reasons:
+            name = next(iter(row))
+            assert verdict.rejected.column(name).to_pylist() == [None]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()], ids=str)
+def test_a_code_of_2010_that_is_in_no_list_is_set_aside(kind: pa.DataType, judged: Judging) -> None:
+    verdict = judged(
+        YELLOW_2010,
+        types={"payment_type": kind, "vendor_id": kind},
+        payment_type=["CAS", "Cre", "???", "", "NA"],
+        vendor_id=["CMT", "???", "VTS", None, "DDS"],
+    )
+    assert verdict.reasons.to_pylist() == ["code_unmapped", "code_unmapped"]
+    assert verdict.rejected_rows.to_pylist() == [1, 2]
+    assert verdict.rejected.column("vendor_id").to_pylist() == [None, 2]
+    assert verdict.rejected.column("payment_type").to_pylist() == [1, None]
+    assert verdict.accepted.column("vendor_id").to_pylist() == [1, None, 3]
+    assert verdict.accepted.column("payment_type").to_pylist() == [2, None, 5]
+
+
 _OF_METERS = {"zero_passengers", "negative_amount", "refund_pair", "details_missing"}
 _NOT_APPLICABLE: dict[str, set[str]] = {
     "yellow": set(),
     "green": set(),
-    "fhv": {*_OF_METERS, "zero_distance", "over_100_miles"},
-    "fhvhv": _OF_METERS,
+    "fhv": {*_OF_METERS, "zero_distance", "over_100_miles", "outside_zones"},
+    "fhvhv": {*_OF_METERS, "outside_zones"},
 }
 
 
@@ -262,9 +368,21 @@ _NOT_APPLICABLE: dict[str, set[str]] = {
 def test_which_rules_do_not_apply_to_a_service(service: Service) -> None:
     """Spelled out once: the cases above follow what the rules themselves say that they need."""
     rules = {rule.code for rule in (*REASONS, *FLAGS)}
-    assert {code for code in rules if not _apply({code}, (), service)} == _NOT_APPLICABLE[
+    assert {code for code in rules if not _is_possible(code, service)} == _NOT_APPLICABLE[
         service.name
     ]
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+def test_only_the_taxis_have_codes_in_words(service: Service) -> None:
+    """In the others no row can be code_unmapped: numbers are numbers, and texts stay texts."""
+    worded = {
+        column.name
+        for column in service.contract.columns
+        if column.codes is not None and column.codes.spellings
+    }
+    taxi = {"vendor_id", "payment_type", "store_and_fwd_flag"}
+    assert worded == (taxi if service in (YELLOW, GREEN) else set())
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
@@ -272,11 +390,23 @@ def test_every_reason_and_flag_has_a_case_in_every_service_to_which_it_applies(
     service: Service,
 ) -> None:
     absent = _NOT_APPLICABLE[service.name]
+    partition = Partition(service, Month(2024, 1))
     reasons = {code for code, spoiled, neighbour in REASON_CASES
-               if _apply({code}, [*spoiled, *neighbour], service)}  # fmt: skip
-    assert reasons == {rule.code for rule in REASONS} - absent
-    flagged = {code for row, codes in FLAG_CASES for code in codes if _apply(codes, row, service)}
-    assert flagged - absent == {rule.code for rule in FLAGS} - absent - {"refund_pair"}
+               if _apply({code}, [*spoiled, *neighbour], partition)}  # fmt: skip
+    of_csv = {
+        code
+        for each in CSV_MONTHS
+        if each.service is service
+        for code, spoiled, neighbour in CSV_CASES
+        if _apply(set(), {*spoiled, *neighbour} - {"irregular"}, each, CSV)
+    }
+    unmapped = {"code_unmapped"} if service in (YELLOW, GREEN) else set()
+    every = {rule.code for rule in REASONS}
+    assert reasons == every - absent - {"row_irregular", "code_unmapped"}
+    assert of_csv == every - absent - ({"code_unmapped"} - unmapped)
+    flagged = {code for row, codes in FLAG_CASES for code in codes if _apply(codes, row, partition)}
+    elsewhere = {"refund_pair", "outside_zones"}
+    assert flagged - absent == {rule.code for rule in FLAGS} - absent - elsewhere
 
 
 @pytest.mark.parametrize("partition", EVERY, ids=str)
@@ -290,7 +420,7 @@ def test_ordinary_rows_have_neither_reason_nor_flag(partition: Partition, judged
 def test_a_row_can_have_many_flags(judged: Judging) -> None:
     row = {
         **_trip(START - INSTANT, timedelta(0)), "trip_distance": 0.0, "passenger_count": 0.0,
-        "fare_amount": -1.0, "vendor_id": 3, "do_location_id": 265,
+        "fare_amount": -1.0, "vendor_id": 5, "do_location_id": 265,
     }  # fmt: skip
     assert _flags_of(_one(judged, YELLOW_2024, row)) == [
         {
@@ -328,12 +458,126 @@ _SPOILERS = {
 
 @pytest.mark.parametrize("first", [rule.code for rule in REASONS])
 def test_the_first_reason_wins(first: str, judged: Judging) -> None:
-    spoilers = {"pickup_missing": {"pickup_datetime": None}, **_SPOILERS}
+    """In a CSV of 2019 a row can have them all."""
+    spoilers: dict[str, dict[str, Any]] = {
+        "row_irregular": {"irregular": "a line"},
+        "value_uncastable": {"passenger_count": "1.5"},
+        "code_unmapped": {"vendor_id": "XYZ"},
+        "pickup_missing": {"pickup_datetime": ""},
+        "pickup_outside_window": {"pickup_datetime": "2001-01-01 00:00:00"},
+        "dropoff_implausible": {"dropoff_datetime": "3019-02-03 17:30:00"},
+        "location_out_of_range": {"do_location_id": "0"},
+    }
     codes = [rule.code for rule in REASONS]
     row: dict[str, Any] = {}
     for code in reversed(codes[codes.index(first) :]):
         row |= spoilers[code]
-    assert _one(judged, YELLOW_2024, row).reasons.to_pylist() == [first]
+    verdict = judged(
+        Partition(YELLOW, Month(2019, 6)),
+        source_format=CSV,
+        **{name: [value] for name, value in row.items()},
+    )
+    assert verdict.reasons.to_pylist() == [first]
+
+
+@pytest.mark.parametrize("partition", CSV_MONTHS, ids=str)
+def test_an_irregular_row_is_quarantined_with_its_line(
+    partition: Partition, judged: Judging, published: Published
+) -> None:
+    lines = [None, 'B02884,"2018-06-01', None, "a\tb\\xff,\u00e9", None, ""]
+    columns = published(partition, source_format=CSV).to_pydict()
+    empty = {
+        name: [None if lines[i] is not None else value for i, value in enumerate(values)]
+        for name, values in columns.items()
+    }
+    batch = pa.RecordBatch.from_pydict(
+        {**{name: pa.array(values, pa.string()) for name, values in empty.items()},
+         IRREGULAR_ROW: pa.array(lines, pa.string())}
+    )  # fmt: skip
+    by_name = {
+        partition.service.contract.by_spelling[name].name: values for name, values in empty.items()
+    }
+    verdict = judged(partition, source_format=CSV, irregular=lines, **by_name)
+    assert verdict.reasons.to_pylist() == ["row_irregular"] * 3
+    assert verdict.rejected_rows.to_pylist() == [1, 3, 5]
+    rows = _quarantined(batch, verdict, quarantine_arrow_schema(partition.service.contract))
+    told = [json.loads(row) for row in rows.column("published").to_pylist()]
+    assert told == [{IRREGULAR_ROW: lines[row]} for row in (1, 3, 5)]
+
+
+def test_a_regular_row_is_quarantined_with_its_published_fields_only(
+    judged: Judging, published: Published
+) -> None:
+    partition = Partition(GREEN, Month(2020, 12))
+    values = {"pu_location_id": ["0"] * 6}
+    batch = published(partition, source_format=CSV, **values)
+    lines = pa.nulls(6, pa.string())
+    verdict = judged(partition, source_format=CSV, irregular=lines.to_pylist(), **values)
+    rows = _quarantined(
+        batch.append_column(IRREGULAR_ROW, lines),
+        verdict,
+        quarantine_arrow_schema(partition.service.contract),
+    )
+    assert [json.loads(row) for row in rows.column("published").to_pylist()] == batch.to_pylist()
+
+
+_PLACE = {
+    "pickup_longitude": -73.97, "pickup_latitude": 40.75,
+    "dropoff_longitude": -73.96, "dropoff_latitude": 40.76,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ({}, set()),
+        ({"pickup_longitude": 0.0, "pickup_latitude": 0.0}, {"outside_zones"}),
+        ({"dropoff_longitude": 0.0, "dropoff_latitude": 0.0}, {"outside_zones"}),
+        ({"pickup_longitude": -74.172, "pickup_latitude": 40.735}, {"outside_zones"}),
+        ({"pickup_longitude": 40.75, "pickup_latitude": -73.97}, {"outside_zones"}),
+        ({"pickup_longitude": None, "pickup_latitude": None}, set()),
+        ({"dropoff_longitude": None, "dropoff_latitude": None}, set()),
+        (dict.fromkeys(_PLACE), set()),
+        (
+            {"pickup_longitude": None, "pickup_latitude": None, "dropoff_longitude": 1.0},
+            {"outside_zones"},
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    ("partition", "source_format"),
+    [
+        (YELLOW_2010, SourceFormat.PARQUET),
+        (Partition(YELLOW, Month(2016, 6)), CSV),
+        (Partition(GREEN, Month(2013, 8)), CSV),
+    ],
+    ids=str,
+)
+def test_coordinates_in_no_zone_are_flagged_not_refused(
+    *,
+    partition: Partition,
+    source_format: SourceFormat,
+    place: dict[str, float | None],
+    expected: set[str],
+    judged: Judging,
+    polygons: ZonePolygons,
+) -> None:
+    verdict = judged(
+        partition,
+        source_format=source_format,
+        polygons=polygons,
+        **{name: [value] for name, value in {**_PLACE, **place}.items()},
+    )
+    assert _flags_of(verdict) == [expected]
+
+
+@pytest.mark.parametrize("partition", EVERY, ids=str)
+def test_a_missing_zone_is_not_outside_the_zones_where_zones_are_published(
+    partition: Partition, judged: Judging
+) -> None:
+    verdict = judged(partition, pu_location_id=[None] * 6, do_location_id=[None] * 6)
+    assert _flags_of(verdict) == [set()] * 6
 
 
 def test_every_reason_is_told_for_its_own_row_in_order(judged: Judging) -> None:
@@ -418,10 +662,28 @@ def test_rows_that_differ_in_more_than_the_sign_are_no_pair(
     assert _is_pair(judged(YELLOW_2024, **_pair(**second))) == [False, False]
 
 
-def test_two_nulls_are_not_the_same_trip(judged: Judging) -> None:
-    for name in ("vendor_id", "dropoff_datetime", "pu_location_id", "total_amount"):
-        nulls = {**_pair(), name: [None, None]}
-        assert _is_pair(judged(YELLOW_2024, **nulls)) == [False, False], name
+@pytest.mark.parametrize("name", _PAIR_KEY)
+def test_what_both_rows_lack_does_not_tell_them_apart(name: str, judged: Judging) -> None:
+    """CSV files have no vendor where details are missing, and 2010 no zone at 0/0."""
+    nulls = {**_pair(), name: [None, None]}
+    verdict = judged(YELLOW_2024, **nulls)
+    if name == "pickup_datetime":
+        assert verdict.reasons.to_pylist() == ["pickup_missing"] * 2
+    else:
+        assert _is_pair(verdict) == [True, True]
+
+
+@pytest.mark.parametrize("name", [name for name in _PAIR_KEY if name != "pickup_datetime"])
+def test_what_one_row_lacks_tells_it_from_the_other(name: str, judged: Judging) -> None:
+    for side in (0, 1):
+        pair = _pair()
+        pair[name] = [None if i == side else value for i, value in enumerate(pair[name])]
+        assert _is_pair(judged(YELLOW_2024, **pair)) == [False, False]
+
+
+def test_two_missing_totals_are_no_charge_and_its_refund(judged: Judging) -> None:
+    nulls = {**_pair(), "total_amount": [None, None]}
+    assert _is_pair(judged(YELLOW_2024, **nulls)) == [False, False]
 
 
 def test_nothing_charged_twice_is_no_pair(judged: Judging) -> None:
@@ -543,17 +805,22 @@ def test_the_meaning_of_a_stored_bit_is_frozen() -> None:
         "unknown_code",
         "unknown_location",
         "details_missing",
+        "outside_zones",
     ]
 
 
 def test_the_reasons_and_their_precedence_are_frozen() -> None:
+    """What reading a row gives comes first: such a row lacks values that rules would miss."""
     assert [rule.code for rule in REASONS] == [
+        "row_irregular",
+        "value_uncastable",
+        "code_unmapped",
         "pickup_missing",
         "pickup_outside_window",
         "dropoff_implausible",
-        "value_uncastable",
         "location_out_of_range",
     ]
+    assert UNREADABLE == ("row_irregular", "value_uncastable", "code_unmapped")
 
 
 def test_every_rule_has_a_code_and_a_sentence_of_its_own() -> None:

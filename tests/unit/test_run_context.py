@@ -104,6 +104,19 @@ def test_a_month_before_the_service_is_an_error_that_names_the_range() -> None:
         _run(year=2013, month=12)
 
 
+def test_the_source_format_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLC_SOURCE_FORMAT", "csv")
+    assert _run(year=2013, month=[8, 9]) == ["green 2013-08", "green 2013-09"]
+    with pytest.raises(ConfigurationError, match=r"green 2013-07 is outside 2013-08\.\..* as csv"):
+        _run(year=2013, month=7)
+
+
+def test_yellow_begins_in_2009() -> None:
+    assert _run(service="yellow", months="2009-01") == ["yellow 2009-01"]
+    with pytest.raises(ConfigurationError, match=r"yellow 2008-12 is outside 2009-01\.\."):
+        _run(service="yellow", months="2008-12")
+
+
 def test_the_end_of_a_backfills_interval_is_ignored() -> None:
     for wrong in (LATER, "not even a date", None):
         given = {"execution_date": EXECUTION_DATE, "interval_end_datetime": wrong}

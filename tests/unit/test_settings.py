@@ -52,6 +52,7 @@ def test_four_settings_are_enough() -> None:
     assert settings.lake_url == "gs://bucket/prefix"
     assert settings.storage_emulator_host is None
     assert settings.google_application_credentials is None
+    assert settings.tlc_source_format == "parquet"
     assert settings.tlc_source_url == "https://d37ci6vzurychx.cloudfront.net"
     assert (settings.tlc_publication_lag, settings.tlc_workers) == (2, 2)
 
@@ -64,6 +65,7 @@ def test_every_setting_is_read_from_the_environment() -> None:
         "POSTGRES_CONNECT_TIMEOUT": "3",
         "GOOGLE_APPLICATION_CREDENTIALS": "/keys/me.json",
         "STORAGE_EMULATOR_HOST": "http://localhost:9023",
+        "TLC_SOURCE_FORMAT": "csv",
         "TLC_SOURCE_URL": "file:///published",
         "TLC_SOURCE_TIMEOUT": "1.5",
         "TLC_PUBLICATION_LAG": "0",
@@ -77,6 +79,36 @@ def test_every_setting_is_read_from_the_environment() -> None:
     settings = _load(**stated)
     found = {name: str(getattr(settings, name.lower())) for name in stated}
     assert found == stated
+
+
+_CDN = "https://d37ci6vzurychx.cloudfront.net"
+_MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ("parquet", _CDN)),
+        ({"TLC_SOURCE_FORMAT": ""}, ("parquet", _CDN)),
+        ({"TLC_SOURCE_FORMAT": "parquet"}, ("parquet", _CDN)),
+        ({"TLC_SOURCE_FORMAT": "csv"}, ("csv", _MIRROR)),
+        ({"TLC_SOURCE_FORMAT": "csv", "TLC_SOURCE_URL": ""}, ("csv", _MIRROR)),
+        ({"TLC_SOURCE_FORMAT": "csv", "TLC_SOURCE_URL": "file:///csv"}, ("csv", "file:///csv")),
+        ({"TLC_SOURCE_URL": "https://example.org/x"}, ("parquet", "https://example.org/x")),
+    ],
+    ids=str,
+)
+def test_csv_comes_from_the_mirror_unless_another_source_is_named(
+    changes: dict[str, str], expected: tuple[str, str]
+) -> None:
+    settings = _load(**changes)
+    assert (settings.tlc_source_format.value, settings.tlc_source_url) == expected
+
+
+@pytest.mark.parametrize("name", ["CSV", "csv.gz", "json", "parquet "])
+def test_another_source_format_is_refused_with_those_there_are(name: str) -> None:
+    message = _complaint({**GIVEN, "TLC_SOURCE_FORMAT": name})
+    assert "TLC_SOURCE_FORMAT: Input should be 'parquet' or 'csv'" in message
 
 
 def test_other_variables_are_nobodys_business() -> None:

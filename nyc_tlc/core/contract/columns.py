@@ -39,6 +39,18 @@ PU_LOCATION_ID = Column(
 DO_LOCATION_ID = Column(
     "do_location_id", ColumnType.SMALLINT, "Taxi zone where the trip ended (taxi_zone.location_id)"
 )
+PICKUP_LONGITUDE = Column(
+    "pickup_longitude", ColumnType.DOUBLE, "Where the trip began, WGS 84", unit="degrees"
+)
+PICKUP_LATITUDE = Column(
+    "pickup_latitude", ColumnType.DOUBLE, "Where the trip began, WGS 84", unit="degrees"
+)
+DROPOFF_LONGITUDE = Column(
+    "dropoff_longitude", ColumnType.DOUBLE, "Where the trip ended, WGS 84", unit="degrees"
+)
+DROPOFF_LATITUDE = Column(
+    "dropoff_latitude", ColumnType.DOUBLE, "Where the trip ended, WGS 84", unit="degrees"
+)
 PAYMENT_TYPE = Column(
     "payment_type", ColumnType.SMALLINT, "How the passenger paid", codes=codes.PAYMENT_TYPE
 )

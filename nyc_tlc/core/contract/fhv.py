@@ -1,19 +1,23 @@
 """For-hire vehicle trips: black cars, liveries, and until January 2019 the app companies too.
 
 Physical types: shared facts C.5 (Parquet footers, read November 2026). The names are the same in
-every month; the types of zones and SR_Flag flip.
+every month; the types of zones and SR_Flag flip. The CSV files of 2018 have two columns for the
+dispatching base, of which the second is empty as far as seen.
 """
 
 from nyc_tlc.core.contract import columns as c
 from nyc_tlc.core.contract.model import Contract, Vintage
+from nyc_tlc.core.contract.vintages import csv_vintage
 from nyc_tlc.core.month import Month
 
 COLUMNS = (
-    c.DISPATCHING_BASE_NUM.spelled("dispatching_base_num"),
-    c.PICKUP_DATETIME.spelled("pickup_datetime"),
-    c.DROPOFF_DATETIME.spelled("dropOff_datetime"),
-    c.PU_LOCATION_ID.spelled("PUlocationID"),
-    c.DO_LOCATION_ID.spelled("DOlocationID"),
+    c.DISPATCHING_BASE_NUM.spelled(
+        "dispatching_base_num", "Dispatching_base_number", "Dispatching_base_num"
+    ),
+    c.PICKUP_DATETIME.spelled("pickup_datetime", "Pickup_DateTime", "Pickup_date"),
+    c.DROPOFF_DATETIME.spelled("dropOff_datetime", "DropOff_datetime", "dropoff_datetime"),
+    c.PU_LOCATION_ID.spelled("PUlocationID", "PULocationID", "locationID"),
+    c.DO_LOCATION_ID.spelled("DOlocationID", "DOLocationID"),
     c.SR_FLAG.spelled("SR_Flag"),
     c.AFFILIATED_BASE_NUMBER.spelled("Affiliated_base_number"),
     *c.LINEAGE,
@@ -52,9 +56,11 @@ _SINCE_2023_02 = _SINCE_2020_08.since(
     },
 )
 
+_NAMES_2017 = "Dispatching_base_num,Pickup_DateTime,DropOff_datetime,PUlocationID,DOlocationID"
+
 CONTRACT = Contract(
     service="fhv",
-    version=1,
+    version=2,
     columns=COLUMNS,
     vintages=(
         _SINCE_2015,
@@ -65,5 +71,20 @@ CONTRACT = Contract(
         _SINCE_2020_07,
         _SINCE_2020_08,
         _SINCE_2023_02,
+    ),
+    csv_vintages=(
+        csv_vintage("2015-01", "Dispatching_base_num,Pickup_date,locationID"),
+        csv_vintage("2017-01", _NAMES_2017),
+        csv_vintage("2017-07", f"{_NAMES_2017},SR_Flag"),
+        csv_vintage(
+            "2018-01",
+            "Pickup_DateTime,DropOff_datetime,PUlocationID,DOlocationID,SR_Flag,"
+            "Dispatching_base_number,Dispatching_base_num",
+        ),
+        csv_vintage(
+            "2019-01",
+            "dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,"
+            "SR_Flag",
+        ),
     ),
 )

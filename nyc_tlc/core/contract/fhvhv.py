@@ -1,13 +1,14 @@
 """High-volume for-hire vehicle trips: the app companies (Uber, Lyft, Via, Juno), since 2019-02.
 
-Physical types: shared facts C.5 (Parquet footers, read November 2026).
+Physical types: shared facts C.5 (Parquet footers, read November 2026). The CSV files of the same
+months, as first published, have seven columns; only they have SR_Flag.
 """
 
 from collections.abc import Mapping
 
 from nyc_tlc.core.contract import columns as c
 from nyc_tlc.core.contract.model import Contract, Vintage
-from nyc_tlc.core.contract.vintages import flip, months
+from nyc_tlc.core.contract.vintages import csv_vintage, flip, months
 from nyc_tlc.core.month import Month
 
 COLUMNS = (
@@ -36,6 +37,7 @@ COLUMNS = (
     c.WAV_REQUEST_FLAG.spelled("wav_request_flag"),
     c.WAV_MATCH_FLAG.spelled("wav_match_flag"),
     c.CBD_CONGESTION_FEE.spelled("cbd_congestion_fee"),
+    c.SR_FLAG.spelled("SR_Flag"),
     *c.LINEAGE,
 )
 
@@ -91,7 +93,14 @@ def _all_null_in(month: Month) -> Mapping[str, str]:
 
 CONTRACT = Contract(
     service="fhvhv",
-    version=1,
+    version=2,
     columns=COLUMNS,
     vintages=flip((_SINCE_2019_02, _SINCE_2023_02, _SINCE_2025_01), _all_null_in),
+    csv_vintages=(
+        csv_vintage(
+            "2019-02",
+            "hvfhs_license_num,dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,"
+            "DOLocationID,SR_Flag",
+        ),
+    ),
 )

@@ -9,32 +9,36 @@ from collections.abc import Mapping
 
 from nyc_tlc.core.contract import columns as c
 from nyc_tlc.core.contract.model import Contract, Vintage
-from nyc_tlc.core.contract.vintages import flip, months
+from nyc_tlc.core.contract.vintages import csv_vintage, flip, months
 from nyc_tlc.core.month import Month
 
 COLUMNS = (
     c.VENDOR_ID.spelled("VendorID"),
     c.PICKUP_DATETIME.spelled("lpep_pickup_datetime"),
-    c.DROPOFF_DATETIME.spelled("lpep_dropoff_datetime"),
-    c.STORE_AND_FWD_FLAG.spelled("store_and_fwd_flag"),
-    c.RATE_CODE_ID.spelled("RatecodeID"),
+    c.DROPOFF_DATETIME.spelled("lpep_dropoff_datetime", "Lpep_dropoff_datetime"),
+    c.STORE_AND_FWD_FLAG.spelled("store_and_fwd_flag", "Store_and_fwd_flag"),
+    c.RATE_CODE_ID.spelled("RatecodeID", "RateCodeID"),
     c.PU_LOCATION_ID.spelled("PULocationID"),
     c.DO_LOCATION_ID.spelled("DOLocationID"),
-    c.PASSENGER_COUNT.spelled("passenger_count"),
-    c.TRIP_DISTANCE.spelled("trip_distance"),
-    c.FARE_AMOUNT.spelled("fare_amount"),
-    c.EXTRA.spelled("extra"),
-    c.MTA_TAX.spelled("mta_tax"),
-    c.TIP_AMOUNT.spelled("tip_amount"),
-    c.TOLLS_AMOUNT.spelled("tolls_amount"),
-    c.EHAIL_FEE.spelled("ehail_fee"),
+    c.PASSENGER_COUNT.spelled("passenger_count", "Passenger_count"),
+    c.TRIP_DISTANCE.spelled("trip_distance", "Trip_distance"),
+    c.FARE_AMOUNT.spelled("fare_amount", "Fare_amount"),
+    c.EXTRA.spelled("extra", "Extra"),
+    c.MTA_TAX.spelled("mta_tax", "MTA_tax"),
+    c.TIP_AMOUNT.spelled("tip_amount", "Tip_amount"),
+    c.TOLLS_AMOUNT.spelled("tolls_amount", "Tolls_amount"),
+    c.EHAIL_FEE.spelled("ehail_fee", "Ehail_fee"),
     c.IMPROVEMENT_SURCHARGE.spelled("improvement_surcharge"),
-    c.TOTAL_AMOUNT.spelled("total_amount"),
-    c.PAYMENT_TYPE.spelled("payment_type"),
-    c.TRIP_TYPE.spelled("trip_type"),
+    c.TOTAL_AMOUNT.spelled("total_amount", "Total_amount"),
+    c.PAYMENT_TYPE.spelled("payment_type", "Payment_type"),
+    c.TRIP_TYPE.spelled("trip_type", "Trip_type"),
     c.CONGESTION_SURCHARGE.spelled("congestion_surcharge"),
     c.CBD_CONGESTION_FEE.spelled("cbd_congestion_fee"),
     c.REQUEST_SOURCE.spelled("request_source"),
+    c.PICKUP_LONGITUDE.spelled("Pickup_longitude"),
+    c.PICKUP_LATITUDE.spelled("Pickup_latitude"),
+    c.DROPOFF_LONGITUDE.spelled("Dropoff_longitude"),
+    c.DROPOFF_LATITUDE.spelled("Dropoff_latitude"),
     *c.LINEAGE,
 )
 
@@ -98,9 +102,21 @@ def _all_null_in(month: Month) -> Mapping[str, str]:
     return {"improvement_surcharge": "null"} if month in _NO_IMPROVEMENT_SURCHARGE else {}
 
 
+_COORDINATES_2013 = (
+    "VendorID,lpep_pickup_datetime,Lpep_dropoff_datetime,Store_and_fwd_flag,RateCodeID,"
+    "Pickup_longitude,Pickup_latitude,Dropoff_longitude,Dropoff_latitude,Passenger_count,"
+    "Trip_distance,Fare_amount,Extra,MTA_tax,Tip_amount,Tolls_amount,Ehail_fee,Total_amount,"
+    "Payment_type,Trip_type "
+)
+_ZONES_2016 = (
+    "VendorID,lpep_pickup_datetime,lpep_dropoff_datetime,store_and_fwd_flag,RatecodeID,"
+    "PULocationID,DOLocationID,passenger_count,trip_distance,fare_amount,extra,mta_tax,tip_amount,"
+    "tolls_amount,ehail_fee,improvement_surcharge,total_amount,payment_type,trip_type"
+)
+
 CONTRACT = Contract(
     service="green",
-    version=1,
+    version=2,
     columns=COLUMNS,
     vintages=flip(
         (
@@ -112,5 +128,13 @@ CONTRACT = Contract(
             _SINCE_2026_06,
         ),
         _all_null_in,
+    ),
+    csv_vintages=(
+        csv_vintage("2013-08", _COORDINATES_2013),
+        csv_vintage(
+            "2015-01", _COORDINATES_2013.replace("Ehail_fee", "Ehail_fee,improvement_surcharge")
+        ),
+        csv_vintage("2016-07", _ZONES_2016),
+        csv_vintage("2019-01", f"{_ZONES_2016},congestion_surcharge"),
     ),
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.month import Month
+from nyc_tlc.core.source_format import SourceFormat
 
 
 class ColumnType(Enum):
@@ -31,11 +32,18 @@ class CodeList:
         name: Name of the list, and of its dimension table.
         meanings: Code to meaning. A value outside is flagged ``unknown_code``, never refused.
         source: Where the list was read, and when.
+        spellings: Other texts by which files give a code, case and outer spaces aside. Where
+            codes are numbers, a text that is neither is quarantined as ``code_unmapped``.
     """
 
     name: str
     meanings: Mapping[int | str, str]
     source: str
+    spellings: Mapping[str, int | str] = field(default_factory=dict)
+
+    @cached_property
+    def by_folded_spelling(self) -> Mapping[str, int | str]:
+        return {spelling.strip().upper(): code for spelling, code in self.spellings.items()}
 
 
 @dataclass(frozen=True)
@@ -102,13 +110,15 @@ class Contract:
     Attributes:
         version: Raised when the canonical shape or a rule changes; a month loaded under
             another version is loaded again.
-        vintages: Ascending by first month.
+        vintages: Of the Parquet files, ascending by first month.
+        csv_vintages: Of the CSV files, where every column is text.
     """
 
     service: str
     version: int
     columns: tuple[Column, ...]
     vintages: tuple[Vintage, ...]
+    csv_vintages: tuple[Vintage, ...]
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:
@@ -119,16 +129,19 @@ class Contract:
         """Published spelling to canonical column."""
         return {name: column for column in self.columns for name in column.published_as}
 
-    def vintage_of(self, month: Month) -> Vintage:
+    def vintage_of(
+        self, month: Month, source_format: SourceFormat = SourceFormat.PARQUET
+    ) -> Vintage:
         """The vintage in force in ``month``.
 
         Raises:
             ContractError: the month is before the first vintage that the contract knows.
         """
-        known = [vintage for vintage in self.vintages if vintage.first <= month]
+        vintages = self.csv_vintages if source_format is SourceFormat.CSV else self.vintages
+        known = [vintage for vintage in vintages if vintage.first <= month]
         if not known:
             raise ContractError(
-                f"{self.service} {month}: the contract begins with {self.vintages[0].first}. "
+                f"{self.service} {month}: the contract begins with {vintages[0].first}. "
                 f"Nothing was written. Choose a later month, or declare the older vintage in "
                 f"nyc_tlc/core/contract/{self.service}.py."
             )

@@ -22,6 +22,12 @@ def months(*texts: str) -> frozenset[Month]:
     )
 
 
+def csv_vintage(first: str, header: str) -> Vintage:
+    """The vintage of CSV files that begins in ``first``, by the header line as published."""
+    names = [name.strip(' "') for name in header.split(",")]
+    return Vintage(Month.parse(first), dict.fromkeys(names, "string"))
+
+
 def flip(
     vintages: Sequence[Vintage], types_in: Callable[[Month], Mapping[str, str]]
 ) -> tuple[Vintage, ...]:

@@ -1,41 +1,100 @@
 """Yellow (medallion) taxi trips.
 
-Physical types: Parquet footers of 2011-01..2024-08 and the files of 2025-01..2026-08
-(shared facts C.5, read November 2026).
+Physical types: Parquet footers of 2009-01..2024-08 and the files of 2025-01..2026-08
+(shared facts C.5, read November 2026). CSV headers: the first line of every monthly file of
+2009-01..2020-06 (read November 2026); the mirror goes on unchanged to 2021-07.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from nyc_tlc.core.contract import columns as c
 from nyc_tlc.core.contract.model import Contract, Vintage
-from nyc_tlc.core.contract.vintages import flip, months
+from nyc_tlc.core.contract.vintages import csv_vintage, flip, months
 from nyc_tlc.core.month import Month
 
 COLUMNS = (
-    c.VENDOR_ID.spelled("VendorID"),
-    c.PICKUP_DATETIME.spelled("tpep_pickup_datetime"),
-    c.DROPOFF_DATETIME.spelled("tpep_dropoff_datetime"),
-    c.PASSENGER_COUNT.spelled("passenger_count"),
-    c.TRIP_DISTANCE.spelled("trip_distance"),
-    c.RATE_CODE_ID.spelled("RatecodeID"),
-    c.STORE_AND_FWD_FLAG.spelled("store_and_fwd_flag"),
+    c.VENDOR_ID.spelled("VendorID", "vendor_id", "vendor_name"),
+    c.PICKUP_DATETIME.spelled("tpep_pickup_datetime", "pickup_datetime", "Trip_Pickup_DateTime"),
+    c.DROPOFF_DATETIME.spelled(
+        "tpep_dropoff_datetime", "dropoff_datetime", "Trip_Dropoff_DateTime"
+    ),
+    c.PASSENGER_COUNT.spelled("passenger_count", "Passenger_Count"),
+    c.TRIP_DISTANCE.spelled("trip_distance", "Trip_Distance"),
+    c.RATE_CODE_ID.spelled("RatecodeID", "RateCodeID", "rate_code", "Rate_Code"),
+    c.STORE_AND_FWD_FLAG.spelled("store_and_fwd_flag", "store_and_forward"),
     c.PU_LOCATION_ID.spelled("PULocationID"),
     c.DO_LOCATION_ID.spelled("DOLocationID"),
-    c.PAYMENT_TYPE.spelled("payment_type"),
-    c.FARE_AMOUNT.spelled("fare_amount"),
-    c.EXTRA.spelled("extra"),
+    c.PAYMENT_TYPE.spelled("payment_type", "Payment_Type"),
+    c.FARE_AMOUNT.spelled("fare_amount", "Fare_Amt"),
+    c.EXTRA.spelled("extra", "surcharge"),
     c.MTA_TAX.spelled("mta_tax"),
-    c.TIP_AMOUNT.spelled("tip_amount"),
-    c.TOLLS_AMOUNT.spelled("tolls_amount"),
+    c.TIP_AMOUNT.spelled("tip_amount", "Tip_Amt"),
+    c.TOLLS_AMOUNT.spelled("tolls_amount", "Tolls_Amt"),
     c.IMPROVEMENT_SURCHARGE.spelled("improvement_surcharge"),
-    c.TOTAL_AMOUNT.spelled("total_amount"),
+    c.TOTAL_AMOUNT.spelled("total_amount", "Total_Amt"),
     c.CONGESTION_SURCHARGE.spelled("congestion_surcharge"),
     c.AIRPORT_FEE.spelled("airport_fee", "Airport_fee"),
     c.CBD_CONGESTION_FEE.spelled("cbd_congestion_fee"),
     c.REQUEST_SOURCE.spelled("request_source"),
+    c.PICKUP_LONGITUDE.spelled("pickup_longitude", "Start_Lon"),
+    c.PICKUP_LATITUDE.spelled("pickup_latitude", "Start_Lat"),
+    c.DROPOFF_LONGITUDE.spelled("dropoff_longitude", "End_Lon"),
+    c.DROPOFF_LATITUDE.spelled("dropoff_latitude", "End_Lat"),
     *c.LINEAGE,
 )
 
+_SINCE_2009 = Vintage(
+    Month(2009, 1),
+    {
+        "vendor_name": "string",
+        "Trip_Pickup_DateTime": "string",
+        "Trip_Dropoff_DateTime": "string",
+        "Passenger_Count": "int64",
+        "Trip_Distance": "double",
+        "Start_Lon": "double",
+        "Start_Lat": "double",
+        "Rate_Code": "double",
+        "store_and_forward": "double",
+        "End_Lon": "double",
+        "End_Lat": "double",
+        "Payment_Type": "string",
+        "Fare_Amt": "double",
+        "surcharge": "double",
+        "mta_tax": "double",
+        "Tip_Amt": "double",
+        "Tolls_Amt": "double",
+        "Total_Amt": "double",
+    },
+)
+_SINCE_2010 = Vintage(
+    Month(2010, 1),
+    {
+        "vendor_id": "string",
+        "pickup_datetime": "string",
+        "dropoff_datetime": "string",
+        "passenger_count": "int64",
+        "trip_distance": "double",
+        "pickup_longitude": "double",
+        "pickup_latitude": "double",
+        "rate_code": "string",
+        "store_and_fwd_flag": "string",
+        "dropoff_longitude": "double",
+        "dropoff_latitude": "double",
+        "payment_type": "string",
+        "fare_amount": "double",
+        "surcharge": "double",
+        "mta_tax": "double",
+        "tip_amount": "double",
+        "tolls_amount": "double",
+        "total_amount": "double",
+    },
+)
+_SINCE_2010_02 = replace(
+    _SINCE_2010.since("2010-02", types={"rate_code": "int64"}), ignored=("__index_level_0__",)
+)
+"""TLC repaired rows with extra commas in these two months, and published its index with them."""
+_SINCE_2010_04 = replace(_SINCE_2010, first=Month(2010, 4))
 _SINCE_2011 = Vintage(
     Month(2011, 1),
     {
@@ -89,17 +148,47 @@ _DOUBLE_MONTHS = {
 
 
 def _all_null_in(month: Month) -> Mapping[str, str]:
-    if month >= _SINCE_2023_02.first:
+    if not _SINCE_2011.first <= month < _SINCE_2023_02.first:
         return {}
     return {name: "null" for name, filled in _DOUBLE_MONTHS.items() if month not in filled}
 
 
+_COORDINATES_2015 = (
+    "VendorID,tpep_pickup_datetime,tpep_dropoff_datetime,passenger_count,trip_distance,"
+    "pickup_longitude,pickup_latitude,RateCodeID,store_and_fwd_flag,dropoff_longitude,"
+    "dropoff_latitude,payment_type,fare_amount,extra,mta_tax,tip_amount,tolls_amount,"
+    "improvement_surcharge,total_amount"
+)
+_ZONES_2016 = (
+    "VendorID,tpep_pickup_datetime,tpep_dropoff_datetime,passenger_count,trip_distance,RatecodeID,"
+    "store_and_fwd_flag,PULocationID,DOLocationID,payment_type,fare_amount,extra,mta_tax,"
+    "tip_amount,tolls_amount,improvement_surcharge,total_amount"
+)
+
 CONTRACT = Contract(
     service="yellow",
-    version=1,
+    version=2,
     columns=COLUMNS,
     vintages=flip(
-        (_SINCE_2011, _SINCE_2018_07, _SINCE_2023_02, _SINCE_2025_01, _SINCE_2026_06),
+        (
+            _SINCE_2009,
+            _SINCE_2010,
+            _SINCE_2010_02,
+            _SINCE_2010_04,
+            _SINCE_2011,
+            _SINCE_2018_07,
+            _SINCE_2023_02,
+            _SINCE_2025_01,
+            _SINCE_2026_06,
+        ),
         _all_null_in,
+    ),
+    csv_vintages=(
+        csv_vintage("2009-01", ",".join(_SINCE_2009.published)),
+        csv_vintage("2010-01", ",".join(_SINCE_2010.published)),
+        csv_vintage("2015-01", _COORDINATES_2015),
+        csv_vintage("2015-07", _COORDINATES_2015.replace("RateCodeID", "RatecodeID")),
+        csv_vintage("2016-07", _ZONES_2016),
+        csv_vintage("2019-01", f"{_ZONES_2016},congestion_surcharge"),
     ),
 )

@@ -1,0 +1,26 @@
+"""What a file is that should have been a month of trips, by how it begins."""
+
+from __future__ import annotations
+
+HEAD_BYTES = 64
+PARQUET_MAGIC = b"PAR1"
+GZIP_MAGIC = b"\x1f\x8b"
+
+_STARTS = {
+    b"<": "XML or HTML (an error page?)",
+    b"{": "JSON (an error answer?)",
+    b"[": "JSON (an error answer?)",
+    b"version https://git-lfs": "a Git-LFS pointer",
+    b"PK\x03\x04": "a ZIP archive (or Excel)",
+    GZIP_MAGIC: "gzip",
+    PARQUET_MAGIC: "Parquet",
+}
+_BOM = b"\xef\xbb\xbf"
+
+
+def known_kind(head: bytes) -> str | None:
+    """What begins with these bytes; None when they could begin anything, a CSV file for one."""
+    if not head:
+        return "nothing"
+    start = head.removeprefix(_BOM).lstrip()
+    return next((kind for known, kind in _STARTS.items() if start.startswith(known)), None)

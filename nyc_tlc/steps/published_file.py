@@ -1,0 +1,54 @@
+"""A published file of either format: checked whole when it lands, streamed when it is conformed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from nyc_tlc.core.source_format import SourceFormat
+from nyc_tlc.steps import csv_file, parquet_file
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """An open file.
+
+    Attributes:
+        batches: Its rows in order, to be read once.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+def published_rows(path: Path, uri: str) -> int:
+    """Rows of a downloaded file, by its footer or by its lines.
+
+    Raises:
+        SourceError: it is not a whole file of the format that its name promises.
+    """
+    if SourceFormat.of(path.name) is SourceFormat.PARQUET:
+        return parquet_file.published_rows(path, uri)
+    return csv_file.published_rows(path, uri)
+
+
+@contextmanager
+def open_published(
+    source: BinaryIO, uri: str, source_format: SourceFormat
+) -> Iterator[PublishedFile]:
+    """Open a landed file for streaming.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    if source_format is SourceFormat.PARQUET:
+        with parquet_file.open_parquet(source, uri) as parquet:
+            yield PublishedFile(parquet.schema_arrow, parquet_file.read_batches(parquet, uri))
+        return
+    with csv_file.open_csv(source, uri) as csv:
+        yield PublishedFile(csv.schema, csv_file.read_batches(csv, uri))

@@ -1,0 +1,37 @@
+"""The views that name what trips refer to: what Mage's blocks call."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from nyc_tlc.core.service import SERVICES
+from nyc_tlc.ports import Ports
+from nyc_tlc.settings import Settings
+from nyc_tlc.steps.run import retried
+from nyc_tlc.wiring import connect
+
+
+class Views:
+    """Views rendered from the contracts; results have one row per view."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self._ports = ports
+        self._attempts = settings.tlc_attempts
+
+    @classmethod
+    def connect(cls) -> Views:
+        """With the settings of the environment.
+
+        Raises:
+            ConfigurationError: settings are missing or wrong; lists all of them.
+        """
+        settings = Settings.load()
+        return cls(settings, connect(settings))
+
+    def load_to_postgres(self) -> pd.DataFrame:
+        """Replace the views, all at once; the dimension tables must be there."""
+        contracts = [service.contract for service in SERVICES.values()]
+        views = retried(
+            lambda: self._ports.warehouse.replace_views(contracts), "views", self._attempts
+        )
+        return pd.DataFrame({"view": views})

@@ -1,0 +1,236 @@
+"""The CSV form: real files through land and conform, against independent readers."""
+
+import csv
+import gzip
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
+from nyc_tlc.core.errors import ContractError, SourceError
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.service import SERVICES
+from nyc_tlc.core.source_format import SourceFormat
+from nyc_tlc.ports import Ports
+from nyc_tlc.steps.conform import conform
+from nyc_tlc.steps.land import Publication, land
+from nyc_tlc.steps.run import start
+
+TODAY = datetime(2026, 11, 22, tzinfo=UTC)
+COURSE_MONTHS = {"2020-10": 95_120, "2020-11": 88_605, "2020-12": 83_130}
+
+
+class NoLedger:
+    def entry(self, partition):
+        return None
+
+
+class Staging:
+    """One published file through land and conform, with the real zones at its side."""
+
+    def __init__(self, shared, folder):
+        self.folder = folder
+        self.published = folder / "published"
+        self.published.mkdir()
+        shutil.copyfile(shared / "zones" / "taxi_zones.zip", self.published / "taxi_zones.zip")
+        self.lake = FolderLake(folder / "lake")
+        self.ports = Ports(
+            FolderSource(self.published), self.lake, None, NoLedger(), folder / "work"
+        )
+
+    def stage(self, file: Path, service: str, month: str):
+        """The month's conformed row, its accepted rows and its quarantined rows."""
+        partition = Partition(SERVICES[service], Month.parse(month))
+        source_format = SourceFormat.of(file.name)
+        suffix = ".csv.gz" if file.name.endswith(".gz") else file.suffix
+        shutil.copyfile(file, self.published / f"{partition.file_stem}{suffix}")
+        (row,) = start([partition], force=False, now=TODAY)
+        row = land(row, self.ports, Publication(source_format, lag=2, today=TODAY.date()))
+        row = conform(row, self.ports)
+        return row, *(self.table(row.staged + name) for name in ("trips", "quarantine"))
+
+    def table(self, path):
+        with self.lake.open(f"{path}.parquet") as file:
+            return pq.read_table(file)
+
+
+@pytest.fixture
+def staging(shared, tmp_path):
+    return Staging(shared, tmp_path)
+
+
+def test_the_course_answers_are_reproduced_from_the_csv_months(staging, shared):
+    tables = []
+    for month, rows in COURSE_MONTHS.items():
+        file = shared / "green" / f"green_tripdata_{month}.csv.gz"
+        row, trips, quarantine = staging.stage(file, "green", month)
+        assert row.published == rows == trips.num_rows + quarantine.num_rows
+        published = quarantine["published"].to_pylist()
+        tables.append((trips, [json.loads(text) for text in published]))
+    landed = sum(trips.num_rows + len(rejected) for trips, rejected in tables)
+    assert landed == 266_855
+    # The course counts before anything is quarantined.
+    everything = pa.concat_tables(
+        [
+            pa.table(
+                {
+                    "vendor_id": trips["vendor_id"].to_pylist()
+                    + [number(row["VendorID"]) for row in rejected],
+                    "passenger_count": trips["passenger_count"].to_pylist()
+                    + [number(row["passenger_count"]) for row in rejected],
+                    "trip_distance": trips["trip_distance"].to_pylist()
+                    + [float(row["trip_distance"]) for row in rejected],
+                    "pickup_date": [t.date() for t in trips["pickup_datetime"].to_pylist()]
+                    + [datetime.fromisoformat(row["lpep_pickup_datetime"]).date()
+                       for row in rejected],
+                }
+            )
+            for trips, rejected in tables
+        ]
+    )  # fmt: skip
+    answers = duckdb.sql(
+        "SELECT count(*), count(DISTINCT pickup_date), list_sort(list(DISTINCT vendor_id)) "
+        "FROM everything WHERE passenger_count > 0 AND trip_distance > 0"
+    ).fetchall()
+    assert everything.num_rows == 266_855
+    assert answers == [(139_370, 95, [1, 2])]
+
+
+def number(text):
+    return None if text is None else int(text)
+
+
+def test_a_month_as_csv_and_as_parquet_is_the_same_month(staging, shared):
+    _, from_csv, rejected_csv = staging.stage(
+        shared / "green/green_tripdata_2020-12.csv.gz", "green", "2020-12"
+    )
+    _, from_parquet, rejected_parquet = staging.stage(
+        shared / "green/green_tripdata_2020-12.parquet", "green", "2020-12"
+    )
+    assert from_csv.num_rows == from_parquet.num_rows
+    detailless = pa.compute.is_null(from_parquet["passenger_count"])
+    for name in from_csv.column_names:
+        ours, theirs = from_csv[name], from_parquet[name]
+        if name == "vendor_id":
+            assert pa.compute.all(pa.compute.is_null(ours.filter(detailless))).as_py()
+            kept = pa.compute.invert(detailless)
+            ours, theirs = ours.filter(kept), theirs.filter(kept)
+        assert ours.equals(theirs), name
+    reasons = [table["reason"].to_pylist() for table in (rejected_csv, rejected_parquet)]
+    assert reasons[0] == reasons[1]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_values_of_the_samples_equal_those_of_an_independent_reader(staging, shared, service):
+    file = shared / "samples" / f"{service}_tripdatasample_2020-04.csv"
+    row, trips, quarantine = staging.stage(file, service, "2020-04")
+    with file.open(newline="") as lines:
+        expected = list(csv.DictReader(lines))
+    assert row.published == len(expected) == 1000
+    assert trips.num_rows + quarantine.num_rows == 1000
+    by_spelling = SERVICES[service].contract.by_spelling
+    found = trips.to_pylist()
+    for trip in found:
+        published = expected[trip["source_row"]]
+        for name, text in published.items():
+            column = by_spelling[name]
+            assert trip[column.name] == independently(column, text), (name, text)
+    for rejected in quarantine.to_pylist():
+        published = expected[rejected["source_row"]]
+        assert json.loads(rejected["published"]) == {
+            name: text or None for name, text in published.items()
+        }
+
+
+def independently(column, text):
+    if text == "":
+        return None
+    kind = column.type.value
+    if kind == "timestamp":
+        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S.%f")  # noqa: DTZ007 - wall clock
+    if kind in {"smallint", "integer"}:
+        return int(text)
+    if kind == "double":
+        return float(text)
+    return text.strip().upper() if column.is_base_number else text
+
+
+READ = [
+    ("yellow_tripdata_2009-09-small.csv", "yellow", "2009-09", 18),
+    ("yellow_tripdata_2014-08-small.csv", "yellow", "2014-08", 19),
+    ("yellow_tripdata_2020-01-small.csv", "yellow", "2020-01", 20),
+    ("yellow_tripdata_2025_sample5000.parquet", "yellow", "2025-02", 5_000),
+    ("yellow_tripdata_2025_sample10000.parquet", "yellow", "2025-01", 10_000),
+]
+
+
+@pytest.mark.parametrize(("name", "service", "month", "rows"), READ)
+def test_real_samples_are_read(staging, shared, name, service, month, rows):
+    row, trips, _ = staging.stage(shared / "samples" / name, service, month)
+    assert row.published == row.accepted == trips.num_rows == rows
+    if month < "2016-07":
+        # Taxis of these months were in town.
+        assert trips["pu_location_id"].null_count + trips["do_location_id"].null_count <= 2
+        assert trips["pickup_longitude"].null_count == 0
+
+
+def test_old_csv_values_equal_those_of_an_independent_reader(staging, shared):
+    file = shared / "samples" / "yellow_tripdata_2009-09-small.csv"
+    _, trips, _ = staging.stage(file, "yellow", "2009-09")
+    lines = [line for line in file.read_text().splitlines() if line]
+    for trip, line in zip(trips.to_pylist(), lines[1:], strict=True):
+        fields = line.split(",")
+        assert trip["vendor_id"] == {"CMT": 1, "VTS": 2, "DDS": 3}[fields[0]]
+        assert str(trip["pickup_datetime"]) == fields[1]
+        assert trip["pickup_longitude"] == float(fields[5])
+        assert trip["payment_type"] == {"CASH": 2, "CREDIT": 1}[fields[11].upper()]
+        assert trip["total_amount"] == float(fields[17])
+
+
+REFUSED = [
+    ("samples/fhv_tripdata_2020-01.excel-dates.csv", "fhv", "2020-01", SourceError,
+     ["19 of 19 rows", "value_uncastable 19", "1/1/2020 0:30"]),
+    *(
+        (f"samples/yellow_tripdata_sample_{month}.csv", "yellow", month, ContractError,
+         ["column rate_code_id (string) is unknown", "pickup_location_id (string) is unknown",
+          "column PULocationID (string) is missing"])
+        for month in ("2018-08", "2019-08", "2020-03")
+    ),
+    ("damaged/green_tripdata_2019-09.lfs-pointer.csv.gz", "green", "2019-09", SourceError,
+     ["Git-LFS pointer"]),
+    ("damaged/yellow_2009-2020_stacked_under_2009_header.parquet", "yellow", "2009-01",
+     SourceError, ["holds another month", "only 21 of 2,568 pick-ups lie in 2009-01"]),
+    ("damaged/yellow_tripdata_2009-01.socrata-error-json.csv", "yellow", "2009-01", SourceError,
+     ["JSON"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "service", "month", "error", "told"), REFUSED)
+def test_what_is_no_month_of_trips_is_refused_with_the_right_reason(
+    staging, shared, name, service, month, error, told
+):
+    with pytest.raises(error) as raised:
+        staging.stage(shared / name, service, month)
+    for text in (*told, f"{service} {month}"):
+        assert text in str(raised.value)
+
+
+def test_a_line_with_other_fields_is_quarantined_and_moves_no_other(staging, shared, tmp_path):
+    with gzip.open(shared / "green/green_tripdata_2020-12.csv.gz", "rt", newline="") as file:
+        lines = file.readlines()[:101]
+    lines[50] = lines[50].replace(",N,", ",N,N,", 1)
+    spoilt = tmp_path / "green_tripdata_2020-12.csv"
+    spoilt.write_text("".join(lines), newline="")
+    row, trips, quarantine = staging.stage(spoilt, "green", "2020-12")
+    assert (row.published, row.accepted, row.quarantined) == (100, 99, 1)
+    assert quarantine["reason"].to_pylist() == ["row_irregular"]
+    assert quarantine["source_row"].to_pylist() == [49]
+    assert json.loads(quarantine["published"][0].as_py())["irregular_row"] == lines[50].rstrip()
+    assert trips["source_row"].to_pylist() == [row for row in range(100) if row != 49]
