@@ -75,7 +75,7 @@ clean-local: ## Stop the embedded stack and delete its data
 
 .PHONY: test
 test: $(VENV)/installed ## Run every test; starts what it needs by itself
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 .PHONY: test-unit
 test-unit: $(VENV)/installed ## Run the tests that need no server (seconds)
@@ -110,8 +110,9 @@ format: $(VENV)/installed ## Format the code and sort its imports
 	$(BIN)/ruff format .
 
 .PHONY: docs
-docs: $(VENV)/installed ## Write docs/data-dictionary.md from the contracts
+docs: $(VENV)/installed ## Write the generated pages of docs/ from the code
 	$(BIN)/python -m nyc_tlc.core.dictionary > docs/data-dictionary.md
+	$(BIN)/python -m nyc_tlc.settings > docs/configuration.md
 
 .PHONY: lock
 lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt

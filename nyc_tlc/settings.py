@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -116,8 +117,24 @@ class Settings(BaseModel):
             raise ConfigurationError(_complaint(error, io_config)) from None
 
 
-def settings_table() -> list[str]:
-    """The settings as rows of a Markdown table: variable, default, meaning."""
+def configuration_page() -> str:
+    """docs/configuration.md: every variable, its default, its meaning."""
+    return "\n".join(
+        [
+            "# Configuration",
+            "",
+            "Written by `make docs` from `nyc_tlc/settings.py`. Environment variables only: "
+            "`cp dev.env .env`, or set them where you run it. Empty means not set.",
+            "",
+            "| variable | default | meaning |",
+            "|---|---|---|",
+            *_settings_rows(),
+            "",
+        ]
+    )
+
+
+def _settings_rows() -> list[str]:
     rows = []
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"
@@ -181,3 +198,7 @@ def _problem(problem: Mapping[str, Any]) -> str:
     if problem["type"] == "missing":
         return "not set"
     return str(problem["msg"]).removeprefix("Value error, ")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(configuration_page())

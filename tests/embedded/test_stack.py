@@ -1,5 +1,6 @@
 """Start, find again, stop: the three servers as one."""
 
+import json
 import os
 import shutil
 import signal
@@ -149,9 +150,12 @@ def test_taken_port_is_replaced(own_stack: Stack) -> None:
     own_stack.cdn_root.mkdir(parents=True)
     own_stack.cdn.start()
     own_stack.cdn.stop()
-    with socket.create_server(("127.0.0.1", own_stack.cdn.port or 0)) as squatter:
+    record = own_stack.state_dir / "run" / "cdn.json"
+    with socket.create_server(("127.0.0.1", 0)) as squatter:
+        taken = squatter.getsockname()[1]
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"port": taken}))
         own_stack.cdn.start()
-        assert own_stack.cdn.port != squatter.getsockname()[1]
+        assert own_stack.cdn.port != taken
 
 
 def test_exec_starts_what_is_needed_and_psql_connects(own_stack: Stack) -> None:

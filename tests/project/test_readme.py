@@ -6,14 +6,15 @@ from pathlib import Path
 from nyc_tlc.core.dictionary import dictionary
 from nyc_tlc.core.quality import FLAGS
 from nyc_tlc.core.service import SERVICES
-from nyc_tlc.settings import settings_table
+from nyc_tlc.settings import configuration_page
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_configuration_table_is_that_of_the_settings():
-    assert "\n".join(settings_table()) in README
+def test_the_configuration_page_is_what_the_settings_render():
+    written = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    assert written == configuration_page(), "stale: run `make docs`"
 
 
 def test_every_make_target_it_names_exists():
