@@ -10,7 +10,13 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from embedded.cdn_server import CdnServer
+from embedded.sample_months import write_month
 from embedded.stack import Stack
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.service import SERVICES
+from tests.mage_server import MageServer, running
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("TLC_SHARED", ROOT.parent / "shared" / "tlc"))
@@ -86,6 +92,39 @@ def mage(stack: Stack) -> Mage:
             "TLC_ATTEMPTS": "2",
         }
     )
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """A running Mage, and what it works on.
+
+    Attributes:
+        server: Its scheduler, API and web pages.
+        on: The same stores for `mage run`, and for SQL.
+        cdn: TLC, as it sees it.
+        published: Folder of the trip files there.
+    """
+
+    server: MageServer
+    on: Mage
+    cdn: CdnServer
+    published: Path
+
+    def publish(self, service: str, month: str, rows: int, *, seed: int = 0) -> Path:
+        partition = Partition(SERVICES[service], Month.parse(month))
+        return write_month(partition, rows, self.published, seed=seed)
+
+
+@pytest.fixture(scope="session")
+def scheduled(mage: Mage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduled]:
+    """`mage start` costs half a minute: one for all tests of a worker, so choose own months."""
+    folder = tmp_path_factory.mktemp("scheduled")
+    for published in ("trip-data", "misc"):
+        (folder / "cdn" / published).mkdir(parents=True)
+    with CdnServer(folder / "cdn") as cdn:
+        on = mage.on("scheduled", folder, cdn.url)
+        with running(on.environment, folder) as server:
+            yield Scheduled(server, on, cdn, folder / "cdn" / "trip-data")
 
 
 @pytest.fixture(scope="session")
