@@ -104,6 +104,10 @@ bench-partitions: $(VENV)/installed ## Measure the load against the months prese
 bench-workers: $(VENV)/installed ## Measure twelve months in one run against one
 	@$(call BENCH,workers)
 
+.PHONY: bench-settings
+bench-settings: $(VENV)/installed ## Measure what each setting of the server does for the load
+	@$(call BENCH,settings)
+
 .PHONY: format
 format: $(VENV)/installed ## Format the code and sort its imports
 	$(BIN)/ruff check --fix .

@@ -21,6 +21,7 @@ class Case:
         count: Query for the rows that it left; they are counted after each run.
         rows: What the count has to be; None for what the program says it loaded.
         before: Statements before each run, not measured.
+        settings: Of the server during the run, where they are not the embedded ones.
         share: The part of the study's rows that it loads.
         version: Of the packages that do it, if they are not the project's own.
         kind: The failure of a peer is reported; any other ends the study.
@@ -33,6 +34,7 @@ class Case:
     count: str
     rows: int | None = None
     before: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
     share: float = 1.0
     version: str = ""
     kind: Kind = "ours"
@@ -103,6 +105,7 @@ def _once(case: Case, outcome: Outcome, bench: Workbench) -> Outcome:
 
 
 def _run(case: Case, bench: Workbench) -> tuple[Run, int]:
+    bench.set_server(case.settings)
     bench.settle()
     bench.sql("SELECT 1", *case.before)
     done = measured(case.command, bench.postmaster)

@@ -13,8 +13,9 @@ from benchmarks.run import Outcome
 
 _INTRO = """# How fast it is
 
-Written from `results.json` by `make bench`, `make bench-scale`, `make bench-partitions` and
-`make bench-workers`; do not edit. Each section is of one invocation and names its own machine.
+Written from `results.json` by `make bench`, `make bench-scale`, `make bench-partitions`,
+`make bench-workers` and `make bench-settings`; do not edit. Each section is of one
+invocation and names its own machine.
 
 * The cases of a section run in turn, each round beginning with another one, every case in a
   process of its own. Before each run the server has checkpointed and the disk is synced. After
@@ -51,6 +52,13 @@ _ABOUT = {
 """,
     "workers": """
 * Every run replaces the months of the round before.
+""",
+    "settings": """
+* Each line is our load with the embedded server's settings but for the one named. Between lines
+  the server is restarted. The reasons for the settings stand in `embedded/postgres_server.py`.
+* `wal_level=minimal` matters because the month is copied into tables made in the same
+  transaction: their rows then need no WAL at all. No setting that can lose a committed month is
+  used, here or in `docker-compose.yml`.
 """,
 }
 
@@ -151,6 +159,13 @@ def _workers(study: StudyResult) -> str:
     return f"Months of {study.rows:,} published rows.\n\n{_table(header, rows, texts=1)}"
 
 
+def _settings(study: StudyResult) -> str:
+    ours = study.outcome("embedded")
+    rows = [(o.title, _seconds(o), _ratio(o, ours), *_cost(o)) for o in _measured_outcomes(study)]
+    header = ("", "seconds, median (min)", "× as embedded", *_COST)
+    return f"Our load of {study.rows:,} published rows.\n\n{_table(header, rows, texts=1)}"
+
+
 _DISTURBED = 0.15
 """Cores. The harness and the kernel's own threads take a few hundredths."""
 _COST = ("client CPU, s", "server CPU, s", "peak, MB")
@@ -159,6 +174,7 @@ _SECTIONS: Mapping[str, tuple[str, Callable[[StudyResult], str]]] = {
     "scale": ("Rows against time and memory", _scale),
     "partitions": ("Months present against load time", _partitions),
     "workers": ("Twelve months in one run", _workers),
+    "settings": ("The server's settings", _settings),
 }
 
 

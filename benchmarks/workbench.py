@@ -35,6 +35,7 @@ class Workbench:
     def __init__(self, folder: Path, server: PostgresServer) -> None:
         self.folder = folder
         self._server = server
+        self._settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def postmaster(self) -> psutil.Process:
@@ -86,6 +87,18 @@ class Workbench:
                 for statement in statements:
                     cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
+
+    def set_server(self, settings: tuple[tuple[str, str], ...]) -> None:
+        """Put these settings on top of the embedded ones; restarts the server if need be."""
+        if settings == self._settings:
+            return
+        self.sql(
+            "ALTER SYSTEM RESET ALL",
+            *(f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings),
+        )
+        self._server.stop()
+        self._server.start()
+        self._settings = settings
 
     def settle(self) -> None:
         """Give the next run an empty scratch schema and a server and disk with nothing to do."""
@@ -145,6 +158,7 @@ def open_workbench(folder: Path) -> Iterator[Workbench]:
             bench = Workbench(folder, server)
             bench.clear()
             yield bench
+            bench.set_server(())
             bench.clear()
         finally:
             server.stop()

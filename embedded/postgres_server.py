@@ -25,7 +25,7 @@ _SERVER_ENV = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 # setting, value, reason. None of them risks committed data: fsync, full_page_writes and
 # synchronous_commit stay on.
-_SETTINGS = (
+SETTINGS = (
     ("listen_addresses", f"'{HOST}'", "nothing outside this machine may connect"),
     ("unix_socket_directories", "''", "socket paths break off at 107 bytes, checkouts do not"),
     ("wal_level", "minimal", "COPY into a table made in the same transaction skips the WAL"),
@@ -236,7 +236,7 @@ def _write_private(path: Path, text: str) -> None:
 
 def _write_settings(data_dir: Path) -> None:
     """Write our settings beside postgresql.conf, at every start, so that changes here arrive."""
-    lines = [f"# {why}\n{name} = {value}\n" for name, value, why in _SETTINGS]
+    lines = [f"# {why}\n{name} = {value}\n" for name, value, why in SETTINGS]
     own = data_dir / "bulk_load.conf"
     own.write_text("\n".join(lines), encoding="utf-8")
     own.chmod(0o644)
