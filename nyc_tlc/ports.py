@@ -146,6 +146,7 @@ class LedgerEntry:
         contract: Name and version, ``yellow/1``.
         loaded_at: Set by the warehouse.
         reconciled_at: When every store was proved equal; None until then.
+        seconds: Time that the load took, all steps together; None until reconciled.
     """
 
     partition: Partition
@@ -157,6 +158,7 @@ class LedgerEntry:
     run: str
     loaded_at: datetime | None = None
     reconciled_at: datetime | None = None
+    seconds: float | None = None
 
     def same_content(self, other: LedgerEntry) -> bool:
         return (self.sha256, self.contract) == (other.sha256, other.contract)
@@ -177,7 +179,7 @@ class Ledger(Protocol):
         """The entry of a partition whose table is there; None otherwise."""
 
     def mark_reconciled(self, entry: LedgerEntry) -> None:
-        """Record that the stores agree about exactly this content.
+        """Record that the stores agree about exactly this content, and ``seconds``.
 
         Raises:
             ReconciliationError: the partition holds other content by now.

@@ -101,10 +101,11 @@ class PostgresWarehouse:
         with self._database.transaction() as cursor:
             cursor.execute(
                 SQL(
-                    "UPDATE {} SET reconciled_at = now() WHERE service = %s AND source_month = %s "
-                    "AND sha256 = %s AND contract = %s"
+                    "UPDATE {} SET reconciled_at = now(), seconds = %s WHERE service = %s "
+                    "AND source_month = %s AND sha256 = %s AND contract = %s"
                 ).format(self._name("ledger")),
                 [
+                    entry.seconds,
                     entry.partition.service.name,
                     entry.partition.month.start.date(),
                     entry.sha256,
@@ -224,7 +225,7 @@ class PostgresWarehouse:
                 "contract = EXCLUDED.contract, rows_published = EXCLUDED.rows_published, "
                 "rows_accepted = EXCLUDED.rows_accepted, "
                 "rows_quarantined = EXCLUDED.rows_quarantined, run = EXCLUDED.run, "
-                "loaded_at = now(), reconciled_at = NULL RETURNING loaded_at"
+                "loaded_at = now(), reconciled_at = NULL, seconds = NULL RETURNING loaded_at"
             ).format(self._name("ledger")),
             [
                 entry.partition.service.name,
@@ -245,7 +246,10 @@ class PostgresWarehouse:
         cursor.execute(
             SQL(
                 "SELECT sha256, contract, rows_published, rows_accepted, rows_quarantined, run, "
-                "loaded_at, reconciled_at FROM {} WHERE service = %s AND source_month = %s"
+                "loaded_at, reconciled_at, "
+                # Not by name: a ledger from before it had the column is read before it gets it.
+                "(to_jsonb(ledger) ->> 'seconds')::double precision "
+                "FROM {} AS ledger WHERE service = %s AND source_month = %s"
             ).format(self._name("ledger")),
             [partition.service.name, partition.month.start.date()],
         )

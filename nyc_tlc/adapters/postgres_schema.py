@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS {} (
   run              text        NOT NULL,
   loaded_at        timestamptz NOT NULL DEFAULT now(),
   reconciled_at    timestamptz,
+  seconds          double precision,
   PRIMARY KEY (service, source_month),
   CHECK (rows_published = rows_accepted + rows_quarantined)
 )
@@ -80,7 +81,11 @@ def ensure_tables(cursor: Cursor, schema: str, contract: Contract) -> None:
     if _are_complete(cursor, schema, contract):
         return
     ensure_schema(cursor, schema)
-    cursor.execute(SQL(_LEDGER).format(Identifier(schema, "ledger")))
+    ledger = Identifier(schema, "ledger")
+    cursor.execute(SQL(_LEDGER).format(ledger))
+    cursor.execute(
+        SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS seconds double precision").format(ledger)
+    )
     cursor.execute(SQL(_QUARANTINE).format(Identifier(schema, "quarantine")))
     _ensure_service_table(cursor, Identifier(schema, contract.service), contract)
     cursor.connection.commit()
@@ -90,7 +95,8 @@ def _are_complete(cursor: Cursor, schema: str, contract: Contract) -> bool:
     names = [contract.service, "ledger", "quarantine"]
     cursor.execute(
         "SELECT array_agg(attname::text) @> %s::text[] AND to_regclass(%s) IS NOT NULL "
-        "AND to_regclass(%s) IS NOT NULL FROM pg_attribute WHERE attrelid = to_regclass(%s) "
+        "AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(%s) "
+        "AND attname = 'seconds') FROM pg_attribute WHERE attrelid = to_regclass(%s) "
         "AND attnum > 0 AND NOT attisdropped",
         [
             [column.name for column in contract.columns],

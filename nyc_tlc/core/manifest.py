@@ -40,6 +40,8 @@ class Counts(_Record):
         by_flag: Quality flag to accepted rows that carry it; a row may carry several.
         first_pickup: Earliest accepted pick-up; None when no row was accepted.
         last_pickup: Latest accepted pick-up.
+        by_day: Day of the pick-up, ``2024-01-31``, to accepted rows; adds up to ``accepted``. Empty
+            in manifests from before it was counted.
     """
 
     published: int
@@ -49,6 +51,7 @@ class Counts(_Record):
     by_flag: dict[str, int]
     first_pickup: datetime | None
     last_pickup: datetime | None
+    by_day: dict[str, int] = {}
 
 
 class StoredObject(_Record):

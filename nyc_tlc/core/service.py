@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nyc_tlc.core.contract import fhv, fhvhv, green, yellow
 from nyc_tlc.core.contract.model import Contract
@@ -23,7 +23,7 @@ class Service:
     name: str
     first_month: Month
     first_csv_month: Month
-    contract: Contract
+    contract: Contract = field(hash=False)
 
     def first_month_in(self, source_format: SourceFormat) -> Month:
         return self.first_csv_month if source_format is SourceFormat.CSV else self.first_month

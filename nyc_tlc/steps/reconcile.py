@@ -47,7 +47,7 @@ def reconcile(row: ManifestRow, ports: Ports) -> ManifestRow:
             f"{row.quarantined:,} quarantined of {row.published:,} published. The month is not "
             "recorded as reconciled. Run it again; if that does not help, with force."
         )
-    ports.ledger.mark_reconciled(ledger_entry(row))
+    ports.ledger.mark_reconciled(replace(ledger_entry(row), seconds=row.seconds))
     _clear(row, ports.lake)
     return replace(row, status=Status.RECONCILED)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,17 @@ from nyc_tlc.core.manifest import Counts, Landing
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.quality import FLAGS, UNREADABLE
 
+_EPOCH = date(1970, 1, 1)
+_DAY = 86_400_000_000
+"""Microseconds."""
+
 
 @dataclass
 class Tally:
     """What has been seen of the partition so far.
 
     Attributes:
+        by_day: Days since 1970 to accepted rows picked up on them.
         example: The first row that could not be read, as published.
     """
 
@@ -33,6 +38,7 @@ class Tally:
     )
     first_pickup: datetime | None = None
     last_pickup: datetime | None = None
+    by_day: dict[int, int] = field(default_factory=dict)
     example: str = ""
 
     def add(self, judged: Judged) -> None:
@@ -46,6 +52,14 @@ class Tally:
         if bounds["min"] is not None:
             self.first_pickup = min(self.first_pickup or bounds["min"], bounds["min"])
             self.last_pickup = max(self.last_pickup or bounds["max"], bounds["max"])
+            self._add_days(judged.accepted.column("pickup_datetime"))
+
+    def _add_days(self, pickups: pa.TimestampArray) -> None:
+        days = pickups.view(pa.int64()).to_numpy() // _DAY
+        first = int(days.min())
+        for offset, rows in enumerate(np.bincount(days - first)):
+            if rows:
+                self.by_day[first + offset] = self.by_day.get(first + offset, 0) + int(rows)
 
     def keep_example(self, quarantined: pa.RecordBatch) -> None:
         unreadable = pc.is_in(quarantined.column("reason"), pa.array(UNREADABLE))
@@ -63,6 +77,7 @@ class Tally:
             },
             first_pickup=self.first_pickup,
             last_pickup=self.last_pickup,
+            by_day={str(_EPOCH + timedelta(day)): self.by_day[day] for day in sorted(self.by_day)},
         )
 
     def unreadable(self) -> int:

@@ -255,12 +255,15 @@ def test_reconciled_month_is_marked_until_it_changes(loaded: PostgresWarehouse) 
     entry = loaded.entry(JANUARY.partition)
     assert entry is not None
     assert entry.reconciled_at is None
-    loaded.mark_reconciled(JANUARY.entry)
+    loaded.mark_reconciled(replace(JANUARY.entry, seconds=12.5))
     marked = loaded.entry(JANUARY.partition)
     assert marked is not None
     assert marked.reconciled_at is not None
-    assert replace(marked, reconciled_at=None) == entry
-    assert load(loaded, OTHER_JANUARY).reconciled_at is None
+    assert replace(marked, reconciled_at=None) == replace(entry, seconds=12.5)
+    load(loaded, OTHER_JANUARY)
+    again = loaded.entry(JANUARY.partition)
+    assert again is not None
+    assert (again.reconciled_at, again.seconds) == (None, None)
     for month in (FEBRUARY, YELLOW_JANUARY):
         assert loaded.entry(month.partition).reconciled_at is None  # type: ignore[union-attr]
 
@@ -280,6 +283,19 @@ def test_other_content_is_not_marked_reconciled(
 ) -> None:
     with pytest.raises(ReconciliationError, match="holds other content"):
         loaded.mark_reconciled(entry)
+
+
+def test_ledger_of_an_earlier_shape_is_read_and_completed(
+    loaded: PostgresWarehouse, query: Query
+) -> None:
+    query("ALTER TABLE ledger DROP COLUMN seconds")
+    entry = loaded.entry(JANUARY.partition)
+    assert entry is not None
+    assert entry.seconds is None
+    load(loaded, JANUARY)
+    loaded.mark_reconciled(replace(JANUARY.entry, seconds=2.0))
+    assert query("SELECT seconds FROM ledger WHERE service = 'green' AND source_month = %s",
+                 JANUARY.partition.month.start.date()) == [(2.0,)]  # fmt: skip
 
 
 def test_entry_of_a_table_that_was_dropped_is_none(loaded: PostgresWarehouse, query: Query) -> None:
