@@ -11,6 +11,7 @@ from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
+from nyc_tlc.core.alert import Alert
 from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.manifest import StoredObject
 from nyc_tlc.core.partition import Partition
@@ -227,6 +228,13 @@ class Warehouse(Protocol):
         ``<service>_named`` has every column, and the names of its zones and codes from the
         dimension tables, which must be there; ``trips`` has what all services share.
         """
+
+
+class Alerts(Protocol):
+    """Where somebody reads who is not looking at the runs."""
+
+    def send(self, alert: Alert) -> None:
+        """Send a message to every channel that is configured."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -79,6 +80,27 @@ class Settings(BaseModel):
     tlc_attempts: int = Field(
         5, ge=1, le=20, description="Tries per step when network, server or lock fail"
     )
+    tlc_alert_slack_webhook: SecretStr | None = Field(
+        None, description="Address of a Slack webhook for alerts; empty: none are sent there"
+    )
+    tlc_alert_teams_webhook: SecretStr | None = Field(
+        None, description="Address of a Teams workflow's webhook for alerts"
+    )
+    tlc_smtp_host: str | None = Field(None, description="Mail server of alerts by e-mail")
+    tlc_smtp_port: int = Field(587, ge=1, le=65535, description="Its port, for STARTTLS")
+    tlc_smtp_user: str | None = Field(
+        None, description="Who we are to it; empty: it asks for none, and needs no encryption"
+    )
+    tlc_smtp_password: SecretStr | None = Field(None, description="Its password")
+    tlc_alert_email_from: str | None = Field(None, description="Sender of alerts by e-mail")
+    tlc_alert_email_to: str | None = Field(
+        None, description="Who gets alerts by e-mail, separated by commas"
+    )
+    tlc_alert_on_success: bool = Field(
+        default=False,
+        description="Whether months that were loaded are worth an alert, as failed and late months "
+        "and changed columns always are",
+    )
     tlc_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much the pipeline tells of its work"
     )
@@ -94,6 +116,20 @@ class Settings(BaseModel):
     def _is_a_bucket_or_a_folder(cls, value: str) -> str:
         if ":" in value.split("/", maxsplit=1)[0] and not _LAKE_ADDRESS.fullmatch(value):
             raise ValueError("expected gs://bucket[/prefix], file:///folder, or a folder")
+        return value
+
+    @field_validator("tlc_alert_slack_webhook", "tlc_alert_teams_webhook")
+    @classmethod
+    def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("https://", "http://")):
+            raise ValueError("expected the address of a webhook, https://…")
+        return value
+
+    @field_validator("tlc_alert_email_to")
+    @classmethod
+    def _has_a_server(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value and not all(map(others.data.get, ("tlc_smtp_host", "tlc_alert_email_from"))):
+            raise ValueError("needs TLC_SMTP_HOST and TLC_ALERT_EMAIL_FROM")
         return value
 
     @classmethod

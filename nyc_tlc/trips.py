@@ -11,6 +11,7 @@ from typing import TextIO
 
 import pandas as pd
 
+from nyc_tlc.core.alert import run_alerts
 from nyc_tlc.core.manifest_table import ManifestRow, from_frame, merge, summary, to_frame
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.ports import Ports
@@ -21,7 +22,7 @@ from nyc_tlc.steps.load import load
 from nyc_tlc.steps.publish import publish
 from nyc_tlc.steps.reconcile import clear_failed, reconcile
 from nyc_tlc.steps.run import Effort, Step, require_all, run_each, start
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import connect, connect_alerts
 
 
 class Trips:
@@ -66,15 +67,21 @@ class Trips:
         """Prove every partition in every store, and end the run.
 
         Raises:
-            PipelineError: names every partition that failed in any step, and why.
+            PartitionsFailedError: names every partition that failed in any step, and why.
         """
         rows = merge([from_frame(table) for table in tables])
         frame = self._run("reconcile", partial(reconcile, ports=self._ports), rows)
         done = from_frame(frame)
         clear_failed(done, self._ports.lake)
         logging.getLogger(__name__).info("\n%s", summary(done))
+        self._tell(done)
         require_all(done)
         return frame
+
+    def _tell(self, rows: list[ManifestRow]) -> None:
+        alerts = connect_alerts(self._settings)
+        for alert in run_alerts(rows, successes=self._settings.tlc_alert_on_success):
+            alerts.send(alert)
 
     def _run(self, name: str, step: Step, rows: list[ManifestRow]) -> pd.DataFrame:
         return to_frame(run_each(name, step, rows, self._effort))

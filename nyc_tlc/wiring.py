@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote
 
+from nyc_tlc.adapters.alert_channels import AlertChannels, EmailAlerts, SlackAlerts, TeamsAlerts
 from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
 from nyc_tlc.adapters.postgres import PostgresWarehouse
 from nyc_tlc.adapters.postgres_connection import Database
-from nyc_tlc.ports import Lake, Ports, Source
+from nyc_tlc.ports import Alerts, Lake, Ports, Source
 from nyc_tlc.settings import IO_CONFIG, Settings
 
 
@@ -32,6 +33,28 @@ def connect(settings: Settings) -> Ports:
         ledger=warehouse,
         work_dir=settings.tlc_work_dir,
     )
+
+
+def connect_alerts(settings: Settings) -> Alerts:
+    """The channels that are configured, or none. Nothing is contacted yet."""
+    channels: list[Alerts] = []
+    if settings.tlc_alert_slack_webhook:
+        channels.append(SlackAlerts(settings.tlc_alert_slack_webhook.get_secret_value()))
+    if settings.tlc_alert_teams_webhook:
+        channels.append(TeamsAlerts(settings.tlc_alert_teams_webhook.get_secret_value()))
+    if settings.tlc_alert_email_to:
+        password = settings.tlc_smtp_password
+        channels.append(
+            EmailAlerts(
+                host=settings.tlc_smtp_host or "",
+                port=settings.tlc_smtp_port,
+                user=settings.tlc_smtp_user,
+                password=password.get_secret_value() if password else None,
+                sender=settings.tlc_alert_email_from or "",
+                recipients=tuple(settings.tlc_alert_email_to.split(",")),
+            )
+        )
+    return AlertChannels(channels)
 
 
 def _source(settings: Settings) -> Source:

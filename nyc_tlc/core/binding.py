@@ -37,10 +37,12 @@ class Bindings:
     Attributes:
         columns: One per canonical column that can be published.
         vintage: What the file was read as.
+        unknown: Published columns that the contract does not know, to be kept.
     """
 
     columns: tuple[Binding, ...]
     vintage: Vintage
+    unknown: tuple[str, ...] = ()
 
     @property
     def locates_by_coordinates(self) -> bool:
@@ -74,6 +76,7 @@ def bind(
     vintage = _vintage(partition, published, source_format)
     found: dict[str, list[pa.Field]] = {}
     problems = []
+    unknown = []
     for field in published:
         if field.name in vintage.ignored:
             continue
@@ -84,6 +87,8 @@ def bind(
             problems.append(f"column {field.name} ({field.type}) is unknown")
         elif published.names.count(field.name) > 1:
             problems.append(f"column {field.name} ({field.type}) is there more than once")
+        else:
+            unknown.append(field.name)
     problems += [
         f"column {spelling} ({kind}) is missing"
         for spelling, kind in vintage.published.items()
@@ -109,6 +114,7 @@ def bind(
             if column.name not in _LINEAGE_NAMES
         ),
         vintage,
+        tuple(unknown),
     )
 
 

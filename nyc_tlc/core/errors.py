@@ -37,5 +37,9 @@ class ReconciliationError(PipelineError):
     """Counts disagree, or another run changed the partition. Run the month again."""
 
 
+class PartitionsFailedError(PipelineError):
+    """Some partitions of a run failed; the others are done, and alerts of the failed are sent."""
+
+
 class ConfigurationError(PipelineError):
     """Settings or run parameters are missing or contradictory. Correct them and start again."""

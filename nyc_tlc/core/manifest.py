@@ -53,6 +53,12 @@ class Counts(_Record):
     last_pickup: datetime | None
     by_day: dict[str, int] = {}
 
+    @property
+    def reasons(self) -> str:
+        """``by_reason`` for people, the most frequent first."""
+        ordered = sorted(self.by_reason.items(), key=lambda item: (-item[1], item[0]))
+        return ", ".join(f"{reason} {rows}" for reason, rows in ordered)
+
 
 class StoredObject(_Record):
     """An object of the lake, exactly identified.

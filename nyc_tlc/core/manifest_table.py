@@ -42,11 +42,14 @@ class ManifestRow:
         bytes: Size of the published file.
         sha256: Content hash of the published file; empty until it has landed.
         staged: Lake folder of the conformed files; empty until conformed.
+        reasons: Quarantined rows by reason, the most frequent first: ``pickup_missing 2, …``.
+        unknown_columns: Published columns outside the contract, kept in ``extra_columns``.
         seconds: Time spent on the partition so far, all steps together.
         run: The run that this row belongs to.
         force: Whether to load the month even when nothing changed.
         warning: What is odd about the published file, if anything; no failure.
         error: Why it failed; empty otherwise.
+        error_type: Name of the error's class, which says what the operator does about it.
     """
 
     service: str
@@ -55,6 +58,7 @@ class ManifestRow:
     published: int = 0
     accepted: int = 0
     quarantined: int = 0
+    reasons: str = ""
     bytes: int = 0
     sha256: str = ""
     staged: str = ""
@@ -62,14 +66,16 @@ class ManifestRow:
     run: str = ""
     force: bool = False
     warning: str = ""
+    unknown_columns: str = ""
     error: str = ""
+    error_type: str = ""
 
     @property
     def partition(self) -> Partition:
         return Partition(SERVICES[self.service], Month.parse(self.month))
 
-    def failed(self, error: str) -> ManifestRow:
-        return replace(self, status=Status.FAILED, error=error)
+    def failed(self, error: str, error_type: str = "") -> ManifestRow:
+        return replace(self, status=Status.FAILED, error=error, error_type=error_type)
 
 
 def to_frame(rows: Iterable[ManifestRow]) -> pd.DataFrame:
@@ -114,9 +120,16 @@ def merge(branches: Sequence[Sequence[ManifestRow]]) -> list[ManifestRow]:
 
 def _joined(rows: Sequence[ManifestRow]) -> ManifestRow:
     errors = dict.fromkeys(row.error for row in rows if row.error)
+    error_type = next((row.error_type for row in rows if row.error), "")
     status = Status.FAILED if errors else rows[0].status
     seconds = max(row.seconds for row in rows)
-    return replace(rows[0], status=status, error=" | ".join(errors), seconds=seconds)
+    return replace(
+        rows[0],
+        status=status,
+        error=" | ".join(errors),
+        error_type=error_type,
+        seconds=seconds,
+    )
 
 
 def summary(rows: Sequence[ManifestRow]) -> str:

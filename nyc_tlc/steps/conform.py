@@ -240,5 +240,7 @@ def _stage(
         status=Status.CONFORMED,
         accepted=counts.accepted,
         quarantined=counts.quarantined,
+        reasons=counts.reasons,
+        unknown_columns=", ".join(reading.bindings.unknown),
         staged=folder,
     )

@@ -7,13 +7,13 @@ from datetime import date
 from pathlib import Path
 
 from nyc_tlc.core.errors import NotPublishedYet, SourceError
-from nyc_tlc.core.manifest import Landing, Manifest, parse_record, render_record
+from nyc_tlc.core.manifest import Counts, Landing, Manifest, parse_record, render_record
 from nyc_tlc.core.manifest_table import ManifestRow, Status
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.published_rows import row_count_warning
 from nyc_tlc.core.source_format import SourceFormat, published_paths
-from nyc_tlc.ports import Fetched, Lake, LedgerEntry, Ports, SourceFileAbsentError
+from nyc_tlc.ports import Fetched, Lake, Ports, SourceFileAbsentError
 from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.published_file import published_rows
 from nyc_tlc.steps.work_folder import work_folder
@@ -67,6 +67,7 @@ def land(row: ManifestRow, ports: Ports, publication: Publication) -> ManifestRo
         published=landing.rows,
         accepted=proved.accepted if proved else 0,
         quarantined=proved.quarantined if proved else 0,
+        reasons=proved.reasons if proved else "",
         bytes=landing.bytes,
         sha256=landing.sha256,
         run=row.run,
@@ -161,8 +162,8 @@ def landing_of(fetched: Fetched, rows: int, raw: str) -> Landing:
     )
 
 
-def _proved(partition: Partition, landing: Landing, ports: Ports) -> LedgerEntry | None:
-    """The ledger's entry, if every store holds exactly this version under today's contract."""
+def _proved(partition: Partition, landing: Landing, ports: Ports) -> Counts | None:
+    """The month's counts, if every store holds exactly this version under today's contract."""
     wanted = (landing.sha256, partition.contract_id)
     entry = ports.ledger.entry(partition)
     if entry is None or entry.reconciled_at is None or (entry.sha256, entry.contract) != wanted:
@@ -173,7 +174,7 @@ def _proved(partition: Partition, landing: Landing, ports: Ports) -> LedgerEntry
         return None
     manifest = parse_record(Manifest, record[0], path)
     same = (manifest.landing.sha256, manifest.contract) == wanted
-    return entry if same and in_place(manifest, ports.lake) else None
+    return manifest.counts if same and in_place(manifest, ports.lake) else None
 
 
 def in_place(manifest: Manifest, lake: Lake) -> bool:

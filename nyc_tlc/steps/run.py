@@ -12,7 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from nyc_tlc.core.errors import NotPublishedYet, PipelineError, RetryableError
+from nyc_tlc.core.errors import (
+    NotPublishedYet,
+    PartitionsFailedError,
+    PipelineError,
+    RetryableError,
+)
 from nyc_tlc.core.manifest_table import FINAL, ManifestRow, Status
 from nyc_tlc.core.partition import Partition
 
@@ -70,12 +75,12 @@ def require_all(rows: Sequence[ManifestRow]) -> None:
     """End the run with an error if any partition failed.
 
     Raises:
-        PipelineError: names every partition that failed, and why.
+        PartitionsFailedError: names every partition that failed, and why.
     """
     failed = [row for row in rows if row.status is Status.FAILED]
     if failed:
         errors = "\n".join(f"  {row.service} {row.month}: {row.error}" for row in failed)
-        raise PipelineError(
+        raise PartitionsFailedError(
             f"{len(failed)} of {len(rows)} partitions failed; the others are done:\n{errors}"
         )
 
@@ -98,7 +103,7 @@ def _outcome(name: str, step: Step, row: ManifestRow, effort: Effort) -> Manifes
         _logger.info("%s", reason)
         return replace(row, status=Status.NOT_PUBLISHED)
     except PipelineError as error:
-        failed = row.failed(str(error).removeprefix(f"{row.partition}: "))
+        failed = row.failed(str(error).removeprefix(f"{row.partition}: "), type(error).__name__)
         # Without the traceback: the message is the whole story.
         _logger.error("%s failed: %s", row.partition, failed.error)  # noqa: TRY400
         return failed
@@ -110,7 +115,8 @@ def _outcome(name: str, step: Step, row: ManifestRow, effort: Effort) -> Manifes
         _logger.exception("%s failed in %s", row.partition, name)
         return row.failed(
             f"{name} met an unexpected {type(error).__name__} ({error}); see the log for where. "
-            "Run the month again; if it fails again, this is a defect to report."
+            "Run the month again; if it fails again, this is a defect to report.",
+            type(error).__name__,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.settings import IO_CONFIG, Settings
@@ -74,11 +75,37 @@ def test_every_setting_is_read_from_the_environment() -> None:
         "TLC_WORKERS": "16",
         "TLC_ATTEMPTS": "1",
         "TLC_LOG_LEVEL": "DEBUG",
+        "TLC_ALERT_SLACK_WEBHOOK": "https://hooks.example.org/1",
+        "TLC_ALERT_TEAMS_WEBHOOK": "https://hooks.example.org/2",
+        "TLC_ALERT_EMAIL_TO": "a@example.org,b@example.org",
+        "TLC_ALERT_EMAIL_FROM": "tlc@example.org",
+        "TLC_ALERT_ON_SUCCESS": "True",
+        "TLC_SMTP_HOST": "mail.example.org",
+        "TLC_SMTP_PORT": "25",
+        "TLC_SMTP_USER": "me",
+        "TLC_SMTP_PASSWORD": SECRET,
     }
     assert sorted(stated) == OPTIONAL
     settings = _load(**stated)
-    found = {name: str(getattr(settings, name.lower())) for name in stated}
+    found = {name: _as_stated(getattr(settings, name.lower())) for name in stated}
     assert found == stated
+
+
+def _as_stated(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"TLC_ALERT_EMAIL_TO": "a@example.org"}, "needs TLC_SMTP_HOST and TLC_ALERT_EMAIL_FROM"),
+        ({"TLC_ALERT_SLACK_WEBHOOK": SECRET}, "expected the address of a webhook"),
+    ],
+)
+def test_alerts_that_could_not_be_sent_are_refused_at_the_start(
+    changes: dict[str, str], told: str
+) -> None:
+    assert told in _complaint({**GIVEN, **changes})
 
 
 _CDN = "https://d37ci6vzurychx.cloudfront.net"

@@ -1,0 +1,114 @@
+"""Where alerts arrive in the tests: a webhook and a mail server that keep what they are sent."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Webhook(ThreadingHTTPServer):
+    """Answers each request with the next of ``answers``, then with 200.
+
+    Attributes:
+        received: The JSON of every request.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[dict[str, Any]] = []
+        self.answers: list[int] = []
+        super().__init__(("127.0.0.1", 0), _WebhookRequest)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/services/T0/B0/secret-of-the-webhook"
+
+    def texts(self) -> list[str]:
+        """Title and text of every message for Slack."""
+        return [
+            "\n".join(block["text"]["text"] for block in message["blocks"])
+            for message in self.received
+        ]
+
+
+class _WebhookRequest(BaseHTTPRequestHandler):
+    server: Webhook
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append(json.loads(body))
+        self.send_response(self.server.answers.pop(0) if self.server.answers else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class MailServer(socketserver.ThreadingTCPServer):
+    """Speaks as much SMTP as a client needs to deliver, without encryption."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.received: list[EmailMessage] = []
+        super().__init__(("127.0.0.1", 0), _MailSession)
+
+    @property
+    def port(self) -> int:
+        return self.server_address[1]
+
+
+class _MailSession(socketserver.StreamRequestHandler):
+    server: MailServer
+
+    def handle(self) -> None:
+        self._say("220 ready")
+        while line := self.rfile.readline():
+            command = line[:4].upper()
+            if command == b"DATA":
+                self._say("354 go on")
+                self._receive()
+            self._say("221 bye" if command == b"QUIT" else "250 ok")
+            if command == b"QUIT":
+                return
+
+    def _receive(self) -> None:
+        lines = []
+        while (line := self.rfile.readline()) != b".\r\n":
+            lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
+        self.server.received.append(
+            message_from_bytes(b"".join(lines).replace(b"\r\n", b"\n"), policy=policy.default)
+        )
+
+    def _say(self, answer: str) -> None:
+        self.wfile.write(f"{answer}\r\n".encode())
+
+
+@contextmanager
+def webhook() -> Iterator[Webhook]:
+    with Webhook() as server, _served(server):
+        yield server
+
+
+@contextmanager
+def mail_server() -> Iterator[MailServer]:
+    with MailServer() as server, _served(server):
+        yield server
+
+
+@contextmanager
+def _served(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
