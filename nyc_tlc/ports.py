@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from nyc_tlc.core.alert import Alert
 from nyc_tlc.core.contract.model import Contract
-from nyc_tlc.core.manifest import StoredObject
+from nyc_tlc.core.manifest import Generation, StoredObject
 from nyc_tlc.core.partition import Partition
 
 
@@ -79,10 +79,10 @@ class Lake(Protocol):
         ``crc32c`` may be empty where the store would have to read the object for it.
         """
 
-    def read(self, path: str) -> tuple[bytes, int] | None:
+    def read(self, path: str) -> tuple[bytes, Generation] | None:
         """A small object and its generation; None when there is none."""
 
-    def write(self, path: str, data: bytes, *, if_generation: int | None) -> StoredObject:
+    def write(self, path: str, data: bytes, *, if_generation: Generation | None) -> StoredObject:
         """Write a small object.
 
         Args:
@@ -97,7 +97,7 @@ class Lake(Protocol):
     def take(self, file: Path, path: str) -> StoredObject:
         """Move a local file into the lake, replacing what is there."""
 
-    def copy(self, source: str, target: str, *, if_generation: int) -> StoredObject:
+    def copy(self, source: str, target: str, *, if_generation: Generation) -> StoredObject:
         """Copy inside the store.
 
         Raises:
@@ -105,7 +105,14 @@ class Lake(Protocol):
         """
 
     def open(self, path: str) -> AbstractContextManager[BinaryIO]:
-        """Open an object for seeking reads.
+        """Open an object for seeking reads of most of it: whole, and verified by its checksum.
+
+        Raises:
+            ReconciliationError: there is no such object.
+        """
+
+    def peek(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """Open an object for reading a small part of it, such as a footer, where it lies.
 
         Raises:
             ReconciliationError: there is no such object.

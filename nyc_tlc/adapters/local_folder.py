@@ -9,22 +9,19 @@ import os
 import shutil
 import time
 import uuid
-from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import google_crc32c
-
+from nyc_tlc.adapters.crc32c import crc32c_of_file
 from nyc_tlc.adapters.lake_errors import changed, gone
 from nyc_tlc.core.errors import ConfigurationError, RetryableError
-from nyc_tlc.core.manifest import StoredObject
+from nyc_tlc.core.manifest import Generation, StoredObject
 from nyc_tlc.ports import Fetched, SourceFileAbsentError
 
-_CHUNK = 1 << 20
 _ABANDONED_AFTER = 86_400.0
 """Seconds."""
 
@@ -90,14 +87,14 @@ class FolderLake:
             return None
         return StoredObject(path=path, bytes=stat.st_size, generation=stat.st_mtime_ns, crc32c="")
 
-    def read(self, path: str) -> tuple[bytes, int] | None:
+    def read(self, path: str) -> tuple[bytes, Generation] | None:
         try:
             with self._file(path).open("rb") as file:
                 return file.read(), os.fstat(file.fileno()).st_mtime_ns
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
-    def write(self, path: str, data: bytes, *, if_generation: int | None) -> StoredObject:
+    def write(self, path: str, data: bytes, *, if_generation: Generation | None) -> StoredObject:
         with self._new_file(path) as incoming:
             incoming.write_bytes(data)
             return self._place(incoming, path, if_generation)
@@ -107,7 +104,7 @@ class FolderLake:
             shutil.move(file, incoming)
             return self._place(incoming, path, None)
 
-    def copy(self, source: str, target: str, *, if_generation: int) -> StoredObject:
+    def copy(self, source: str, target: str, *, if_generation: Generation) -> StoredObject:
         with self._new_file(target) as incoming:
             try:
                 shutil.copyfile(self._file(source), incoming)
@@ -123,6 +120,9 @@ class FolderLake:
             raise gone(path) from None
         with file:
             yield file
+
+    def peek(self, path: str) -> AbstractContextManager[BinaryIO]:
+        return self.open(path)
 
     def delete(self, path: str) -> None:
         with self._lock():
@@ -171,14 +171,14 @@ class FolderLake:
                 if time.time() - left.stat().st_ctime > _ABANDONED_AFTER:
                     left.unlink()
 
-    def _place(self, incoming: Path, path: str, if_generation: int | None) -> StoredObject:
+    def _place(self, incoming: Path, path: str, if_generation: Generation | None) -> StoredObject:
         target = self._file(path)
-        checksum = _crc32c(incoming)
+        checksum = crc32c_of_file(incoming)
         with incoming.open("rb") as file:
             os.fsync(file.fileno())
         with self._lock():
             found = self.stat(path)
-            generation = 0 if found is None else found.generation
+            generation = 0 if found is None else int(found.generation)
             if if_generation is not None and generation != if_generation:
                 raise changed(target.as_uri())
             # The kernel's own file time ticks in milliseconds: two writes could share one.
@@ -208,11 +208,3 @@ def _explained(error: OSError, file: Path) -> RetryableError | ConfigurationErro
         f"{file} cannot be written ({error.strerror}). What was there is untouched. Check "
         "LAKE_URL and who may write there."
     )
-
-
-def _crc32c(path: Path) -> str:
-    checksum: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call] # has no types
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            checksum.update(chunk)
-    return b64encode(checksum.digest()).decode()

@@ -13,6 +13,7 @@ import tqdm
 import urllib3
 
 from nyc_tlc.adapters.local_folder import digest
+from nyc_tlc.adapters.retry_after import retry_after
 from nyc_tlc.core.errors import RetryableError, SourceError
 from nyc_tlc.ports import Fetched, SourceFileAbsentError
 
@@ -129,7 +130,7 @@ def _require_success(uri: str, response: requests.Response, part: _Part) -> None
         part.discard()
         raise RetryableError(f"{uri} answered {answer}: the part on disk is of another version")
     if status in (requests.codes.request_timeout, requests.codes.too_many) or status >= 500:
-        raise RetryableError(f"{uri} answered {answer}", retry_after=_retry_after(response))
+        raise RetryableError(f"{uri} answered {answer}", retry_after=retry_after(response))
     raise SourceError(
         f"{uri} answered {answer}, expected 200. Nothing was landed; the month stays as it was. "
         "Check TLC_SOURCE_URL."
@@ -143,11 +144,6 @@ def _extent(response: requests.Response) -> tuple[int, int | None]:
         return (int(match[1]), int(match[3])) if match else (-1, None)
     length = response.headers.get("Content-Length", "")
     return 0, int(length) if length.isdecimal() else None
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    seconds = response.headers.get("Retry-After", "")
-    return float(seconds) if seconds.isdecimal() else None
 
 
 @contextmanager

@@ -60,17 +60,21 @@ class Counts(_Record):
         return ", ".join(f"{reason} {rows}" for reason, rows in ordered)
 
 
+Generation = int | str
+"""Which version of an object it is: GCS's own number, the folder's file time, the ETag of S3 and
+Azure. S3's is the same for the same bytes, the others change with every write. 0: no object."""
+
+
 class StoredObject(_Record):
     """An object of the lake, exactly identified.
 
     Attributes:
-        generation: Changes with every write (GCS's own number; the folder's file time).
         crc32c: Base64 of the big-endian checksum, as GCS gives it.
     """
 
     path: str
     bytes: int
-    generation: int
+    generation: Generation
     crc32c: str
 
 

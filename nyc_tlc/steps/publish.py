@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.manifest import (
     Conformed,
+    Generation,
     Manifest,
     StoredObject,
     Superseded,
@@ -50,7 +51,7 @@ def read_manifest(partition: Partition, lake: Lake) -> Manifest | None:
     return _manifest(partition, lake)[0]
 
 
-def _manifest(partition: Partition, lake: Lake) -> tuple[Manifest | None, int]:
+def _manifest(partition: Partition, lake: Lake) -> tuple[Manifest | None, Generation]:
     path = lake_paths.manifest(partition)
     record = lake.read(path)
     if record is None:

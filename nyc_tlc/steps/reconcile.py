@@ -64,7 +64,7 @@ def _manifest_problems(row: ManifestRow, manifest: Manifest | None, lake: Lake) 
 def _lake_counts(manifest: Manifest, lake: Lake) -> StoreCounts:
     rows = []
     for stored in manifest.objects:
-        with lake.open(stored.path) as source, open_parquet(source, stored.path) as file:
+        with lake.peek(stored.path) as source, open_parquet(source, stored.path) as file:
             rows.append(int(file.metadata.num_rows))
     return StoreCounts(*rows)
 

@@ -16,10 +16,14 @@ import google_crc32c
 from tests.ports.scripted_http import Answer, Request, ScriptedServer, serve
 
 BUCKET = "lake"
+QUARTER = 1 << 18
+"""Bytes of which Cloud Storage keeps whole multiples of an unfinished upload."""
 BUCKET_LOOKUP = re.compile(r"/storage/v1/b/[^/]+")
 """The library asks for the bucket from a thread of its own, whenever it likes."""
 _OBJECT = re.compile(rf"(?:/download)?/storage/v1/b/{BUCKET}/o/(.+)")
 _REWRITE = re.compile(rf"/storage/v1/b/{BUCKET}/o/(.+)/rewriteTo/b/{BUCKET}/o/(.+)")
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _BOUNDARY = re.compile(rb"boundary=[\"']?([^\"';]+)")
 
 
@@ -32,12 +36,15 @@ class GcsWire:
         faults: Answers given instead of what the next requests earn.
         lost: Answers given to the next requests after they were carried out.
         rewrite_rounds: Tokens handed out before a rewrite is done.
+        keeps_little: Bytes of each chunk that the store does not keep, as it may.
+        crc32c_of: What the store says it has, whatever it has.
     """
 
     objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     faults: deque[Answer] = field(default_factory=deque)
     lost: deque[Answer] = field(default_factory=deque)
     rewrite_rounds: int = 0
+    keeps_little: int = 0
     crc32c_of: bytes | None = None
     _uploads: dict[str, bytes] = field(default_factory=dict)
     _generation: int = 1000
@@ -85,11 +92,22 @@ class GcsWire:
         return self._chunk(request, query["upload_id"])
 
     def _chunk(self, request: Request, name: str) -> Answer:
-        self._uploads[name] += request.body
-        received = len(self._uploads[name])
-        if request.headers["Content-Range"].endswith(f"-{received - 1}/{received}"):
-            return self._refusal(request, name) or self._store(name, self._uploads.pop(name))
-        return Answer(308, {"Range": f"bytes=0-{received - 1}"})
+        """Keep what is new of a chunk, in whole quarters of a MiB; the last one ends the object."""
+        match = _CONTENT_RANGE.fullmatch(request.headers["Content-Range"])
+        assert match is not None
+        if name not in self._uploads:  # ended before: its answer was lost
+            return _json(self._resource(name))
+        start, end, total = map(int, match.groups())
+        has = self._uploads[name]
+        assert start <= len(has)
+        has += request.body[len(has) - start :]
+        if len(has) == total and not self.keeps_little:
+            del self._uploads[name]
+            return self._refusal(request, name) or self._store(name, has)
+        if len(request.body) < end + 1 - start or self.keeps_little:
+            has = has[: (len(has) - self.keeps_little) // QUARTER * QUARTER]
+        self._uploads[name] = has
+        return Answer(308, {"Range": f"bytes=0-{len(has) - 1}"})
 
     def _rewrite(self, request: Request, source: str, target: str) -> Answer:
         if source not in self.objects:
@@ -114,8 +132,12 @@ class GcsWire:
             return Answer(204)
         if not request.path.startswith("/download"):
             return _json(self._resource(name))
-        checksum = f"crc32c={_crc32c(self.crc32c_of or content)}"
-        return Answer(200, {"X-Goog-Hash": checksum}, content)
+        hashes = {"X-Goog-Hash": f"crc32c={_crc32c(self.crc32c_of or content)}"}
+        if wanted := _RANGE.fullmatch(request.headers.get("Range", "")):
+            start, end = int(wanted[1]), int(wanted[2] or len(content) - 1)
+            part = {"Content-Range": f"bytes {start}-{end}/{len(content)}"}
+            return Answer(206, hashes | part, content[start : end + 1])
+        return Answer(200, hashes, content)
 
     def _refusal(self, request: Request, name: str) -> Answer | None:
         wanted = request.query.get("ifGenerationMatch")
@@ -155,8 +177,11 @@ def backend_error() -> Answer:
     return error(503, "Backend Error")
 
 
-def error(status: int, message: str) -> Answer:
-    return _json({"error": {"code": status, "message": message}}, status)
+def error(status: int, message: str, reason: str = "", **headers: str) -> Answer:
+    details = [{"reason": reason, "message": message}] if reason else []
+    answer = _json({"error": {"code": status, "message": message, "errors": details}}, status)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, {**answer.headers, **named}, answer.body)
 
 
 def no_bucket() -> Answer:

@@ -5,16 +5,14 @@ The emulator ignores preconditions and never fails; this server heeds them and f
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from google.cloud.storage.retry import DEFAULT_RETRY
 
 from nyc_tlc.adapters import gcs
 from nyc_tlc.adapters.gcs import GcsLake
@@ -33,6 +31,7 @@ CALLS: dict[str, Callable[[GcsLake, Path], object]] = {
     "take in chunks": lambda lake, file: (os.truncate(file, 9 * MIB), lake.take(file, "x")),
     "copy": lambda lake, _: lake.copy("x", "y", if_generation=0),
     "open": lambda lake, _: lake.open("x").__enter__(),
+    "peek": lambda lake, _: lake.peek("x").__enter__(),
     "delete": lambda lake, _: lake.delete("x"),
     "list": lambda lake, _: list(lake.list("")),
 }
@@ -65,7 +64,8 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the library give up at once."""
-    monkeypatch.setattr(gcs, "_RETRY", DEFAULT_RETRY.with_timeout(0.2))
+    monkeypatch.setattr(gcs, "BLIP", 0.2)
+    monkeypatch.setattr(gcs, "UPLOAD_OUTAGE", 0.2)
 
 
 def _lake(endpoint: str, tmp_path: Path, url: str = "gs://lake/top") -> GcsLake:
@@ -180,6 +180,40 @@ def test_chunk_that_met_a_503_is_sent_again(
     assert wire.objects["top/x"][1] == content
 
 
+def test_lost_answer_to_the_last_chunk_is_asked_for_again(
+    wire: GcsWire, tmp_path: Path, file: Path
+) -> None:
+    content = os.urandom(MIB) * 9
+    file.write_bytes(content)
+    lost: list[Answer] = []
+
+    def last_answer_is_lost(request: Request) -> Answer:
+        answer = wire.answer(request)
+        if request.method == "PUT" and answer.status == 200 and not lost:
+            lost.append(answer)
+            return gcs_wire.backend_error()
+        return answer
+
+    with serve(last_answer_is_lost) as flaky:
+        stored = _lake(flaky.url, tmp_path).take(file, "x")
+    assert len(lost) == 1
+    assert wire.objects == {"top/x": (stored.generation, content)}
+
+
+def test_upload_of_which_the_store_kept_less_is_begun_anew_by_the_run(
+    lake: GcsLake, wire: GcsWire, file: Path
+) -> None:
+    content = os.urandom(MIB) * 9
+    file.write_bytes(content)
+    wire.keeps_little = gcs_wire.QUARTER
+    with pytest.raises(RetryableError, match="upload of gs://lake/top/x was broken off"):
+        lake.take(file, "x")
+    assert (file.read_bytes(), wire.objects) == (content, {})
+    wire.keeps_little = 0
+    lake.take(file, "x")
+    assert wire.objects["top/x"][1] == content
+
+
 def test_lost_answer_to_a_write_is_not_taken_for_another_run(lake: GcsLake, wire: GcsWire) -> None:
     wire.lost.append(gcs_wire.backend_error())
     stored = lake.write("m.json", b"ours", if_generation=0)
@@ -208,15 +242,113 @@ def test_store_that_is_not_there_is_retryable(
         call(_lake(endpoint, tmp_path), file)
 
 
-@every_call
-def test_refusal_names_the_role_that_is_missing(
-    lake: GcsLake, wire: GcsWire, file: Path, call: Callable[[GcsLake, Path], object]
+PERMISSIONS = {
+    "stat": "get", "read": "get", "open": "get", "peek": "get", "copy": "get", "write": "create",
+    "take": "create", "take in chunks": "create", "delete": "delete", "list": "list",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_refusal_names_the_permission_and_how_to_grant_it(
+    lake: GcsLake, wire: GcsWire, file: Path, name: str
 ) -> None:
-    message = "robot@project does not have storage.objects.create access"
-    wire.faults.extend([gcs_wire.error(403, message)] * 5)
-    with pytest.raises(ConfigurationError, match=r"roles/storage\.objectUser") as failure:
-        call(lake, file)
+    permission = f"storage.objects.{PERMISSIONS[name]}"
+    robot = "robot@project.iam.gserviceaccount.com"
+    message = f"{robot} does not have {permission} access to the Google Cloud Storage object."
+    wire.faults.extend([gcs_wire.error(403, message, "forbidden")] * 5)
+    with pytest.raises(ConfigurationError) as failure:
+        CALLS[name](lake, file)
+    told = str(failure.value)
+    assert message in told
+    assert f"permission {permission}, which roles/storage.objectUser has" in told
+    assert (
+        "gcloud storage buckets add-iam-policy-binding gs://lake "
+        f"--member=serviceAccount:{robot} --role=roles/storage.objectUser"
+    ) in told
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_permission_is_named_where_the_store_names_none(
+    lake: GcsLake, wire: GcsWire, file: Path, name: str
+) -> None:
+    wire.faults.extend([gcs_wire.error(403, "Access denied.")] * 5)
+    with pytest.raises(ConfigurationError, match=f"storage.objects.{PERMISSIONS[name]}"):
+        CALLS[name](lake, file)
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("accountDisabled", "The billing account for the owning project is disabled"),
+        ("retentionPolicyNotMet", "Object 'x' is subject to bucket's retention policy"),
+        ("vpcServiceControls", "Request is prohibited by organization's policy."),
+    ],
+)
+def test_refusal_that_no_role_mends_advises_none(
+    lake: GcsLake, wire: GcsWire, reason: str, message: str
+) -> None:
+    wire.faults.append(gcs_wire.error(403, message, reason))
+    with pytest.raises(ConfigurationError, match="Ask whoever owns bucket lake") as failure:
+        lake.write("x", b"1", if_generation=None)
     assert message in str(failure.value)
+    assert "--role" not in str(failure.value)
+
+
+def test_token_that_is_not_taken_is_about_credentials(lake: GcsLake, wire: GcsWire) -> None:
+    wire.faults.append(gcs_wire.error(401, "Invalid Credentials"))
+    with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS"):
+        lake.stat("x")
+
+
+def test_refused_write_changed_nothing(lake: GcsLake, wire: GcsWire) -> None:
+    wire.put("top/x", b"theirs")
+    before = dict(wire.objects)
+    wire.faults.append(gcs_wire.error(403, "no", "forbidden"))
+    with pytest.raises(ConfigurationError, match="Nothing was written there"):
+        lake.write("x", b"ours", if_generation=None)
+    assert wire.objects == before
+
+
+@every_call
+def test_store_that_asks_for_a_pause_gets_it(
+    lake: GcsLake,
+    server: ScriptedServer,
+    wire: GcsWire,
+    file: Path,
+    call: Callable[[GcsLake, Path], object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    wire.put("top/x", b"rows")
+    wire.faults.append(gcs_wire.error(429, "Slow down", Retry_After="7"))
+    call(lake, file)
+    assert waited[0] == 7  # and then the library's own back-off
+    assert waited.count(7) == 1
+
+
+@every_call
+def test_longer_pause_is_left_to_the_run(
+    lake: GcsLake,
+    server: ScriptedServer,
+    wire: GcsWire,
+    file: Path,
+    call: Callable[[GcsLake, Path], object],
+) -> None:
+    wire.put("top/x", b"rows")
+    wire.faults.append(gcs_wire.error(429, "Slow down", Retry_After="3600"))
+    with pytest.raises(RetryableError, match="TooManyRequests") as failure:
+        call(lake, file)
+    assert failure.value.retry_after == 3600
+    assert len(gcs_wire.object_requests(server)) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_pause_asked_for_to_the_end_reaches_the_run(lake: GcsLake, wire: GcsWire) -> None:
+    wire.faults.extend([gcs_wire.error(503, "Backend Error", Retry_After="0")] * 50)
+    with pytest.raises(RetryableError, match="ServiceUnavailable") as failure:
+        lake.stat("x")
+    assert failure.value.retry_after == 0
 
 
 @every_call
@@ -255,10 +387,29 @@ def test_object_replaced_while_it_is_open_is_retryable(lake: GcsLake, wire: GcsW
     wire.put("top/x", b"old")
     with (  # noqa: PT012 - the error comes with the read, not with the opening
         pytest.raises(RetryableError, match="top/x was replaced"),
-        lake.open("x") as stream,
+        lake.peek("x") as stream,
     ):
         wire.put("top/x", b"new")
         stream.read()
+
+
+def test_object_is_read_whole_as_it_was_when_opened(lake: GcsLake, wire: GcsWire) -> None:
+    wire.put("top/x", b"old")
+    with lake.open("x") as stream:
+        wire.put("top/x", b"new")
+        assert stream.read() == b"old"
+
+
+def test_peek_fetches_no_more_than_it_reads(
+    lake: GcsLake, server: ScriptedServer, wire: GcsWire
+) -> None:
+    wire.put("top/x", bytes(8 * MIB) + b"footer")
+    with lake.peek("x") as stream:
+        assert stream.seek(-6, io.SEEK_END) == 8 * MIB
+        assert stream.read(6) == b"footer"
+        assert stream.read(1) == b""
+    (download,) = [r for r in server.requests if r.path.startswith("/download")]
+    assert download.headers["Range"] == f"bytes={8 * MIB}-{8 * MIB + 5}"
 
 
 def test_reader_asks_for_the_generation_it_opened(
@@ -267,9 +418,11 @@ def test_reader_asks_for_the_generation_it_opened(
     generation = wire.put("top/x", b"rows")
     with lake.open("x") as stream:
         assert stream.read() == b"rows"
+    with lake.peek("x") as stream:
+        assert stream.read() == b"rows"
     assert lake.read("x") == (b"rows", generation)
     downloads = [r for r in server.requests if r.path.startswith("/download")]
-    assert [request.query["generation"] for request in downloads] == [str(generation)] * 2
+    assert [request.query["generation"] for request in downloads] == [str(generation)] * 3
 
 
 def test_small_upload_lets_the_store_check_its_bytes(
@@ -290,56 +443,54 @@ def test_large_file_damaged_on_the_way_up_is_retryable(
     assert file.exists()
 
 
-def test_bytes_damaged_on_the_way_down_are_retryable(lake: GcsLake, wire: GcsWire) -> None:
+def test_bytes_damaged_on_the_way_down_are_retryable(
+    lake: GcsLake, wire: GcsWire, tmp_path: Path
+) -> None:
     wire.put("top/m.json", b"rows")
     wire.crc32c_of = b"something else was stored"
     with pytest.raises(RetryableError):
         lake.read("m.json")
+    with pytest.raises(RetryableError), lake.open("m.json"):
+        pytest.fail("damaged bytes were given out")
+    assert not [path for path in tmp_path.glob("cache/**/*") if path.is_file()]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_download_that_breaks_off_is_resumed_and_then_verified(
+    wire: GcsWire, tmp_path: Path, damaged: bool
+) -> None:
+    content = os.urandom(2 * MIB)
+    wire.put("top/x", content)
+
+    def breaks_off_once(request: Request) -> Answer:
+        answer = wire.answer(request)
+        if not request.path.startswith("/download"):
+            return answer
+        if "Range" not in request.headers:
+            return Answer(200, {**answer.headers, "Content-Length": f"{2 * MIB}"}, content[:MIB])
+        # The library verifies no download that was resumed.
+        return Answer(206, answer.headers, bytes(len(answer.body)) if damaged else answer.body)
+
+    with serve(breaks_off_once) as server:
+        lake = _lake(server.url, tmp_path)
+        if damaged:
+            with pytest.raises(RetryableError, match="damaged on the way"), lake.open("x"):
+                pytest.fail("damaged bytes were given out")
+        else:
+            with lake.open("x") as stream:
+                assert stream.read() == content
+
+
+def test_downloaded_object_is_not_kept_on_local_disk(
+    lake: GcsLake, wire: GcsWire, tmp_path: Path
+) -> None:
+    wire.put("top/x", b"rows")
+    with lake.open("x") as first, lake.open("x") as second:
+        assert first.read() == second.read() == b"rows"
+    assert not [path for path in tmp_path.glob("cache/**/*") if path.is_file()]
 
 
 def test_error_of_whoever_reads_is_left_alone(lake: GcsLake, wire: GcsWire) -> None:
     wire.put("top/x", b"rows")
     with pytest.raises(KeyError, match="ours"), lake.open("x"):
         raise KeyError("ours")
-
-
-def test_withdrawn_key_is_a_configuration_error(tmp_path: Path) -> None:
-    refusal = json.dumps({"error": "invalid_grant", "error_description": "Invalid JWT"}).encode()
-    headers = {"Content-Type": "application/json"}
-    with serve(lambda _request: Answer(400, headers, refusal)) as tokens:
-        lake = gcs.connect(
-            "gs://lake",
-            cache=tmp_path / "cache",
-            emulator=None,
-            key_file=_key_file(tmp_path, tokens.url),
-        )
-        with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS"):
-            lake.stat("x")
-    assert [request.path for request in tokens.requests] == ["/token"]
-
-
-@pytest.mark.parametrize("content", ["", "{}", "not json"])
-def test_file_that_is_no_key_is_a_configuration_error(tmp_path: Path, content: str) -> None:
-    (tmp_path / "key.json").write_text(content)
-    with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS"):
-        gcs.connect("gs://lake", cache=tmp_path, emulator=None, key_file=tmp_path / "key.json")
-
-
-def _key_file(folder: Path, token_server: str) -> Path:
-    """A well-formed key of nobody."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    file = folder / "key.json"
-    text = {
-        "type": "service_account",
-        "project_id": "test",
-        "private_key_id": "1",
-        "private_key": key.decode(),
-        "client_email": "robot@test.iam.gserviceaccount.com",
-        "token_uri": f"{token_server}/token",
-    }
-    file.write_text(json.dumps(text))
-    return file

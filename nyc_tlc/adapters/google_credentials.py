@@ -1,0 +1,56 @@
+"""Who we are to Google Cloud: whatever google-auth finds."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import google.auth
+from google.auth.credentials import Credentials, with_scopes_if_required
+from google.auth.exceptions import GoogleAuthError
+
+from nyc_tlc.core.errors import ConfigurationError
+
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
+
+def google_credentials(key_file: Path | None, *, what_for: str) -> Credentials:
+    """Credentials of a file (service account, workload identity, user) or of the environment.
+
+    Without a file: ``gcloud auth application-default login``, or the metadata server of a machine
+    in Google Cloud, which is also how Workload Identity on GKE works.
+
+    Args:
+        key_file: Any credential configuration that google-auth reads.
+        what_for: What cannot be reached without them, for the error.
+
+    Raises:
+        ConfigurationError: there are no usable credentials.
+    """
+    try:
+        with warnings.catch_warnings():
+            # google-auth warns of files from strangers; this one the operator names himself.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            credentials = _load(key_file)
+    except (GoogleAuthError, OSError, ValueError, KeyError) as error:
+        raise no_credentials(what_for, error) from error
+    # Now and not above: with scopes, workload identity asks Google for the project's name.
+    scoped: Credentials = with_scopes_if_required(credentials, [_SCOPE])  # type: ignore[no-untyped-call] # has no types
+    return scoped
+
+
+def _load(key_file: Path | None) -> Credentials:
+    credentials: Credentials
+    if key_file is None:
+        credentials, _project = google.auth.default()
+    else:
+        credentials, _project = google.auth.load_credentials_from_file(str(key_file))  # type: ignore[no-untyped-call] # has no types
+    return credentials
+
+
+def no_credentials(what_for: str, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"{what_for} cannot be reached: no usable Google credentials ({type(error).__name__}). "
+        "Nothing was written. Set GOOGLE_APPLICATION_CREDENTIALS to a key file or a workload "
+        "identity configuration, or run `gcloud auth application-default login`."
+    )

@@ -1,0 +1,20 @@
+"""How long a server that refused a request asks us to wait."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import requests
+
+
+def retry_after(response: requests.Response | None) -> float | None:
+    """Seconds from now by the header ``Retry-After`` (a number or a date); None without it."""
+    asked = "" if response is None else response.headers.get("Retry-After", "")
+    if asked.isdecimal():
+        return float(asked)
+    try:
+        moment = parsedate_to_datetime(asked)
+    except ValueError:
+        return None
+    return max((moment.astimezone(UTC) - datetime.now(UTC)).total_seconds(), 0.0)
