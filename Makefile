@@ -46,13 +46,13 @@ run: $(VENV)/installed ## Load real months from TLC: make run SERVICE=green MONT
 	$(STACK) exec -- $(BIN)/mage run mage_project tlc_trips \
 	  --runtime-vars '{"service": "$(SERVICE)", "months": "$(MONTHS)", "force": "$(FORCE)"}'
 
-.PHONY: marts
-marts: $(VENV)/installed ## Build the marts from the months that are loaded [FORCE=true]
-	$(STACK) exec -- $(BIN)/mage run mage_project tlc_marts --runtime-vars '{"force": "$(FORCE)"}'
-
 .PHONY: ui
 ui: $(VENV)/installed ## Open the Mage UI at localhost:6789 on the same data [PORT=6789]
 	@$(BIN)/python -m embedded.ui --port $(PORT)
+
+.PHONY: env
+env: ## Write .env with secrets of its own; what is set there stays
+	@$(PYTHON) -m deploy.env_file
 
 .PHONY: psql
 psql: $(VENV)/installed ## Open a SQL prompt on the embedded Postgres
@@ -86,12 +86,11 @@ test-unit: $(VENV)/installed ## Run the tests that need no server (seconds)
 	$(BIN)/pytest tests/unit tests/project -m "not integration"
 
 .PHONY: check
-check: $(VENV)/installed ## Lint, types, layers, SQL in every dialect
+check: $(VENV)/installed ## Lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --quiet tests/project/test_sql_files.py
 
 .PHONY: bench
 bench: $(VENV)/installed ## Measure one month against the floor and peers [ROWS ROUNDS CASES QUICK=1]

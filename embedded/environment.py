@@ -7,15 +7,15 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from mage_server.environment import SECRETS
-
+_GENERATED = ("DEFAULT_OWNER_PASSWORD", "JWT_SECRET", "JWT_DOWNLOAD_SECRET")
 _HEADER = "# Written by `python -m embedded.stack start`. Put settings of your own in .env.\n"
+_OF_THE_SERVER = ("POSTGRES_PORT", "POSTGRES_DBNAME", "POSTGRES_USER", "POSTGRES_PASSWORD")
 _NOT_PLAIN = frozenset(" \t'\"\\#$`!*?&|;<>()[]{}~")
 
 
 def keep_secrets(known: Mapping[str, str]) -> dict[str, str]:
     """Return the stack's generated secrets: those already known, new ones for the rest."""
-    return {name: known.get(name) or secrets.token_urlsafe(32) for name in SECRETS}
+    return {name: known.get(name) or secrets.token_urlsafe(32) for name in _GENERATED}
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -40,6 +40,11 @@ def write_env_file(path: Path, settings: Mapping[str, str]) -> None:
 def needs_stack(exported: Mapping[str, str], own: Mapping[str, str]) -> bool:
     """Tell whether nobody named a PostgreSQL of their own."""
     return not (exported.get("POSTGRES_HOST") or own.get("POSTGRES_HOST"))
+
+
+def without_server(own: Mapping[str, str]) -> dict[str, str]:
+    """What of .env holds where the stack's PostgreSQL is used: that one has its own address."""
+    return {name: value for name, value in own.items() if name not in _OF_THE_SERVER}
 
 
 def merge(

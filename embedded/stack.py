@@ -10,12 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded.environment import keep_secrets, merge, needs_stack, read_env_file, write_env_file
+from embedded.environment import (
+    keep_secrets,
+    merge,
+    needs_stack,
+    read_env_file,
+    without_server,
+    write_env_file,
+)
 from embedded.gcs_server import GcsServer
 from embedded.http_daemon import HttpDaemon
 from embedded.ports import HOST
 from embedded.postgres_server import PostgresServer, psql_environment, psql_program
-from mage_server.environment import closed_settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_STATE_DIR = CHECKOUT / ".local"
@@ -101,7 +107,8 @@ class Stack:
             "DEFAULT_OWNER_EMAIL": "owner@localhost.localdomain",
             "DEFAULT_OWNER_USERNAME": "owner",
             **keep_secrets(read_env_file(self.env_file)),
-            **closed_settings(),
+            "DISABLE_TERMINAL": "1",
+            "REQUIRE_USER_AUTHENTICATION": "1",
         }
 
     @contextmanager
@@ -120,7 +127,8 @@ def run_environment(stack: Stack, env_file: Path) -> dict[str, str]:
         # Nothing of the stack then: its emulators must not mix with a real database.
         return merge(os.environ, own, {})
     running = stack.is_running()
-    return merge(os.environ, own, read_env_file(stack.env_file) if running else stack.start())
+    of_stack = read_env_file(stack.env_file) if running else stack.start()
+    return merge(os.environ, without_server(own), of_stack)
 
 
 def _run_start(stack: Stack, _arguments: argparse.Namespace) -> int:

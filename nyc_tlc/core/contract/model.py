@@ -13,15 +13,10 @@ from nyc_tlc.core.source_format import SourceFormat
 
 
 class ColumnType(Enum):
-    """The canonical types, as narrow as the data allows (numeric costs 1.5 times the load).
-
-    Trips have neither BIGINT nor NUMERIC: they are of sums.
-    """
+    """The canonical types, as narrow as the data allows (numeric costs 1.5 times the load)."""
 
     SMALLINT = "smallint"
     INTEGER = "integer"
-    BIGINT = "bigint"
-    NUMERIC = "numeric"
     DOUBLE = "double"
     TIMESTAMP = "timestamp"
     DATE = "date"

@@ -1,0 +1,62 @@
+# One image for Mage's UI, its scheduler and one-shot runs: docs/containers.md.
+# Nothing is fetched but the base image and the packages of the two requirements files.
+ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS packages
+WORKDIR /build
+RUN python -m venv --without-pip /opt/venv
+COPY requirements.txt deploy/image/requirements-image.txt ./
+# Both secrets are optional, for a package index of your own. What is removed is JupyterLab's
+# pages and translations: Mage depends on it, and serves none of them.
+RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
+    --mount=type=secret,id=ca_bundle \
+    --mount=type=cache,target=/root/.cache/pip \
+    pip --disable-pip-version-check --python /opt/venv/bin/python install --no-deps \
+      -r requirements.txt -r requirements-image.txt \
+ && cd /opt/venv/lib/python3.11/site-packages \
+ && rm -r notebook/static jupyterlab/static jupyterlab/staging /opt/venv/share/jupyter/lab \
+      pyarrow/include pyarrow/tests babel/locale-data
+
+FROM ${PYTHON_IMAGE}
+RUN useradd --uid 10001 --user-group --create-home --home-dir /home/mage mage \
+ && install --directory --owner mage --group mage /data
+COPY --from=packages /opt/venv /opt/venv
+WORKDIR /app
+# All of it belongs to root: the process can read and run it, and change nothing.
+COPY deploy/image/*.py deploy/image/*.sh /opt/nyc-tlc/
+COPY nyc_tlc nyc_tlc
+COPY mage_project mage_project
+COPY io_config.yml ./
+COPY io_config.yml mage_project/io_config.yaml
+# What Mage's server writes beside the project goes to the volume.
+RUN ln -s /data/project/.ssh_tunnel /data/project/.file_versions mage_project/ \
+ && chmod 0755 /opt/nyc-tlc/*.* && mkdir /opt/nyc-tlc/bin && cd /opt/nyc-tlc/bin \
+ && ln -s ../with_settings.py with-settings && ln -s ../write_secrets.py write-secrets \
+ && ln -s ../healthcheck.py mage-is-healthy && ln -s ../show_login.sh show-login \
+ && ln -s ../mage.sh mage \
+ && python -m compileall -q /app/nyc_tlc
+ENV PATH=/opt/nyc-tlc/bin:/opt/venv/bin:$PATH \
+    PYTHONPATH=/app \
+    PYTHONUNBUFFERED=1 \
+    PYTHONWARNINGS=ignore::FutureWarning \
+    GIT_PYTHON_REFRESH=quiet \
+    HOME=/data/home \
+    MAGE_DATA_DIR=/data/mage \
+    TLC_WORK_DIR=/data/work \
+    REQUIRE_USER_AUTHENTICATION=1 \
+    REQUIRE_USER_PERMISSIONS=1 \
+    DISABLE_TERMINAL=1 \
+    DISABLE_AUTO_BROWSER_OPEN=1 \
+    HIDE_API_TRIGGER_TOKEN=1
+VOLUME /data
+EXPOSE 6789
+USER 10001:10001
+# dumb-init hands signals to every process of Mage, and buries those that it leaves behind.
+ENTRYPOINT ["/opt/venv/bin/dumb-init", "--", "with-settings"]
+CMD ["mage", "start", "mage_project", "--host", "0.0.0.0", "--port", "6789"]
+HEALTHCHECK --interval=15s --timeout=10s --start-period=120s --retries=4 CMD ["mage-is-healthy"]
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="nyc-tlc-mage" \
+      org.opencontainers.image.description="TLC trip records into Postgres, a lake and BigQuery" \
+      org.opencontainers.image.documentation="docs/containers.md" \
+      org.opencontainers.image.revision="${REVISION}"

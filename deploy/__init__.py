@@ -1,0 +1,1 @@
+"""What containers need besides the pipeline: images, database roles, Kubernetes manifests."""

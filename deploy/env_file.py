@@ -1,0 +1,51 @@
+"""`make env`: a .env with secrets of its own. Needs no package, only Python."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from pathlib import Path
+
+_CHECKOUT = Path(__file__).resolve().parents[1]
+_GENERATED = (
+    "POSTGRES_PASSWORD",
+    "DEFAULT_OWNER_PASSWORD",
+    "JWT_SECRET",
+    "JWT_DOWNLOAD_SECRET",
+    "MAGE_DATABASE_PASSWORD",
+    "READER_PASSWORD",
+)
+
+
+def filled(text: str) -> tuple[str, list[str]]:
+    """The text of a .env with a new secret for each empty one, and the names of those.
+
+    A server of one's own (POSTGRES_HOST) has a password that nobody can make up here.
+    """
+    has_server = re.search(r"^POSTGRES_HOST=.*\S", text, re.MULTILINE)
+    names = _GENERATED[1:] if has_server else _GENERATED
+    made = []
+    for name in names:
+        line = f"{name}={secrets.token_urlsafe(24)}"
+        text, count = re.subn(rf"^{name}=[ \t]*$", line, text, flags=re.MULTILINE)
+        made += [name] * count
+    return text, made
+
+
+def main() -> None:
+    """Write .env, from dev.env where there is none; what is set there stays."""
+    path = _CHECKOUT / ".env"
+    source = path if path.exists() else _CHECKOUT / "dev.env"
+    text, made = filled(source.read_text("utf-8"))
+    unfinished = path.with_name(".env.new")
+    unfinished.unlink(missing_ok=True)
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    unfinished.replace(path)
+    sys.stdout.write(f"{path} (readable to you alone): new are {', '.join(made) or 'none'}\n")
+
+
+if __name__ == "__main__":
+    main()

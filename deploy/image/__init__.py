@@ -1,0 +1,1 @@
+"""The programs of the image, each a script of its own on the standard library."""

@@ -1,0 +1,110 @@
+#!/usr/local/bin/python3
+"""Run a command of the image with its settings: `with-settings COMMAND…`.
+
+A setting that no variable gives is taken from the file of its name in SECRETS_DIR, as Docker and
+Kubernetes mount secrets, or from the servers of docker-compose.yml where its profile `local` is
+on. No Mage server starts without secrets of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+_LOCAL_SERVERS = {
+    "POSTGRES_HOST": {"POSTGRES_HOST": "postgres", "POSTGRES_PORT": "5432"},
+    "LAKE_URL": {"LAKE_URL": "gs://nyc-tlc-lake", "STORAGE_EMULATOR_HOST": "http://gcs:9023"},
+}
+"""What stands in for a server elsewhere, by the variable that would name that one."""
+_DEFAULTS = {
+    "POSTGRES_DBNAME": "nyc_tlc",
+    "POSTGRES_USER": "tlc",
+    "DEFAULT_OWNER_EMAIL": "owner@localhost.localdomain",
+    "DEFAULT_OWNER_USERNAME": "owner",
+}
+_FOLDERS = ("HOME", "MAGE_DATA_DIR", "TLC_WORK_DIR")
+_LINKED_FOLDERS = ("/data/project/.ssh_tunnel", "/data/project/.file_versions")
+"""Where the links of the read-only project lead: Mage's server writes there."""
+_SERVER_SECRETS = ("DEFAULT_OWNER_PASSWORD", "JWT_SECRET", "JWT_DOWNLOAD_SECRET")
+_SHORTEST = 12
+"""Characters; Mage's own defaults (admin, materia) have fewer."""
+
+
+def main(command: Sequence[str]) -> int:
+    """Become the command; returns only where that may not or cannot be."""
+    environment = completed(os.environ)
+    if not command:
+        return _refuse(["name a command, as in: with-settings mage run mage_project tlc_trips"])
+    if starts_server(command):
+        if problems := complaints(environment):
+            return _refuse(problems)
+        _say(
+            f"Log in to Mage as {environment['DEFAULT_OWNER_EMAIL']}. The password: "
+            "`docker compose exec mage show-login`"
+        )
+    for folder in (*(environment[name] for name in _FOLDERS), *_LINKED_FOLDERS):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        os.execvpe(command[0], list(command), environment)  # noqa: S606 - no shell is meant
+    except OSError as error:
+        return _refuse([f"{command[0]}: {error.strerror}"])
+
+
+def completed(given: Mapping[str, str]) -> dict[str, str]:
+    """What is given, else the secret files, else the local servers, else the defaults."""
+    named = {name: value for name, value in given.items() if value}
+    folder = Path(named.get("SECRETS_DIR", "/run/secrets/nyc-tlc"))
+    known = {**_DEFAULTS, **_secret_files(folder), **named}
+    if "local" in known.get("COMPOSE_PROFILES", "").split(","):
+        for name, server in _LOCAL_SERVERS.items():
+            known = known if name in named else {**known, **server}
+        if password := known.get("MAGE_DATABASE_PASSWORD"):
+            address = f"postgresql+psycopg2://mage:{quote(password, safe='')}@postgres:5432/mage"
+            known.setdefault("MAGE_DATABASE_CONNECTION_URL", address)
+    return known
+
+
+def starts_server(command: Sequence[str]) -> bool:
+    """Whether the command is `mage start`, by whatever path."""
+    return [Path(command[0]).name, *command[1:2]] == ["mage", "start"]
+
+
+def complaints(environment: Mapping[str, str]) -> list[str]:
+    """Why no server may start: secrets that are missing or guessable, no database to share."""
+    values = {name: environment.get(name, "") for name in _SERVER_SECRETS}
+    found = [
+        f"{name} is not set" if not value else f"{name} is shorter than {_SHORTEST} characters"
+        for name, value in values.items()
+        if len(value) < _SHORTEST
+    ]
+    is_apart = environment.get("INSTANCE_TYPE") in {"web_server", "scheduler"}
+    if is_apart and not environment.get("MAGE_DATABASE_CONNECTION_URL"):
+        found.append("MAGE_DATABASE_CONNECTION_URL is not set: UI and scheduler share a database")
+    return found
+
+
+def _secret_files(folder: Path) -> dict[str, str]:
+    files = folder.iterdir() if folder.is_dir() else ()
+    return {
+        file.name: file.read_text("utf-8").strip()
+        for file in files
+        if file.name.isidentifier() and file.name.isupper() and file.is_file()
+    }
+
+
+def _refuse(problems: Sequence[str]) -> int:
+    _say("; ".join(problems))
+    _say("Nothing was started. `make env` writes secrets into .env; docs/containers.md has more.")
+    return 2
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"nyc-tlc: {text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

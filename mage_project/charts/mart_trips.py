@@ -1,1 +1,0 @@
-"""Trips in the marts, by month (set up in the pipeline's widgets)."""

@@ -1,1 +1,0 @@
-"""Mage's server, closed: what it may start with, and who may call it."""
