@@ -46,6 +46,10 @@ run: $(VENV)/installed ## Load real months from TLC: make run SERVICE=green MONT
 	$(STACK) exec -- $(BIN)/mage run mage_project tlc_trips \
 	  --runtime-vars '{"service": "$(SERVICE)", "months": "$(MONTHS)", "force": "$(FORCE)"}'
 
+.PHONY: marts
+marts: $(VENV)/installed ## Build the marts from the months that are loaded [FORCE=true]
+	$(STACK) exec -- $(BIN)/mage run mage_project tlc_marts --runtime-vars '{"force": "$(FORCE)"}'
+
 .PHONY: ui
 ui: $(VENV)/installed ## Open the Mage UI at localhost:6789 on the same data [PORT=6789]
 	@$(BIN)/python -m embedded.ui --port $(PORT)
@@ -86,11 +90,12 @@ test-unit: $(VENV)/installed ## Run the tests that need no server (seconds)
 	$(BIN)/pytest tests/unit tests/project -m "not integration"
 
 .PHONY: check
-check: $(VENV)/installed ## Lint, types, layers
+check: $(VENV)/installed ## Lint, types, layers, SQL in every dialect
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest --quiet tests/project/test_sql_files.py
 
 .PHONY: bench
 bench: $(VENV)/installed ## Measure one month against the floor and peers [ROWS ROUNDS CASES QUICK=1]

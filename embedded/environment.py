@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-_GENERATED = ("DEFAULT_OWNER_PASSWORD", "JWT_SECRET", "JWT_DOWNLOAD_SECRET")
+from mage_server.environment import SECRETS
+
 _HEADER = "# Written by `python -m embedded.stack start`. Put settings of your own in .env.\n"
 _OF_THE_SERVER = ("POSTGRES_PORT", "POSTGRES_DBNAME", "POSTGRES_USER", "POSTGRES_PASSWORD")
 _NOT_PLAIN = frozenset(" \t'\"\\#$`!*?&|;<>()[]{}~")
@@ -15,7 +16,7 @@ _NOT_PLAIN = frozenset(" \t'\"\\#$`!*?&|;<>()[]{}~")
 
 def keep_secrets(known: Mapping[str, str]) -> dict[str, str]:
     """Return the stack's generated secrets: those already known, new ones for the rest."""
-    return {name: known.get(name) or secrets.token_urlsafe(32) for name in _GENERATED}
+    return {name: known.get(name) or secrets.token_urlsafe(32) for name in SECRETS}
 
 
 def read_env_file(path: Path) -> dict[str, str]:

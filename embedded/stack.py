@@ -22,6 +22,7 @@ from embedded.gcs_server import GcsServer
 from embedded.http_daemon import HttpDaemon
 from embedded.ports import HOST
 from embedded.postgres_server import PostgresServer, psql_environment, psql_program
+from mage_server.environment import closed_settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_STATE_DIR = CHECKOUT / ".local"
@@ -107,8 +108,7 @@ class Stack:
             "DEFAULT_OWNER_EMAIL": "owner@localhost.localdomain",
             "DEFAULT_OWNER_USERNAME": "owner",
             **keep_secrets(read_env_file(self.env_file)),
-            "DISABLE_TERMINAL": "1",
-            "REQUIRE_USER_AUTHENTICATION": "1",
+            **closed_settings(),
         }
 
     @contextmanager

@@ -6,7 +6,6 @@ import argparse
 import os
 import socket
 import sys
-from pathlib import Path
 
 from embedded.ports import HOST
 from embedded.stack import CHECKOUT, Stack, run_environment
@@ -28,11 +27,10 @@ def main() -> None:
     print(
         "with the password DEFAULT_OWNER_PASSWORD of .local/stack.env; Ctrl-C ends it.", flush=True
     )
-    mage = Path(sys.executable).with_name("mage")
+    command = [sys.executable, "-m", "mage_server", "--host", HOST, "--port", str(port)]
     os.chdir(CHECKOUT)
-    os.execve(  # noqa: S606 - this process becomes Mage, so that Ctrl-C reaches it
-        mage, [str(mage), "start", "mage_project", "--host", HOST, "--port", str(port)], environment
-    )
+    # This process becomes Mage, so that Ctrl-C reaches it.
+    os.execve(sys.executable, command, environment)  # noqa: S606
 
 
 if __name__ == "__main__":

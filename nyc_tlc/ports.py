@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +14,7 @@ import pyarrow as pa
 from nyc_tlc.core.alert import Alert
 from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.manifest import Generation, StoredObject
+from nyc_tlc.core.marts.model import Mart
 from nyc_tlc.core.partition import Partition
 
 
@@ -186,6 +187,9 @@ class Ledger(Protocol):
     def entry(self, partition: Partition) -> LedgerEntry | None:
         """The entry of a partition whose table is there; None otherwise."""
 
+    def entries(self) -> list[LedgerEntry]:
+        """The entries of every partition whose table is there, by service and month."""
+
     def mark_reconciled(self, entry: LedgerEntry) -> None:
         """Record that the stores agree about exactly this content, and ``seconds``.
 
@@ -242,6 +246,62 @@ class Alerts(Protocol):
 
     def send(self, alert: Alert) -> None:
         """Send a message to every channel that is configured."""
+
+
+@dataclass(frozen=True)
+class MartMonth:
+    """What a mart holds of one month, and what that was built from.
+
+    Attributes:
+        version: Of the mart, when the month was built.
+        trips: Sum of the rows that are there now.
+    """
+
+    partition: Partition
+    version: int
+    sha256: str
+    contract: str
+    rows: int
+    trips: int
+
+    def is_current(self, mart: Mart, entry: LedgerEntry) -> bool:
+        """Whether it was built by this version of the mart from this content, and is whole."""
+        built = (self.version, self.sha256, self.contract, self.trips)
+        return built == (mart.version, entry.sha256, entry.contract, entry.accepted)
+
+
+class MartStore(Protocol):
+    """A warehouse in which marts are built from the trips that it holds."""
+
+    @property
+    def name(self) -> str:
+        """For people: Postgres."""
+
+    def months(self, mart: Mart) -> Mapping[Partition, MartMonth]:
+        """What the mart holds; a month without a record of what it was built from is left out."""
+
+    def replace_month(self, mart: Mart, entry: LedgerEntry) -> MartMonth:
+        """Build one month of a mart anew from the trips and put it in the old one's place.
+
+        A reader sees the old rows or the new ones. No other month is read or changed.
+
+        Raises:
+            ReconciliationError: the warehouse holds other content than ``entry`` by now, or the
+                mart's trips do not add up to its accepted rows; the mart stays as it was.
+            RetryableError: the server, the network or a lock.
+        """
+
+
+@dataclass(frozen=True)
+class MartPorts:
+    """What a run over the marts needs: it moves no files.
+
+    Attributes:
+        ledger: Which months there are, and whether they are proved.
+    """
+
+    ledger: Ledger
+    postgres: MartStore
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
-from typing import TextIO
 
 import pandas as pd
 
@@ -15,6 +13,7 @@ from nyc_tlc.core.alert import run_alerts
 from nyc_tlc.core.manifest_table import ManifestRow, from_frame, merge, summary, to_frame
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.ports import Ports
+from nyc_tlc.run_log import tell
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import Publication, land
@@ -83,28 +82,5 @@ class Trips:
         for alert in run_alerts(rows, successes=self._settings.tlc_alert_on_success):
             alerts.send(alert)
 
-    def _run(self, name: str, step: Step, rows: list[ManifestRow]) -> pd.DataFrame:
+    def _run(self, name: str, step: Step[ManifestRow], rows: list[ManifestRow]) -> pd.DataFrame:
         return to_frame(run_each(name, step, rows, self._effort))
-
-
-def tell(level: str) -> None:
-    """Send the pipeline's log to standard output, where Mage collects what a block says."""
-    logger = logging.getLogger("nyc_tlc")
-    logger.setLevel(level)
-    logger.propagate = False
-    if not logger.handlers:
-        handler = _StdoutHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-
-
-class _StdoutHandler(logging.StreamHandler[TextIO]):
-    """Writes to what ``sys.stdout`` is now: Mage redirects it anew for every block."""
-
-    @property
-    def stream(self) -> TextIO:
-        return sys.stdout
-
-    @stream.setter
-    def stream(self, _: TextIO) -> None:
-        pass

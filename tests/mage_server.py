@@ -129,10 +129,9 @@ def running(environment: Mapping[str, str], folder: Path, **settings: str) -> It
         **settings,
     }
     log = folder / "mage.log"
-    mage = Path(sys.executable).with_name("mage")
     with log.open("w") as said:
         process = subprocess.Popen(
-            [mage, "start", project, "--host", HOST, "--port", str(port)],
+            [sys.executable, "-m", "mage_server", project, "--host", HOST, "--port", str(port)],
             cwd=folder, env=environment, stdout=said, stderr=said, start_new_session=True,
         )  # fmt: skip
     url = f"http://{HOST}:{port}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -16,6 +15,7 @@ from psycopg2 import errors as pg
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
+from nyc_tlc.adapters import postgres_ledger as ledger
 from nyc_tlc.adapters import postgres_schema as ddl
 from nyc_tlc.adapters import postgres_views
 from nyc_tlc.adapters.copy_stream import BufferStream, copy_buffers
@@ -33,8 +33,6 @@ _SWAP_ATTEMPTS = 100
 _LONGEST_PAUSE = 3.0
 """Seconds between attempts to swap, so that the readers queued behind one get through: together
 some five minutes of patience with a long reader."""
-_TURN_TIMEOUT = "30min"
-"""How long to wait for another load of the same partition."""
 
 
 class PostgresWarehouse:
@@ -65,8 +63,8 @@ class PostgresWarehouse:
     ) -> LedgerEntry:
         with self._database.transaction() as cursor:
             ddl.ensure_tables(cursor, self._schema, entry.partition.service.contract)
-            self._take_turn(cursor, entry.partition)
-            present = self._entry(cursor, entry.partition)
+            ledger.take_turn(cursor, self._schema, entry.partition)
+            present = ledger.read_entry(cursor, self._schema, entry.partition)
             if present is not None and present.same_content(entry) and not force:
                 return present
             copied = self._build(cursor, entry.partition, trips)
@@ -95,7 +93,11 @@ class PostgresWarehouse:
 
     def entry(self, partition: Partition) -> LedgerEntry | None:
         with self._database.transaction() as cursor:
-            return self._entry(cursor, partition)
+            return ledger.read_entry(cursor, self._schema, partition)
+
+    def entries(self) -> list[LedgerEntry]:
+        with self._database.transaction() as cursor:
+            return ledger.read_entries(cursor, self._schema)
 
     def mark_reconciled(self, entry: LedgerEntry) -> None:
         with self._database.transaction() as cursor:
@@ -184,10 +186,7 @@ class PostgresWarehouse:
     def _drop_parts(self, partition: Partition) -> None:
         """Clear up after a load that failed, unless the next one has begun, which does it too."""
         with suppress(PipelineError), self._database.transaction() as cursor:
-            cursor.execute(
-                "SELECT pg_try_advisory_xact_lock(%s, %s)", [ddl.LOCK_SPACE, self._key(partition)]
-            )
-            if _one(cursor)[0]:
+            if ledger.is_my_turn(cursor, self._schema, partition):
                 ddl.drop_parts(cursor, self._schema, partition, MOST_PARTS)
 
     def _replace_quarantine(self, cursor: Cursor, entry: LedgerEntry, rows: Batches) -> None:
@@ -240,22 +239,6 @@ class PostgresWarehouse:
         )
         return replace(entry, loaded_at=_one(cursor)[0], reconciled_at=None)
 
-    def _entry(self, cursor: Cursor, partition: Partition) -> LedgerEntry | None:
-        if not ddl.is_attached(cursor, self._schema, partition):
-            return None
-        cursor.execute(
-            SQL(
-                "SELECT sha256, contract, rows_published, rows_accepted, rows_quarantined, run, "
-                "loaded_at, reconciled_at, "
-                # Not by name: a ledger from before it had the column is read before it gets it.
-                "(to_jsonb(ledger) ->> 'seconds')::double precision "
-                "FROM {} AS ledger WHERE service = %s AND source_month = %s"
-            ).format(self._name("ledger")),
-            [partition.service.name, partition.month.start.date()],
-        )
-        found = cursor.fetchone()
-        return None if found is None else LedgerEntry(partition, *found)
-
     def _copy(
         self,
         cursor: Cursor,
@@ -278,16 +261,6 @@ class PostgresWarehouse:
                     raise stream.error from None
                 raise
         return cursor.rowcount
-
-    def _take_turn(self, cursor: Cursor, partition: Partition) -> None:
-        """Let loads of the same partition follow one another."""
-        cursor.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(_TURN_TIMEOUT)))
-        key = self._key(partition)
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [ddl.LOCK_SPACE, key])
-
-    def _key(self, partition: Partition) -> int:
-        """Of the partition's advisory lock."""
-        return zlib.crc32(f"{self._schema}.{partition}".encode()) - (1 << 31)
 
     def _name(self, table: str) -> Composable:
         return Identifier(self._schema, table)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
-from nyc_tlc.core.contract.model import Contract
+from nyc_tlc.core.contract.model import Column, Contract
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.quality import WINDOW
 from nyc_tlc.core.render import postgres_columns
@@ -78,7 +78,9 @@ def is_attached(cursor: Cursor, schema: str, partition: Partition) -> bool:
 
 def ensure_tables(cursor: Cursor, schema: str, contract: Contract) -> None:
     """Create what is missing of ledger, quarantine and the service's partitioned table."""
-    if _are_complete(cursor, schema, contract):
+    names = [column.name for column in contract.columns]
+    wanted = {contract.service: names, "ledger": ["seconds"], "quarantine": ["published"]}
+    if are_there(cursor, schema, wanted):
         return
     ensure_schema(cursor, schema)
     ledger = Identifier(schema, "ledger")
@@ -91,16 +93,16 @@ def ensure_tables(cursor: Cursor, schema: str, contract: Contract) -> None:
     cursor.connection.commit()
 
 
-def _are_complete(cursor: Cursor, schema: str, contract: Contract) -> bool:
-    names = [contract.service, "ledger", "quarantine"]
+def are_there(cursor: Cursor, schema: str, columns: Mapping[str, Iterable[str]]) -> bool:
+    """Whether the tables have these columns."""
+    wanted = [(table, name) for table, names in columns.items() for name in names]
     cursor.execute(
-        "SELECT array_agg(attname::text) @> %s::text[] AND to_regclass(%s) IS NOT NULL "
-        "AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(%s) "
-        "AND attname = 'seconds') FROM pg_attribute WHERE attrelid = to_regclass(%s) "
-        "AND attnum > 0 AND NOT attisdropped",
+        "SELECT bool_and(EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(tab) "
+        "AND attname = col AND attnum > 0 AND NOT attisdropped)) "
+        "FROM unnest(%s::text[], %s::text[]) AS wanted (tab, col)",
         [
-            [column.name for column in contract.columns],
-            *(Identifier(schema, name).as_string(cursor) for name in reversed(names)),
+            [Identifier(schema, table).as_string(cursor) for table, _ in wanted],
+            [name for _, name in wanted],
         ],
     )
     return cursor.fetchone() == (True,)
@@ -112,7 +114,17 @@ def _ensure_service_table(cursor: Cursor, table: Composable, contract: Contract)
             table, SQL(postgres_columns(contract.columns))
         )
     )
-    for column in contract.columns:
+    ensure_columns(cursor, table, contract.columns)
+    cursor.execute(
+        SQL("CREATE INDEX IF NOT EXISTS {} ON {} USING brin (pickup_datetime)").format(
+            Identifier(f"{contract.service}_pickup_datetime_brin"), table
+        )
+    )
+
+
+def ensure_columns(cursor: Cursor, table: Composable, columns: Iterable[Column]) -> None:
+    """Add the columns that a table lacks, and say what each means."""
+    for column in columns:
         cursor.execute(
             SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}").format(
                 table, SQL(postgres_columns([column]))
@@ -123,11 +135,6 @@ def _ensure_service_table(cursor: Cursor, table: Composable, contract: Contract)
                 table, Identifier(column.name), Literal(_comment(column.meaning, column.unit))
             )
         )
-    cursor.execute(
-        SQL("CREATE INDEX IF NOT EXISTS {} ON {} USING brin (pickup_datetime)").format(
-            Identifier(f"{contract.service}_pickup_datetime_brin"), table
-        )
-    )
 
 
 def part_name(partition: Partition, number: int) -> str:

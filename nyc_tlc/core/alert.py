@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.manifest_table import ManifestRow, Status
+from nyc_tlc.core.marts.rows import MartRow
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,16 @@ def run_alerts(rows: Sequence[ManifestRow], *, successes: bool) -> list[Alert]:
         for what, lines in told
         if lines
     ]
+
+
+def mart_alert(rows: Iterable[MartRow]) -> Alert | None:
+    """What to tell of the months that could not be built in a mart."""
+    lines = tuple(
+        f"{row.mart} in {row.store}, {row.service} {row.month}: {row.error}"
+        for row in rows
+        if row.status is Status.FAILED
+    )
+    return Alert(f"NYC TLC: {_months(len(lines))} of marts failed", lines) if lines else None
 
 
 def late_alert(months: Iterable[tuple[str, str]]) -> Alert | None:

@@ -11,6 +11,7 @@ from itertools import chain
 
 from nyc_tlc.core.code_lists import code_lists
 from nyc_tlc.core.contract.model import CodeList, Column, Contract, Vintage
+from nyc_tlc.core.marts.declared import MARTS
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.quality import FLAGS, REASONS, Rule
 from nyc_tlc.core.service import SERVICES, Service
@@ -27,7 +28,7 @@ wall clock without zone, amounts US dollars. A column may be null unless it is m
 def dictionary() -> str:
     """The page, as Markdown."""
     services = chain.from_iterable(_service(service) for service in SERVICES.values())
-    return "\n".join([_INTRODUCTION, "", *services, *_codes(), *_quality()]) + "\n"
+    return "\n".join([_INTRODUCTION, "", *services, *_marts(), *_codes(), *_quality()]) + "\n"
 
 
 def _service(service: Service) -> Iterator[str]:
@@ -45,16 +46,19 @@ def _service(service: Service) -> Iterator[str]:
 
 def _column(column: Column, contract: Contract) -> tuple[str, ...]:
     meaning = column.meaning + (f" (codes: {column.codes.name})" if column.codes else "")
-    required = ", required" if column.required else ""
     return (
         f"`{column.name}`",
-        column.type.value + required,
+        _type(column),
         column.unit or "",
         meaning,
         ", ".join(f"`{name}`" for name in column.published_as) or "(ours)",
         "; ".join(_spans(_physical_types(column, contract.vintages))),
         "; ".join(_spans(_csv_names(column, contract.csv_vintages))),
     )
+
+
+def _type(column: Column) -> str:
+    return column.type.value + (", required" if column.required else "")
 
 
 def _physical_types(
@@ -78,6 +82,19 @@ def _spans(by_vintage: Iterable[tuple[Month, str | None]]) -> Iterator[str]:
         if state != last:
             yield f"{state or 'absent'} since {first}"
         last = state
+
+
+def _marts() -> Iterator[str]:
+    for mart in MARTS:
+        yield f"## {mart.name}\n"
+        yield f"A mart, version {mart.version}: {mart.meaning.lower()} ([marts](marts.md)).\n"
+        yield from _table(
+            ("column", "type", "unit", "meaning"),
+            (
+                (f"`{column.name}`", _type(column), column.unit or "", column.meaning)
+                for column in mart.columns
+            ),
+        )
 
 
 def _codes() -> Iterator[str]:

@@ -23,12 +23,14 @@ class Status(StrEnum):
     LOADED = "loaded"
     PUBLISHED = "published"
     RECONCILED = "reconciled"
+    BUILT = "built"
     UNCHANGED = "unchanged"
     NOT_PUBLISHED = "not published yet"
+    SKIPPED = "skipped"
     FAILED = "failed"
 
 
-FINAL = frozenset({Status.UNCHANGED, Status.NOT_PUBLISHED, Status.FAILED})
+FINAL = frozenset({Status.UNCHANGED, Status.NOT_PUBLISHED, Status.SKIPPED, Status.FAILED})
 """Statuses of partitions that no further step touches."""
 
 
@@ -150,15 +152,15 @@ def summary(rows: Sequence[ManifestRow]) -> str:
     sums = [sum(getattr(row, name) for row in rows) for name in header[2:5]]
     lines.append((f"{len(rows)} partitions", "", *(f"{total:,}" for total in sums), "", ""))
     notes = [f"note: {row.service} {row.month}: {row.warning}" for row in rows if row.warning]
-    return "\n".join([*_aligned([header, *lines]), *notes])
+    return "\n".join([*aligned([header, *lines]), *notes])
 
 
-def _aligned(lines: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns of equal width: the first two to the left, numbers to the right."""
+def aligned(lines: Sequence[tuple[str, ...]], *, left: int = 2) -> list[str]:
+    """Columns of equal width: the first ``left`` to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
         "  ".join(
-            text.ljust(width) if i < 2 else text.rjust(width)
+            text.ljust(width) if i < left else text.rjust(width)
             for i, (text, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines

@@ -11,6 +11,8 @@ from nyc_tlc.core.contract.model import Column, ColumnType, Contract
 _ARROW = {
     ColumnType.SMALLINT: pa.int16(),
     ColumnType.INTEGER: pa.int32(),
+    ColumnType.BIGINT: pa.int64(),
+    ColumnType.NUMERIC: pa.decimal128(38, 9),
     ColumnType.DOUBLE: pa.float64(),
     ColumnType.TIMESTAMP: pa.timestamp("us"),
     ColumnType.DATE: pa.date32(),
@@ -20,6 +22,8 @@ _ARROW = {
 _POSTGRES = {
     ColumnType.SMALLINT: "smallint",
     ColumnType.INTEGER: "integer",
+    ColumnType.BIGINT: "bigint",
+    ColumnType.NUMERIC: "numeric",
     ColumnType.DOUBLE: "double precision",
     ColumnType.TIMESTAMP: "timestamp without time zone",
     ColumnType.DATE: "date",

@@ -19,6 +19,7 @@ from nyc_tlc.core.errors import (
     RetryableError,
 )
 from nyc_tlc.core.manifest_table import FINAL, ManifestRow, Status
+from nyc_tlc.core.marts.rows import MartRow
 from nyc_tlc.core.partition import Partition
 
 _logger = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ _LONGEST_ASKED = 600.0
 """Seconds: a server that asks for more is down for this run."""
 
 T = TypeVar("T")
-Step = Callable[[ManifestRow], ManifestRow]
+Row = TypeVar("Row", ManifestRow, MartRow)
+Step = Callable[[Row], Row]
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,7 @@ def start(partitions: Iterable[Partition], *, force: bool, now: datetime) -> lis
     ]
 
 
-def run_each(
-    name: str, step: Step, rows: Sequence[ManifestRow], effort: Effort
-) -> list[ManifestRow]:
+def run_each(name: str, step: Step[Row], rows: Sequence[Row], effort: Effort) -> list[Row]:
     """Apply a step to every row that is not final yet; rows come back in order.
 
     A partition that fails is marked with its error, and the others go on.
@@ -71,7 +71,7 @@ def run_each(
         return list(pool.map(lambda row: _run_one(name, step, row, effort), rows))
 
 
-def require_all(rows: Sequence[ManifestRow]) -> None:
+def require_all(rows: Sequence[Row]) -> None:
     """End the run with an error if any partition failed.
 
     Raises:
@@ -85,7 +85,7 @@ def require_all(rows: Sequence[ManifestRow]) -> None:
         )
 
 
-def _run_one(name: str, step: Step, row: ManifestRow, effort: Effort) -> ManifestRow:
+def _run_one(name: str, step: Step[Row], row: Row, effort: Effort) -> Row:
     if row.status in FINAL:
         return row
     began = time.monotonic()
@@ -96,7 +96,7 @@ def _run_one(name: str, step: Step, row: ManifestRow, effort: Effort) -> Manifes
     return done
 
 
-def _outcome(name: str, step: Step, row: ManifestRow, effort: Effort) -> ManifestRow:
+def _outcome(name: str, step: Step[Row], row: Row, effort: Effort) -> Row:
     try:
         return retried(lambda: step(row), str(row.partition), effort.attempts, effort.first_wait)
     except NotPublishedYet as reason:

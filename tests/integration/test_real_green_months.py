@@ -8,6 +8,7 @@ import pytest
 
 from nyc_tlc.core.service import GREEN
 from tests.integration.lake_files import download
+from tests.ports.marts_answers import daily_zone_trips
 
 pytestmark = pytest.mark.integration
 
@@ -151,3 +152,18 @@ def test_loading_again_in_another_order_and_with_force_changes_no_row(green, tmp
     assert forced.returncode == 0, forced.stdout
     assert "reconciled" in forced.stdout
     assert fingerprint(green, tmp_path / "after") == before
+
+
+def test_marts_equal_an_independent_query_over_the_lake(green, lake):
+    run = green.run("tlc_marts")
+    assert run.returncode == 0, run.stdout
+    assert run.stdout.count("  built  ") == len(MONTHS)
+    files = [part(lake, "trips", month) for month in MONTHS]
+    rows = green.sql(
+        "SELECT source_month, service, pickup_date, pu_location_id, trips, priced_trips, revenue "
+        "FROM daily_zone_trips"
+    )
+    assert len(rows) == len(set(rows)) > 10_000
+    assert set(rows) == daily_zone_trips("green", files)
+    accepted = green.sql("SELECT sum(rows_accepted) FROM ledger")
+    assert green.sql("SELECT sum(trips) FROM daily_zone_trips") == accepted

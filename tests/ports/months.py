@@ -6,10 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from nyc_tlc.core.binding import bind
+from nyc_tlc.core.conform import conform
+from nyc_tlc.core.judge import Judge, neighbourhoods
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.render import arrow_schema
@@ -91,3 +96,19 @@ def load(warehouse: Warehouse, month: SampleMonth, *, force: bool = False) -> Le
     return warehouse.replace_partition(
         month.entry, [month.trips()], month.quarantine(), force=force
     )
+
+
+def judged(part: Partition, file: Path) -> tuple[pa.Table, int]:
+    """The accepted rows of a published file, and how many were rejected."""
+    published = pq.read_table(file).combine_chunks()
+    bindings = bind(part, published.schema)
+    judge = Judge(part)
+    judged = [
+        judge.judge(neighbourhood)
+        for neighbourhood in neighbourhoods(
+            conform(batch, bindings, partition=part, first_row=0)
+            for batch in published.to_batches()
+        )
+    ]
+    accepted = pa.Table.from_batches([one.accepted for one in judged])
+    return accepted, sum(one.rejected.num_rows for one in judged)

@@ -10,21 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from embedded.sample_months import write_month
 from nyc_tlc.adapters.postgres import PostgresWarehouse
-from nyc_tlc.core.binding import bind
-from nyc_tlc.core.conform import conform
 from nyc_tlc.core.contract.model import Column, ColumnType
 from nyc_tlc.core.errors import ReconciliationError
-from nyc_tlc.core.judge import Judge, neighbourhoods
-from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import GREEN, SERVICES, YELLOW
 from nyc_tlc.ports import Batches, LedgerEntry, StoreCounts
 from tests.conftest import Query
-from tests.ports.months import SampleMonth, load, partition
+from tests.ports.months import SampleMonth, judged, load, partition
 
 JANUARY = SampleMonth(rows=7, quarantined=[{"total_amount": 1.5}, {}])
 OTHER_JANUARY = SampleMonth(rows=4, sha256="b" * 64)
@@ -99,7 +94,7 @@ def test_real_rows_arrive_as_they_were_judged(
 ) -> None:
     for service in SERVICES.values():
         part = partition("2024-03", service)
-        accepted, rejected = _judged(part, write_month(part, 5_000, tmp_path))
+        accepted, rejected = judged(part, write_month(part, 5_000, tmp_path))
         assert accepted.num_rows > 4_000
         entry = replace(
             SampleMonth(part).entry,
@@ -116,21 +111,6 @@ def test_real_rows_arrive_as_they_were_judged(
         stored = query(f"SELECT {columns} FROM {service} ORDER BY source_row")
         assert stored == list(zip(*accepted.to_pydict().values(), strict=True))
         assert accepted.num_rows + rejected == 5_000
-
-
-def _judged(part: Partition, file: Path) -> tuple[pa.Table, int]:
-    published = pq.read_table(file).combine_chunks()
-    bindings = bind(part, published.schema)
-    judge = Judge(part)
-    judged = [
-        judge.judge(neighbourhood)
-        for neighbourhood in neighbourhoods(
-            conform(batch, bindings, partition=part, first_row=0)
-            for batch in published.to_batches()
-        )
-    ]
-    accepted = pa.Table.from_batches([one.accepted for one in judged])
-    return accepted, sum(one.rejected.num_rows for one in judged)
 
 
 def test_month_without_trips_is_a_loaded_month(warehouse: PostgresWarehouse) -> None:

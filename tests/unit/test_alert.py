@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from nyc_tlc.alerts import tell_of_failed_block
-from nyc_tlc.core.alert import Alert, late_alert, run_alerts
+from nyc_tlc.core.alert import Alert, late_alert, mart_alert, run_alerts
 from nyc_tlc.core.errors import ConfigurationError, ContractError, PartitionsFailedError
 from nyc_tlc.core.manifest_table import ManifestRow, Status
+from nyc_tlc.core.marts.rows import MartRow
 from nyc_tlc.settings import Settings
 
 LOADED = ManifestRow(
@@ -74,3 +75,13 @@ def test_a_failed_block_is_told_unless_its_run_has_told(monkeypatch):
     tell_of_failed_block("tlc_trips", PartitionsFailedError("2 of 3"))
     tell_of_failed_block("tlc_zones", ConfigurationError("no lake. Set LAKE_URL."))
     assert sent == [Alert("NYC TLC: tlc_zones failed", ("no lake. Set LAKE_URL.",))]
+
+
+def test_only_failed_months_of_marts_are_told():
+    built = MartRow("Postgres", "daily_zone_trips", "green", "2024-01", Status.BUILT)
+    assert mart_alert([built]) is None
+    failed = replace(built, month="2024-02").failed("has 2 trips. Run it again.")
+    assert mart_alert([built, failed]) == Alert(
+        "NYC TLC: 1 month of marts failed",
+        ("daily_zone_trips in Postgres, green 2024-02: has 2 trips. Run it again.",),
+    )

@@ -1,0 +1,1 @@
+"""Trips in the marts, by month (set up in the pipeline's widgets)."""

@@ -1,0 +1,1 @@
+"""Mage's server, closed: what it may start with, and who may call it."""

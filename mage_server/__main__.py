@@ -1,0 +1,61 @@
+"""`python -m mage_server …` is `mage start …`, closed; its options are those of `mage start`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mage_server.environment import safe_environment
+from nyc_tlc.core.errors import ConfigurationError
+
+_PROJECT = Path(__file__).resolve().parents[1] / "mage_project"
+_LOOPBACK = "127.0.0.1"
+
+
+def main(words: Sequence[str]) -> None:
+    """Start Mage on ``mage_project``, on this machine's own address unless told otherwise."""
+    try:
+        os.environ |= safe_environment(os.environ)
+    except ConfigurationError as error:
+        sys.exit(str(error))
+    project, options = _project(words)
+    # Mage takes "localhost", its default, for every address that the machine has.
+    if "--host" not in options:
+        options = ["--host", _LOOPBACK, *options]
+    _close_server(project)
+    from mage_ai.cli.main import app
+
+    app(["start", project, *options], prog_name="mage")
+
+
+def _project(words: Sequence[str]) -> tuple[str, list[str]]:
+    named = bool(words) and not words[0].startswith("-")
+    return (words[0], list(words[1:])) if named else (str(_PROJECT), list(words))
+
+
+def _close_server(project: str) -> None:
+    from mage_ai.settings.repo import set_repo_path
+
+    # As `mage start` does first: it decides which database the imports below connect to.
+    set_repo_path(os.path.abspath(project))  # noqa: PTH100 - word for word
+
+    from mage_server.owner import require_no_default_owner
+
+    require_no_default_owner()
+
+    from mage_ai.server import server
+
+    from mage_server.login_gate import close
+
+    make_app = server.make_app
+
+    def closed_app(*arguments: object, **options: object) -> object:
+        return close(make_app(*arguments, **options))
+
+    server.make_app = closed_app
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,61 @@
+"""A mart's query in the dialect of a warehouse.
+
+The files are written in the dialect of Postgres; sqlglot writes the others from them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+
+import sqlglot
+from sqlglot import exp
+
+from nyc_tlc.core.marts.model import Mart
+from nyc_tlc.core.partition import Partition
+
+_WRITTEN_IN = "postgres"
+_TRIPS = "service_trips"
+"""By which a mart's query names the trips of one service in one month."""
+
+
+class Dialect(StrEnum):
+    """A warehouse's SQL, by sqlglot's name."""
+
+    POSTGRES = "postgres"
+    BIGQUERY = "bigquery"
+
+
+def month_query(mart: Mart, partition: Partition, dialect: Dialect, *where: str) -> str:
+    """The query that gives one month's rows of a mart, in the order of its columns.
+
+    Args:
+        mart: The mart to build.
+        partition: The month; no other is read.
+        dialect: Of the warehouse.
+        where: The trips are: the schema, or project and dataset.
+    """
+    trips = _parsed(f"trips_{partition.service}.sql")
+    for table in trips.find_all(exp.Table):
+        table.replace(_table(*where, table.name))
+    query = exp.expand(_parsed(f"{mart.name}.sql"), {_TRIPS: trips}, dialect=_WRITTEN_IN)
+    month = exp.cast(exp.Literal.string(partition.month.start.date().isoformat()), "date")
+    query = exp.replace_placeholders(query, source_month=month)
+    return query.sql(dialect, pretty=True, comments=False, identify=True)
+
+
+@cache
+def _text(name: str) -> str:
+    return resources.files("nyc_tlc.core.marts").joinpath(name).read_text("utf-8")
+
+
+def _parsed(name: str) -> exp.Query:
+    query = sqlglot.parse_one(_text(name), read=_WRITTEN_IN)
+    assert isinstance(query, exp.Query)  # noqa: S101 - `make check` parses every file
+    return query
+
+
+def _table(*names: str) -> exp.Table:
+    *catalog, schema, name = (exp.to_identifier(part, quoted=True) for part in names)
+    return exp.Table(this=name, db=schema, catalog=catalog[0] if catalog else None)
