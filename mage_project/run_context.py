@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition, parse_months, parse_services, partitions
+from nyc_tlc.core.service import Service
 from nyc_tlc.settings import Settings
+from nyc_tlc.sync import Scope
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
@@ -18,7 +20,7 @@ def run_partitions(kwargs: Mapping[str, Any]) -> tuple[Partition, ...]:
 
     The course's ``color`` wins over ``service``, which the pipeline always gives by default.
     ``months`` (or the course's ``year`` with ``month``) wins; else the month of
-    ``execution_date`` less the publication lag, as a trigger or a backfill gives it.
+    ``execution_date``: of a backfill itself, of a trigger less the publication lag.
     ``interval_end_datetime`` is never read: Mage 0.9.80 has it wrong for a backfill's last month.
 
     Raises:
@@ -26,13 +28,28 @@ def run_partitions(kwargs: Mapping[str, Any]) -> tuple[Partition, ...]:
     """
     current = Month.of(datetime.now(UTC).date())
     settings = Settings.load()
-    services = parse_services(kwargs.get("color") or kwargs.get("service") or "")
     return partitions(
-        services,
+        run_services(kwargs),
         _months(kwargs, settings.tlc_publication_lag, current),
         current=current,
         source_format=settings.tlc_source_format,
     )
+
+
+def run_items(kwargs: Mapping[str, Any]) -> list[list[dict[str, str]]]:
+    """The partitions of a run as Mage takes them from a dynamic block: items, then their names.
+
+    Raises:
+        ConfigurationError: as of :func:`run_partitions`.
+    """
+    chosen = run_partitions(kwargs)
+    return [
+        [
+            {"service": str(partition.service), "month": str(partition.month)}
+            for partition in chosen
+        ],
+        [{"block_uuid": partition.table_name} for partition in chosen],
+    ]
 
 
 def run_force(kwargs: Mapping[str, Any]) -> bool:
@@ -41,9 +58,64 @@ def run_force(kwargs: Mapping[str, Any]) -> bool:
     Raises:
         ConfigurationError: the variable is neither true nor false.
     """
-    text = str(kwargs.get("force") or "").strip().lower()
+    return _flag(kwargs, "force")
+
+
+def run_plan(kwargs: Mapping[str, Any]) -> bool:
+    """Whether only to say what the run would do.
+
+    Raises:
+        ConfigurationError: the variable is neither true nor false.
+    """
+    return _flag(kwargs, "plan")
+
+
+def run_services(kwargs: Mapping[str, Any]) -> tuple[Service, ...]:
+    """The services of a run; the course's ``color`` wins over ``service``.
+
+    Raises:
+        ConfigurationError: a name is not a service of this project.
+    """
+    return parse_services(kwargs.get("color") or kwargs.get("service") or "")
+
+
+def run_first_month(kwargs: Mapping[str, Any]) -> Month | None:
+    """From which month on a sync looks; None leaves it to TLC_FIRST_MONTH.
+
+    Raises:
+        ConfigurationError: the variable is not a month.
+    """
+    text = str(kwargs.get("first_month") or "").strip()
+    try:
+        return Month.parse(text) if text else None
+    except ValueError as error:
+        raise ConfigurationError(
+            f"first_month cannot be read ({error}). Nothing was started. Give it as 2025-01, or "
+            "leave it empty for TLC_FIRST_MONTH."
+        ) from None
+
+
+def run_scope(kwargs: Mapping[str, Any]) -> Scope:
+    """Which months a sync asks about.
+
+    Raises:
+        ConfigurationError: the variable is neither of the two.
+    """
+    text = str(kwargs.get("scope") or "changed").strip().lower()
+    if text not in {"changed", "all"}:
+        raise ConfigurationError(
+            f"scope is {text!r}: expected changed (only the months that may have changed) or all. "
+            "Nothing was started."
+        )
+    return cast("Scope", text)
+
+
+def _flag(kwargs: Mapping[str, Any], name: str) -> bool:
+    text = str(kwargs.get(name) or "").strip().lower()
     if text not in _TRUE | _FALSE:
-        raise ConfigurationError(f"force is {text!r}: expected true or false. Nothing was started.")
+        raise ConfigurationError(
+            f"{name} is {text!r}: expected true or false. Nothing was started."
+        )
     return text in _TRUE
 
 
@@ -56,12 +128,21 @@ def _months(kwargs: Mapping[str, Any], lag: int, current: Month) -> tuple[Month,
         raise ConfigurationError(
             "the run does not say which months: set the variable months (2024-01, "
             "2024-01:2024-06, 2024, latest, or a list), or let a trigger or a backfill give an "
-            "execution_date, whose month less the publication lag is then loaded. Nothing was "
-            "started."
+            "execution_date: a backfill's month, or a trigger's less the publication lag, is then "
+            "loaded. Nothing was started."
         )
     if isinstance(execution_date, str):
         execution_date = _instant(execution_date)
-    return (Month.of(execution_date) - lag,)
+    return (Month.of(execution_date) - (0 if _is_backfill(kwargs) else lag),)
+
+
+def _is_backfill(kwargs: Mapping[str, Any]) -> bool:
+    """Whether the dates were chosen on Mage's backfill page, where they name the months meant.
+
+    Mage 0.9.80 runs a backfill under a trigger of its own, which it names ``Backfill <name>``;
+    nothing else tells the two apart.
+    """
+    return str(kwargs.get("trigger_name") or "").startswith("Backfill ")
 
 
 def _instant(text: str) -> datetime:

@@ -16,6 +16,7 @@ from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.manifest import Generation, StoredObject
 from nyc_tlc.core.marts.model import Mart
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.publication import MonthState, State
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,22 @@ class Fetched:
     last_modified: str | None
     bytes: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published file as the source describes it, without its content.
+
+    Attributes:
+        etag: Opaque version tag of the source; None when it gives none.
+        last_modified: As the source states it.
+        bytes: Its size; None when the source does not say.
+    """
+
+    uri: str
+    etag: str | None
+    last_modified: str | None
+    bytes: int | None
 
 
 class SourceFileAbsentError(Exception):
@@ -60,6 +77,22 @@ class Source(Protocol):
             SourceFileAbsentError: there is no such file.
             RetryableError: the network or the server failed; what has come is kept.
             SourceError: the file came whole but is not what its name promises.
+        """
+
+    def probe(self, name: str, *, unless_etag: str | None) -> Published | None:
+        """Ask about ``trip-data/…`` or ``misc/…`` without transferring any of it.
+
+        Args:
+            name: Path below the source's address.
+            unless_etag: Version that we have; None when we have none.
+
+        Returns:
+            What the source says of the file, or None when it still has ``unless_etag``.
+
+        Raises:
+            SourceFileAbsentError: there is no such file.
+            RetryableError: the network or the server failed.
+            SourceError: the source cannot be asked like this.
         """
 
 
@@ -189,6 +222,12 @@ class Ledger(Protocol):
 
     def entries(self) -> list[LedgerEntry]:
         """The entries of every partition whose table is there, by service and month."""
+
+    def month_states(self) -> Mapping[Partition, State]:
+        """How far each month's publication had come when it was last recorded."""
+
+    def record_month_states(self, states: Sequence[MonthState]) -> None:
+        """Record how far these months have come; says since when where a state is new."""
 
     def mark_reconciled(self, entry: LedgerEntry) -> None:
         """Record that the stores agree about exactly this content, and ``seconds``.

@@ -68,6 +68,18 @@ class Settings(BaseModel):
     tlc_publication_lag: int = Field(
         2, ge=0, le=24, description="Months between the end of a month and its publication"
     )
+    tlc_first_month: str = Field(
+        "2025-01",
+        pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
+        description="First month that `tlc_sync` keeps loaded, of every service (each month of "
+        "all four is some 0.6 GB)",
+    )
+    tlc_revision_months: int = Field(
+        3,
+        ge=1,
+        description="Newest loaded months of each service that `tlc_sync` asks about for a "
+        "revision (with scope `all`: every month)",
+    )
     tlc_work_dir: Path = Field(
         Path(tempfile.gettempdir()) / "nyc-tlc", description="Local folder for files on their way"
     )

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
 from nyc_tlc.core.alert import run_alerts
-from nyc_tlc.core.manifest_table import ManifestRow, from_frame, merge, summary, to_frame
+from nyc_tlc.core.manifest_table import ManifestRow, Status, from_frame, merge, summary, to_frame
+from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.publication import MonthState, Publication, State
+from nyc_tlc.core.service import SERVICES
 from nyc_tlc.ports import Ports
 from nyc_tlc.run_log import tell
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.conform import conform
-from nyc_tlc.steps.land import Publication, land
+from nyc_tlc.steps.land import land
 from nyc_tlc.steps.load import load
+from nyc_tlc.steps.look import plan
 from nyc_tlc.steps.publish import publish
 from nyc_tlc.steps.reconcile import clear_failed, reconcile
-from nyc_tlc.steps.run import Effort, Step, require_all, run_each, start
+from nyc_tlc.steps.run import Effort, Step, require_all, retried, run_each, start
 from nyc_tlc.wiring import connect, connect_alerts
 
 
@@ -43,13 +48,40 @@ class Trips:
         tell(settings.tlc_log_level)
         return cls(settings, connect(settings))
 
-    def land(self, partitions: Iterable[Partition], *, force: bool) -> pd.DataFrame:
-        now = datetime.now(UTC)
+    def land(
+        self, partitions: Iterable[Partition], *, force: bool = False, plan: bool = False
+    ) -> pd.DataFrame:
+        """Land these months; with ``plan`` only say what would be done, and change nothing."""
+        rows = start(partitions, force=force, plan=plan, now=datetime.now(UTC))
+        return self.land_rows(rows)
+
+    def land_rows(self, rows: list[ManifestRow]) -> pd.DataFrame:
+        """Land, or plan, the rows of one run that are not final yet."""
         publication = Publication(
-            self._settings.tlc_source_format, self._settings.tlc_publication_lag, now.date()
+            self._settings.tlc_source_format,
+            self._settings.tlc_publication_lag,
+            datetime.now(UTC).date(),
         )
-        step = partial(land, ports=self._ports, publication=publication)
-        return self._run("land", step, start(partitions, force=force, now=now))
+        name, step = ("plan", plan) if any(row.plan for row in rows) else ("land", land)
+        return self._run(name, partial(step, ports=self._ports, publication=publication), rows)
+
+    def load_one(self, service: str, month: str, *, force: bool) -> dict[Hashable, Any]:
+        """Take one month through every step; its row of the manifest table.
+
+        Raises:
+            PipelineError: the month failed, and why.
+        """
+        partition = Partition(SERVICES[service], Month.parse(month))
+        conformed = self.conform(self.land([partition], force=force))
+        loaded, published = self.load_to_postgres(conformed), self.publish_to_lake(conformed)
+        return self.reconcile(loaded, published).to_dict("records")[0]
+
+    @staticmethod
+    def summarize(months: Sequence[dict[Hashable, Any]]) -> pd.DataFrame:
+        """One manifest table of months that were loaded one by one."""
+        frame = pd.DataFrame(months)
+        logging.getLogger(__name__).info("\n%s", summary(from_frame(frame)))
+        return frame
 
     def conform(self, table: pd.DataFrame) -> pd.DataFrame:
         keep_unknown = self._settings.tlc_unknown_columns == "keep"
@@ -73,14 +105,30 @@ class Trips:
         done = from_frame(frame)
         clear_failed(done, self._ports.lake)
         logging.getLogger(__name__).info("\n%s", summary(done))
-        self._tell(done)
-        require_all(done)
+        try:
+            if not any(row.plan for row in done):
+                self._tell(done)
+                self._record(done)
+        finally:
+            require_all(done)
         return frame
 
     def _tell(self, rows: list[ManifestRow]) -> None:
         alerts = connect_alerts(self._settings)
         for alert in run_alerts(rows, successes=self._settings.tlc_alert_on_success):
             alerts.send(alert)
+
+    def _record(self, rows: Iterable[ManifestRow]) -> None:
+        """Keep beside the ledger which months this run has loaded, and which it failed to."""
+        reached = {Status.RECONCILED: State.LOADED, Status.FAILED: State.FAILED}
+        states = [
+            MonthState(row.partition, reached[row.status], bytes=row.bytes or None, note=row.error)
+            for row in rows
+            if row.status in reached
+        ]
+        ledger, attempts = self._ports.ledger, self._effort.attempts
+        if states:
+            retried(lambda: ledger.record_month_states(states), "the ledger", attempts)
 
     def _run(self, name: str, step: Step[ManifestRow], rows: list[ManifestRow]) -> pd.DataFrame:
         return to_frame(run_each(name, step, rows, self._effort))

@@ -1,6 +1,6 @@
 """Land the published files of the run's months in the lake's raw/, if they are new."""
 
-from mage_project.run_context import run_force, run_partitions
+from mage_project.run_context import run_force, run_partitions, run_plan
 from nyc_tlc.trips import Trips
 
 if "data_loader" not in globals():
@@ -10,7 +10,7 @@ if "data_loader" not in globals():
 @data_loader
 def land_trips(**kwargs):
     partitions = run_partitions(kwargs)
-    return Trips.connect().land(partitions, force=run_force(kwargs))
+    return Trips.connect().land(partitions, force=run_force(kwargs), plan=run_plan(kwargs))
 
 
 @test

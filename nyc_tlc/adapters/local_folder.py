@@ -20,7 +20,7 @@ from nyc_tlc.adapters.crc32c import crc32c_of_file
 from nyc_tlc.adapters.lake_errors import changed, gone
 from nyc_tlc.core.errors import ConfigurationError, RetryableError
 from nyc_tlc.core.manifest import Generation, StoredObject
-from nyc_tlc.ports import Fetched, SourceFileAbsentError
+from nyc_tlc.ports import Fetched, Published, SourceFileAbsentError
 
 _ABANDONED_AFTER = 86_400.0
 """Seconds."""
@@ -39,16 +39,20 @@ class FolderSource:
         self._root = root
 
     def fetch(self, name: str, folder: Path, *, unless_etag: str | None) -> Fetched | None:
-        published = self._find(name)
-        stat = published.stat()
-        etag = f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}"
-        if etag == unless_etag:
+        file = self._find(name)
+        published = _described(file)
+        if published.etag == unless_etag:
             return None
-        target = folder / published.name
-        shutil.copyfile(published, target)
-        modified = datetime.fromtimestamp(stat.st_mtime, UTC).isoformat(timespec="seconds")
+        target = folder / file.name
+        shutil.copyfile(file, target)
         size = target.stat().st_size
-        return Fetched(target, published.as_uri(), etag, modified, size, digest(target))
+        return Fetched(
+            target, published.uri, published.etag, published.last_modified, size, digest(target)
+        )
+
+    def probe(self, name: str, *, unless_etag: str | None) -> Published | None:
+        published = _described(self._find(name))
+        return None if published.etag == unless_etag else published
 
     def _find(self, name: str) -> Path:
         candidates = [self._root / name, self._root / Path(name).name]
@@ -61,6 +65,13 @@ class FolderSource:
         if found is None:
             raise SourceFileAbsentError(candidates[0].as_uri(), "no such file")
         return found
+
+
+def _described(file: Path) -> Published:
+    stat = file.stat()
+    etag = f"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}"
+    modified = datetime.fromtimestamp(stat.st_mtime, UTC).isoformat(timespec="seconds")
+    return Published(file.as_uri(), etag, modified, stat.st_size)
 
 
 class FolderLake:

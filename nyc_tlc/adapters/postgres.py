@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -16,13 +16,14 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from nyc_tlc.adapters import postgres_ledger as ledger
+from nyc_tlc.adapters import postgres_publication, postgres_views
 from nyc_tlc.adapters import postgres_schema as ddl
-from nyc_tlc.adapters import postgres_views
 from nyc_tlc.adapters.copy_stream import BufferStream, copy_buffers
 from nyc_tlc.adapters.postgres_connection import Database
 from nyc_tlc.core.contract.model import ColumnType, Contract
 from nyc_tlc.core.errors import PipelineError, ReconciliationError
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.publication import MonthState, State
 from nyc_tlc.ports import MOST_PARTS, Batches, LedgerEntry, StoreCounts
 from nyc_tlc.prefetch import prefetch
 
@@ -98,6 +99,14 @@ class PostgresWarehouse:
     def entries(self) -> list[LedgerEntry]:
         with self._database.transaction() as cursor:
             return ledger.read_entries(cursor, self._schema)
+
+    def month_states(self) -> Mapping[Partition, State]:
+        with self._database.transaction() as cursor:
+            return postgres_publication.read(cursor, self._schema)
+
+    def record_month_states(self, states: Sequence[MonthState]) -> None:
+        with self._database.transaction() as cursor:
+            postgres_publication.record(cursor, self._schema, states)
 
     def mark_reconciled(self, entry: LedgerEntry) -> None:
         with self._database.transaction() as cursor:

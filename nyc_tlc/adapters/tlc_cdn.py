@@ -15,7 +15,7 @@ import urllib3
 from nyc_tlc.adapters.local_folder import digest
 from nyc_tlc.adapters.retry_after import retry_after
 from nyc_tlc.core.errors import RetryableError, SourceError
-from nyc_tlc.ports import Fetched, SourceFileAbsentError
+from nyc_tlc.ports import Fetched, Published, SourceFileAbsentError
 
 _CHUNK = 1 << 20
 _USERINFO = re.compile(r"//[^/@]*@")
@@ -76,12 +76,33 @@ class HttpSource:
         with _network_errors(uri, part), self._get(name, part, unless_etag) as response:
             if response.status_code == requests.codes.not_modified:
                 return None
-            _require_success(uri, response, part)
+            if response.status_code == requests.codes.requested_range_not_satisfiable:
+                part.discard()
+                raise RetryableError(f"{uri} answered 416: the part on disk is of another version")
+            _require_success(uri, response)
             self._receive(uri, response, part)
         etag = response.headers.get("ETag")
         modified = response.headers.get("Last-Modified")
         part.finish(target)
         return Fetched(target, uri, etag, modified, target.stat().st_size, digest(target))
+
+    def probe(self, name: str, *, unless_etag: str | None) -> Published | None:
+        uri = f"{self._shown_url}/{name}"
+        headers = {"If-None-Match": unless_etag} if unless_etag else {}
+        with _network_errors(uri):
+            # GitHub, where the CSV mirror is, answers with a redirect, which HEAD does not follow
+            # by itself.
+            response = self._session.head(
+                f"{self._url}/{name}", headers=headers, timeout=self._timeout, allow_redirects=True
+            )
+        if response.status_code == requests.codes.not_modified:
+            return None
+        _require_success(uri, response)
+        etag = response.headers.get("ETag")
+        if etag is not None and etag == unless_etag:
+            return None  # a server that does not know conditional requests
+        _, size = _extent(response)
+        return Published(uri, etag, response.headers.get("Last-Modified"), size)
 
     def _get(self, name: str, part: _Part, unless_etag: str | None) -> requests.Response:
         headers = {}
@@ -119,16 +140,13 @@ class HttpSource:
             raise RetryableError(f"{uri} broke off: {part.size:,} of {total:,} bytes came")
 
 
-def _require_success(uri: str, response: requests.Response, part: _Part) -> None:
+def _require_success(uri: str, response: requests.Response) -> None:
     status = response.status_code
     answer = f"{status} {response.reason}"
     if status in (requests.codes.ok, requests.codes.partial_content):
         return
     if status in (requests.codes.forbidden, requests.codes.not_found, requests.codes.gone):
         raise SourceFileAbsentError(uri, answer)
-    if status == requests.codes.requested_range_not_satisfiable:
-        part.discard()
-        raise RetryableError(f"{uri} answered {answer}: the part on disk is of another version")
     if status in (requests.codes.request_timeout, requests.codes.too_many) or status >= 500:
         raise RetryableError(f"{uri} answered {answer}", retry_after=retry_after(response))
     raise SourceError(
@@ -147,13 +165,12 @@ def _extent(response: requests.Response) -> tuple[int, int | None]:
 
 
 @contextmanager
-def _network_errors(uri: str, part: _Part) -> Iterator[None]:
+def _network_errors(uri: str, part: _Part | None = None) -> Iterator[None]:
     try:
         yield
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        raise RetryableError(
-            f"{uri} failed ({type(error).__name__}); {part.size:,} bytes are kept for resuming"
-        ) from error
+        kept = f"; {part.size:,} bytes are kept for resuming" if part else ""
+        raise RetryableError(f"{uri} failed ({type(error).__name__}){kept}") from error
     except requests.RequestException as error:
         raise SourceError(
             f"{uri} cannot be asked for ({type(error).__name__}). Nothing was landed. "

@@ -27,10 +27,13 @@ class Status(StrEnum):
     UNCHANGED = "unchanged"
     NOT_PUBLISHED = "not published yet"
     SKIPPED = "skipped"
+    PLANNED = "planned"
     FAILED = "failed"
 
 
-FINAL = frozenset({Status.UNCHANGED, Status.NOT_PUBLISHED, Status.SKIPPED, Status.FAILED})
+FINAL = frozenset(
+    {Status.UNCHANGED, Status.NOT_PUBLISHED, Status.SKIPPED, Status.PLANNED, Status.FAILED}
+)
 """Statuses of partitions that no further step touches."""
 
 
@@ -49,6 +52,7 @@ class ManifestRow:
         seconds: Time spent on the partition so far, all steps together.
         run: The run that this row belongs to.
         force: Whether to load the month even when nothing changed.
+        plan: Whether the run only says what it would do.
         warning: What is odd about the published file, if anything; no failure.
         error: Why it failed; empty otherwise.
         error_type: Name of the error's class, which says what the operator does about it.
@@ -67,6 +71,7 @@ class ManifestRow:
     seconds: float = 0.0
     run: str = ""
     force: bool = False
+    plan: bool = False
     warning: str = ""
     unknown_columns: str = ""
     error: str = ""
@@ -152,7 +157,19 @@ def summary(rows: Sequence[ManifestRow]) -> str:
     sums = [sum(getattr(row, name) for row in rows) for name in header[2:5]]
     lines.append((f"{len(rows)} partitions", "", *(f"{total:,}" for total in sums), "", ""))
     notes = [f"note: {row.service} {row.month}: {row.warning}" for row in rows if row.warning]
-    return "\n".join([*aligned([header, *lines]), *notes])
+    return "\n".join([*aligned([header, *lines]), *notes, *_plan(rows)])
+
+
+def _plan(rows: Sequence[ManifestRow]) -> list[str]:
+    """What a plan comes to: how many files would be loaded, and their size."""
+    if not any(row.plan for row in rows):
+        return []
+    planned = [row for row in rows if row.status is Status.PLANNED]
+    size = sum(row.bytes for row in planned) / 1e6
+    return [
+        f"plan: {len(planned)} of {len(rows)} partitions would be loaded, from {size:,.1f} MB of "
+        "published files. Nothing was loaded or written."
+    ]
 
 
 def aligned(lines: Sequence[tuple[str, ...]], *, left: int = 2) -> list[str]:

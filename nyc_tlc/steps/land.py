@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from nyc_tlc.core.errors import NotPublishedYet, SourceError
 from nyc_tlc.core.manifest import Counts, Landing, Manifest, parse_record, render_record
 from nyc_tlc.core.manifest_table import ManifestRow, Status
-from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.publication import Publication
 from nyc_tlc.core.published_rows import row_count_warning
 from nyc_tlc.core.source_format import SourceFormat, published_paths
 from nyc_tlc.ports import Fetched, Lake, Ports, SourceFileAbsentError
@@ -18,20 +18,7 @@ from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.published_file import published_rows
 from nyc_tlc.steps.work_folder import work_folder
 
-
-@dataclass(frozen=True)
-class Publication:
-    """What is known of how TLC publishes.
-
-    Attributes:
-        source_format: The form of the files at the source.
-        lag: Months after its end for which a month may still be missing.
-        today: Decides whether a missing month is late.
-    """
-
-    source_format: SourceFormat
-    lag: int
-    today: date
+T = TypeVar("T")
 
 
 def land(row: ManifestRow, ports: Ports, publication: Publication) -> ManifestRow:
@@ -52,22 +39,22 @@ def land(row: ManifestRow, ports: Ports, publication: Publication) -> ManifestRo
     """
     partition = row.partition
     with work_folder(ports.work_dir, f"land_{partition.table_name}") as folder:
-        known = _landed(partition, ports.lake)
+        known = landed(partition, ports.lake)
         try:
             fetched = _fetch(row, known, ports, publication.source_format, folder)
         except SourceFileAbsentError as error:
-            raise _absent(partition, error, publication) from error
+            raise absent(partition, error, publication) from error
         landing = _store(row, fetched, ports.lake) if fetched else known
     assert landing is not None  # noqa: S101 - "not modified" answers only a known version
-    proved = None if row.force else _proved(partition, landing, ports)
+    entry = None if row.force else proved(partition, landing, ports)
     return ManifestRow(
         service=row.service,
         month=row.month,
-        status=Status.UNCHANGED if proved else Status.LANDED,
+        status=Status.UNCHANGED if entry else Status.LANDED,
         published=landing.rows,
-        accepted=proved.accepted if proved else 0,
-        quarantined=proved.quarantined if proved else 0,
-        reasons=proved.reasons if proved else "",
+        accepted=entry.accepted if entry else 0,
+        quarantined=entry.quarantined if entry else 0,
+        reasons=entry.reasons if entry else "",
         bytes=landing.bytes,
         sha256=landing.sha256,
         run=row.run,
@@ -82,7 +69,7 @@ def landed_version(partition: Partition, sha256: str, lake: Lake) -> Landing:
     Raises:
         SourceError: the source changed under us: another version was landed meanwhile.
     """
-    landing = _landed(partition, lake)
+    landing = landed(partition, lake)
     if landing is None or landing.sha256 != sha256:
         found = landing.sha256[:12] if landing else "nothing"
         raise SourceError(
@@ -92,7 +79,8 @@ def landed_version(partition: Partition, sha256: str, lake: Lake) -> Landing:
     return landing
 
 
-def _landed(partition: Partition, lake: Lake) -> Landing | None:
+def landed(partition: Partition, lake: Lake) -> Landing | None:
+    """The version landed last, if its bytes are in ``raw/``."""
     path = lake_paths.landing(partition)
     record = lake.read(path)
     if record is None:
@@ -110,14 +98,36 @@ def _fetch(
     folder: Path,
 ) -> Fetched | None:
     """The month's file from wherever it may lie; None when it is the one that we know."""
-    partition = row.partition
+
+    def fetch(path: str, etag: str | None) -> Fetched | None:
+        return ports.source.fetch(path, folder, unless_etag=None if row.force else etag)
+
+    return where_it_lies(row.partition, known, source_format, fetch)
+
+
+def where_it_lies(
+    partition: Partition,
+    known: Landing | None,
+    source_format: SourceFormat,
+    ask: Callable[[str, str | None], T],
+) -> T:
+    """Ask for the month's file under each of its paths, until the source has one.
+
+    Args:
+        partition: The month.
+        known: The version landed last; its tag is of use only under its own path.
+        source_format: Decides the paths.
+        ask: Called with a path and the tag that we know of it.
+
+    Raises:
+        SourceFileAbsentError: it is under none of them.
+    """
     *others, last = published_paths(source_format, partition.service.name, partition.file_stem)
     for path in (*others, last):
         suffix = path.rpartition(partition.file_stem)[2]
         same_name = known is not None and known.raw.endswith(known.sha256 + suffix)
-        etag = known.etag if known is not None and same_name and not row.force else None
         try:
-            return ports.source.fetch(path, folder, unless_etag=etag)
+            return ask(path, known.etag if known is not None and same_name else None)
         except SourceFileAbsentError:
             if path == last:
                 raise
@@ -162,7 +172,7 @@ def landing_of(fetched: Fetched, rows: int, raw: str) -> Landing:
     )
 
 
-def _proved(partition: Partition, landing: Landing, ports: Ports) -> Counts | None:
+def proved(partition: Partition, landing: Landing, ports: Ports) -> Counts | None:
     """The month's counts, if every store holds exactly this version under today's contract."""
     wanted = (landing.sha256, partition.contract_id)
     entry = ports.ledger.entry(partition)
@@ -186,11 +196,12 @@ def in_place(manifest: Manifest, lake: Lake) -> bool:
     )
 
 
-def _absent(
+def absent(
     partition: Partition, error: SourceFileAbsentError, publication: Publication
 ) -> NotPublishedYet | SourceError:
+    """What it means that the source does not have the month: no failure within its lag."""
     lag = publication.lag
-    if Month.of(publication.today) <= partition.month + 1 + lag:
+    if not publication.is_late(partition.month):
         return NotPublishedYet(
             f"{partition} is not published yet: {error}; TLC publishes a month some {lag} months "
             "after its end. Nothing was changed. Try again later."

@@ -47,7 +47,9 @@ class Effort:
     first_wait: float = 1.0
 
 
-def start(partitions: Iterable[Partition], *, force: bool, now: datetime) -> list[ManifestRow]:
+def start(
+    partitions: Iterable[Partition], *, force: bool, plan: bool = False, now: datetime
+) -> list[ManifestRow]:
     """The rows with which a run begins; its name sorts by time and is unique."""
     run = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     return [
@@ -57,6 +59,7 @@ def start(partitions: Iterable[Partition], *, force: bool, now: datetime) -> lis
             status=Status.LANDED,
             run=run,
             force=force,
+            plan=plan,
         )
         for partition in partitions
     ]

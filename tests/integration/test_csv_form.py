@@ -16,11 +16,12 @@ from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
 from nyc_tlc.core.errors import ContractError, SourceError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.publication import Publication
 from nyc_tlc.core.service import SERVICES
 from nyc_tlc.core.source_format import SourceFormat
 from nyc_tlc.ports import Ports
 from nyc_tlc.steps.conform import conform
-from nyc_tlc.steps.land import Publication, land
+from nyc_tlc.steps.land import land
 from nyc_tlc.steps.run import start
 
 TODAY = datetime(2026, 11, 22, tzinfo=UTC)

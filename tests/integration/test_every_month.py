@@ -21,6 +21,7 @@ from nyc_tlc.core.contract.vintages import LAST_KNOWN_MONTH
 from nyc_tlc.core.manifest_table import Status
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.publication import Publication
 from nyc_tlc.core.quality import FLAGS
 from nyc_tlc.core.render import arrow_schema
 from nyc_tlc.core.service import FHV, SERVICES
@@ -29,7 +30,7 @@ from nyc_tlc.ports import Ports
 from nyc_tlc.steps import load as load_step
 from nyc_tlc.steps import parquet_file
 from nyc_tlc.steps.conform import conform
-from nyc_tlc.steps.land import Publication, land
+from nyc_tlc.steps.land import land
 from nyc_tlc.steps.load import load
 from nyc_tlc.steps.publish import publish
 from nyc_tlc.steps.reconcile import reconcile

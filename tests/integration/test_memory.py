@@ -25,7 +25,8 @@ from nyc_tlc.core.service import YELLOW
 from nyc_tlc.core.source_format import SourceFormat
 from nyc_tlc.ports import Ports
 from nyc_tlc.steps.conform import conform
-from nyc_tlc.steps.land import Publication, land
+from nyc_tlc.core.publication import Publication
+from nyc_tlc.steps.land import land
 from nyc_tlc.steps.run import start
 
 folder, month = Path(sys.argv[1]), Month.parse(sys.argv[2])

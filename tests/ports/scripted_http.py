@@ -70,11 +70,13 @@ def serve(answer: Callable[[Request], Answer]) -> Iterator[ScriptedServer]:
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(given.body)
+            if self.command != "HEAD":
+                self.wfile.write(given.body)
             # A body that breaks its own framing can only be ended by hanging up.
-            self.close_connection = headers.get("Content-Length") != str(len(given.body))
+            is_framed = headers.get("Content-Length") == str(len(given.body))
+            self.close_connection = not is_framed and self.command != "HEAD"
 
-        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - http.server's names
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - http.server's names
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
             """Keep quiet: ``requests`` is the log."""

@@ -15,7 +15,7 @@ from embedded.cdn_server import CdnServer
 from nyc_tlc.adapters.local_folder import FolderSource
 from nyc_tlc.adapters.tlc_cdn import HttpSource
 from nyc_tlc.core.errors import RetryableError, SourceError
-from nyc_tlc.ports import Fetched, Source, SourceFileAbsentError
+from nyc_tlc.ports import Fetched, Published, Source, SourceFileAbsentError
 from tests.ports.scripted_http import Answer, Request, ScriptedServer, serve
 
 NAME = "trip-data/green_tripdata_2024-01.parquet"
@@ -410,6 +410,75 @@ def test_one_source_serves_several_threads(
     assert {name: file.path.read_bytes() for name, file in fetched.items()} == {
         name: name.encode() * 1000 for name in names
     }
+
+
+def test_probe_describes_the_file_that_fetch_would_bring(source: Source, folder: Path) -> None:
+    published = source.probe(NAME, unless_etag=None)
+    fetched = _fetch(source, folder)
+    assert published == Published(fetched.uri, fetched.etag, fetched.last_modified, fetched.bytes)
+
+
+def test_probe_of_the_version_that_we_have_says_none(source: Source, root: Path) -> None:
+    published = source.probe(NAME, unless_etag=None)
+    assert source.probe(NAME, unless_etag=published.etag) is None
+    (root / NAME).write_bytes(OTHER[:9])
+    revised = source.probe(NAME, unless_etag=published.etag)
+    assert (revised.bytes, revised.etag != published.etag) == (9, True)
+
+
+def test_probe_of_a_file_that_is_not_there_says_so(source: Source) -> None:
+    with pytest.raises(SourceFileAbsentError, match=r"2031-01\.parquet answered"):
+        source.probe("trip-data/green_tripdata_2031-01.parquet", unless_etag='"1"')
+
+
+def test_probe_transfers_no_byte(cdn: CdnServer, http: HttpSource) -> None:
+    http.probe(NAME, unless_etag=None)
+    assert [(r.method, r.bytes_sent) for r in cdn.requests] == [("HEAD", 0)]
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_probe_takes_every_way_of_saying_absent(scripted, status: int) -> None:
+    with pytest.raises(SourceFileAbsentError, match=str(status)):
+        _source(scripted(Answer(status))).probe(NAME, unless_etag=None)
+
+
+@pytest.mark.parametrize(("status", "seconds"), [(429, 7.0), (500, None), (503, None)])
+def test_probe_of_a_server_in_trouble_can_be_retried(
+    scripted, status: int, seconds: float | None
+) -> None:
+    headers = {"Retry-After": f"{seconds:.0f}"} if seconds else {}
+    with pytest.raises(RetryableError, match=str(status)) as raised:
+        _source(scripted(Answer(status, headers))).probe(NAME, unless_etag=None)
+    assert raised.value.retry_after == seconds
+
+
+def test_probe_of_a_server_that_is_gone_can_be_retried() -> None:
+    with pytest.raises(RetryableError, match=r"failed \(ConnectionError\)$"):
+        HttpSource("http://127.0.0.1:1", timeout=1).probe(NAME, unless_etag=None)
+
+
+def test_probe_that_is_refused_as_such_is_an_error_with_a_next_step(scripted) -> None:
+    with pytest.raises(SourceError, match=r"405 .*Check TLC_SOURCE_URL"):
+        _source(scripted(Answer(405))).probe(NAME, unless_etag=None)
+
+
+def test_probe_follows_redirects_as_github_gives_them(scripted) -> None:
+    target = scripted(Answer(200, {"ETag": '"1"', "Content-Length": "12"}))
+    mirror = scripted(Answer(302, {"Location": f"{target.url}/signed?a=b"}))
+    published = _source(mirror).probe(NAME, unless_etag='"0"')
+    assert (published.uri, published.bytes) == (f"{mirror.url}/{NAME}", 12)
+    assert (target.requests[0].method, target.requests[0].headers["If-None-Match"]) == (
+        "HEAD",
+        '"0"',
+    )
+
+
+def test_probe_knows_the_version_where_the_server_does_not_compare(scripted) -> None:
+    source = _source(scripted(Answer(200, {"ETag": '"1"'}), Answer(200)))
+    assert source.probe(NAME, unless_etag='"1"') is None
+    assert source.probe(NAME, unless_etag='"1"') == Published(
+        f"{source._shown_url}/{NAME}", None, None, 0
+    )
 
 
 def test_request_is_remembered_by_the_scripted_server(scripted) -> None:

@@ -45,7 +45,23 @@ def decorated(path: Path) -> dict[str, str]:
 
 
 def test_the_promised_pipelines_are_there():
-    assert {folder.name for folder in PIPELINES} >= {"tlc_trips", "tlc_zones", "check_connections"}
+    promised = {"tlc_trips", "tlc_sync", "backfill_fanout", "tlc_zones", "check_connections"}
+    assert {folder.name for folder in PIPELINES} >= promised
+
+
+def test_a_sync_loads_by_the_steps_of_a_run():
+    after = {}
+    for name, landing in (("tlc_trips", "land_trips"), ("tlc_sync", "land_found_trips")):
+        blocks = {b["uuid"]: b for b in python_blocks(PROJECT / "pipelines" / name)}
+        below, reached = blocks[landing]["downstream_blocks"], {}
+        while below:
+            uuid, *below = below
+            above = blocks[uuid]["upstream_blocks"]
+            reached[uuid] = ["landing" if block == landing else block for block in above]
+            below += blocks[uuid]["downstream_blocks"]
+        after[name] = reached
+    assert after["tlc_trips"] == after["tlc_sync"]
+    assert "reconcile_trips" in after["tlc_sync"]
 
 
 @pytest.mark.parametrize("folder", PIPELINES, ids=lambda folder: folder.name)

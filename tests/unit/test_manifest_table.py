@@ -97,7 +97,7 @@ def test_a_failed_row_keeps_what_it_had() -> None:
 
 
 def test_no_further_step_touches_these() -> None:
-    assert sorted(FINAL) == ["failed", "not published yet", "skipped", "unchanged"]
+    assert sorted(FINAL) == ["failed", "not published yet", "planned", "skipped", "unchanged"]
 
 
 def test_branches_that_succeed_merge_to_their_rows() -> None:

@@ -70,6 +70,8 @@ def test_every_setting_is_read_from_the_environment() -> None:
         "TLC_SOURCE_URL": "file:///published",
         "TLC_SOURCE_TIMEOUT": "1.5",
         "TLC_PUBLICATION_LAG": "0",
+        "TLC_FIRST_MONTH": "2009-01",
+        "TLC_REVISION_MONTHS": "1",
         "TLC_WORK_DIR": "/scratch",
         "TLC_UNKNOWN_COLUMNS": "keep",
         "TLC_WORKERS": "16",
@@ -167,12 +169,15 @@ def test_all_problems_are_listed_at_once() -> None:
             "TLC_ATTEMPTS": "0",
             "TLC_SOURCE_TIMEOUT": "-1",
             "TLC_PUBLICATION_LAG": "25",
+            "TLC_FIRST_MONTH": "2024-13",
+            "TLC_REVISION_MONTHS": "0",
         }
     )
     named = re.findall(r"^  ([A-Z_]+): ", message, re.MULTILINE)
     assert sorted(named) == [
         "LAKE_URL", "POSTGRES_DBNAME", "POSTGRES_PORT", "POSTGRES_USER", "TLC_ATTEMPTS",
-        "TLC_LOG_LEVEL", "TLC_PUBLICATION_LAG", "TLC_SOURCE_TIMEOUT", "TLC_SOURCE_URL",
+        "TLC_FIRST_MONTH", "TLC_LOG_LEVEL", "TLC_PUBLICATION_LAG", "TLC_REVISION_MONTHS",
+        "TLC_SOURCE_TIMEOUT", "TLC_SOURCE_URL",
         "TLC_WORKERS",
     ]  # fmt: skip
     assert "POSTGRES_DBNAME: not set" in message

@@ -1,0 +1,1 @@
+"""Rows held, by month (set up in the pipeline's widgets)."""

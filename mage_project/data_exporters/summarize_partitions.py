@@ -1,0 +1,11 @@
+"""Put the months that were loaded one by one into one table."""
+
+from nyc_tlc.trips import Trips
+
+if "data_exporter" not in globals():
+    from mage_ai.data_preparation.decorators import data_exporter
+
+
+@data_exporter
+def summarize_partitions(months, **_):
+    return Trips.connect().summarize(months)

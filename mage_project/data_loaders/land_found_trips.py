@@ -1,0 +1,12 @@
+"""Land what was found, in the lake's raw/; the other months that were asked about are final."""
+
+from mage_project.run_context import run_plan
+from nyc_tlc.sync import Sync
+
+if "data_loader" not in globals():
+    from mage_ai.data_preparation.decorators import data_loader
+
+
+@data_loader
+def land_found_trips(months, **kwargs):
+    return Sync.connect().land(months, plan=run_plan(kwargs))
