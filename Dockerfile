@@ -25,6 +25,7 @@ WORKDIR /app
 # All of it belongs to root: the process can read and run it, and change nothing.
 COPY deploy/image/*.py deploy/image/*.sh /opt/nyc-tlc/
 COPY nyc_tlc nyc_tlc
+COPY mage_server mage_server
 COPY mage_project mage_project
 COPY io_config.yml ./
 COPY io_config.yml mage_project/io_config.yaml
@@ -34,7 +35,7 @@ RUN ln -s /data/project/.ssh_tunnel /data/project/.file_versions mage_project/ \
  && ln -s ../with_settings.py with-settings && ln -s ../write_secrets.py write-secrets \
  && ln -s ../healthcheck.py mage-is-healthy && ln -s ../show_login.sh show-login \
  && ln -s ../mage.sh mage \
- && python -m compileall -q /app/nyc_tlc
+ && python -m compileall -q /app/nyc_tlc /app/mage_server
 ENV PATH=/opt/nyc-tlc/bin:/opt/venv/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
@@ -43,17 +44,13 @@ ENV PATH=/opt/nyc-tlc/bin:/opt/venv/bin:$PATH \
     HOME=/data/home \
     MAGE_DATA_DIR=/data/mage \
     TLC_WORK_DIR=/data/work \
-    REQUIRE_USER_AUTHENTICATION=1 \
-    REQUIRE_USER_PERMISSIONS=1 \
-    DISABLE_TERMINAL=1 \
-    DISABLE_AUTO_BROWSER_OPEN=1 \
-    HIDE_API_TRIGGER_TOKEN=1
+    DISABLE_AUTO_BROWSER_OPEN=1
 VOLUME /data
 EXPOSE 6789
 USER 10001:10001
 # dumb-init hands signals to every process of Mage, and buries those that it leaves behind.
 ENTRYPOINT ["/opt/venv/bin/dumb-init", "--", "with-settings"]
-CMD ["mage", "start", "mage_project", "--host", "0.0.0.0", "--port", "6789"]
+CMD ["python", "-m", "mage_server", "--host", "0.0.0.0", "--port", "6789"]
 HEALTHCHECK --interval=15s --timeout=10s --start-period=120s --retries=4 CMD ["mage-is-healthy"]
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="nyc-tlc-mage" \

@@ -17,19 +17,22 @@ _GENERATED = (
     "MAGE_DATABASE_PASSWORD",
     "READER_PASSWORD",
 )
+_OWNER = {
+    "DEFAULT_OWNER_EMAIL": "owner@localhost.localdomain",
+    "DEFAULT_OWNER_USERNAME": "owner",
+}
 
 
 def filled(text: str) -> tuple[str, list[str]]:
-    """The text of a .env with a new secret for each empty one, and the names of those.
+    """The text of a .env with a value for each empty secret, and the names of those.
 
     A server of one's own (POSTGRES_HOST) has a password that nobody can make up here.
     """
     has_server = re.search(r"^POSTGRES_HOST=.*\S", text, re.MULTILINE)
     names = _GENERATED[1:] if has_server else _GENERATED
     made = []
-    for name in names:
-        line = f"{name}={secrets.token_urlsafe(24)}"
-        text, count = re.subn(rf"^{name}=[ \t]*$", line, text, flags=re.MULTILINE)
+    for name, value in {**_OWNER, **{name: secrets.token_urlsafe(24) for name in names}}.items():
+        text, count = re.subn(rf"^{name}=[ \t]*$", f"{name}={value}", text, flags=re.MULTILINE)
         made += [name] * count
     return text, made
 

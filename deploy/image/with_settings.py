@@ -3,7 +3,7 @@
 
 A setting that no variable gives is taken from the file of its name in SECRETS_DIR, as Docker and
 Kubernetes mount secrets, or from the servers of docker-compose.yml where its profile `local` is
-on. No Mage server starts without secrets of its own.
+on.
 """
 
 from __future__ import annotations
@@ -28,19 +28,16 @@ _DEFAULTS = {
 _FOLDERS = ("HOME", "MAGE_DATA_DIR", "TLC_WORK_DIR")
 _LINKED_FOLDERS = ("/data/project/.ssh_tunnel", "/data/project/.file_versions")
 """Where the links of the read-only project lead: Mage's server writes there."""
-_SERVER_SECRETS = ("DEFAULT_OWNER_PASSWORD", "JWT_SECRET", "JWT_DOWNLOAD_SECRET")
-_SHORTEST = 12
-"""Characters; Mage's own defaults (admin, materia) have fewer."""
 
 
 def main(command: Sequence[str]) -> int:
     """Become the command; returns only where that may not or cannot be."""
     environment = completed(os.environ)
     if not command:
-        return _refuse(["name a command, as in: with-settings mage run mage_project tlc_trips"])
-    if starts_server(command):
-        if problems := complaints(environment):
-            return _refuse(problems)
+        return _refuse("name a command, as in: with-settings mage run mage_project tlc_trips")
+    if "mage_server" in command:
+        if problem := shares_no_database(environment):
+            return _refuse(problem)
         _say(
             f"Log in to Mage as {environment['DEFAULT_OWNER_EMAIL']}. The password: "
             "`docker compose exec mage show-login`"
@@ -50,7 +47,7 @@ def main(command: Sequence[str]) -> int:
     try:
         os.execvpe(command[0], list(command), environment)  # noqa: S606 - no shell is meant
     except OSError as error:
-        return _refuse([f"{command[0]}: {error.strerror}"])
+        return _refuse(f"{command[0]}: {error.strerror}")
 
 
 def completed(given: Mapping[str, str]) -> dict[str, str]:
@@ -67,23 +64,12 @@ def completed(given: Mapping[str, str]) -> dict[str, str]:
     return known
 
 
-def starts_server(command: Sequence[str]) -> bool:
-    """Whether the command is `mage start`, by whatever path."""
-    return [Path(command[0]).name, *command[1:2]] == ["mage", "start"]
-
-
-def complaints(environment: Mapping[str, str]) -> list[str]:
-    """Why no server may start: secrets that are missing or guessable, no database to share."""
-    values = {name: environment.get(name, "") for name in _SERVER_SECRETS}
-    found = [
-        f"{name} is not set" if not value else f"{name} is shorter than {_SHORTEST} characters"
-        for name, value in values.items()
-        if len(value) < _SHORTEST
-    ]
+def shares_no_database(environment: Mapping[str, str]) -> str | None:
+    """What is wrong where UI and scheduler run apart and would each see a database of its own."""
     is_apart = environment.get("INSTANCE_TYPE") in {"web_server", "scheduler"}
     if is_apart and not environment.get("MAGE_DATABASE_CONNECTION_URL"):
-        found.append("MAGE_DATABASE_CONNECTION_URL is not set: UI and scheduler share a database")
-    return found
+        return "MAGE_DATABASE_CONNECTION_URL is not set, and UI and scheduler share a database"
+    return None
 
 
 def _secret_files(folder: Path) -> dict[str, str]:
@@ -95,9 +81,8 @@ def _secret_files(folder: Path) -> dict[str, str]:
     }
 
 
-def _refuse(problems: Sequence[str]) -> int:
-    _say("; ".join(problems))
-    _say("Nothing was started. `make env` writes secrets into .env; docs/containers.md has more.")
+def _refuse(problem: str) -> int:
+    _say(f"{problem}. Nothing was started; see docs/containers.md")
     return 2
 
 

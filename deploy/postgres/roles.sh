@@ -8,4 +8,4 @@ LOADER_PASSWORD=$(secret POSTGRES_PASSWORD)
 MAGE_PASSWORD=$(secret MAGE_DATABASE_PASSWORD)
 READER_PASSWORD=$(secret READER_PASSWORD)
 export PGPASSWORD LOADER_PASSWORD MAGE_PASSWORD READER_PASSWORD
-exec psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --file /deploy/postgres/roles.sql
+exec psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --file /deploy/postgres/roles.psql

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from deploy import env_file
+from mage_server.environment import safe_environment
 
 ROOT = Path(__file__).parents[2]
 DEV_ENV = (ROOT / "dev.env").read_text("utf-8")
@@ -23,9 +24,11 @@ def test_every_secret_is_filled_and_no_other_line_touched():
         if before != after
     ]
     assert [before for before, _ in changed] == [f"{name}=" for name in value_order(made)]
-    secrets = [after.split("=", 1)[1] for _, after in changed]
-    assert len(set(secrets)) == len(secrets)
-    assert all(re.fullmatch(r"[\w-]{32}", secret) for secret in secrets)
+    values = dict(after.split("=", 1) for _, after in changed)
+    assert values.pop("DEFAULT_OWNER_EMAIL") == "owner@localhost.localdomain"
+    assert values.pop("DEFAULT_OWNER_USERNAME") == "owner"
+    assert len(set(values.values())) == len(values)
+    assert all(re.fullmatch(r"[\w-]{32}", secret) for secret in values.values())
 
 
 def value_order(names: list[str]) -> list[str]:
@@ -53,3 +56,9 @@ def test_it_is_written_for_its_owner_alone(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert str(written) in said
     assert value(written.read_text(), "JWT_SECRET") not in said
+
+
+def test_mages_server_starts_with_it():
+    text, _ = env_file.filled(DEV_ENV)
+    given = dict(line.split("=", 1) for line in text.splitlines() if re.match(r"\w+=", line))
+    assert safe_environment(given)
