@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
@@ -35,6 +37,9 @@ FINAL = frozenset(
     {Status.UNCHANGED, Status.NOT_PUBLISHED, Status.SKIPPED, Status.PLANNED, Status.FAILED}
 )
 """Statuses of partitions that no further step touches."""
+
+
+_COUNTED = re.compile(r"(\w+) (\d+)")
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,27 @@ def _joined(rows: Sequence[ManifestRow]) -> ManifestRow:
         error_type=error_type,
         seconds=seconds,
     )
+
+
+def rows_by_reason(table: pd.DataFrame) -> dict[str, int]:
+    """Quarantined rows of a manifest table by reason, the most frequent first."""
+    rows: Counter[str] = Counter()
+    for reasons in table["reasons"]:
+        for reason, number in _COUNTED.findall(reasons):
+            rows[reason] += int(number)
+    return dict(rows.most_common())
+
+
+def seconds_by_step(**tables: pd.DataFrame) -> dict[str, float]:
+    """Seconds of each step, from the manifest tables that the blocks return, in their order.
+
+    A table has the seconds since the run began; ``load`` and ``publish`` both follow ``conform``.
+    """
+    since = {"land": None, "conform": "land", "load": "conform", "publish": "conform"}
+    totals = {step: float(table["seconds"].sum()) for step, table in tables.items()}
+    return {
+        step: round(total - totals.get(since[step] or "", 0), 3) for step, total in totals.items()
+    }
 
 
 def summary(rows: Sequence[ManifestRow]) -> str:

@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jinja2 import Template
+from mage_ai.orchestration.notification.config import NotificationConfig
+
+from nyc_tlc.core.service import SERVICES
+from nyc_tlc.settings import Settings
 
 PROJECT = Path(__file__).parents[2] / "mage_project"
 FOLDERS = {
@@ -14,14 +19,17 @@ FOLDERS = {
     "data_exporter": "data_exporters",
     "markdown": "markdowns",
     "chart": "charts",
+    "callback": "callbacks",
 }
 PIPELINES = sorted(path.parent for path in PROJECT.glob("pipelines/*/metadata.yaml"))
 BLOCK_FILES = sorted(
     path
-    for kind in ("data_loaders", "transformers", "data_exporters")
+    for kind in ("data_loaders", "transformers", "data_exporters", "callbacks")
     for path in (PROJECT / kind).glob("*.py")
     if path.name != "__init__.py"
 )
+SHOWN = [path for path in PIPELINES if path.name not in {"lake_audit"}]
+ALERTS = [name.upper() for name in Settings.model_fields if re.match("tlc_(alert|smtp)", name)]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
@@ -31,6 +39,18 @@ def metadata(folder: Path) -> dict:
 
 def python_blocks(folder: Path) -> list[dict]:
     return [block for block in metadata(folder)["blocks"] if block["type"] != "markdown"]
+
+
+def forms(path: Path) -> list[dict]:
+    """The forms of a pipeline, as Mage reads them; it refuses what it does not know."""
+    from mage_ai.data_preparation.models.pipelines.interactions import Interaction
+
+    declared = Interaction(**yaml.safe_load(path.read_text()))
+    assert {role.value for permission in declared.permissions for role in permission.roles} == {
+        "Owner", "Admin", "Editor", "Viewer",
+    }  # fmt: skip
+    uuids = [form.uuid for used in declared.blocks.values() for form in used]
+    return [yaml.safe_load((PROJECT / "interactions" / uuid).read_text()) for uuid in uuids]
 
 
 def decorated(path: Path) -> dict[str, str]:
@@ -105,13 +125,55 @@ class TestPipeline:
         assert not re.search(r"/(home|root|work|Users)/", text)
 
 
+@pytest.mark.parametrize("folder", SHOWN, ids=lambda folder: folder.name)
+class TestPipelinePage:
+    def test_it_begins_with_what_it_does_and_its_flow(self, folder):
+        first, *blocks = metadata(folder)["blocks"]
+        assert (first["type"], first["uuid"]) == ("markdown", f"about_{folder.name}")
+        about = (PROJECT / "markdowns" / f"{first['uuid']}.md").read_text()
+        flow = re.search(r"```text\n(.*?)\n```", about, re.DOTALL).group(1)
+        assert {block["uuid"] for block in blocks} <= set(re.findall(r"\w+", flow))
+        # Mage paints each line of a code block as wide as its text; the panel is this wide.
+        assert {len(line) for line in flow.splitlines()} == {len(flow.splitlines()[0])}
+        assert len(flow.splitlines()[0]) <= 58
+        for variable in metadata(folder)["variables"]:
+            assert f"`{variable}`" in about
+
+    def test_it_says_in_the_list_of_pipelines_what_it_is(self, folder):
+        assert metadata(folder)["description"].endswith(".")
+        assert metadata(folder)["tags"]
+
+    def test_somebody_is_told_when_any_of_its_blocks_fails(self, folder):
+        (callback,) = metadata(folder)["callbacks"]
+        assert callback["uuid"] == "alert_on_failure"
+        assert set(callback["upstream_blocks"]) == {b["uuid"] for b in python_blocks(folder)}
+
+    def test_drawing_a_chart_runs_no_block(self, folder):
+        """Mage first runs a chart's block that is not marked as executed: a load, for a picture."""
+        blocks = {block["uuid"]: block["status"] for block in metadata(folder)["blocks"]}
+        drawn = {uuid for chart in metadata(folder)["widgets"] for uuid in chart["upstream_blocks"]}
+        assert {blocks[uuid] for uuid in drawn} <= {"executed"}
+
+    def test_its_triggers_form_asks_for_its_variables(self, folder):
+        path = folder / "interactions.yaml"
+        variables = set(metadata(folder)["variables"])
+        assert path.exists() == bool(variables)
+        if variables:
+            asked = {name for form in forms(path) for name in form["variables"]}
+            assert asked == variables
+
+
 @pytest.mark.parametrize("path", BLOCK_FILES, ids=lambda path: path.stem)
 class TestBlock:
     def test_it_is_short(self, path):
         assert len(path.read_text().splitlines()) <= 25
 
     def test_it_is_used(self, path):
-        used = {block["uuid"] for folder in PIPELINES for block in python_blocks(folder)}
+        used = {
+            block["uuid"]
+            for folder in PIPELINES
+            for block in python_blocks(folder) + metadata(folder)["callbacks"]
+        }
         assert path.stem in used
 
     def test_it_has_no_branches_but_mages_import_guard(self, path):
@@ -161,6 +223,46 @@ def test_time_triggers_are_shipped_inactive_and_tokens_are_in_none(folder):
         assert "token" not in trigger
         if trigger["schedule_type"] == "time":
             assert trigger["status"] == "inactive"
+
+
+@pytest.mark.parametrize("path", sorted(PROJECT.glob("interactions/*.yaml")), ids=lambda p: p.stem)
+def test_a_form_offers_every_service(path):
+    form = yaml.safe_load(path.read_text())
+    for name, question in form["variables"].items():
+        assert question["input"] in form["inputs"], name
+    options = form["inputs"].get("service", {}).get("options", [])
+    assert {option["value"] for option in options} in (set(), {*SERVICES, "all"})
+
+
+@pytest.mark.parametrize("folder", ["charts", "markdowns", "callbacks", "interactions"])
+def test_nothing_lies_about_that_no_pipeline_shows(folder):
+    there = {path.stem for path in (PROJECT / folder).iterdir()} - {"__init__", "__pycache__"}
+    declared = "".join(path.read_text() for path in PROJECT.glob("pipelines/*/*.yaml"))
+    assert there <= set(re.findall(r"uuid: (\w+)", declared))
+
+
+def test_a_run_that_takes_too_long_is_told_where_alerts_go_and_nowhere_else():
+    """Mage reads its metadata before and after Jinja, and takes 'None', not '', for not set."""
+    text = (PROJECT / "metadata.yaml").read_text()
+    assert yaml.safe_load(text)["notification_config"]["alert_on"] == ["trigger_passed_sla"]
+
+    def channels(**environment: str) -> NotificationConfig:
+        rendered = Template(text).render(env_var=lambda name, default=None: environment.get(name))
+        return NotificationConfig.load(config=yaml.safe_load(rendered)["notification_config"])
+
+    for nothing in ({}, dict.fromkeys(ALERTS, "")):
+        silent = channels(**nothing)
+        assert not silent.slack_config.is_valid
+        assert not silent.teams_config.is_valid
+        assert silent.email_config is None
+    password = "p'a\"s\\s{{ %"
+    loud = channels(
+        **{name: f"https://{name}" for name in ALERTS} | {"TLC_SMTP_PASSWORD": password}
+    )
+    assert loud.slack_config.webhook_url == "https://TLC_ALERT_SLACK_WEBHOOK"
+    assert loud.teams_config.webhook_url == ["https://TLC_ALERT_TEAMS_WEBHOOK"]
+    assert loud.email_config.to_emails == ["https://TLC_ALERT_EMAIL_TO"]
+    assert loud.email_config.smtp_password == password
 
 
 def test_mage_finds_the_one_io_config_under_its_own_name():

@@ -16,6 +16,8 @@ from nyc_tlc.core.manifest_table import (
     Status,
     from_frame,
     merge,
+    rows_by_reason,
+    seconds_by_step,
     summary,
     to_frame,
 )
@@ -183,3 +185,18 @@ def test_the_columns_of_the_summary_stand_under_each_other() -> None:
 
 def test_the_summary_of_nothing_is_a_header_and_zeros() -> None:
     assert summary([]).splitlines()[1].split() == ["0", "partitions", "0", "0", "0"]
+
+
+def test_charts_count_reasons_over_the_months_and_seconds_by_step() -> None:
+    rows = [_row("2024-01", reasons="pickup_missing 2, code_unmapped 1"), _row("2024-02"),
+            _row("2024-03", reasons="code_unmapped 7")]  # fmt: skip
+    assert list(rows_by_reason(to_frame(rows)).items()) == [
+        ("code_unmapped", 8),
+        ("pickup_missing", 2),
+    ]
+    tables = {
+        step: to_frame([_row("2024-01", seconds=seconds), _row("2024-02", seconds=1.0)])
+        for step, seconds in {"land": 1.0, "conform": 3.5, "load": 7.5, "publish": 4.0}.items()
+    }
+    seconds = {"land": 2.0, "conform": 2.5, "load": 4.0, "publish": 0.5}
+    assert seconds_by_step(**tables) == seconds

@@ -1,1 +1,0 @@
-"""Rows set aside, by month (set up in the pipeline's widgets)."""

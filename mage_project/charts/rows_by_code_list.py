@@ -1,0 +1,1 @@
+"""Rows of each code list (set up in the pipeline's widgets)."""
