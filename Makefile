@@ -126,6 +126,7 @@ format: $(VENV)/installed ## Format the code and sort its imports
 docs: $(VENV)/installed ## Write the generated pages of docs/ from the code
 	$(BIN)/python -m nyc_tlc.core.dictionary > docs/data-dictionary.md
 	$(BIN)/python -m nyc_tlc.settings > docs/configuration.md
+	$(BIN)/python -m infra.cost > docs/cost.md
 
 .PHONY: lock
 lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt

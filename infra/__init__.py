@@ -1,0 +1,1 @@
+"""Google Cloud for the pipeline: Terraform, and what it costs."""
