@@ -43,6 +43,16 @@ class Settings(BaseModel):
     postgres_password: SecretStr = Field(description="Its password")
     postgres_schema: str = Field("tlc", min_length=1, description="Schema of every table")
     postgres_connect_timeout: int = Field(10, ge=1, description="Seconds to wait for a connection")
+    postgres_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        "prefer",
+        description="TLS to Postgres: `prefer` takes it where the server has it; only "
+        "`verify-full` proves that it is the server of that name",
+    )
+    postgres_sslrootcert: Path | None = Field(
+        None,
+        description="File of the certificates to trust for `verify-ca` and `verify-full`; empty: "
+        "those that browsers trust",
+    )
     lake_url: str = Field(
         min_length=1, description="`gs://bucket[/prefix]`, or a folder (relative to the checkout)"
     )

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from nyc_tlc.adapters.alert_channels import AlertChannels, EmailAlerts, SlackAlerts, TeamsAlerts
 from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
 from nyc_tlc.adapters.postgres import PostgresWarehouse
-from nyc_tlc.adapters.postgres_connection import Database
+from nyc_tlc.adapters.postgres_connection import Database, Tls
 from nyc_tlc.ports import Alerts, Lake, MartPorts, Ports, Source
 from nyc_tlc.settings import IO_CONFIG, Settings
 
@@ -65,6 +65,7 @@ def _database(settings: Settings) -> Database:
         user=settings.postgres_user,
         password=settings.postgres_password.get_secret_value(),
         connect_timeout=settings.postgres_connect_timeout,
+        tls=Tls(settings.postgres_sslmode, settings.postgres_sslrootcert),
     )
 
 

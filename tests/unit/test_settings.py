@@ -64,6 +64,8 @@ def test_every_setting_is_read_from_the_environment() -> None:
         "POSTGRES_PORT": "6543",
         "POSTGRES_SCHEMA": "magic",
         "POSTGRES_CONNECT_TIMEOUT": "3",
+        "POSTGRES_SSLMODE": "verify-full",
+        "POSTGRES_SSLROOTCERT": "/certificates/ca.pem",
         "GOOGLE_APPLICATION_CREDENTIALS": "/keys/me.json",
         "STORAGE_EMULATOR_HOST": "http://localhost:9023",
         "TLC_SOURCE_FORMAT": "csv",
@@ -141,7 +143,7 @@ def test_another_source_format_is_refused_with_those_there_are(name: str) -> Non
 
 
 def test_other_variables_are_nobodys_business() -> None:
-    assert _load(DB_USER="mage", POSTGRES_SSLMODE="x", TLC_NONSENSE="y") == _load()
+    assert _load(DB_USER="mage", POSTGRES_COLOUR="x", TLC_NONSENSE="y") == _load()
 
 
 @pytest.mark.parametrize("name", OPTIONAL)
