@@ -21,7 +21,7 @@ from embedded.environment import (
 from embedded.gcs_server import GcsServer
 from embedded.http_daemon import HttpDaemon
 from embedded.ports import HOST
-from embedded.postgres_server import PostgresServer, psql_environment, psql_program
+from embedded.postgres_server import LOADER, PostgresServer, psql_environment, psql_program
 from mage_server.environment import closed_settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -70,6 +70,7 @@ class Stack:
             for server in self._servers:
                 verb = "started" if server.start() else "already running"
                 logger.info("%s: %s on %s:%s", server.name, verb, HOST, server.port)
+            self.postgres.make_roles()
             environment = self._environment()
             write_env_file(self.env_file, environment)
         return environment
@@ -97,8 +98,8 @@ class Stack:
             "POSTGRES_HOST": HOST,
             "POSTGRES_PORT": str(self.postgres.port),
             "POSTGRES_DBNAME": self.postgres.database,
-            "POSTGRES_USER": self.postgres.user,
-            "POSTGRES_PASSWORD": self.postgres.password,
+            "POSTGRES_USER": LOADER,
+            "POSTGRES_PASSWORD": self.postgres.password_of("loader"),
             "POSTGRES_SCHEMA": "tlc",
             "STORAGE_EMULATOR_HOST": self.gcs.url,
             "LAKE_URL": f"gs://{self.gcs.bucket}",
