@@ -135,4 +135,4 @@ class Database:
 
 
 def _said(error: psycopg2.Error) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()).rstrip(".")

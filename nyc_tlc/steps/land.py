@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,6 +61,27 @@ def land(row: ManifestRow, ports: Ports, publication: Publication) -> ManifestRo
         run=row.run,
         force=row.force,
         warning=_warning(partition, landing),
+    )
+
+
+def landed_before(row: ManifestRow, lake: Lake) -> ManifestRow:
+    """The version that lies in ``raw/``, as if it had landed just now; the source is not asked.
+
+    Raises:
+        SourceError: nothing of the month was ever landed, or its published bytes are gone.
+    """
+    landing = _landed(row.partition, lake)
+    if landing is None:
+        raise SourceError(
+            f"{row.partition}: {lake.url}/{lake_paths.landing(row.partition)} or the published "
+            "file that it names is gone. Nothing was changed. Load the month from the source."
+        )
+    return replace(
+        row,
+        published=landing.rows,
+        bytes=landing.bytes,
+        sha256=landing.sha256,
+        warning=_warning(row.partition, landing),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.manifest import Manifest
@@ -14,10 +13,8 @@ from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.land import in_place
 from nyc_tlc.steps.parquet_file import open_parquet
 from nyc_tlc.steps.publish import read_manifest
+from nyc_tlc.steps.run import began
 from nyc_tlc.steps.staged import ledger_entry
-
-_RUN_TIME = "%Y%m%dT%H%M%S"
-_ABANDONED_AFTER = timedelta(days=1)
 
 
 def reconcile(row: ManifestRow, ports: Ports) -> ManifestRow:
@@ -77,13 +74,12 @@ def clear_failed(rows: Iterable[ManifestRow], lake: Lake) -> None:
 
 
 def _clear(row: ManifestRow, lake: Lake) -> None:
-    """Delete what is staged of the month by this run, or by one that died at least a day ago.
+    """Delete what is staged of the month by this run and by those that began before it.
 
-    A younger folder may belong to a run under way on another machine.
+    Those have died, or are late: what they staged is older than what the stores hold by now, so a
+    late one has to fail rather than load it.
     """
-    own = datetime.strptime(row.run[:15], _RUN_TIME)  # noqa: DTZ007 - both are UTC
     for stored in list(lake.list(lake_paths.staging(row.partition))):
         run = stored.path.rsplit("/", 2)[1].partition("_")[2]
-        began = datetime.strptime(run[:15], _RUN_TIME)  # noqa: DTZ007
-        if run == row.run or own - began > _ABANDONED_AFTER:
+        if run == row.run or began(run) < began(row.run):
             lake.delete(stored.path)

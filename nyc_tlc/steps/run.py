@@ -51,7 +51,7 @@ def start(
     partitions: Iterable[Partition], *, force: bool, plan: bool = False, now: datetime
 ) -> list[ManifestRow]:
     """The rows with which a run begins; its name sorts by time and is unique."""
-    run = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    run = f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
     return [
         ManifestRow(
             service=partition.service.name,
@@ -63,6 +63,11 @@ def start(
         )
         for partition in partitions
     ]
+
+
+def began(run: str) -> str:
+    """When a run began, in UTC, from its name; sorts by time."""
+    return run.partition("-")[0]
 
 
 def run_each(name: str, step: Step[Row], rows: Sequence[Row], effort: Effort) -> list[Row]:
