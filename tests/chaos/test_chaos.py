@@ -18,7 +18,7 @@ from chaos.world import World, open_world
 
 _FAULTS = (
     "Postgres: connection reset in the midst of a COPY",
-    "GCS: a copy: done, the answer lost",
+    "GCS: a copy: done, but the answer is lost",
     "source: broke off before its Content-Length",
     "source: gzip on top",
 )
