@@ -70,7 +70,7 @@ def landed_before(row: ManifestRow, lake: Lake) -> ManifestRow:
     Raises:
         SourceError: nothing of the month was ever landed, or its published bytes are gone.
     """
-    landing = _landed(row.partition, lake)
+    landing = landed(row.partition, lake)
     if landing is None:
         raise SourceError(
             f"{row.partition}: {lake.url}/{lake_paths.landing(row.partition)} or the published "
