@@ -104,8 +104,7 @@ class Watch:
 
         class WatchedCursor(psycopg2.extensions.cursor):
             def execute(self, query: Any, values: Any = None) -> None:
-                text = query if isinstance(query, str) else query.as_string(self)
-                with watch.crossing(_statement_name(text)):
+                with watch.crossing(_statement_name(_text(query, self))):
                     super().execute(query, values)
 
             def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
@@ -192,6 +191,12 @@ def _request_name(request: requests.PreparedRequest) -> str:
     prefix = parse_qs(query).get("prefix", [""])[0]
     what = path.partition("/o/")[2] or prefix or path
     return f"gcs: {'list' if prefix else request.method} {_plain(what)}"
+
+
+def _text(query: Any, cursor: Any) -> str:
+    if isinstance(query, bytes):
+        return query.decode()
+    return query if isinstance(query, str) else str(query.as_string(cursor))
 
 
 def _statement_name(text: str) -> str:

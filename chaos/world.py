@@ -237,8 +237,8 @@ class World:
         rows = self.sql(
             "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
             "WHERE n.nspname = 'tlc' AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
-            "AND c.relname <> ALL(%s)",
-            [*SERVICES, "quarantine", "ledger"],
+            "AND c.relname ~ %s",
+            rf"^({'|'.join(SERVICES)})_\d{{4}}_\d{{2}}",
         )
         return [name for (name,) in rows]
 
