@@ -18,7 +18,7 @@ DEFAULT_DATABASE = "nyc_tlc"
 SUPERUSER = "tlc"
 LOADER = "tlc_loader"
 """Whom the pipeline logs in as. The superuser is for the server's own start and stop."""
-_ROLES = Path(__file__).resolve().parents[1] / "deploy" / "postgres" / "roles.sql"
+_ROLES = Path(__file__).resolve().parents[1] / "deploy" / "postgres" / "roles.psql"
 
 # Crash recovery replays up to max_wal_size before the server answers.
 _READY_SECONDS = 120.0
