@@ -101,6 +101,14 @@ test: $(VENV)/installed ## Run every test; starts what it needs by itself
 test-unit: $(VENV)/installed ## Run the tests that need no server (seconds)
 	$(BIN)/pytest tests/unit tests/project -m "not integration"
 
+.PHONY: azurite
+azurite: $(VENV)/installed ## Install Microsoft's emulator of Azure, for the tests that need it (npm)
+	$(BIN)/python -m tests.ports.object_stores
+
+.PHONY: test-cloud
+test-cloud: $(VENV)/installed ## Test against real stores: make test-cloud TLC_TEST_LAKE_URL=gs://… (docs/lake.md)
+	$(BIN)/pytest -m cloud tests/ports
+
 .PHONY: check
 check: $(VENV)/installed ## Lint, types, layers, SQL in every dialect
 	$(BIN)/ruff check .

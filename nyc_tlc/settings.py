@@ -28,7 +28,7 @@ from nyc_tlc.core.source_format import SourceFormat
 
 IO_CONFIG = Path(__file__).resolve().parents[1] / "io_config.yml"
 _CSV_MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
-_LAKE_ADDRESS = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/.*)?|file:///.+")
+_LAKE_ADDRESS = re.compile(r"(gs|s3|az)://[a-z0-9][a-z0-9._-]+(/.*)?|file:///.+")
 
 
 class Settings(BaseModel):
@@ -54,7 +54,9 @@ class Settings(BaseModel):
         "those that browsers trust",
     )
     lake_url: str = Field(
-        min_length=1, description="`gs://bucket[/prefix]`, or a folder (relative to the checkout)"
+        min_length=1,
+        description="`gs://bucket[/prefix]`, a folder (relative to the checkout), or one of "
+        "[other clouds](lake.md)",
     )
     google_application_credentials: Path | None = Field(
         None, description="Key file; empty: whatever google-auth finds"
@@ -137,7 +139,10 @@ class Settings(BaseModel):
     @classmethod
     def _is_a_bucket_or_a_folder(cls, value: str) -> str:
         if ":" in value.split("/", maxsplit=1)[0] and not _LAKE_ADDRESS.fullmatch(value):
-            raise ValueError("expected gs://bucket[/prefix], file:///folder, or a folder")
+            raise ValueError(
+                "expected gs://bucket[/prefix], s3://bucket[/prefix], az://container[/prefix], "
+                "file:///folder, or a folder"
+            )
         return value
 
     @field_validator("tlc_alert_slack_webhook", "tlc_alert_teams_webhook")

@@ -78,16 +78,21 @@ def _source(settings: Settings) -> Source:
 
 
 def _lake(settings: Settings) -> Lake:
-    if not settings.lake_url.startswith("gs://"):
-        return FolderLake(_path(settings.lake_url))
-    from nyc_tlc.adapters import gcs  # late: the client library costs half a second
+    url, cache = settings.lake_url, settings.tlc_work_dir / "lake_cache"
+    if url.startswith("gs://"):
+        from nyc_tlc.adapters import gcs  # late: the client library costs half a second
 
-    return gcs.connect(
-        settings.lake_url,
-        cache=settings.tlc_work_dir / "lake_cache",
-        emulator=settings.storage_emulator_host,
-        key_file=settings.google_application_credentials,
-    )
+        return gcs.connect(
+            url,
+            cache=cache,
+            emulator=settings.storage_emulator_host,
+            key_file=settings.google_application_credentials,
+        )
+    if url.startswith(("s3://", "az://")):
+        from nyc_tlc.adapters import object_store
+
+        return object_store.connect(url, cache=cache)
+    return FolderLake(_path(url))
 
 
 def _path(url: str) -> Path:

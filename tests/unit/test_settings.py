@@ -164,7 +164,7 @@ def test_all_problems_are_listed_at_once() -> None:
         {
             "POSTGRES_PASSWORD": SECRET,
             "POSTGRES_PORT": "65536",
-            "LAKE_URL": "s3://bucket",
+            "LAKE_URL": "hdfs://bucket",
             "TLC_WORKERS": "many",
             "TLC_SOURCE_URL": "ftp://nyc.gov",
             "TLC_LOG_LEVEL": "LOUD",
@@ -201,7 +201,18 @@ def test_a_port_is_between_1_and_65535(port: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["gs://", "gs://B", "gs:/bucket", "s3://bucket", "https://x/y", "file://", "a:b", "gs:///x"],
+    [
+        "gs://",
+        "gs://B",
+        "gs:/bucket",
+        "hdfs://bucket",
+        "s3:/bucket",
+        "az://",
+        "https://x/y",
+        "file://",
+        "a:b",
+        "gs:///x",
+    ],
 )
 def test_a_bad_lake_url_is_refused(url: str) -> None:
     assert "LAKE_URL: expected gs://bucket" in _complaint({**GIVEN, "LAKE_URL": url})
@@ -209,7 +220,7 @@ def test_a_bad_lake_url_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["gs://bucket", "gs://my-bucket.example.org/a/b/", "/data/lake", "lake", "./lake", "../lake",
+    ["gs://bucket", "gs://my-bucket.example.org/a/b/", "s3://bucket/a", "az://container", "/data/lake", "lake", "./lake", "../lake",
      "file:///data/my%20lake", "data/lake of trips"],
 )  # fmt: skip
 def test_a_bucket_or_a_folder_is_a_lake(url: str) -> None:
