@@ -29,9 +29,9 @@ def _text(node: ast.expr) -> str:
 def _messages() -> Iterator[tuple[str, str]]:
     for path in sorted((ROOT / "nyc_tlc").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
-                if node.func.id in _KINDS and (text := _text(node.args[0])).strip(f"{_GAP}: "):
-                    yield f"{path.relative_to(ROOT)}:{node.lineno}", text
+            raised = isinstance(node, ast.Call) and getattr(node.func, "id", "") in _KINDS
+            if raised and node.args and (text := _text(node.args[0])).strip(f"{_GAP}: "):
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", text
 
 
 def _literals() -> str:
