@@ -220,8 +220,8 @@ def test_a_bad_lake_url_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["gs://bucket", "gs://my-bucket.example.org/a/b/", "s3://bucket/a", "az://container", "/data/lake", "lake", "./lake", "../lake",
-     "file:///data/my%20lake", "data/lake of trips"],
+    ["gs://bucket", "gs://my-bucket.example.org/a/b/", "s3://bucket/a", "az://container",
+     "/data/lake", "lake", "./lake", "../lake", "file:///data/my%20lake", "data/lake of trips"],
 )  # fmt: skip
 def test_a_bucket_or_a_folder_is_a_lake(url: str) -> None:
     assert _load(LAKE_URL=url).lake_url == url
