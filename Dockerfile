@@ -29,10 +29,9 @@ COPY mage_server mage_server
 COPY mage_project mage_project
 COPY io_config.yml ./
 COPY io_config.yml mage_project/io_config.yaml
-# What Mage's server writes beside the project goes to the volume.
-RUN ln -s /data/project/.ssh_tunnel /data/project/.file_versions mage_project/ \
- && chmod 0755 /opt/nyc-tlc/*.* && mkdir /opt/nyc-tlc/bin && cd /opt/nyc-tlc/bin \
+RUN chmod 0755 /opt/nyc-tlc/*.* && mkdir /opt/nyc-tlc/bin && cd /opt/nyc-tlc/bin \
  && ln -s ../with_settings.py with-settings && ln -s ../write_secrets.py write-secrets \
+ && ln -s ../project_for_server.py project-for-server && ln -s ../serve.sh serve \
  && ln -s ../healthcheck.py mage-is-healthy && ln -s ../show_login.sh show-login \
  && ln -s ../mage.sh mage \
  && python -m compileall -q /app/nyc_tlc /app/mage_server
@@ -50,7 +49,7 @@ EXPOSE 6789
 USER 10001:10001
 # dumb-init hands signals to every process of Mage, and buries those that it leaves behind.
 ENTRYPOINT ["/opt/venv/bin/dumb-init", "--", "with-settings"]
-CMD ["python", "-m", "mage_server", "--host", "0.0.0.0", "--port", "6789"]
+CMD ["serve"]
 HEALTHCHECK --interval=15s --timeout=10s --start-period=120s --retries=4 CMD ["mage-is-healthy"]
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="nyc-tlc-mage" \

@@ -89,6 +89,10 @@ test: $(VENV)/installed ## Run every test; starts what it needs by itself
 test-unit: $(VENV)/installed ## Run the tests that need no server (seconds)
 	$(BIN)/pytest tests/unit tests/project -m "not integration"
 
+.PHONY: test-containers
+test-containers: $(VENV)/installed ## Build the images, run docker-compose.yml and try it (ten minutes; needs Docker)
+	$(BIN)/pytest tests/containers -m containers
+
 .PHONY: check
 check: $(VENV)/installed ## Lint, types, layers, SQL in every dialect
 	$(BIN)/ruff check .

@@ -26,8 +26,6 @@ _DEFAULTS = {
     "DEFAULT_OWNER_USERNAME": "owner",
 }
 _FOLDERS = ("HOME", "MAGE_DATA_DIR", "TLC_WORK_DIR")
-_LINKED_FOLDERS = ("/data/project/.ssh_tunnel", "/data/project/.file_versions")
-"""Where the links of the read-only project lead: Mage's server writes there."""
 
 
 def main(command: Sequence[str]) -> int:
@@ -35,15 +33,15 @@ def main(command: Sequence[str]) -> int:
     environment = completed(os.environ)
     if not command:
         return _refuse("name a command, as in: with-settings mage run mage_project tlc_trips")
-    if "mage_server" in command:
+    if command[0] == "serve":
         if problem := shares_no_database(environment):
             return _refuse(problem)
         _say(
             f"Log in to Mage as {environment['DEFAULT_OWNER_EMAIL']}. The password: "
             "`docker compose exec mage show-login`"
         )
-    for folder in (*(environment[name] for name in _FOLDERS), *_LINKED_FOLDERS):
-        Path(folder).mkdir(parents=True, exist_ok=True)
+    for name in _FOLDERS:
+        Path(environment[name]).mkdir(parents=True, exist_ok=True)
     try:
         os.execvpe(command[0], list(command), environment)  # noqa: S606 - no shell is meant
     except OSError as error:

@@ -366,7 +366,7 @@ def test_dev_env_lists_exactly_the_settings() -> None:
 
 def test_dev_env_names_nothing_that_is_mages_own() -> None:
     known = ("POSTGRES_", "TLC_", "LAKE_URL", "STORAGE_", "GOOGLE_", "BIGQUERY_", "MAGE_")
-    of_compose = ("COMPOSE_PROFILES", "PUBLISH_", "LIMIT_", "READER_PASSWORD")
+    of_compose = ("COMPOSE_PROFILES", "NYC_TLC_IMAGE", "PUBLISH_", "LIMIT_", "READER_PASSWORD")
     secrets_of_mage = ("DEFAULT_OWNER_", "JWT_")
     allowed = known + of_compose + secrets_of_mage
     assert [name for name in _dev_env() if not name.startswith(allowed)] == []

@@ -1,0 +1,64 @@
+#!/opt/venv/bin/python
+"""Lay out the Mage project of the server: the image's code, and on the volume what Mage rewrites.
+
+Mage's server writes into its project: a trigger switched on in the UI goes to triggers.yaml, a
+block run there to the pipeline's metadata.yaml. So these two are copies on the volume. All else
+are links to the image, which nobody can change.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_IMAGE = Path("/app/mage_project")
+_SERVER = Path("/data/mage_project")
+_REWRITTEN = ("pipelines", "metadata.yaml")
+
+
+def refresh(image: Path, server: Path) -> None:
+    """Make the server's project that of the image; triggers stay as they were set in the UI."""
+    server.mkdir(parents=True, exist_ok=True)
+    for entry in image.iterdir():
+        if entry.name not in _REWRITTEN and entry.name != "__pycache__":
+            _link(server / entry.name, entry)
+    _write(server / "metadata.yaml", (image / "metadata.yaml").read_bytes())
+    for file in sorted((image / "pipelines").rglob("*")):
+        target = server / "pipelines" / file.relative_to(image / "pipelines")
+        if file.name == "triggers.yaml" and target.exists():
+            merged = merged_triggers(file.read_text("utf-8"), target.read_text("utf-8"))
+            _write(target, merged.encode())
+        elif file.is_file() and file.suffix != ".pyc":
+            _write(target, file.read_bytes())
+
+
+def merged_triggers(of_image: str, of_server: str) -> str:
+    """The server's triggers, and those of the image that it has not got yet."""
+    kept = _triggers(of_server)
+    names = {trigger["name"] for trigger in kept}
+    new = [trigger for trigger in _triggers(of_image) if trigger["name"] not in names]
+    return yaml.safe_dump({"triggers": [*kept, *new]})
+
+
+def _triggers(text: str) -> list[dict[str, Any]]:
+    return (yaml.safe_load(text) or {}).get("triggers") or []
+
+
+def _link(link: Path, target: Path) -> None:
+    if not link.is_symlink():
+        link.symlink_to(target)
+
+
+def _write(file: Path, content: bytes) -> None:
+    # UI and scheduler may start at once: neither is to read half a file of the other.
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    unfinished.write_bytes(content)
+    unfinished.replace(file)
+
+
+if __name__ == "__main__":
+    refresh(_IMAGE, _SERVER)

@@ -1,0 +1,76 @@
+"""The trial's images and its compose project, made once, in a folder with a space in its name."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from embedded.ports import free_port
+from embedded.sample_months import write_month
+from embedded.sample_polygons import write_zone_polygons
+from embedded.sample_zones import write_zone_lookup
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.service import SERVICES
+from tests.containers.compose import EMULATORS, IMAGE, Compose, build, copy_checkout
+
+ROWS = 20_000
+MONTHS = (Month(2024, 1), Month(2024, 2), Month(2024, 3))
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """Skips where nothing can run a container."""
+    if shutil.which("docker") is None:
+        pytest.skip("docker is not installed here")
+    for words in (["info"], ["compose", "version"], ["buildx", "version"]):
+        said = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+        if said.returncode:
+            pytest.skip(f"docker {words[0]}: {said.stderr.strip().splitlines()[-1]}")
+
+
+@pytest.fixture(scope="session")
+def checkout(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clone") / "a path with spaces"
+    copy_checkout(folder)
+    build(IMAGE, "Dockerfile", folder)
+    build(EMULATORS, "deploy/emulators/Dockerfile", folder)
+    _publish(folder / "cdn")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def compose(checkout: Path) -> Iterator[Compose]:
+    """Everything up, as after the README's two commands."""
+    ports = ("PUBLISH_MAGE", "PUBLISH_POSTGRES", "PUBLISH_GCS")
+    settings = {
+        **{name: str(free_port()) for name in ports},
+        "NYC_TLC_IMAGE": IMAGE,
+        "TLC_SOURCE_URL": "http://cdn:8080",
+        "SCHEDULER_TRIGGER_INTERVAL": "2",
+    }
+    compose = Compose(checkout, f"trial-{uuid.uuid4().hex[:8]}", settings)
+    compose.write_env()
+    try:
+        compose.up()
+        yield compose
+    finally:
+        for profiles in ("local,mage", "local,ui,scheduler"):
+            compose.write_env(COMPOSE_PROFILES=profiles)
+            compose("down", "--volumes", "--timeout", "5")
+
+
+def _publish(root: Path) -> None:
+    (root / "trip-data").mkdir(parents=True)
+    (root / "misc").mkdir()
+    for month in MONTHS:
+        write_month(Partition(SERVICES["green"], month), ROWS, root / "trip-data")
+    write_zone_lookup(root / "misc" / "taxi_zone_lookup.csv")
+    write_zone_polygons(root / "misc" / "taxi_zones.zip")
+    for path in (root, *root.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)

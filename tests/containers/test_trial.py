@@ -1,0 +1,178 @@
+"""The image and the compose file, really built and run: `make test-containers`.
+
+The tests are one story, in this order, on one compose project.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+
+import pytest
+
+from tests.containers.compose import IMAGE, Compose, docker
+from tests.containers.conftest import ROWS
+
+pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers")]
+SERVERS = ("postgres", "gcs", "mage")
+
+
+def month_rows(compose: Compose, month: str) -> int:
+    return int(
+        compose.sql(
+            "select (select count(*) from tlc.green where source_month = m) + (select count(*) "
+            f"from tlc.quarantine where source_month = m) from (values ('{month}'::date)) v (m)"
+        )
+    )
+
+
+def ledger(compose: Compose) -> str:
+    """Everything that a restart must not change."""
+    return compose.sql("select * from tlc.ledger order by 1, 2, 3")
+
+
+def run_by_api(compose: Compose, month: str) -> dict:
+    """Run a month as the UI's button does."""
+    mage = compose.mage("ui" if "ui" in compose("ps", "--services").split() else "mage")
+    made = mage.post(
+        "pipelines/tlc_trips/pipeline_schedules",
+        {"pipeline_schedule": {"name": f"trial {month}", "schedule_type": "api"}},
+    )["pipeline_schedule"]
+    mage.put(
+        f"pipeline_schedules/{made['id']}",
+        {"pipeline_schedule": {"id": made["id"], "status": "active"}},
+    )
+    run = mage.post(
+        f"pipeline_schedules/{made['id']}/pipeline_runs",
+        {"pipeline_run": {"variables": {"service": "green", "months": month}}},
+    )["pipeline_run"]
+    return mage.finished(run["id"], seconds=300)
+
+
+def test_all_is_healthy_and_the_one_time_jobs_succeeded(compose):
+    assert {name: compose.health(name) for name in SERVERS} == dict.fromkeys(SERVERS, "healthy")
+    for job in ("secrets", "postgres-roles"):
+        assert compose.container(job)["State"]["ExitCode"] == 0, job
+
+
+def test_a_one_shot_run_loads_a_month_into_the_postgres_of_another_container(compose):
+    variables = json.dumps({"service": "green", "months": "2024-01"})
+    said = compose(
+        "run", "--rm", "--no-deps", "mage",
+        "mage", "run", "mage_project", "tlc_trips", "--test", "--runtime-vars", variables,
+    )  # fmt: skip
+    assert "reconciled" in said
+    assert month_rows(compose, "2024-01-01") == ROWS
+
+
+def test_the_ui_loads_a_month_by_its_api(compose):
+    assert run_by_api(compose, "2024-02")["status"] == "completed"
+    assert month_rows(compose, "2024-02-01") == ROWS
+
+
+@pytest.mark.parametrize("service", SERVERS)
+def test_a_killed_container_comes_back_with_its_data(compose, service):
+    before, rows = compose.container(service), ledger(compose)
+    compose.kill(service)
+    compose.wait_restarted(service, before)
+    assert ledger(compose) == rows
+    compose("exec", "-T", "mage", "mage", "run", "mage_project", "check_connections")
+
+
+def test_mages_process_can_change_neither_code_nor_secrets(compose):
+    for path in ("/app/nyc_tlc/trips.py", "/app/mage_project/x.py", "/run/secrets/nyc-tlc/x"):
+        touched = subprocess.run(
+            ["docker", "exec", compose.container("mage")["Id"], "touch", path],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert touched.returncode != 0, path
+    assert compose("exec", "-T", "mage", "id", "-u").strip() == "10001"
+    assert "SUPERUSER_PASSWORD" not in compose("exec", "-T", "mage", "ls", "/run/secrets/nyc-tlc")
+
+
+def test_no_secret_is_in_the_logs_nor_in_what_docker_shows(compose):
+    secrets = compose("exec", "-T", "mage", "sh", "-c", "cat /run/secrets/nyc-tlc/[A-Z]*")
+    values = [secrets[start : start + 32] for start in range(0, len(secrets), 32)]
+    shown = compose("logs", "--no-color")
+    shown += "".join(json.dumps(compose.container(name)) for name in (*SERVERS, "secrets"))
+    assert len(values) == 5
+    assert [value for value in values if value in shown] == []
+
+
+def test_nothing_answers_but_on_this_machines_own_address(compose):
+    for service in SERVERS:
+        for bindings in compose.container(service)["NetworkSettings"]["Ports"].values():
+            assert {binding["HostIp"] for binding in bindings or ()} <= {"127.0.0.1"}, service
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        outward = probe.getsockname()[0]
+    for name in ("PUBLISH_MAGE", "PUBLISH_POSTGRES", "PUBLISH_GCS"):
+        port = int(compose.settings[name])
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            pass
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((outward, port), timeout=5)
+
+
+def test_each_role_of_postgres_can_do_its_own_and_no_more(compose):
+    assert compose.sql("select count(*) > 0 from tlc.green", role="tlc_reader") == "t"
+    for statement in ("delete from tlc.green", "create schema x", "create table tlc.x (a int)"):
+        with pytest.raises(AssertionError, match="permission denied"):
+            compose.sql(statement, role="tlc_reader")
+    for role, database in (("tlc", "mage"), ("mage", "nyc_tlc"), ("tlc_reader", "mage")):
+        with pytest.raises(AssertionError, match="permission denied for database"):
+            compose.sql("select 1", role=role, database=database)
+
+
+def test_down_and_up_keep_data_login_and_triggers(compose):
+    mage, rows = compose.mage(), ledger(compose)
+    trigger = mage.trigger("tlc_trips", "monthly_green")
+    mage.put(
+        f"pipeline_schedules/{trigger['id']}",
+        {"pipeline_schedule": {"id": trigger["id"], "status": "active"}},
+    )
+    compose("down")
+    compose.up()
+    assert compose.mage().password == mage.password
+    time.sleep(5)
+    assert compose.mage().trigger("tlc_trips", "monthly_green")["status"] == "active"
+    assert ledger(compose) == rows
+    said = compose(
+        "exec", "-T", "mage", "mage", "run", "mage_project", "tlc_trips", "--runtime-vars",
+        json.dumps({"service": "green", "months": "2024-01,2024-02"}),
+    )  # fmt: skip
+    assert said.count("unchanged") >= 2
+
+
+def test_a_password_changed_in_env_reaches_the_database(compose):
+    compose.write_env(POSTGRES_PASSWORD="'a $new one'")
+    compose.up()
+    assert compose.sql("select 1", role="tlc") == "1"
+    compose("exec", "-T", "mage", "mage", "run", "mage_project", "check_connections")
+
+
+def test_ui_and_scheduler_run_apart(compose):
+    compose("down")
+    compose.write_env(COMPOSE_PROFILES="local,ui,scheduler")
+    compose.up()
+    assert run_by_api(compose, "2024-03")["status"] == "completed"
+    assert month_rows(compose, "2024-03-01") == ROWS
+    before = compose.container("scheduler")
+    compose.kill("scheduler")
+    compose.wait_restarted("scheduler", before)
+
+
+def test_no_server_starts_without_secrets(engine, checkout):
+    started = subprocess.run(
+        ["docker", "run", "--rm", IMAGE], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert started.returncode != 0
+    assert "DEFAULT_OWNER_PASSWORD" in started.stderr
+    assert "Traceback" not in started.stderr
+
+
+def test_mage_finds_the_one_io_config_whatever_the_checkout_had(engine, checkout):
+    command = ["cmp", "/app/io_config.yml", "/app/mage_project/io_config.yaml"]
+    docker("run", "--rm", "--entrypoint", command[0], IMAGE, *command[1:])
