@@ -16,6 +16,10 @@ PORT ?= 6789
 BENCH = $(BIN)/python -m benchmarks $(1) $(if $(ROWS),--rows $(ROWS)) \
   $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CASES),--cases $(CASES)) $(if $(QUICK),--quick)
 
+# SERVICE has a default for `make run`; here only what was given counts.
+REBUILD = $(STACK) exec -- $(BIN)/python -m nyc_tlc.rebuild $(1) $(if $(MONTHS),--months "$(MONTHS)") \
+  $(if $(filter-out file,$(origin SERVICE)),--service "$(SERVICE)") $(if $(PLAN),--plan)
+
 export PYTHONPATH := $(CURDIR)
 export PYTHONWARNINGS := ignore::FutureWarning
 
@@ -58,6 +62,14 @@ ui: $(VENV)/installed ## Open the Mage UI at localhost:6789 on the same data [PO
 env: ## Write .env with secrets of its own; what is set there stays
 	@$(PYTHON) -m deploy.env_file
 
+.PHONY: rebuild-postgres
+rebuild-postgres: $(VENV)/installed ## Load Postgres anew from the lake's trips/ [SERVICE=all MONTHS=… PLAN=true]
+	@$(call REBUILD,postgres)
+
+.PHONY: rebuild
+rebuild: $(VENV)/installed ## Make everything anew from the lake's raw/ [SERVICE=all MONTHS=… PLAN=true]
+	@$(call REBUILD,everything)
+
 .PHONY: psql
 psql: $(VENV)/installed ## Open a SQL prompt on the embedded Postgres
 	@$(STACK) psql
@@ -93,6 +105,14 @@ test-unit: $(VENV)/installed ## Run the tests that need no server (seconds)
 test-containers: $(VENV)/installed ## Build the images, run docker-compose.yml and try it (ten minutes; needs Docker)
 	$(BIN)/pytest tests/containers -m containers
 
+.PHONY: azurite
+azurite: $(VENV)/installed ## Install Microsoft's emulator of Azure, for the tests that need it (npm)
+	$(BIN)/python -m tests.ports.object_stores
+
+.PHONY: test-cloud
+test-cloud: $(VENV)/installed ## Test against real stores: make test-cloud TLC_TEST_LAKE_URL=gs://… (docs/lake.md)
+	$(BIN)/pytest -m cloud tests/ports
+
 .PHONY: check
 check: $(VENV)/installed ## Lint, types, layers, SQL in every dialect
 	$(BIN)/ruff check .
@@ -120,6 +140,10 @@ bench-workers: $(VENV)/installed ## Measure twelve months in one run against one
 .PHONY: bench-settings
 bench-settings: $(VENV)/installed ## Measure what each setting of the server does for the load
 	@$(call BENCH,settings)
+
+.PHONY: chaos
+chaos: $(VENV)/installed ## Kill runs, break servers, crowd the stores; writes docs/reliability.md (an hour) [ARGS=…]
+	@$(BIN)/python -m chaos $(ARGS)
 
 .PHONY: format
 format: $(VENV)/installed ## Format the code and sort its imports

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from embedded.cluster_home import ClusterHome, find_home, wheel_binaries
 from embedded.daemon import Daemon, ServerStartError
@@ -15,6 +16,9 @@ from embedded.process_mark import program_of
 
 DEFAULT_DATABASE = "nyc_tlc"
 SUPERUSER = "tlc"
+LOADER = "tlc_loader"
+"""Whom the pipeline logs in as. The superuser is for the server's own start and stop."""
+_ROLES = Path(__file__).resolve().parents[1] / "deploy" / "postgres" / "roles.psql"
 
 # Crash recovery replays up to max_wal_size before the server answers.
 _READY_SECONDS = 120.0
@@ -57,10 +61,27 @@ class PostgresServer(Daemon):
     @property
     def password(self) -> str:
         """The superuser's password, made on first use."""
-        if not self._password_file.exists():
-            self.state_dir.mkdir(parents=True, exist_ok=True)
-            _write_private(self._password_file, secrets.token_urlsafe(24))
-        return self._password_file.read_text(encoding="ascii")
+        return _kept_password(self._password_file)
+
+    def password_of(self, role: str) -> str:
+        """The password of a role of :meth:`make_roles`, made on first use."""
+        return _kept_password(self.state_dir / f"postgres.{role}.password")
+
+    def make_roles(self) -> None:
+        """Make the loader and the reader, as docker compose does, or correct what they may do."""
+        made = self._psql(
+            _ROLES.read_text(encoding="utf-8"),
+            "postgres",
+            {
+                "POSTGRES_DBNAME": self.database,
+                "POSTGRES_USER": LOADER,
+                "LOADER_PASSWORD": self.password_of("loader"),
+                "READER_PASSWORD": self.password_of("reader"),
+                "MAGE_PASSWORD": self.password_of("mage"),
+            },
+        )
+        if made.returncode != 0:
+            self.fail(f"the roles could not be made: {made.stderr.strip()}")
 
     def start(self) -> bool:
         """Make the server accept connections; False when it already did.
@@ -129,9 +150,11 @@ class PostgresServer(Daemon):
             }
         )
 
-    def _psql(self, sql: str, database: str) -> "subprocess.CompletedProcess[str]":
+    def _psql(
+        self, sql: str, database: str, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> "subprocess.CompletedProcess[str]":
         options = ["-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
-        env = {**_SERVER_ENV, **self.client_environment(), "PGDATABASE": database}
+        env = {**_SERVER_ENV, **variables, **self.client_environment(), "PGDATABASE": database}
         return subprocess.run(
             [psql_program(), *options],
             input=sql,
@@ -225,6 +248,13 @@ def _drop_stale_lock(data_dir: Path) -> None:
         pid = int(lock.read_text(encoding="ascii").split()[0])
         if program_of(pid) != "postgres":
             lock.unlink()
+
+
+def _kept_password(file: Path) -> str:
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write_private(file, secrets.token_urlsafe(24))
+    return file.read_text(encoding="ascii")
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -6,12 +6,10 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded.bigquery_server import BigQueryServer, EmulatorAbsentError, is_installed
 from embedded.environment import (
     keep_secrets,
     merge,
@@ -23,7 +21,7 @@ from embedded.environment import (
 from embedded.gcs_server import GcsServer
 from embedded.http_daemon import HttpDaemon
 from embedded.ports import HOST
-from embedded.postgres_server import PostgresServer, psql_environment, psql_program
+from embedded.postgres_server import LOADER, PostgresServer, psql_environment, psql_program
 from mage_server.environment import closed_settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -42,10 +40,7 @@ class ServerStatus:
 
 
 class Stack:
-    """PostgreSQL, the emulators of GCS and BigQuery, and the CDN look-alike of one state directory.
-
-    Where the emulator of BigQuery cannot be installed, the others do without it.
-    """
+    """PostgreSQL, the GCS emulator and the CDN look-alike of one state directory."""
 
     def __init__(self, state_dir: Path = DEFAULT_STATE_DIR) -> None:
         """Look at, but do not touch, the stack of ``state_dir``."""
@@ -60,28 +55,22 @@ class Stack:
             module="embedded.cdn_server",
             arguments=["--root", self.cdn_root],
         )
-        self.bigquery = BigQueryServer(self.state_dir, self.gcs.objects_dir)
-        self._servers = (self.postgres, self.gcs, self.cdn, self.bigquery)
+        self._servers = (self.postgres, self.gcs, self.cdn)
 
     def start(self) -> dict[str, str]:
         """Start what does not run yet and return the environment, also written to ``env_file``.
 
         Raises:
-            ServerStartError: a server did not come up; those that did stay up.
+            ServerStartError: a server did not come up; those before it stay up.
             ClusterHomeError: PostgreSQL has no place or account here.
         """
         with self._locked():
             for folder in ("cdn/trip-data", "cdn/misc", "work", "mage_data"):
                 (self.state_dir / folder).mkdir(parents=True, exist_ok=True)
-            with ThreadPoolExecutor(len(self._servers)) as pool:
-                starts = [pool.submit(server.start) for server in self._servers]
-            for server, start in zip(self._servers, starts, strict=True):
-                try:
-                    verb = "started" if start.result() else "already running"
-                except EmulatorAbsentError as absent:
-                    logger.warning("%s: skipped: %s", server.name, absent)
-                else:
-                    logger.info("%s: %s on %s:%s", server.name, verb, HOST, server.port)
+            for server in self._servers:
+                verb = "started" if server.start() else "already running"
+                logger.info("%s: %s on %s:%s", server.name, verb, HOST, server.port)
+            self.postgres.make_roles()
             environment = self._environment()
             write_env_file(self.env_file, environment)
         return environment
@@ -101,19 +90,16 @@ class Stack:
         return [ServerStatus(server.name, server.pid, server.port) for server in self._servers]
 
     def is_running(self) -> bool:
-        """Tell whether every server runs that can, and the environment is written."""
-        needed = [
-            server for server in self._servers if server is not self.bigquery or is_installed()
-        ]
-        return self.env_file.exists() and all(server.pid for server in needed)
+        """Tell whether every server runs and the environment is written."""
+        return self.env_file.exists() and all(server.pid for server in self._servers)
 
     def _environment(self) -> dict[str, str]:
         return {
             "POSTGRES_HOST": HOST,
             "POSTGRES_PORT": str(self.postgres.port),
             "POSTGRES_DBNAME": self.postgres.database,
-            "POSTGRES_USER": self.postgres.user,
-            "POSTGRES_PASSWORD": self.postgres.password,
+            "POSTGRES_USER": LOADER,
+            "POSTGRES_PASSWORD": self.postgres.password_of("loader"),
             "POSTGRES_SCHEMA": "tlc",
             "STORAGE_EMULATOR_HOST": self.gcs.url,
             "LAKE_URL": f"gs://{self.gcs.bucket}",
@@ -122,18 +108,8 @@ class Stack:
             "MAGE_DATA_DIR": str(self.state_dir / "mage_data"),
             "DEFAULT_OWNER_EMAIL": "owner@localhost.localdomain",
             "DEFAULT_OWNER_USERNAME": "owner",
-            **self._bigquery_environment(),
             **keep_secrets(read_env_file(self.env_file)),
             **closed_settings(),
-        }
-
-    def _bigquery_environment(self) -> dict[str, str]:
-        if self.bigquery.pid is None:
-            return {}
-        return {
-            "BIGQUERY_PROJECT": self.bigquery.project,
-            "BIGQUERY_DATASET": self.bigquery.dataset,
-            "BIGQUERY_EMULATOR_HOST": self.bigquery.url,
         }
 
     @contextmanager

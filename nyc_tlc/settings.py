@@ -28,7 +28,7 @@ from nyc_tlc.core.source_format import SourceFormat
 
 IO_CONFIG = Path(__file__).resolve().parents[1] / "io_config.yml"
 _CSV_MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
-_LAKE_ADDRESS = re.compile(r"gs://[a-z0-9][a-z0-9._-]+(/.*)?|file:///.+")
+_LAKE_ADDRESS = re.compile(r"(gs|s3|az)://[a-z0-9][a-z0-9._-]+(/.*)?|file:///.+")
 
 
 class Settings(BaseModel):
@@ -43,34 +43,26 @@ class Settings(BaseModel):
     postgres_password: SecretStr = Field(description="Its password")
     postgres_schema: str = Field("tlc", min_length=1, description="Schema of every table")
     postgres_connect_timeout: int = Field(10, ge=1, description="Seconds to wait for a connection")
+    postgres_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        "prefer",
+        description="TLS to Postgres: `prefer` takes it where the server has it; only "
+        "`verify-full` proves that it is the server of that name",
+    )
+    postgres_sslrootcert: Path | None = Field(
+        None,
+        description="File of the certificates to trust for `verify-ca` and `verify-full`; empty: "
+        "those that browsers trust",
+    )
     lake_url: str = Field(
-        min_length=1, description="`gs://bucket[/prefix]`, or a folder (relative to the checkout)"
+        min_length=1,
+        description="`gs://bucket[/prefix]`, a folder (relative to the checkout), or one of "
+        "[other clouds](lake.md)",
     )
     google_application_credentials: Path | None = Field(
         None, description="Key file; empty: whatever google-auth finds"
     )
     storage_emulator_host: str | None = Field(
         None, pattern="^https?://.+", description="Address of a GCS emulator; empty: the real GCS"
-    )
-    bigquery_project: str | None = Field(
-        None, min_length=1, description="Google Cloud project that owns the dataset and pays"
-    )
-    bigquery_dataset: str | None = Field(
-        None,
-        pattern=r"^\w+$",
-        description="Dataset of the trips; empty: nothing goes to BigQuery. Needs BIGQUERY_PROJECT "
-        "and a lake in `gs://`",
-    )
-    bigquery_location: str | None = Field(
-        None, description="Where the dataset is, or is to be made; empty: where the bucket is"
-    )
-    bigquery_maximum_bytes_billed: int = Field(
-        10 << 30, gt=0, description="Bytes that one query of ours may bill; loads are free"
-    )
-    bigquery_emulator_host: str | None = Field(
-        None,
-        pattern="^https?://.+",
-        description="Address of a BigQuery emulator; empty: the real one",
     )
     tlc_source_format: SourceFormat = Field(
         SourceFormat.PARQUET,
@@ -147,7 +139,10 @@ class Settings(BaseModel):
     @classmethod
     def _is_a_bucket_or_a_folder(cls, value: str) -> str:
         if ":" in value.split("/", maxsplit=1)[0] and not _LAKE_ADDRESS.fullmatch(value):
-            raise ValueError("expected gs://bucket[/prefix], file:///folder, or a folder")
+            raise ValueError(
+                "expected gs://bucket[/prefix], s3://bucket[/prefix], az://container[/prefix], "
+                "file:///folder, or a folder"
+            )
         return value
 
     @field_validator("tlc_alert_slack_webhook", "tlc_alert_teams_webhook")
@@ -162,15 +157,6 @@ class Settings(BaseModel):
     def _has_a_server(cls, value: str | None, others: ValidationInfo) -> str | None:
         if value and not all(map(others.data.get, ("tlc_smtp_host", "tlc_alert_email_from"))):
             raise ValueError("needs TLC_SMTP_HOST and TLC_ALERT_EMAIL_FROM")
-        return value
-
-    @field_validator("bigquery_dataset")
-    @classmethod
-    def _has_a_project_and_a_bucket(cls, value: str | None, others: ValidationInfo) -> str | None:
-        if value and not others.data.get("bigquery_project"):
-            raise ValueError("needs BIGQUERY_PROJECT")
-        if value and not str(others.data.get("lake_url", "gs://")).startswith("gs://"):
-            raise ValueError("BigQuery loads from a bucket: needs LAKE_URL=gs://…")
         return value
 
     @classmethod

@@ -8,11 +8,9 @@ from urllib.parse import unquote
 from nyc_tlc.adapters.alert_channels import AlertChannels, EmailAlerts, SlackAlerts, TeamsAlerts
 from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
 from nyc_tlc.adapters.postgres import PostgresWarehouse
-from nyc_tlc.adapters.postgres_connection import Database
-from nyc_tlc.ports import Alerts, Lake, LakeWarehouse, MartPorts, Ports, Source
+from nyc_tlc.adapters.postgres_connection import Database, Tls
+from nyc_tlc.ports import Alerts, Lake, MartPorts, Ports, Source
 from nyc_tlc.settings import IO_CONFIG, Settings
-
-NO_BIGQUERY = "skipped: BIGQUERY_DATASET is not set"
 
 
 def connect(settings: Settings) -> Ports:
@@ -24,7 +22,6 @@ def connect(settings: Settings) -> Ports:
         warehouse=warehouse,
         ledger=warehouse,
         work_dir=settings.tlc_work_dir,
-        bigquery=_bigquery(settings),
     )
 
 
@@ -68,6 +65,7 @@ def _database(settings: Settings) -> Database:
         user=settings.postgres_user,
         password=settings.postgres_password.get_secret_value(),
         connect_timeout=settings.postgres_connect_timeout,
+        tls=Tls(settings.postgres_sslmode, settings.postgres_sslrootcert),
     )
 
 
@@ -80,38 +78,21 @@ def _source(settings: Settings) -> Source:
 
 
 def _lake(settings: Settings) -> Lake:
-    if not settings.lake_url.startswith("gs://"):
-        return FolderLake(_path(settings.lake_url))
-    from nyc_tlc.adapters import gcs  # late: the client library costs half a second
+    url, cache = settings.lake_url, settings.tlc_work_dir / "lake_cache"
+    if url.startswith("gs://"):
+        from nyc_tlc.adapters import gcs  # late: the client library costs half a second
 
-    return gcs.connect(
-        settings.lake_url,
-        cache=settings.tlc_work_dir / "lake_cache",
-        emulator=settings.storage_emulator_host,
-        key_file=settings.google_application_credentials,
-    )
+        return gcs.connect(
+            url,
+            cache=cache,
+            emulator=settings.storage_emulator_host,
+            key_file=settings.google_application_credentials,
+        )
+    if url.startswith(("s3://", "az://")):
+        from nyc_tlc.adapters import object_store
 
-
-def _bigquery(settings: Settings) -> LakeWarehouse | None:
-    if settings.bigquery_project is None or settings.bigquery_dataset is None:
-        return None
-    # Late: the client library costs half a second.
-    from nyc_tlc.adapters.bigquery import BigQueryWarehouse
-    from nyc_tlc.adapters.bigquery_connection import BigQuerySettings, connect
-
-    dataset = connect(
-        BigQuerySettings(
-            project=settings.bigquery_project,
-            dataset=settings.bigquery_dataset,
-            location=settings.bigquery_location,
-            lake_url=settings.lake_url.rstrip("/"),
-            maximum_bytes_billed=settings.bigquery_maximum_bytes_billed,
-        ),
-        emulator=settings.bigquery_emulator_host,
-        storage_emulator=settings.storage_emulator_host,
-        key_file=settings.google_application_credentials,
-    )
-    return BigQueryWarehouse(dataset)
+        return object_store.connect(url, cache=cache)
+    return FolderLake(_path(url))
 
 
 def _path(url: str) -> Path:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg2
+from certifi import where
 from psycopg2 import errors as pg
 from psycopg2.extensions import connection as Connection  # noqa: N812 - its class names are lower case
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
@@ -28,6 +30,29 @@ _KEEPALIVES: Mapping[str, Any] = {
 }
 _REFUSALS = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf")
 """By which libpq says that trying again is of no use; it gives no code before the connection is."""
+_TLS_REFUSALS = ("certificate", "does not support SSL", "SSL error")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How the connection is encrypted, and what proves the server.
+
+    Attributes:
+        mode: One of libpq's.
+        root_certificates: To trust where the mode asks for proof. None: for ``verify-full`` those
+            that browsers trust, for ``verify-ca`` libpq's own file.
+    """
+
+    mode: str = "prefer"
+    root_certificates: Path | None = None
+
+    def parameters(self) -> Mapping[str, Any]:
+        """For libpq."""
+        trusted = self.root_certificates
+        if trusted is None and self.mode == "verify-full":
+            # libpq's "system" means, in psycopg2's wheel, a folder of the machine that built it.
+            trusted = Path(where())
+        return {"sslmode": self.mode} | ({"sslrootcert": str(trusted)} if trusted else {})
 
 
 @dataclass(frozen=True)
@@ -40,6 +65,7 @@ class Database:
     user: str
     password: str
     connect_timeout: int
+    tls: Tls = field(default_factory=Tls)
 
     def __repr__(self) -> str:
         return f"{self.user}@{self.host}:{self.port}/{self.dbname}"
@@ -84,10 +110,18 @@ class Database:
                 password=self.password,
                 connect_timeout=self.connect_timeout,
                 application_name="nyc_tlc",
+                **self.tls.parameters(),
                 **_KEEPALIVES,
             )
         except psycopg2.OperationalError as error:
             said = _said(error)
+            if any(word in said for word in _TLS_REFUSALS):
+                raise ConfigurationError(
+                    f"Postgres {self!r} and we do not agree about TLS "
+                    f"(POSTGRES_SSLMODE={self.tls.mode}): {said}. Nothing was changed and no "
+                    "password was sent. Check POSTGRES_SSLMODE and POSTGRES_SSLROOTCERT, which "
+                    "has to hold the certificate that signed the server's."
+                ) from None
             if any(refusal in said for refusal in _REFUSALS):
                 raise ConfigurationError(
                     f"Postgres {self!r} refused us: {said}. Nothing was changed. Check "
@@ -101,4 +135,4 @@ class Database:
 
 
 def _said(error: psycopg2.Error) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()).rstrip(".")

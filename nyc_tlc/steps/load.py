@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nyc_tlc.core.manifest import StoredObject
 from nyc_tlc.core.manifest_table import ManifestRow, Status
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.render import arrow_schema
@@ -35,8 +36,20 @@ def load(row: ManifestRow, ports: Ports) -> ManifestRow:
     Raises:
         ReconciliationError: the rows that arrived are not the conformed ones; rolled back.
     """
+    load_objects(row, read_conformed(row, ports.lake).staged, ports)
+    return replace(row, status=Status.LOADED)
+
+
+def load_objects(row: ManifestRow, objects: Sequence[StoredObject], ports: Ports) -> None:
+    """Replace one month in the warehouse with what two objects of the lake hold.
+
+    Args:
+        row: What the rows are.
+        objects: Conformed trips, then quarantine.
+        ports: Lake and warehouse are used.
+    """
     partition, lake = row.partition, ports.lake
-    trips, quarantine = read_conformed(row, lake).staged
+    trips, quarantine = objects
     with ExitStack() as stack:
         quarantine_file = stack.enter_context(_open(lake, quarantine.path))
         ports.warehouse.replace_partition(
@@ -48,7 +61,6 @@ def load(row: ManifestRow, ports: Ports) -> ManifestRow:
             ),
             force=row.force,
         )
-    return replace(row, status=Status.LOADED)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -51,7 +51,7 @@ def start(
     partitions: Iterable[Partition], *, force: bool, plan: bool = False, now: datetime
 ) -> list[ManifestRow]:
     """The rows with which a run begins; its name sorts by time and is unique."""
-    run = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    run = f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
     return [
         ManifestRow(
             service=partition.service.name,
@@ -65,24 +65,18 @@ def start(
     ]
 
 
-def run_each(
-    name: str,
-    step: Step[Row],
-    rows: Sequence[Row],
-    effort: Effort,
-    *,
-    done: Collection[Status] = FINAL,
-) -> list[Row]:
-    """Apply a step to every row that does not have it behind it; rows come back in order.
+def began(run: str) -> str:
+    """When a run began, in UTC, from its name; sorts by time."""
+    return run.partition("-")[0]
+
+
+def run_each(name: str, step: Step[Row], rows: Sequence[Row], effort: Effort) -> list[Row]:
+    """Apply a step to every row that is not final yet; rows come back in order.
 
     A partition that fails is marked with its error, and the others go on.
     """
     with ThreadPoolExecutor(effort.workers, thread_name_prefix=name) as pool:
-        return list(
-            pool.map(
-                lambda row: row if row.status in done else _run_one(name, step, row, effort), rows
-            )
-        )
+        return list(pool.map(lambda row: _run_one(name, step, row, effort), rows))
 
 
 def require_all(rows: Sequence[Row]) -> None:
@@ -100,6 +94,8 @@ def require_all(rows: Sequence[Row]) -> None:
 
 
 def _run_one(name: str, step: Step[Row], row: Row, effort: Effort) -> Row:
+    if row.status in FINAL:
+        return row
     began = time.monotonic()
     done = _outcome(name, step, row, effort)
     done = replace(done, seconds=round(row.seconds + time.monotonic() - began, 3))

@@ -18,8 +18,8 @@ def read_conformed(row: ManifestRow, lake: Lake) -> Conformed:
     record = lake.read(path)
     if record is None:
         raise ReconciliationError(
-            f"{row.partition}: {lake.url}/{path} is gone. Nothing was changed by this step. Run "
-            "the month again."
+            f"{row.partition}: {lake.url}/{path} is gone: a run that began later has finished the "
+            "month and cleared up. Nothing was changed by this step. Run the month again."
         )
     return parse_record(Conformed, record[0], path)
 

@@ -1,0 +1,126 @@
+"""The pipeline as a process that a trial may kill: forked from one that has imported everything.
+
+Reads one order per line of standard input (JSON: months, force, fail point) and answers with one
+line: how the run ended, and which boundaries it passed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from chaos.boundaries import FailPoint, Watch
+from nyc_tlc.core.errors import PipelineError
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import parse_months, parse_services, partitions
+from nyc_tlc.settings import Settings
+from nyc_tlc.steps import load
+from nyc_tlc.trips import Trips
+
+_LAST = Month(2026, 12)
+
+
+@dataclass(frozen=True)
+class Order:
+    """One run of the pipeline.
+
+    Attributes:
+        fail_point: Where the process is to die; None to let it live.
+        parts_from: Rows from which a month is loaded in parts.
+    """
+
+    service: str
+    months: str
+    force: bool = False
+    fail_point: FailPoint | None = None
+    parts_from: int = 500_000
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> Order:
+        given: dict[str, Any] = json.loads(line)
+        point = given.pop("fail_point")
+        return cls(**given, fail_point=FailPoint(**point) if point else None)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended.
+
+    Attributes:
+        signal: That killed it; 0 if none did.
+        error: What it said; empty if it succeeded.
+        passed: Boundaries and how often each was passed; empty if it was killed.
+    """
+
+    signal: int
+    error: str
+    statuses: dict[str, str]
+    passed: dict[str, int]
+
+
+def main() -> None:
+    for line in sys.stdin:
+        ending = _forked(Order.from_json(line))
+        sys.stdout.write(json.dumps(asdict(ending)) + "\n")
+        sys.stdout.flush()
+
+
+def _forked(order: Order) -> Ending:
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "answer.json"
+        child = os.fork()
+        if child == 0:
+            _child(order, answer)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            return Ending(os.WTERMSIG(status), "", {}, {})
+        return Ending(**json.loads(answer.read_text("utf-8")))
+
+
+def _child(order: Order, answer: Path) -> None:
+    """Run the pipeline, write the answer, and end without returning."""
+    try:
+        # The log belongs to the trial's own output, not between its answers.
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        answer.write_text(json.dumps(asdict(_run(order))), "utf-8")
+    except BaseException:  # noqa: BLE001 - the parent learns of it by the status
+        traceback.print_exc()
+        os._exit(70)
+    os._exit(0)
+
+
+def _run(order: Order) -> Ending:
+    load._WORTH_PARTS = order.parts_from  # noqa: SLF001 - a short month is to go the long way
+    watch = Watch(order.fail_point, Settings.load().tlc_work_dir)
+    watch.install()
+    months = parse_months(order.months, latest=_LAST)
+    chosen = partitions(parse_services(order.service), months, current=_LAST)
+    trips = Trips.connect()
+    try:
+        with watch.crossing("step: land"):
+            landed = trips.land(chosen, force=order.force)
+        with watch.crossing("step: conform"):
+            conformed = trips.conform(landed)
+        with watch.crossing("step: load"):
+            loaded = trips.load_to_postgres(conformed)
+        with watch.crossing("step: publish"):
+            published = trips.publish_to_lake(conformed)
+        with watch.crossing("step: reconcile"):
+            done = trips.reconcile(published, loaded)
+    except PipelineError as error:
+        return Ending(0, str(error), {}, dict(watch.passed))
+    names = done["service"] + " " + done["month"]
+    return Ending(0, "", dict(zip(names, done["status"], strict=True)), dict(watch.passed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""A month that exists in two versions, each in turn replacing the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chaos.boundaries import FailPoint
+from chaos.pipeline import Ending, Order
+from chaos.world import Shown, World
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.service import SERVICES
+
+_MONTH = Partition(SERVICES["green"], Month(2024, 1))
+_NEIGHBOUR = Partition(SERVICES["green"], Month(2024, 2))
+_ROWS = 140_000
+"""Two row groups and more when staged, so that the month can be loaded in parts."""
+_PARTS_FROM = 100_000
+_SEEDS = (1, 2)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Something that was done to a run.
+
+    Attributes:
+        of: What it was done to, for the table: ``kill``, ``Postgres``, ``GCS``, ``source``.
+        outcome: How the disturbed run ended.
+        problems: What was found wrong afterwards; nothing if all is well.
+        reached: Whether the disturbance took place.
+        said: The error of the disturbed run, if it ended with one.
+    """
+
+    of: str
+    what: str
+    outcome: str
+    problems: tuple[str, ...]
+    reached: bool = True
+    said: str = ""
+
+
+class TwoVersions:
+    """The month, its versions, and what the stores show after an undisturbed load of each."""
+
+    def __init__(self, world: World) -> None:
+        """Load both versions, undisturbed."""
+        self._world = world
+        self._held = _SEEDS[0]
+        self._undisturbed: dict[int, Shown] = {}
+        world.publish(_NEIGHBOUR, 1_000, seed=0)
+        for seed in _SEEDS:
+            world.publish(_MONTH, _ROWS + seed, seed)
+            self._run_whole(f"{_MONTH.month}:{_NEIGHBOUR.month}")
+            self._undisturbed[seed] = world.shown(_MONTH)
+            self._held = seed
+        self._neighbour = world.shown(_NEIGHBOUR)
+
+    def offer_other(self) -> None:
+        """Let the source have the version that the stores do not hold."""
+        seed = self._other()
+        self._world.publish(_MONTH, _ROWS + seed, seed)
+        self._world.forget_raw(_MONTH)
+
+    def run(self, fail_point: FailPoint | None = None) -> Ending:
+        """Load what the source has; it may fail."""
+        return self._world.run(self._order(str(_MONTH.month), fail_point))
+
+    def load(self) -> dict[str, int]:
+        """Load what the source has, undisturbed; returns the boundaries passed."""
+        passed = self._run_whole(str(_MONTH.month))
+        self._held = self._other()
+        return passed
+
+    def torn(self) -> Iterator[str]:
+        """Stores that show neither the old month nor the new one, whole."""
+        found = self._world.shown(_MONTH)
+        versions = list(self._undisturbed.values())
+        if found.postgres not in [version.postgres for version in versions]:
+            yield f"after it Postgres shows {found.postgres}"
+        for at, name in enumerate(("trips", "quarantine")):
+            if found.lake[at] not in [version.lake[at] for version in versions]:
+                yield f"after it the lake's {name} are of neither version ({found.lake[at]})"
+        if found.manifest not in [version.manifest for version in versions]:
+            yield f"after it the manifest is of neither version ({found.manifest})"
+        if self._world.shown(_NEIGHBOUR) != self._neighbour:
+            yield "after it the neighbouring month has changed"
+
+    def unlike_undisturbed(self) -> Iterator[str]:
+        """What differs, now that a run has ended well, from a load that nothing disturbed."""
+        found, expected = self._world.shown(_MONTH), self._undisturbed[self._held]
+        if found != expected:
+            yield f"in the end {found}, an undisturbed load leaves {expected}"
+        for orphan in self._world.orphans():
+            yield f"in the end there is an orphan: {orphan}"
+
+    def _other(self) -> int:
+        return next(seed for seed in _SEEDS if seed != self._held)
+
+    def _run_whole(self, months: str) -> dict[str, int]:
+        ending = self._world.run(self._order(months, None))
+        if ending.signal or ending.error:
+            raise RuntimeError(f"an undisturbed run failed: {ending.error or ending.signal}")
+        return ending.passed
+
+    def _order(self, months: str, fail_point: FailPoint | None) -> Order:
+        return Order(_MONTH.service.name, months, fail_point=fail_point, parts_from=_PARTS_FROM)

@@ -1,0 +1,69 @@
+"""The runbook knows every error that the pipeline raises, in the program's own words."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nyc_tlc.core import errors
+
+ROOT = Path(__file__).parents[2]
+_RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+_KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
+_GAP = "…"
+"""What a value stands for, in a message and in the runbook."""
+
+
+def _text(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(_text, node.values))
+    if isinstance(node, ast.BinOp):
+        return _text(node.left) + _text(node.right)
+    return _GAP
+
+
+def _messages() -> Iterator[tuple[str, str]]:
+    for path in sorted((ROOT / "nyc_tlc").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            raised = isinstance(node, ast.Call) and getattr(node.func, "id", "") in _KINDS
+            if raised and node.args and (text := _text(node.args[0])).strip(f"{_GAP}: "):
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", text
+
+
+def _literals() -> str:
+    """Every text in the code: parts of messages are put together in functions of their own."""
+    texts = []
+    for path in sorted((ROOT / "nyc_tlc").rglob("*.py")):
+        texts += [
+            _text(node)
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.JoinedStr | ast.Constant)
+        ]
+    return "\n".join(texts)
+
+
+def _first_cells() -> list[str]:
+    return [line.split(" | ")[0] for line in _RUNBOOK.splitlines() if line.startswith("| `")]
+
+
+_SEEN = [words for cell in _first_cells() for words in re.findall(r"`([^`]+)`", cell)]
+_LITERALS = _literals()
+
+
+def test_messages_are_found():
+    assert len(list(_messages())) > 60
+    assert len(_SEEN) > 60
+
+
+@pytest.mark.parametrize("words", _SEEN)
+def test_what_the_runbook_quotes_is_what_the_program_says(words):
+    assert words in _LITERALS
+
+
+@pytest.mark.parametrize(("where", "message"), list(_messages()), ids=lambda value: value[:60])
+def test_every_error_has_a_line(where, message):
+    assert any(words in message for words in _SEEN), f"{where}: {message}"
