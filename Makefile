@@ -12,6 +12,9 @@ STACK := $(BIN)/python -m embedded.stack
 SERVICE ?= green
 MONTHS ?=
 FORCE ?= false
+DEEP ?= false
+REPAIR ?= false
+SOURCE ?= false
 PORT ?= 6789
 BENCH = $(BIN)/python -m benchmarks $(1) $(if $(ROWS),--rows $(ROWS)) \
   $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CASES),--cases $(CASES)) $(if $(QUICK),--quick)
@@ -69,6 +72,16 @@ rebuild-postgres: $(VENV)/installed ## Load Postgres anew from the lake's trips/
 .PHONY: rebuild
 rebuild: $(VENV)/installed ## Make everything anew from the lake's raw/ [SERVICE=all MONTHS=… PLAN=true]
 	@$(call REBUILD,everything)
+
+.PHONY: audit
+audit: $(VENV)/installed ## Compare every store, month by month: make audit [DEEP=true] [REPAIR=true] [SERVICE= MONTHS=]
+	$(STACK) exec -- $(BIN)/mage run mage_project lake_audit --runtime-vars '{"service": \
+	  "$(if $(filter command line,$(origin SERVICE)),$(SERVICE),all)", "months": "$(MONTHS)", \
+	  "deep": "$(DEEP)", "source": "$(SOURCE)", "repair": "$(REPAIR)"}'
+
+.PHONY: report
+report: $(VENV)/installed ## Fetch the report of the last audit, say where it is and open it
+	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.audit_report
 
 .PHONY: psql
 psql: $(VENV)/installed ## Open a SQL prompt on the embedded Postgres

@@ -8,6 +8,7 @@ from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition, parse_months, parse_services, partitions
 from nyc_tlc.core.service import Service
+from nyc_tlc.lake_audit import AuditScope
 from nyc_tlc.settings import Settings
 from nyc_tlc.sync import Scope
 
@@ -108,6 +109,30 @@ def run_scope(kwargs: Mapping[str, Any]) -> Scope:
             "Nothing was started."
         )
     return cast("Scope", text)
+
+
+def run_audit(kwargs: Mapping[str, Any]) -> AuditScope:
+    """What an audit looks at: without ``months``, every month there can be, in either format.
+
+    Raises:
+        ConfigurationError: a variable makes no sense.
+    """
+    current = Month.of(datetime.now(UTC).date())
+    services = run_services({"service": "all", **kwargs})
+    asked = kwargs.get("months") or _year_and_month(kwargs)
+    months = (
+        parse_months(asked, latest=current - Settings.load().tlc_publication_lag) if asked else None
+    )
+    return AuditScope(
+        partitions=tuple(
+            Partition(service, month)
+            for service in services
+            for month in months or service.earliest_month.through(current)
+        ),
+        deep=_flag(kwargs, "deep"),
+        ask_source=_flag(kwargs, "source"),
+        repair=_flag(kwargs, "repair"),
+    )
 
 
 def _flag(kwargs: Mapping[str, Any], name: str) -> bool:

@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 import pyarrow as pa
 
 from nyc_tlc.core.alert import Alert
+from nyc_tlc.core.audit.evidence import LedgerRecord, TableScan
 from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.manifest import Generation, StoredObject
 from nyc_tlc.core.marts.model import Mart
@@ -341,6 +342,42 @@ class MartPorts:
 
     ledger: Ledger
     postgres: MartStore
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a warehouse has of the trips, seen at one time.
+
+    Attributes:
+        ledger: Every entry, those whose table is gone included.
+        attached: Months that readers see.
+        quarantined: Rows in the quarantine table by month.
+        leftovers: Tables named like a month's that no reader sees and no load works on.
+        foreign: Tables that readers of a service see, and that are no month's.
+    """
+
+    ledger: Mapping[Partition, LedgerRecord]
+    attached: frozenset[Partition]
+    quarantined: Mapping[Partition, int]
+    leftovers: tuple[str, ...]
+    foreign: tuple[str, ...]
+
+
+class Inspector(Protocol):
+    """What the audit asks of a warehouse. Nothing is created or changed unless it says so."""
+
+    def inventory(self) -> Inventory:
+        """What is there, by the catalog and the ledger."""
+
+    def scan(self, partition: Partition) -> TableScan | None:
+        """Count the month's rows, reading all of them; None when readers do not see it.
+
+        Raises:
+            RetryableError: a load replaced the month meanwhile.
+        """
+
+    def drop_leftover(self, name: str) -> bool:
+        """Drop a table of ``Inventory.leftovers``; False when it is none by now."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,10 +13,10 @@ from nyc_tlc.core.errors import PipelineError
 from nyc_tlc.core.manifest_table import ManifestRow, summary
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition, parse_months, parse_services, partitions
-from nyc_tlc.core.service import SERVICES
 from nyc_tlc.ports import Ports
 from nyc_tlc.run_log import tell
 from nyc_tlc.settings import Settings
+from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import landed_before
 from nyc_tlc.steps.load import load
@@ -27,7 +26,6 @@ from nyc_tlc.steps.restore import restore
 from nyc_tlc.steps.run import Effort, Step, require_all, run_each, start
 from nyc_tlc.wiring import connect
 
-_HIVE_PATH = re.compile(r"service=(\w+)/year=(\d{4})/month=(\d{2})(?:/|\.json)")
 _EPILOG = """
 Nothing but the lake is read. Months that Postgres already holds as the lake has them are left
 alone. --plan says what would be done, and does nothing.
@@ -90,12 +88,11 @@ class Rebuild:
         return rows
 
     def _partitions(self, prefix: str) -> list[Partition]:
-        found = (_HIVE_PATH.search(stored.path) for stored in self._ports.lake.list(prefix))
-        known = {match.groups() for match in found if match and match[1] in SERVICES}
-        return [
-            Partition(SERVICES[service], Month(int(year), int(month)))
-            for service, year, month in sorted(known)
-        ]
+        found = {lake_paths.partition_of(stored.path) for stored in self._ports.lake.list(prefix)}
+        return sorted(
+            (partition for partition in found if partition),
+            key=lambda partition: (partition.service.name, partition.month),
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

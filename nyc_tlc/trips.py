@@ -21,6 +21,7 @@ from nyc_tlc.run_log import tell
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import land
+from nyc_tlc.steps.land_again import land_again
 from nyc_tlc.steps.load import load
 from nyc_tlc.steps.look import plan
 from nyc_tlc.steps.publish import publish
@@ -57,13 +58,10 @@ class Trips:
 
     def land_rows(self, rows: list[ManifestRow]) -> pd.DataFrame:
         """Land, or plan, the rows of one run that are not final yet."""
-        publication = Publication(
-            self._settings.tlc_source_format,
-            self._settings.tlc_publication_lag,
-            datetime.now(UTC).date(),
-        )
         name, step = ("plan", plan) if any(row.plan for row in rows) else ("land", land)
-        return self._run(name, partial(step, ports=self._ports, publication=publication), rows)
+        return self._run(
+            name, partial(step, ports=self._ports, publication=self._publication()), rows
+        )
 
     def load_one(self, service: str, month: str, *, force: bool) -> dict[Hashable, Any]:
         """Take one month through every step; its row of the manifest table.
@@ -72,9 +70,29 @@ class Trips:
             PipelineError: the month failed, and why.
         """
         partition = Partition(SERVICES[service], Month.parse(month))
-        conformed = self.conform(self.land([partition], force=force))
+        return self._load(self.land([partition], force=force)).to_dict("records")[0]
+
+    def load_again(self, partition: Partition, *, fetch: bool) -> None:
+        """Take one month through every step, whatever is there.
+
+        Args:
+            partition: The month.
+            fetch: Ask the source for it, though ``raw/`` may have it whole.
+
+        Raises:
+            PipelineError: the month failed, and why.
+        """
+        step = partial(
+            land if fetch else land_again, ports=self._ports, publication=self._publication()
+        )
+        rows = start([partition], force=True, now=datetime.now(UTC))
+        self._load(self._run("land", step, rows))
+
+    def _load(self, landed: pd.DataFrame) -> pd.DataFrame:
+        """Every step after landing."""
+        conformed = self.conform(landed)
         loaded, published = self.load_to_postgres(conformed), self.publish_to_lake(conformed)
-        return self.reconcile(loaded, published).to_dict("records")[0]
+        return self.reconcile(loaded, published)
 
     @staticmethod
     def summarize(months: Sequence[dict[Hashable, Any]]) -> pd.DataFrame:
@@ -112,6 +130,13 @@ class Trips:
         finally:
             require_all(done)
         return frame
+
+    def _publication(self) -> Publication:
+        return Publication(
+            self._settings.tlc_source_format,
+            self._settings.tlc_publication_lag,
+            datetime.now(UTC).date(),
+        )
 
     def _tell(self, rows: list[ManifestRow]) -> None:
         alerts = connect_alerts(self._settings)

@@ -9,7 +9,8 @@ from nyc_tlc.adapters.alert_channels import AlertChannels, EmailAlerts, SlackAle
 from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
 from nyc_tlc.adapters.postgres import PostgresWarehouse
 from nyc_tlc.adapters.postgres_connection import Database, Tls
-from nyc_tlc.ports import Alerts, Lake, MartPorts, Ports, Source
+from nyc_tlc.adapters.postgres_inspection import PostgresInspector
+from nyc_tlc.ports import Alerts, Inspector, Lake, MartPorts, Ports, Source
 from nyc_tlc.settings import IO_CONFIG, Settings
 
 
@@ -55,6 +56,11 @@ def connect_marts(settings: Settings) -> MartPorts:
     return MartPorts(
         ledger=PostgresWarehouse(database, schema), postgres=PostgresMarts(database, schema)
     )
+
+
+def connect_inspector(settings: Settings) -> Inspector:
+    """What the audit asks of the warehouse. Nothing is contacted yet."""
+    return PostgresInspector(_database(settings), settings.postgres_schema)
 
 
 def _database(settings: Settings) -> Database:

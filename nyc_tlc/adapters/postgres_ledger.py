@@ -65,15 +65,15 @@ def _entries(schema: str) -> Composable:
 def take_turn(cursor: Cursor, schema: str, partition: Partition) -> None:
     """Let runs at the same partition follow one another, until the transaction ends."""
     cursor.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(_TURN_TIMEOUT)))
-    cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", _lock(schema, partition))
+    cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", lock_keys(schema, partition))
 
 
 def is_my_turn(cursor: Cursor, schema: str, partition: Partition) -> bool:
     """Take the turn if nobody has it; says whether it is ours."""
-    cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", _lock(schema, partition))
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", lock_keys(schema, partition))
     return cursor.fetchone() == (True,)
 
 
-def _lock(schema: str, partition: Partition) -> list[int]:
+def lock_keys(schema: str, partition: Partition) -> list[int]:
     """The keys of the partition's advisory lock."""
     return [ddl.LOCK_SPACE, zlib.crc32(f"{schema}.{partition}".encode()) - (1 << 31)]

@@ -43,6 +43,13 @@ class Partition:
     def table_name(self) -> str:
         return f"{self.service}_{self.month.year:04d}_{self.month.month:02d}"
 
+    @classmethod
+    def of(cls, service: str, year: str, month: str) -> Partition | None:
+        """A partition from the parts of a path or name; None when they are not of one."""
+        if service not in SERVICES or not 1 <= int(month) <= 12:
+            return None
+        return cls(SERVICES[service], Month(int(year), int(month)))
+
     def __str__(self) -> str:
         return f"{self.service} {self.month}"
 

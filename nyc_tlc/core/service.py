@@ -25,6 +25,11 @@ class Service:
     first_csv_month: Month
     contract: Contract = field(hash=False)
 
+    @property
+    def earliest_month(self) -> Month:
+        """First month published in either format."""
+        return min(self.first_month, self.first_csv_month)
+
     def first_month_in(self, source_format: SourceFormat) -> Month:
         return self.first_csv_month if source_format is SourceFormat.CSV else self.first_month
 

@@ -1,6 +1,20 @@
 """Where everything of a partition lies in the lake."""
 
+import re
+
 from nyc_tlc.core.partition import Partition
+
+_OF_A_MONTH = re.compile(r"[a-z]+/service=([a-z]+)/year=(\d{4})/month=(\d{2})[/.].+")
+DATA_PREFIXES = ("trips/", "quarantine/", "manifests/")
+"""Below which everything is of the last load of some month."""
+RAW_PREFIX = "raw/service="
+STAGING_PREFIX = "staging/"
+
+
+def partition_of(path: str) -> Partition | None:
+    """The partition to which an object belongs; None when its path is not of one."""
+    match = _OF_A_MONTH.fullmatch(path)
+    return Partition.of(*match.groups()) if match else None
 
 
 def raw(partition: Partition, sha256: str, suffix: str) -> str:

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.manifest import Conformed, parse_record
 from nyc_tlc.core.manifest_table import ManifestRow
 from nyc_tlc.ports import Lake, LedgerEntry
+from nyc_tlc.steps.run import began
+
+ABANDONED_AFTER = timedelta(days=1)
+"""A younger folder may belong to a run under way on another machine."""
+
+
+def staged_by(path: str) -> str:
+    """Name of the run that staged an object."""
+    return path.rpartition("/")[0].rpartition("/")[2].partition("_")[2]
+
+
+def is_abandoned(path: str, now: datetime) -> bool:
+    """Whether no run can be at work any more on what is staged there.
+
+    Args:
+        path: Of a staged object.
+        now: In UTC, without zone.
+    """
+    try:
+        staged_at = datetime.strptime(began(staged_by(path)), "%Y%m%dT%H%M%S")  # noqa: DTZ007
+    except ValueError:
+        return True  # no run of ours is named so
+    return now - staged_at > ABANDONED_AFTER
 
 
 def read_conformed(row: ManifestRow, lake: Lake) -> Conformed:

@@ -13,7 +13,8 @@ import pytest
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import GREEN
-from nyc_tlc.steps import lake_paths, reconcile
+from nyc_tlc.steps import lake_paths
+from nyc_tlc.steps.staged import ABANDONED_AFTER
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -107,7 +108,7 @@ def test_staging_is_cleared_where_the_code_stages_and_not_before_it_does():
             assert [staged.startswith(prefix) for prefix in condition["matches_prefix"]] == [True]
         else:
             assert condition["days_since_noncurrent_time"]
-    assert timedelta(days=VARIABLES["staging_days"]["default"]) > reconcile._ABANDONED_AFTER
+    assert timedelta(days=VARIABLES["staging_days"]["default"]) > ABANDONED_AFTER
 
 
 def test_nothing_is_public_and_nothing_is_destroyed_with_its_data():

@@ -1,0 +1,1 @@
+"""Months by what the audit says of them (set up in the pipeline's widgets)."""

@@ -1,0 +1,130 @@
+"""What each store says of one month, gathered for comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from nyc_tlc.core.manifest import Landing, Manifest, StoredObject
+from nyc_tlc.core.partition import Partition
+
+
+class SourceAnswer(StrEnum):
+    """What the source says when asked for the version that was landed."""
+
+    UNCHANGED = "unchanged"
+    REVISED = "revised"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A record that is there but is none; ``reason`` says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a record says that its store holds of a month."""
+
+    sha256: str
+    contract: str
+    published: int
+    accepted: int
+    quarantined: int
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Content:
+        counts = manifest.counts
+        return cls(
+            manifest.landing.sha256,
+            manifest.contract,
+            counts.published,
+            counts.accepted,
+            counts.quarantined,
+        )
+
+
+@dataclass(frozen=True)
+class LedgerRecord:
+    """The ledger's entry, whether or not the month's table is there.
+
+    Attributes:
+        seconds: Time that the load took; None when nobody recorded it.
+    """
+
+    content: Content
+    loaded_at: datetime
+    reconciled_at: datetime | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class TableScan:
+    """What a warehouse really holds of a month.
+
+    Attributes:
+        rows: Counted, not remembered.
+        altered: Rows that were written or removed by another transaction than the load, as far
+            as the warehouse can tell.
+    """
+
+    rows: int
+    altered: int
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A data file of the lake, looked into.
+
+    Attributes:
+        rows: By its footer; Unreadable when it has none.
+        crc32c: Of the bytes just read; None unless they were.
+    """
+
+    stored: StoredObject
+    rows: int | Unreadable
+    crc32c: str | None = None
+
+
+@dataclass(frozen=True)
+class RecordPaths:
+    """Where the month's two records lie in the lake."""
+
+    landing: str
+    manifest: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One month as every store has it.
+
+    Attributes:
+        raw: The objects with published bytes, by path.
+        digests: SHA-256 of raw objects whose bytes were just read, by path.
+        files: The data files that are there, by path.
+        scan: None when readers of the warehouse do not see the month.
+        quarantined: Rows of the month in the quarantine table.
+        source: None unless the source was asked.
+    """
+
+    partition: Partition
+    paths: RecordPaths
+    landing: Landing | Unreadable | None = None
+    manifest: Manifest | Unreadable | None = None
+    raw: Mapping[str, StoredObject] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, StoredFile] = field(default_factory=dict)
+    ledger: LedgerRecord | None = None
+    scan: TableScan | None = None
+    quarantined: int = 0
+    source: SourceAnswer | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any record, or the warehouse, tells of the month."""
+        records = (self.landing, self.manifest, self.ledger, self.scan)
+        return any(record is not None for record in records) or self.quarantined > 0

@@ -1,0 +1,214 @@
+"""Inspect: gather what every store says of a month, for comparison. Nothing is changed."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import google_crc32c
+
+from nyc_tlc.core.audit.evidence import (
+    Evidence,
+    RecordPaths,
+    SourceAnswer,
+    StoredFile,
+    Unreadable,
+)
+from nyc_tlc.core.audit.kinds import Finding
+from nyc_tlc.core.errors import SourceError
+from nyc_tlc.core.manifest import Landing, Manifest, StoredObject, parse_record
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.source_format import SourceFormat
+from nyc_tlc.ports import Inspector, Inventory, Lake, Ports, SourceFileAbsentError
+from nyc_tlc.steps import lake_paths
+from nyc_tlc.steps.land import where_it_lies
+from nyc_tlc.steps.land_again import sha256_of
+from nyc_tlc.steps.parquet_file import open_parquet
+from nyc_tlc.steps.staged import is_abandoned
+
+_CHUNK = 1 << 20
+
+RecordT = TypeVar("RecordT", Landing, Manifest)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Everything that is there, by the listings of the stores.
+
+    Attributes:
+        objects: Objects of each month in ``raw/``, ``trips/``, ``quarantine/``, ``manifests/``.
+        strangers: Objects there whose path is of no month.
+        staged: Objects below ``staging/``.
+    """
+
+    objects: Mapping[Partition, Mapping[str, StoredObject]]
+    strangers: tuple[StoredObject, ...]
+    staged: tuple[StoredObject, ...]
+    inventory: Inventory
+
+    @property
+    def partitions(self) -> frozenset[Partition]:
+        """The months of which anything is anywhere."""
+        inventory = self.inventory
+        return inventory.attached.union(self.objects, inventory.ledger, inventory.quarantined)
+
+    def is_known(self, partition: Partition) -> bool:
+        """Whether a record, or the warehouse, tells of a month."""
+        inventory, objects = self.inventory, self.objects.get(partition, {})
+        records = {lake_paths.landing(partition), lake_paths.manifest(partition)}
+        return (
+            not records.isdisjoint(objects)
+            or partition in inventory.attached
+            or partition in inventory.ledger
+            or partition in inventory.quarantined
+        )
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """How the stores are looked at.
+
+    Attributes:
+        deep: Read the bytes of every object again, instead of trusting size and generation.
+        ask_source: Ask the source whether it still has what was landed: a request per month.
+    """
+
+    ports: Ports
+    inspector: Inspector
+    deep: bool = False
+    ask_source: bool = False
+
+    def survey(self) -> Survey:
+        lake = self.ports.lake
+        objects: dict[Partition, dict[str, StoredObject]] = {}
+        strangers = []
+        for prefix in (lake_paths.RAW_PREFIX, *lake_paths.DATA_PREFIXES):
+            for stored in lake.list(prefix):
+                partition = lake_paths.partition_of(stored.path)
+                if partition is None:
+                    strangers.append(stored)
+                else:
+                    objects.setdefault(partition, {})[stored.path] = stored
+        staged = tuple(lake.list(lake_paths.STAGING_PREFIX))
+        return Survey(objects, tuple(strangers), staged, self.inspector.inventory())
+
+    def evidence(self, partition: Partition, survey: Survey) -> Evidence:
+        """What every store says of a month."""
+        objects, inventory = survey.objects.get(partition, {}), survey.inventory
+        paths = RecordPaths(lake_paths.landing(partition), lake_paths.manifest(partition))
+        raw = {
+            path: stored
+            for path, stored in objects.items()
+            if path.startswith(lake_paths.RAW_PREFIX) and path != paths.landing
+        }
+        landing = _record(Landing, paths.landing, objects, self.ports.lake)
+        is_attached = partition in inventory.attached
+        return Evidence(
+            partition=partition,
+            paths=paths,
+            landing=landing,
+            manifest=_record(Manifest, paths.manifest, objects, self.ports.lake),
+            raw=raw,
+            digests={path: sha256_of(path, self.ports.lake) for path in raw} if self.deep else {},
+            files={
+                path: self._file(objects[path])
+                for path in (lake_paths.trips(partition), lake_paths.quarantine(partition))
+                if path in objects
+            },
+            ledger=inventory.ledger.get(partition),
+            scan=self.inspector.scan(partition) if is_attached else None,
+            quarantined=inventory.quarantined.get(partition, 0),
+            source=self._source_answer(partition, landing),
+        )
+
+    def _file(self, stored: StoredObject) -> StoredFile:
+        crc32c = _crc32c(stored.path, self.ports.lake) if self.deep else None
+        return StoredFile(stored, _rows(stored.path, self.ports.lake), crc32c)
+
+    def _source_answer(
+        self, partition: Partition, landing: Landing | Unreadable | None
+    ) -> SourceAnswer | None:
+        if not self.ask_source or not isinstance(landing, Landing):
+            return None
+        try:
+            found = where_it_lies(
+                partition,
+                landing,
+                SourceFormat.of(landing.raw),
+                lambda path, etag: self.ports.source.probe(path, unless_etag=etag),
+            )
+        except SourceFileAbsentError:
+            return SourceAnswer.ABSENT
+        same = (landing.etag, landing.last_modified, landing.bytes)
+        if found is None or (found.etag, found.last_modified, found.bytes) == same:
+            return SourceAnswer.UNCHANGED
+        return SourceAnswer.REVISED
+
+
+def orphans(survey: Survey, now: datetime) -> tuple[Finding, ...]:
+    """Objects and tables that nothing refers to; ``now`` is in UTC, without zone."""
+    objects = [
+        *((None, stored) for stored in survey.strangers),
+        *((partition, stored) for partition, stored in _data(survey)
+          if stored.path not in _named(partition, known=survey.is_known(partition))),
+    ]  # fmt: skip
+    staged = [stored for stored in survey.staged if is_abandoned(stored.path, now)]
+    return (
+        *(Finding("object_orphan", of, stored.path, _size(stored)) for of, stored in objects),
+        *(
+            Finding(
+                "staging_orphan", lake_paths.partition_of(stored.path), stored.path, _size(stored)
+            )
+            for stored in staged
+        ),
+        *(Finding("table_orphan", None, name) for name in survey.inventory.leftovers),
+        *(Finding("table_foreign", None, name) for name in survey.inventory.foreign),
+    )
+
+
+def _data(survey: Survey) -> Iterator[tuple[Partition, StoredObject]]:
+    for partition, objects in survey.objects.items():
+        for path, stored in objects.items():
+            if path.startswith(lake_paths.DATA_PREFIXES):
+                yield partition, stored
+
+
+def _named(partition: Partition, *, known: bool) -> set[str]:
+    """The objects that a month may have."""
+    files = {lake_paths.trips(partition), lake_paths.quarantine(partition)} if known else set()
+    return {lake_paths.manifest(partition), *files}
+
+
+def _size(stored: StoredObject) -> str:
+    return f"{stored.bytes:,} bytes"
+
+
+def _record(
+    kind: type[RecordT], path: str, objects: Mapping[str, StoredObject], lake: Lake
+) -> RecordT | Unreadable | None:
+    found = lake.read(path) if path in objects else None
+    if found is None:
+        return None
+    try:
+        return parse_record(kind, found[0], path)
+    except SourceError as error:
+        return Unreadable(str(error).partition(". ")[0])
+
+
+def _rows(path: str, lake: Lake) -> int | Unreadable:
+    try:
+        with lake.peek(path) as source, open_parquet(source, path) as file:
+            return int(file.metadata.num_rows)
+    except SourceError as error:
+        return Unreadable(str(error).partition(". ")[0])
+
+
+def _crc32c(path: str, lake: Lake) -> str:
+    checksum: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call] # has no types
+    with lake.open(path) as source:
+        while chunk := source.read(_CHUNK):
+            checksum.update(chunk)
+    return b64encode(checksum.digest()).decode()

@@ -1,0 +1,176 @@
+"""What the comparison says of a month, by what each store says of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from nyc_tlc.core.audit.compare import findings
+from nyc_tlc.core.audit.evidence import (
+    Content,
+    Evidence,
+    LedgerRecord,
+    RecordPaths,
+    SourceAnswer,
+    StoredFile,
+    TableScan,
+    Unreadable,
+)
+from nyc_tlc.core.audit.kinds import KINDS, Finding, Remedy
+from nyc_tlc.core.audit.months import Verdict, after_repair, audited
+from nyc_tlc.core.manifest import Counts, Landing, Manifest, StoredObject
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.service import GREEN
+
+MONTH = Partition(GREEN, Month(2024, 1))
+SHA = "a" * 64
+RAW = f"raw/service=green/year=2024/month=01/{SHA}.parquet"
+LOADED_AT = datetime(2024, 3, 5, tzinfo=UTC)
+
+
+def _stored(path: str, **other: object) -> StoredObject:
+    said = {"path": path, "bytes": 100, "generation": 7, "crc32c": "AAAAAA=="}
+    return StoredObject.model_validate({**said, **other})
+
+
+LANDING = Landing(
+    source_uri="https://example.org/green_tripdata_2024-01.parquet", etag='"1"',
+    last_modified=None, bytes=1000, sha256=SHA, rows=10, raw=RAW,
+)  # fmt: skip
+COUNTS = Counts(
+    published=10, accepted=8, quarantined=2, by_reason={"pickup_missing": 2}, by_flag={},
+    first_pickup=None, last_pickup=None,
+)  # fmt: skip
+MANIFEST = Manifest(
+    service="green", month="2024-01", contract=MONTH.contract_id, vintage="2023-02",
+    landing=LANDING, counts=COUNTS, objects=(_stored("trips"), _stored("quarantine")),
+    superseded=(), run="run", published_at=LOADED_AT,
+)  # fmt: skip
+CONTENT = Content.of(MANIFEST)
+SOUND = Evidence(
+    partition=MONTH,
+    paths=RecordPaths("landing", "manifest"),
+    landing=LANDING,
+    manifest=MANIFEST,
+    raw={RAW: _stored(RAW, bytes=1000)},
+    files={
+        "trips": StoredFile(_stored("trips"), 8),
+        "quarantine": StoredFile(_stored("quarantine"), 2),
+    },
+    ledger=LedgerRecord(CONTENT, LOADED_AT, LOADED_AT, 1.5),
+    scan=TableScan(8, 0),
+    quarantined=2,
+)
+NOTHING = Evidence(MONTH, RecordPaths("landing", "manifest"))
+
+
+def _codes(evidence: Evidence) -> list[str]:
+    return [finding.code for finding in findings(evidence)]
+
+
+@pytest.mark.parametrize(
+    "evidence", [SOUND, NOTHING, replace(SOUND, source=SourceAnswer.UNCHANGED)]
+)
+def test_nothing_is_found_where_nothing_is_wrong(evidence: Evidence) -> None:
+    assert _codes(evidence) == []
+
+
+def _file(**other: object) -> StoredFile:
+    return StoredFile(_stored("trips", **other), 8)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (_file(bytes=99), "99 bytes, expected 100"),
+        (_file(generation=8), "generation 8, expected 7"),
+        (_file(generation=8, crc32c=""), "generation 8, expected 7"),
+        (_file(crc32c="BBBBBB=="), "CRC-32C BBBBBB==, expected AAAAAA=="),
+        (replace(_file(crc32c=""), crc32c="BBBBBB=="), "CRC-32C BBBBBB==, expected AAAAAA=="),
+        (replace(_file(), rows=Unreadable("no footer")), "no footer"),
+    ],
+)
+def test_another_file_than_the_manifest_names_is_tampered(said: StoredFile, expected: str) -> None:
+    (finding,) = findings(replace(SOUND, files={**SOUND.files, "trips": said}))
+    assert (finding.code, finding.place, finding.detail) == ("lake_tampered", "trips", expected)
+
+
+def test_a_folder_that_knows_no_checksum_is_trusted_by_size_and_time() -> None:
+    assert _codes(replace(SOUND, files={**SOUND.files, "trips": _file(crc32c="")})) == []
+
+
+def test_a_month_of_which_only_raw_objects_are_left_is_not_wrong() -> None:
+    assert _codes(replace(NOTHING, raw=SOUND.raw)) == ["raw_unreferenced"]
+
+
+def test_the_version_that_the_stores_hold_is_not_superseded_by_one_landed_later() -> None:
+    other = f"raw/service=green/year=2024/month=01/{'b' * 64}.parquet"
+    newer = LANDING.model_copy(update={"sha256": "b" * 64, "raw": other})
+    evidence = replace(SOUND, landing=newer, raw={**SOUND.raw, other: _stored(other, bytes=1000)})
+    assert _codes(evidence) == ["revision_not_loaded"]
+    assert _codes(replace(evidence, raw={other: _stored(other, bytes=1000)})) == [
+        "superseded_missing", "revision_not_loaded",
+    ]  # fmt: skip
+
+
+def test_a_table_without_any_record_is_missing_from_the_ledger() -> None:
+    evidence = replace(NOTHING, scan=TableScan(8, 0))
+    assert _codes(evidence) == ["landing_missing", "manifest_missing", "ledger_missing"]
+
+
+def test_a_manifest_of_one_object_is_no_whole_manifest() -> None:
+    short = MANIFEST.model_copy(update={"objects": MANIFEST.objects[:1]})
+    assert _codes(replace(SOUND, manifest=short)) == ["manifest_inconsistent"]
+
+
+def test_stale_contract_is_found_in_both_records() -> None:
+    ledger = replace(SOUND.ledger, content=replace(CONTENT, contract="green/0"))  # type: ignore[type-var]
+    old = MANIFEST.model_copy(update={"contract": "green/0"})
+    found = findings(replace(SOUND, ledger=ledger, manifest=old))
+    assert [(finding.code, finding.place) for finding in found] == [
+        ("contract_stale", "manifest"), ("contract_stale", "ledger"),
+    ]  # fmt: skip
+
+
+def test_every_kind_has_its_sentence_and_its_remedy() -> None:
+    assert all(code == kind.code for code, kind in KINDS.items())
+    assert all(kind.sentence[-1] not in ".!" for kind in KINDS.values())
+    assert {kind.remedy for kind in KINDS.values()} == set(Remedy)
+
+
+def test_a_finding_names_month_place_and_difference() -> None:
+    (finding,) = findings(replace(SOUND, scan=TableScan(5, 0)))
+    assert str(finding) == (
+        "green 2024-01: table_rows: The month's table has other rows than the ledger says "
+        "(green_2024_01: 5 rows, expected 8)"
+    )
+
+
+def test_repaired_is_what_is_found_no_more() -> None:
+    gone, left = Finding("raw_missing", MONTH, "a"), Finding("lake_rows", MONTH, "b", "5 rows")
+    note, new = Finding("raw_unreferenced", MONTH, "c"), Finding("table_orphan", None, "d")
+    after = (replace(left, detail="4 rows"), new)
+    outcome = after_repair((gone, left, note), after, {MONTH: "no room"})
+    assert outcome == (
+        replace(gone, repaired=True), replace(left, trouble="no room"), note, new,
+    )  # fmt: skip
+    assert [finding.is_open for finding in outcome] == [False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        ((), Verdict.PROVED),
+        ((Finding("raw_unreferenced", MONTH, "a"),), Verdict.PROVED),
+        ((Finding("raw_missing", MONTH, "a", repaired=True),), Verdict.REPAIRED),
+        ((Finding("raw_missing", MONTH, "a", repaired=True), Finding("lake_rows", MONTH, "b")),
+         Verdict.WRONG),
+    ],
+)  # fmt: skip
+def test_verdict_is_the_worst_of_the_findings(found: tuple[Finding, ...], verdict: Verdict) -> None:
+    month = audited(SOUND, found)
+    assert month.verdict is verdict
+    assert (month.accepted, month.raw_bytes, month.lake_bytes, month.seconds) == (8, 1000, 200, 1.5)
