@@ -6,10 +6,12 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedded.bigquery_server import BigQueryServer, EmulatorAbsentError, is_installed
 from embedded.environment import (
     keep_secrets,
     merge,
@@ -40,7 +42,10 @@ class ServerStatus:
 
 
 class Stack:
-    """PostgreSQL, the GCS emulator and the CDN look-alike of one state directory."""
+    """PostgreSQL, the emulators of GCS and BigQuery, and the CDN look-alike of one state directory.
+
+    Where the emulator of BigQuery cannot be installed, the others do without it.
+    """
 
     def __init__(self, state_dir: Path = DEFAULT_STATE_DIR) -> None:
         """Look at, but do not touch, the stack of ``state_dir``."""
@@ -55,21 +60,28 @@ class Stack:
             module="embedded.cdn_server",
             arguments=["--root", self.cdn_root],
         )
-        self._servers = (self.postgres, self.gcs, self.cdn)
+        self.bigquery = BigQueryServer(self.state_dir, self.gcs.objects_dir)
+        self._servers = (self.postgres, self.gcs, self.cdn, self.bigquery)
 
     def start(self) -> dict[str, str]:
         """Start what does not run yet and return the environment, also written to ``env_file``.
 
         Raises:
-            ServerStartError: a server did not come up; those before it stay up.
+            ServerStartError: a server did not come up; those that did stay up.
             ClusterHomeError: PostgreSQL has no place or account here.
         """
         with self._locked():
             for folder in ("cdn/trip-data", "cdn/misc", "work", "mage_data"):
                 (self.state_dir / folder).mkdir(parents=True, exist_ok=True)
-            for server in self._servers:
-                verb = "started" if server.start() else "already running"
-                logger.info("%s: %s on %s:%s", server.name, verb, HOST, server.port)
+            with ThreadPoolExecutor(len(self._servers)) as pool:
+                starts = [pool.submit(server.start) for server in self._servers]
+            for server, start in zip(self._servers, starts, strict=True):
+                try:
+                    verb = "started" if start.result() else "already running"
+                except EmulatorAbsentError as absent:
+                    logger.warning("%s: skipped: %s", server.name, absent)
+                else:
+                    logger.info("%s: %s on %s:%s", server.name, verb, HOST, server.port)
             self.postgres.make_roles()
             environment = self._environment()
             write_env_file(self.env_file, environment)
@@ -90,8 +102,11 @@ class Stack:
         return [ServerStatus(server.name, server.pid, server.port) for server in self._servers]
 
     def is_running(self) -> bool:
-        """Tell whether every server runs and the environment is written."""
-        return self.env_file.exists() and all(server.pid for server in self._servers)
+        """Tell whether every server runs that can, and the environment is written."""
+        needed = [
+            server for server in self._servers if server is not self.bigquery or is_installed()
+        ]
+        return self.env_file.exists() and all(server.pid for server in needed)
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -108,8 +123,18 @@ class Stack:
             "MAGE_DATA_DIR": str(self.state_dir / "mage_data"),
             "DEFAULT_OWNER_EMAIL": "owner@localhost.localdomain",
             "DEFAULT_OWNER_USERNAME": "owner",
+            **self._bigquery_environment(),
             **keep_secrets(read_env_file(self.env_file)),
             **closed_settings(),
+        }
+
+    def _bigquery_environment(self) -> dict[str, str]:
+        if self.bigquery.pid is None:
+            return {}
+        return {
+            "BIGQUERY_PROJECT": self.bigquery.project,
+            "BIGQUERY_DATASET": self.bigquery.dataset,
+            "BIGQUERY_EMULATOR_HOST": self.bigquery.url,
         }
 
     @contextmanager

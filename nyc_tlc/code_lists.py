@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import logging
 
 import pandas as pd
 import pyarrow.parquet as pq
 
 from nyc_tlc.core.code_lists import code_lists, code_table
 from nyc_tlc.core.contract.model import CodeList
-from nyc_tlc.ports import Ports
+from nyc_tlc.ports import AnyWarehouse, Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.run import retried
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import NO_BIGQUERY, connect
+
+_logger = logging.getLogger(__name__)
+_RESULT = ["code_list", "rows"]
 
 
 class CodeLists:
@@ -34,17 +38,27 @@ class CodeLists:
 
     def load_to_postgres(self) -> pd.DataFrame:
         """Replace one table per list, atomically each."""
-        rows = [(name, self._load(name, codes)) for name, codes in code_lists().items()]
-        return pd.DataFrame(rows, columns=["code_list", "rows"])
+        return self._load_all(self._ports.warehouse)
+
+    def load_to_bigquery(self) -> pd.DataFrame:
+        """The same there; no rows where it is not configured."""
+        if self._ports.bigquery is None:
+            _logger.info(NO_BIGQUERY)
+            return pd.DataFrame(columns=_RESULT)
+        return self._load_all(self._ports.bigquery)
 
     def publish_to_lake(self) -> pd.DataFrame:
         """Replace ``reference/<list>/part-0.parquet`` per list, atomically each."""
         rows = [(name, self._publish(name, codes)) for name, codes in code_lists().items()]
-        return pd.DataFrame(rows, columns=["code_list", "rows"])
+        return pd.DataFrame(rows, columns=_RESULT)
 
-    def _load(self, name: str, codes: CodeList) -> int:
+    def _load_all(self, warehouse: AnyWarehouse) -> pd.DataFrame:
+        rows = [(name, self._load(warehouse, name, codes)) for name, codes in code_lists().items()]
+        return pd.DataFrame(rows, columns=_RESULT)
+
+    def _load(self, warehouse: AnyWarehouse, name: str, codes: CodeList) -> int:
         return retried(
-            lambda: self._ports.warehouse.replace_table(
+            lambda: warehouse.replace_table(
                 name, code_table(codes), key="code", comment=codes.source
             ),
             f"code list {name}",

@@ -7,7 +7,7 @@ import uuid
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.ports import Lake
 from nyc_tlc.settings import Settings
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import NO_BIGQUERY, connect
 
 
 def check_postgres() -> str:
@@ -31,6 +31,21 @@ def check_lake() -> str:
     lake = connect(Settings.load()).lake
     _round_trip(lake)
     return f"Lake answers: {lake.url}: written, read and deleted"
+
+
+def check_bigquery() -> str:
+    """Ask BigQuery for ``SELECT 1`` and for the place of dataset and bucket; says what answered.
+
+    Raises:
+        RetryableError: nothing answered.
+        ConfigurationError: settings are missing, we may not, or dataset and bucket are apart.
+    """
+    bigquery = connect(Settings.load()).bigquery
+    return (
+        f"BigQuery {NO_BIGQUERY}"
+        if bigquery is None
+        else f"BigQuery answers: {bigquery.describe()}"
+    )
 
 
 def _round_trip(lake: Lake) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from nyc_tlc.core.alert import Alert
 from nyc_tlc.core.audit.evidence import LedgerRecord, TableScan
 from nyc_tlc.core.contract.model import Contract
-from nyc_tlc.core.manifest import Generation, StoredObject
+from nyc_tlc.core.manifest import Generation, Manifest, StoredObject, WarehouseJob, WarehouseLoad
 from nyc_tlc.core.marts.model import Mart
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.publication import MonthState, State
@@ -215,6 +215,14 @@ class StoreCounts:
     quarantined: int
 
 
+@dataclass(frozen=True)
+class Counted:
+    """The rows of a partition, and the job that counted them."""
+
+    counts: StoreCounts
+    job: WarehouseJob
+
+
 class Ledger(Protocol):
     """The record of what each partition of the warehouse was made from."""
 
@@ -238,11 +246,29 @@ class Ledger(Protocol):
         """
 
 
-class Warehouse(Protocol):
-    """A database that holds the trips."""
+class AnyWarehouse(Protocol):
+    """What every warehouse does, however the trips reach it."""
 
     def describe(self) -> str:
         """Prove the connection; says what it is connected to, never a password."""
+
+    def replace_table(self, name: str, rows: pa.Table, *, key: str, comment: str) -> int:
+        """Replace a dimension table, atomically; returns its rows.
+
+        Columns are as nullable as their fields; JSON is ``pa.json_()``. Columns that a table of an
+        earlier shape lacks are added.
+        """
+
+    def replace_views(self, contracts: Sequence[Contract]) -> tuple[str, ...]:
+        """Replace the views over the trips of these services, each atomically; returns their names.
+
+        ``<service>_named`` has every column, and the names of its zones and codes from the
+        dimension tables, which must be there; ``trips`` has what all services share.
+        """
+
+
+class Warehouse(AnyWarehouse, Protocol):
+    """A database that is sent the trips."""
 
     def replace_partition(
         self, entry: LedgerEntry, trips: Sequence[Batches], quarantine: Batches, *, force: bool
@@ -266,19 +292,34 @@ class Warehouse(Protocol):
     def count(self, partition: Partition) -> StoreCounts:
         """Count the rows that a reader sees now."""
 
-    def replace_table(self, name: str, rows: pa.Table, *, key: str, comment: str) -> int:
-        """Replace a dimension table, atomically; returns its rows.
 
-        Columns are as nullable as their fields; JSON is ``pa.json_()``. Columns that a table of an
-        earlier shape lacks are added.
+class LakeWarehouse(AnyWarehouse, Protocol):
+    """A database that loads published months from the lake by itself.
+
+    Every method raises RetryableError when the service does not answer and ConfigurationError when
+    it refuses us.
+    """
+
+    @property
+    def address(self) -> str:
+        """Which one it is, for people and for the path of its records."""
+
+    def load_partition(self, partition: Partition, manifest: Manifest) -> tuple[WarehouseJob, ...]:
+        """Replace one month with the objects that the manifest names; trips, then quarantine.
+
+        Each of the two is replaced atomically. The same objects loaded again find the job that
+        loaded them, also one that is still under way.
+
+        Raises:
+            ReconciliationError: a job wrote other than the manifest's rows.
+            ContractError: the service does not take the file.
         """
 
-    def replace_views(self, contracts: Sequence[Contract]) -> tuple[str, ...]:
-        """Replace the views over the trips of these services, atomically; returns their names.
+    def holds(self, partition: Partition, load: WarehouseLoad) -> bool:
+        """Whether the tables that were loaded are still there, and not made anew since."""
 
-        ``<service>_named`` has every column, and the names of its zones and codes from the
-        dimension tables, which must be there; ``trips`` has what all services share.
-        """
+    def count(self, partition: Partition) -> Counted:
+        """Count the rows that a reader sees now."""
 
 
 class Alerts(Protocol):
@@ -386,6 +427,7 @@ class Ports:
 
     Attributes:
         work_dir: Local folder for files on their way.
+        bigquery: None where it is not configured.
     """
 
     source: Source
@@ -393,3 +435,4 @@ class Ports:
     warehouse: Warehouse
     ledger: Ledger
     work_dir: Path
+    bigquery: LakeWarehouse | None = None

@@ -64,6 +64,26 @@ class Settings(BaseModel):
     storage_emulator_host: str | None = Field(
         None, pattern="^https?://.+", description="Address of a GCS emulator; empty: the real GCS"
     )
+    bigquery_project: str | None = Field(
+        None, min_length=1, description="Google Cloud project that owns the dataset and pays"
+    )
+    bigquery_dataset: str | None = Field(
+        None,
+        pattern=r"^\w+$",
+        description="Dataset of the trips; empty: nothing goes to BigQuery. Needs BIGQUERY_PROJECT "
+        "and a lake in `gs://`",
+    )
+    bigquery_location: str | None = Field(
+        None, description="Where the dataset is, or is to be made; empty: where the bucket is"
+    )
+    bigquery_maximum_bytes_billed: int = Field(
+        10 << 30, gt=0, description="Bytes that one query of ours may bill; loads are free"
+    )
+    bigquery_emulator_host: str | None = Field(
+        None,
+        pattern="^https?://.+",
+        description="Address of a BigQuery emulator; empty: the real one",
+    )
     tlc_source_format: SourceFormat = Field(
         SourceFormat.PARQUET,
         description="Form of the published files: `parquet`, or `csv` (`.csv.gz` or `.csv`, as "
@@ -157,6 +177,15 @@ class Settings(BaseModel):
     def _has_a_server(cls, value: str | None, others: ValidationInfo) -> str | None:
         if value and not all(map(others.data.get, ("tlc_smtp_host", "tlc_alert_email_from"))):
             raise ValueError("needs TLC_SMTP_HOST and TLC_ALERT_EMAIL_FROM")
+        return value
+
+    @field_validator("bigquery_dataset")
+    @classmethod
+    def _has_a_project_and_a_bucket(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value and not others.data.get("bigquery_project"):
+            raise ValueError("needs BIGQUERY_PROJECT")
+        if value and not str(others.data.get("lake_url", "gs://")).startswith("gs://"):
+            raise ValueError("BigQuery loads from a bucket: needs LAKE_URL=gs://…")
         return value
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -11,7 +11,16 @@ from typing import Any
 import pandas as pd
 
 from nyc_tlc.core.alert import run_alerts
-from nyc_tlc.core.manifest_table import ManifestRow, Status, from_frame, merge, summary, to_frame
+from nyc_tlc.core.manifest_table import (
+    FINAL,
+    IN_THE_LAKE,
+    ManifestRow,
+    Status,
+    from_frame,
+    merge,
+    summary,
+    to_frame,
+)
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.publication import MonthState, Publication, State
@@ -23,11 +32,12 @@ from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import land
 from nyc_tlc.steps.land_again import land_again
 from nyc_tlc.steps.load import load
+from nyc_tlc.steps.load_from_lake import load_from_lake
 from nyc_tlc.steps.look import plan
 from nyc_tlc.steps.publish import publish
 from nyc_tlc.steps.reconcile import clear_failed, reconcile
 from nyc_tlc.steps.run import Effort, Step, require_all, retried, run_each, start
-from nyc_tlc.wiring import connect, connect_alerts
+from nyc_tlc.wiring import NO_BIGQUERY, connect, connect_alerts
 
 
 class Trips:
@@ -104,13 +114,24 @@ class Trips:
     def conform(self, table: pd.DataFrame) -> pd.DataFrame:
         keep_unknown = self._settings.tlc_unknown_columns == "keep"
         step = partial(conform, ports=self._ports, keep_unknown=keep_unknown)
-        return self._run("conform", step, from_frame(table))
+        return self._run("conform", step, from_frame(table), done=IN_THE_LAKE)
 
     def load_to_postgres(self, table: pd.DataFrame) -> pd.DataFrame:
-        return self._run("load", partial(load, ports=self._ports), from_frame(table))
+        step = partial(load, ports=self._ports)
+        return self._run("load", step, from_frame(table), done=IN_THE_LAKE)
 
     def publish_to_lake(self, table: pd.DataFrame) -> pd.DataFrame:
-        return self._run("publish", partial(publish, ports=self._ports), from_frame(table))
+        step = partial(publish, ports=self._ports)
+        return self._run("publish", step, from_frame(table), done=IN_THE_LAKE)
+
+    def load_to_bigquery(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Let BigQuery load what is published; leaves the table as it is where there is none."""
+        bigquery = self._ports.bigquery
+        if bigquery is None:
+            logging.getLogger(__name__).info(NO_BIGQUERY)
+            return table
+        step = partial(load_from_lake, lake=self._ports.lake, warehouse=bigquery)
+        return self._run("load_from_lake", step, from_frame(table))
 
     def reconcile(self, *tables: pd.DataFrame) -> pd.DataFrame:
         """Prove every partition in every store, and end the run.
@@ -155,5 +176,11 @@ class Trips:
         if states:
             retried(lambda: ledger.record_month_states(states), "the ledger", attempts)
 
-    def _run(self, name: str, step: Step[ManifestRow], rows: list[ManifestRow]) -> pd.DataFrame:
-        return to_frame(run_each(name, step, rows, self._effort))
+    def _run(
+        self,
+        name: str,
+        step: Step[ManifestRow],
+        rows: list[ManifestRow],
+        done: Collection[Status] = FINAL,
+    ) -> pd.DataFrame:
+        return to_frame(run_each(name, step, rows, self._effort, done=done))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import pandas as pd
 
 from nyc_tlc.core.service import SERVICES
-from nyc_tlc.ports import Ports
+from nyc_tlc.ports import AnyWarehouse, Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.run import retried
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import NO_BIGQUERY, connect
 
 
 class Views:
@@ -30,8 +32,16 @@ class Views:
 
     def load_to_postgres(self) -> pd.DataFrame:
         """Replace the views, all at once; the dimension tables must be there."""
+        return self._load(self._ports.warehouse)
+
+    def load_to_bigquery(self) -> pd.DataFrame:
+        """Replace the views there, each at once; no rows where it is not configured."""
+        if self._ports.bigquery is None:
+            logging.getLogger(__name__).info(NO_BIGQUERY)
+            return pd.DataFrame({"view": ()})
+        return self._load(self._ports.bigquery)
+
+    def _load(self, warehouse: AnyWarehouse) -> pd.DataFrame:
         contracts = [service.contract for service in SERVICES.values()]
-        views = retried(
-            lambda: self._ports.warehouse.replace_views(contracts), "views", self._attempts
-        )
+        views = retried(lambda: warehouse.replace_views(contracts), "views", self._attempts)
         return pd.DataFrame({"view": views})

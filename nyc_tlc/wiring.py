@@ -10,8 +10,10 @@ from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
 from nyc_tlc.adapters.postgres import PostgresWarehouse
 from nyc_tlc.adapters.postgres_connection import Database, Tls
 from nyc_tlc.adapters.postgres_inspection import PostgresInspector
-from nyc_tlc.ports import Alerts, Inspector, Lake, MartPorts, Ports, Source
+from nyc_tlc.ports import Alerts, Inspector, Lake, LakeWarehouse, MartPorts, Ports, Source
 from nyc_tlc.settings import IO_CONFIG, Settings
+
+NO_BIGQUERY = "skipped: BIGQUERY_DATASET is not set"
 
 
 def connect(settings: Settings) -> Ports:
@@ -23,6 +25,7 @@ def connect(settings: Settings) -> Ports:
         warehouse=warehouse,
         ledger=warehouse,
         work_dir=settings.tlc_work_dir,
+        bigquery=_bigquery(settings),
     )
 
 
@@ -99,6 +102,28 @@ def _lake(settings: Settings) -> Lake:
 
         return object_store.connect(url, cache=cache)
     return FolderLake(_path(url))
+
+
+def _bigquery(settings: Settings) -> LakeWarehouse | None:
+    if settings.bigquery_project is None or settings.bigquery_dataset is None:
+        return None
+    # Late: the client library costs half a second.
+    from nyc_tlc.adapters.bigquery import BigQueryWarehouse
+    from nyc_tlc.adapters.bigquery_connection import BigQuerySettings, connect
+
+    dataset = connect(
+        BigQuerySettings(
+            project=settings.bigquery_project,
+            dataset=settings.bigquery_dataset,
+            location=settings.bigquery_location,
+            lake_url=settings.lake_url.rstrip("/"),
+            maximum_bytes_billed=settings.bigquery_maximum_bytes_billed,
+        ),
+        emulator=settings.bigquery_emulator_host,
+        storage_emulator=settings.storage_emulator_host,
+        key_file=settings.google_application_credentials,
+    )
+    return BigQueryWarehouse(dataset)
 
 
 def _path(url: str) -> Path:

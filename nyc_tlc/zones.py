@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -14,14 +15,15 @@ import pyarrow.parquet as pq
 from nyc_tlc.core.errors import ReconciliationError, SourceError
 from nyc_tlc.core.zone_table import with_geo_metadata, with_geojson, zone_table
 from nyc_tlc.core.zones import FILE_NAME, ZONES, parse_zones
-from nyc_tlc.ports import Ports, SourceFileAbsentError
+from nyc_tlc.ports import AnyWarehouse, Ports, SourceFileAbsentError
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.run import retried
 from nyc_tlc.steps.work_folder import work_folder
 from nyc_tlc.steps.zone_polygons import land_zone_polygons, read_zone_polygons
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import NO_BIGQUERY, connect
 
 T = TypeVar("T")
+_logger = logging.getLogger(__name__)
 
 _TABLE = "taxi_zone"
 _PUBLISHED = f"reference/{_TABLE}/part-0.parquet"
@@ -58,12 +60,21 @@ class Zones:
         return self._retried(self._land)
 
     def load_to_postgres(self, landed: pd.DataFrame) -> pd.DataFrame:
+        return self._load(landed, self._ports.warehouse, "Postgres")
+
+    def load_to_bigquery(self, landed: pd.DataFrame) -> pd.DataFrame:
+        """Leaves the table as it is where BigQuery is not configured."""
+        if self._ports.bigquery is None:
+            _logger.info(NO_BIGQUERY)
+            return landed
+        return self._load(landed, self._ports.bigquery, "BigQuery")
+
+    def _load(self, landed: pd.DataFrame, warehouse: AnyWarehouse, store: str) -> pd.DataFrame:
+        zones = with_geojson(self._read(landed))
         rows = self._retried(
-            lambda: self._ports.warehouse.replace_table(
-                _TABLE, with_geojson(self._read(landed)), key="location_id", comment=_COMMENT
-            )
+            lambda: warehouse.replace_table(_TABLE, zones, key="location_id", comment=_COMMENT)
         )
-        return _proved(landed, rows, "Postgres")
+        return _proved(landed, rows, store)
 
     def publish_to_lake(self, landed: pd.DataFrame) -> pd.DataFrame:
         return _proved(landed, self._retried(lambda: self._publish(landed)), "the lake")

@@ -11,7 +11,7 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 from nyc_tlc.core.contract.model import Column, Contract
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.quality import WINDOW
-from nyc_tlc.core.render import postgres_columns
+from nyc_tlc.core.render import column_comment, postgres_columns
 
 LOCK_SPACE = 0x544C43
 """First key of our advisory locks ("TLC"), so that they meet nobody else's."""
@@ -132,7 +132,7 @@ def ensure_columns(cursor: Cursor, table: Composable, columns: Iterable[Column])
         )
         cursor.execute(
             SQL("COMMENT ON COLUMN {}.{} IS {}").format(
-                table, Identifier(column.name), Literal(_comment(column.meaning, column.unit))
+                table, Identifier(column.name), Literal(column_comment(column))
             )
         )
 
@@ -314,7 +314,3 @@ def _dimension_column(field: pa.Field) -> Composable:
         SQL(_DIMENSION_TYPES[field.type]),
         SQL("NULL" if field.nullable else "NOT NULL"),
     )
-
-
-def _comment(meaning: str, unit: str | None) -> str:
-    return f"{meaning} [{unit}]" if unit else meaning

@@ -1,37 +1,26 @@
-"""Views that spare a reader the joins: each service with names, and all services in one."""
+"""The views in Postgres, replaced under what depends on them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from psycopg2 import errors as pg
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
-from psycopg2.sql import SQL, Composable, Identifier, Literal
+from psycopg2.sql import SQL, Composable, Identifier
 
-from nyc_tlc.core.contract.model import Column, Contract
+from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.errors import ConfigurationError
-
-_ALL_SERVICES = "trips"
-
-
-@dataclass(frozen=True)
-class _Dimension:
-    """The table that names the values of a column.
-
-    Attributes:
-        names: Columns of the table and what they are called in the view.
-    """
-
-    table: str
-    key: str
-    names: Mapping[str, str]
+from nyc_tlc.core.views import Names, view_queries
 
 
 def render(schema: str, contracts: Sequence[Contract]) -> Mapping[str, Composable]:
     """Name and query of each view."""
-    named = {f"{contract.service}_named": _named(schema, contract) for contract in contracts}
-    return {**named, _ALL_SERVICES: _all_services(schema, contracts)}
+    names = Names(_quoted, lambda table: f"{_quoted(schema)}.{_quoted(table)}")
+    return {name: SQL(query) for name, query in view_queries(contracts, names).items()}
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def replace(cursor: Cursor, schema: str, views: Mapping[str, Composable]) -> None:
@@ -62,61 +51,3 @@ def _drop(cursor: Cursor, view: Identifier) -> None:
             f"is built on it: {error.diag.message_detail}. The views stay as they were. Drop what "
             "is named, run the pipeline tlc_zones again, and create it anew."
         ) from error
-
-
-def _named(schema: str, contract: Contract) -> Composable:
-    """Every column, followed by its name where a dimension has one.
-
-    The joins are outer joins to a primary key: they keep every trip, once, and the planner leaves
-    out those whose names a query does not ask for.
-    """
-    columns: list[Composable] = []
-    joins: list[Composable] = []
-    for column in contract.columns:
-        columns.append(Identifier("trip", column.name))
-        dimension = _dimension(column)
-        if dimension is None:
-            continue
-        alias = f"{column.name}_of"
-        columns += [
-            SQL("{} AS {}").format(Identifier(alias, name), Identifier(called))
-            for name, called in dimension.names.items()
-        ]
-        joins.append(
-            SQL("LEFT JOIN {} AS {} ON {} = {}").format(
-                Identifier(schema, dimension.table),
-                Identifier(alias),
-                Identifier(alias, dimension.key),
-                Identifier("trip", column.name),
-            )
-        )
-    return SQL("SELECT {} FROM {} AS trip {}").format(
-        SQL(", ").join(columns), Identifier(schema, contract.service), SQL(" ").join(joins)
-    )
-
-
-def _dimension(column: Column) -> _Dimension | None:
-    place, is_zone, _ = column.name.partition("_location_id")
-    if is_zone:
-        names = {name: f"{place}_{name}" for name in ("borough", "zone")}
-        return _Dimension("taxi_zone", "location_id", names)
-    if column.codes is None or column.name.endswith("_flag"):
-        return None
-    return _Dimension(column.codes.name, "code", {"meaning": f"{column.codes.name}_name"})
-
-
-def _all_services(schema: str, contracts: Sequence[Contract]) -> Composable:
-    """The columns that all services share, in the order of the first."""
-    shared = [
-        Identifier(column.name)
-        for column in contracts[0].columns
-        if all(column.name in contract.by_name for contract in contracts)
-    ]
-    return SQL(" UNION ALL ").join(
-        SQL("SELECT {}::text AS service, {} FROM {}").format(
-            Literal(contract.service),
-            SQL(", ").join(shared),
-            Identifier(schema, contract.service),
-        )
-        for contract in contracts
-    )

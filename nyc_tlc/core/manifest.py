@@ -130,6 +130,51 @@ class Manifest(_Record):
     published_at: datetime
 
 
+class WarehouseJob(_Record):
+    """A job that a warehouse in the cloud ran for us, and what it cost.
+
+    Attributes:
+        kind: ``load`` or ``query``.
+        rows: Rows that a load wrote; of a query, its result's.
+        bytes_billed: 0 for a load: BigQuery loads free of charge.
+        ended_at: By the warehouse's clock.
+    """
+
+    id: str
+    kind: str
+    rows: int
+    bytes_billed: int
+    slot_millis: int
+    ended_at: datetime
+
+
+class WarehouseLoad(_Record):
+    """What a warehouse that loads from the lake holds of a partition: its ledger's entry.
+
+    Attributes:
+        warehouse: Address of the warehouse: project and dataset.
+        objects: The lake's objects that were loaded: trips, then quarantine.
+        jobs: Every job that this load took, proof included.
+        reconciled_at: When every store was proved equal; None until then.
+    """
+
+    service: str
+    month: str
+    warehouse: str
+    contract: str
+    sha256: str
+    objects: tuple[StoredObject, ...]
+    jobs: tuple[WarehouseJob, ...]
+    run: str
+    loaded_at: datetime
+    reconciled_at: datetime | None = None
+
+    def is_of(self, manifest: Manifest) -> bool:
+        """Whether it was made from what the manifest commits."""
+        held = (self.sha256, self.contract, self.objects)
+        return held == (manifest.landing.sha256, manifest.contract, manifest.objects)
+
+
 RecordT = TypeVar("RecordT", bound=_Record)
 
 

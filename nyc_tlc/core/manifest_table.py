@@ -37,6 +37,8 @@ FINAL = frozenset(
     {Status.UNCHANGED, Status.NOT_PUBLISHED, Status.SKIPPED, Status.PLANNED, Status.FAILED}
 )
 """Statuses of partitions that no further step touches."""
+IN_THE_LAKE = FINAL | {Status.PUBLISHED}
+"""Those and the one of partitions that need not be made again to be loaded from the lake."""
 
 
 _COUNTED = re.compile(r"(\w+) (\d+)")

@@ -1,4 +1,4 @@
-"""A contract rendered for each system: Arrow schema and Postgres DDL."""
+"""A contract rendered for each system: Arrow schema, Postgres DDL, BigQuery schema."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ _POSTGRES = {
     ColumnType.TEXT: "text",
     ColumnType.JSON: "jsonb",
 }
+_BIGQUERY = {
+    ColumnType.SMALLINT: "INT64",
+    ColumnType.INTEGER: "INT64",
+    ColumnType.DOUBLE: "FLOAT64",
+    ColumnType.TIMESTAMP: "DATETIME",
+    ColumnType.DATE: "DATE",
+    ColumnType.TEXT: "STRING",
+    # A load from Parquet answers "Unsupported field type: JSON" (python-bigquery issue 2377);
+    # JSON_VALUE and its like read text just as well.
+    ColumnType.JSON: "STRING",
+}
 QUARANTINE_COLUMNS = (
     Column("reason", ColumnType.TEXT, "Code of the first quarantine reason met", required=True),
     Column("published", ColumnType.TEXT, "The published row as JSON", required=True),
@@ -51,12 +62,41 @@ def quarantine_arrow_schema(contract: Contract) -> pa.Schema:
     return pa.schema([*castable, *_schema(QUARANTINE_COLUMNS)])
 
 
+def column_comment(column: Column) -> str:
+    """What a catalog is to say of the column."""
+    return f"{column.meaning} [{column.unit}]" if column.unit else column.meaning
+
+
+def bigquery_schema(contract: Contract) -> list[dict[str, str]]:
+    """Fields of a service's table, in the words of BigQuery's API."""
+    return [_bigquery_field(column, required=column.required) for column in contract.columns]
+
+
+def bigquery_quarantine_schema(contract: Contract) -> list[dict[str, str]]:
+    """Fields of a service's quarantine: those of its Parquet files, so that they load as they are.
+
+    As nullable as there, too: BigQuery refuses a column that the file calls optional where the
+    table requires it.
+    """
+    castable = [_bigquery_field(column, required=False) for column in contract.columns]
+    return [*castable, *(_bigquery_field(column, required=True) for column in QUARANTINE_COLUMNS)]
+
+
 def postgres_columns(columns: Sequence[Column]) -> str:
     """Column definitions of a CREATE TABLE, names quoted."""
     return ",\n  ".join(
         f'"{column.name}" {_POSTGRES[column.type]}{" NOT NULL" if column.required else ""}'
         for column in columns
     )
+
+
+def _bigquery_field(column: Column, *, required: bool) -> dict[str, str]:
+    return {
+        "name": column.name,
+        "type": _BIGQUERY[column.type],
+        "mode": "REQUIRED" if required else "NULLABLE",
+        "description": column_comment(column),
+    }
 
 
 def _schema(columns: Sequence[Column]) -> pa.Schema:

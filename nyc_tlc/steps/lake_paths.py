@@ -39,5 +39,10 @@ def quarantine(partition: Partition) -> str:
     return f"quarantine/{partition.hive_path}/part-0.parquet"
 
 
+def warehouse_load(partition: Partition, warehouse: str) -> str:
+    """Record of what a warehouse loaded from the lake last."""
+    return f"loads/bigquery/{warehouse}/{partition.hive_path}.json"
+
+
 def manifest(partition: Partition) -> str:
     return f"manifests/{partition.hive_path}.json"

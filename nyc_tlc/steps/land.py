@@ -17,6 +17,7 @@ from nyc_tlc.core.source_format import SourceFormat, published_paths
 from nyc_tlc.ports import Fetched, Lake, Ports, SourceFileAbsentError
 from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.published_file import published_rows
+from nyc_tlc.steps.warehouse_load import is_proved
 from nyc_tlc.steps.work_folder import work_folder
 
 T = TypeVar("T")
@@ -26,8 +27,9 @@ def land(row: ManifestRow, ports: Ports, publication: Publication) -> ManifestRo
     """Bring the newest published version of a month into ``raw/``.
 
     A version that every store already holds, proved, makes the row ``unchanged`` (unless
-    ``row.force``); then nothing was downloaded or read. With ``row.force`` the file is fetched and
-    stored anew, which also mends a damaged copy in ``raw/``.
+    ``row.force``); then nothing was downloaded or read. One that only BigQuery lacks, because it
+    was configured later, makes it ``published``: the lake has what is to be loaded. With
+    ``row.force`` the file is fetched and stored anew, which also mends a damaged copy in ``raw/``.
 
     Args:
         row: The partition to land.
@@ -47,15 +49,16 @@ def land(row: ManifestRow, ports: Ports, publication: Publication) -> ManifestRo
             raise absent(partition, error, publication) from error
         landing = _store(row, fetched, ports.lake) if fetched else known
     assert landing is not None  # noqa: S101 - "not modified" answers only a known version
-    entry = None if row.force else proved(partition, landing, ports)
+    manifest = None if row.force else _published_and_proved(partition, landing, ports)
+    counts = manifest.counts if manifest else None
     return ManifestRow(
         service=row.service,
         month=row.month,
-        status=Status.UNCHANGED if entry else Status.LANDED,
+        status=_status(partition, manifest, ports),
         published=landing.rows,
-        accepted=entry.accepted if entry else 0,
-        quarantined=entry.quarantined if entry else 0,
-        reasons=entry.reasons if entry else "",
+        accepted=counts.accepted if counts else 0,
+        quarantined=counts.quarantined if counts else 0,
+        reasons=counts.reasons if counts else "",
         bytes=landing.bytes,
         sha256=landing.sha256,
         run=row.run,
@@ -196,6 +199,24 @@ def landing_of(fetched: Fetched, rows: int, raw: str) -> Landing:
 
 def proved(partition: Partition, landing: Landing, ports: Ports) -> Counts | None:
     """The month's counts, if every store holds exactly this version under today's contract."""
+    manifest = _published_and_proved(partition, landing, ports)
+    is_unchanged = _status(partition, manifest, ports) is Status.UNCHANGED
+    return manifest.counts if manifest is not None and is_unchanged else None
+
+
+def _status(partition: Partition, manifest: Manifest | None, ports: Ports) -> Status:
+    if manifest is None:
+        return Status.LANDED
+    if ports.bigquery is None or is_proved(partition, manifest, ports.lake, ports.bigquery):
+        return Status.UNCHANGED
+    return Status.PUBLISHED
+
+
+def _published_and_proved(partition: Partition, landing: Landing, ports: Ports) -> Manifest | None:
+    """The manifest, if lake and ledger hold exactly this version under today's contract.
+
+    That is every store that is sent the rows: a warehouse that reads the lake can follow.
+    """
     wanted = (landing.sha256, partition.contract_id)
     entry = ports.ledger.entry(partition)
     if entry is None or entry.reconciled_at is None or (entry.sha256, entry.contract) != wanted:
@@ -206,7 +227,7 @@ def proved(partition: Partition, landing: Landing, ports: Ports) -> Counts | Non
         return None
     manifest = parse_record(Manifest, record[0], path)
     same = (manifest.landing.sha256, manifest.contract) == wanted
-    return manifest.counts if same and in_place(manifest, ports.lake) else None
+    return manifest if same and in_place(manifest, ports.lake) else None
 
 
 def in_place(manifest: Manifest, lake: Lake) -> bool:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nyc_tlc.core.errors import ReconciliationError
-from nyc_tlc.core.manifest import Manifest
+from nyc_tlc.core.manifest import Generation, Manifest, WarehouseLoad
 from nyc_tlc.core.manifest_table import ManifestRow, Status
-from nyc_tlc.ports import Lake, Ports, StoreCounts
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.ports import Counted, Lake, Ports, StoreCounts
 from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.land import in_place
 from nyc_tlc.steps.parquet_file import open_parquet
 from nyc_tlc.steps.publish import read_manifest
 from nyc_tlc.steps.run import began
 from nyc_tlc.steps.staged import ledger_entry
+from nyc_tlc.steps.warehouse_load import mark_reconciled, read_load
+
+
+@dataclass(frozen=True)
+class _InBigQuery:
+    load: WarehouseLoad
+    generation: Generation
+    counted: Counted
 
 
 def reconcile(row: ManifestRow, ports: Ports) -> ManifestRow:
@@ -29,6 +38,11 @@ def reconcile(row: ManifestRow, ports: Ports) -> ManifestRow:
     problems = _manifest_problems(row, manifest, ports.lake)
     expected = StoreCounts(row.accepted, row.quarantined)
     held = {"Postgres": ports.warehouse.count(partition)}
+    in_bigquery = _in_bigquery(partition, manifest, ports)
+    if in_bigquery is not None:
+        held[f"BigQuery ({in_bigquery.load.warehouse})"] = in_bigquery.counted.counts
+    elif ports.bigquery is not None:
+        problems.append(f"BigQuery ({ports.bigquery.address}) is not recorded to hold this version")
     if manifest is not None:
         held[f"the lake ({ports.lake.url})"] = _lake_counts(manifest, ports.lake)
     problems += [
@@ -44,9 +58,24 @@ def reconcile(row: ManifestRow, ports: Ports) -> ManifestRow:
             f"{row.quarantined:,} quarantined of {row.published:,} published. The month is not "
             "recorded as reconciled. Run it again; if that does not help, with force."
         )
+    if in_bigquery is not None:
+        record = (in_bigquery.load, in_bigquery.generation)
+        mark_reconciled(partition, ports.lake, record, in_bigquery.counted.job)
     ports.ledger.mark_reconciled(replace(ledger_entry(row), seconds=row.seconds))
     _clear(row, ports.lake)
     return replace(row, status=Status.RECONCILED)
+
+
+def _in_bigquery(
+    partition: Partition, manifest: Manifest | None, ports: Ports
+) -> _InBigQuery | None:
+    """What BigQuery is recorded to hold of the published version, counted."""
+    if ports.bigquery is None or manifest is None:
+        return None
+    record = read_load(partition, ports.lake, ports.bigquery)
+    if record is None or not record[0].is_of(manifest):
+        return None
+    return _InBigQuery(*record, ports.bigquery.count(partition))
 
 
 def _manifest_problems(row: ManifestRow, manifest: Manifest | None, lake: Lake) -> list[str]:

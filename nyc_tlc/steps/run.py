@@ -6,7 +6,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -70,13 +70,24 @@ def began(run: str) -> str:
     return run.partition("-")[0]
 
 
-def run_each(name: str, step: Step[Row], rows: Sequence[Row], effort: Effort) -> list[Row]:
-    """Apply a step to every row that is not final yet; rows come back in order.
+def run_each(
+    name: str,
+    step: Step[Row],
+    rows: Sequence[Row],
+    effort: Effort,
+    *,
+    done: Collection[Status] = FINAL,
+) -> list[Row]:
+    """Apply a step to every row that does not have it behind it; rows come back in order.
 
     A partition that fails is marked with its error, and the others go on.
     """
     with ThreadPoolExecutor(effort.workers, thread_name_prefix=name) as pool:
-        return list(pool.map(lambda row: _run_one(name, step, row, effort), rows))
+        return list(
+            pool.map(
+                lambda row: row if row.status in done else _run_one(name, step, row, effort), rows
+            )
+        )
 
 
 def require_all(rows: Sequence[Row]) -> None:
@@ -94,8 +105,6 @@ def require_all(rows: Sequence[Row]) -> None:
 
 
 def _run_one(name: str, step: Step[Row], row: Row, effort: Effort) -> Row:
-    if row.status in FINAL:
-        return row
     began = time.monotonic()
     done = _outcome(name, step, row, effort)
     done = replace(done, seconds=round(row.seconds + time.monotonic() - began, 3))

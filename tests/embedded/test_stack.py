@@ -1,4 +1,4 @@
-"""Start, find again, stop: the three servers as one."""
+"""Start, find again, stop: the servers as one."""
 
 import json
 import os
@@ -106,7 +106,7 @@ def test_stop_then_start_keeps_data_secrets_and_ports(own_stack: Stack) -> None:
     with _connect(first) as connection, connection.cursor() as cursor:
         cursor.execute("create table kept as select 42 as answer")
     connection.close()
-    assert sorted(own_stack.stop()) == ["cdn", "gcs", "postgres"]
+    assert sorted(own_stack.stop()) == ["bigquery", "cdn", "gcs", "postgres"]
     assert set(_pids(own_stack).values()) == {None}
     second = Stack(own_stack.state_dir).start()
     assert second == first
@@ -133,7 +133,7 @@ def test_two_starts_at_once_make_one_stack(own_stack: Stack) -> None:
     ]
     told = [start.communicate(timeout=60)[1] for start in both]
     assert [start.returncode for start in both] == [0, 0]
-    assert sorted(text.count("already running") for text in told) == [0, 3]
+    assert sorted(text.count("already running") for text in told) == [0, 4]
 
 
 def test_recycled_pid_is_never_ended(own_stack: Stack) -> None:

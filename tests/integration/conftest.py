@@ -55,12 +55,13 @@ class Mage:
         finally:
             connection.close()
 
-    def on(self, name: str, tmp_path: Path, source: str) -> "Mage":
-        """The same servers with a schema, a lake and folders of their own."""
+    def on(self, name: str, tmp_path: Path, source: str, *, bigquery: bool = False) -> "Mage":
+        """The same servers with a schema, a lake, folders and, if asked for, a dataset of own."""
         return Mage(
             {
                 **self.environment,
                 "POSTGRES_SCHEMA": name,
+                "BIGQUERY_DATASET": name if bigquery else "",
                 "LAKE_URL": f"{self.environment['LAKE_URL']}/{name}",
                 "TLC_WORK_DIR": str(tmp_path / "work"),
                 "MAGE_DATA_DIR": str(tmp_path / "mage_data"),
@@ -81,7 +82,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def mage(stack: Stack) -> Mage:
-    ours = ("POSTGRES_", "TLC_", "LAKE_", "STORAGE_", "GOOGLE_", "MAGE_")
+    ours = ("POSTGRES_", "TLC_", "LAKE_", "STORAGE_", "GOOGLE_", "BIGQUERY_", "MAGE_")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return Mage(
         {

@@ -28,7 +28,7 @@ def shown_in_readme():
 
 
 def embedded(module, *words):
-    ours = ("POSTGRES_", "TLC_", "LAKE_", "STORAGE_", "MAGE_")
+    ours = ("POSTGRES_", "TLC_", "LAKE_", "STORAGE_", "BIGQUERY_", "MAGE_")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-m", f"embedded.{module}", *words],

@@ -68,6 +68,11 @@ def test_every_setting_is_read_from_the_environment() -> None:
         "POSTGRES_SSLROOTCERT": "/certificates/ca.pem",
         "GOOGLE_APPLICATION_CREDENTIALS": "/keys/me.json",
         "STORAGE_EMULATOR_HOST": "http://localhost:9023",
+        "BIGQUERY_PROJECT": "some-project",
+        "BIGQUERY_DATASET": "trips",
+        "BIGQUERY_LOCATION": "europe-west4",
+        "BIGQUERY_MAXIMUM_BYTES_BILLED": "1000000",
+        "BIGQUERY_EMULATOR_HOST": "http://localhost:9050",
         "TLC_SOURCE_FORMAT": "csv",
         "TLC_SOURCE_URL": "file:///published",
         "TLC_SOURCE_TIMEOUT": "1.5",
@@ -107,6 +112,23 @@ def _as_stated(value: object) -> str:
     ],
 )
 def test_alerts_that_could_not_be_sent_are_refused_at_the_start(
+    changes: dict[str, str], told: str
+) -> None:
+    assert told in _complaint({**GIVEN, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"BIGQUERY_DATASET": "tlc"}, "BIGQUERY_DATASET: needs BIGQUERY_PROJECT"),
+        (
+            {"BIGQUERY_DATASET": "tlc", "BIGQUERY_PROJECT": "p", "LAKE_URL": "lake"},
+            "BigQuery loads from a bucket: needs LAKE_URL=gs://",
+        ),
+        ({"BIGQUERY_DATASET": "my-dataset", "BIGQUERY_PROJECT": "p"}, "BIGQUERY_DATASET: "),
+    ],
+)
+def test_bigquery_that_could_not_be_loaded_is_refused_at_the_start(
     changes: dict[str, str], told: str
 ) -> None:
     assert told in _complaint({**GIVEN, **changes})
@@ -350,7 +372,7 @@ def _dev_env() -> dict[str, str]:
 
 
 def test_dev_env_lists_exactly_the_settings() -> None:
-    ours = ("POSTGRES_", "TLC_", "LAKE_URL", "STORAGE_", "GOOGLE_")
+    ours = ("POSTGRES_", "TLC_", "LAKE_URL", "STORAGE_", "GOOGLE_", "BIGQUERY_")
     listed = {name for name in _dev_env() if name.startswith(ours)}
     assert listed - {"TLC_PROFILE"} == {name.upper() for name in Settings.model_fields}
 

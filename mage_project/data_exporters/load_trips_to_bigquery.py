@@ -1,0 +1,11 @@
+"""Let BigQuery load each published month from the lake, if it is configured."""
+
+from nyc_tlc.trips import Trips
+
+if "data_exporter" not in globals():
+    from mage_ai.data_preparation.decorators import data_exporter
+
+
+@data_exporter
+def load_trips_to_bigquery(table, **_):
+    return Trips.connect().load_to_bigquery(table)

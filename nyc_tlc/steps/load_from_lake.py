@@ -1,0 +1,74 @@
+"""Load from the lake: let a warehouse in the cloud take the published month by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.manifest import Manifest, WarehouseJob, WarehouseLoad, render_record
+from nyc_tlc.core.manifest_table import ManifestRow, Status
+from nyc_tlc.ports import Lake, LakeWarehouse
+from nyc_tlc.steps import lake_paths
+from nyc_tlc.steps.land import in_place
+from nyc_tlc.steps.publish import read_manifest
+from nyc_tlc.steps.warehouse_load import read_load
+
+
+def load_from_lake(row: ManifestRow, lake: Lake, warehouse: LakeWarehouse) -> ManifestRow:
+    """Replace one month in the warehouse with what is published, and record that in the lake.
+
+    The record is removed before the month is replaced and written when it is: a run that dies in
+    between leaves a month without one, which the next run loads.
+
+    Raises:
+        ReconciliationError: the lake does not hold this run's version, or another run published
+            the month meanwhile.
+    """
+    partition = row.partition
+    manifest = _published(row, lake)
+    known, _ = read_load(partition, lake, warehouse) or (None, 0)
+    if known is None or not known.is_of(manifest) or not warehouse.holds(partition, known):
+        path = lake_paths.warehouse_load(partition, warehouse.address)
+        lake.delete(path)
+        jobs = warehouse.load_partition(partition, manifest)
+        if not in_place(manifest, lake):
+            lake.delete(path)
+            raise ReconciliationError(
+                f"{partition}: another run published the month while {warehouse.address} loaded "
+                "it. It is not recorded as loaded there. Run the month again."
+            )
+        record = _record(row, manifest, warehouse, jobs)
+        lake.write(path, render_record(record), if_generation=None)
+    return replace(row, status=Status.LOADED)
+
+
+def _published(row: ManifestRow, lake: Lake) -> Manifest:
+    manifest = read_manifest(row.partition, lake)
+    wanted = (row.sha256, row.partition.contract_id)
+    if manifest is None or (manifest.landing.sha256, manifest.contract) != wanted:
+        raise ReconciliationError(
+            f"{row.partition}: {lake.url} does not hold the version of this run "
+            f"({row.sha256[:12]}): another run published the month. Nothing was loaded from it. "
+            "Run the month again."
+        )
+    return manifest
+
+
+def _record(
+    row: ManifestRow,
+    manifest: Manifest,
+    warehouse: LakeWarehouse,
+    jobs: tuple[WarehouseJob, ...],
+) -> WarehouseLoad:
+    return WarehouseLoad(
+        service=row.service,
+        month=row.month,
+        warehouse=warehouse.address,
+        contract=manifest.contract,
+        sha256=manifest.landing.sha256,
+        objects=manifest.objects,
+        jobs=jobs,
+        run=row.run,
+        loaded_at=datetime.now(UTC),
+    )
