@@ -15,6 +15,8 @@ FORCE ?= false
 DEEP ?= false
 REPAIR ?= false
 SOURCE ?= false
+PLAN ?=
+TRIGGER ?=
 PORT ?= 6789
 BENCH = $(BIN)/python -m benchmarks $(1) $(if $(ROWS),--rows $(ROWS)) \
   $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CASES),--cases $(CASES)) $(if $(QUICK),--quick)
@@ -46,12 +48,12 @@ demo: $(VENV)/installed ## Load sample months into a Postgres and a GCS emulator
 	@$(BIN)/python -m embedded.demo
 
 .PHONY: run
-run: $(VENV)/installed ## Load real months from TLC: make run SERVICE=green MONTHS=2024-01 [FORCE=true]
+run: $(VENV)/installed ## Load real months from TLC: make run SERVICE=green MONTHS=2024-01 [FORCE=true PLAN=true]
 	@[ -n "$(MONTHS)" ] || { echo 'MONTHS is empty: make run SERVICE=green MONTHS=2024-01' >&2; exit 2; }
 	# Empty: TLC itself, and not the sample months that the embedded stack serves.
 	grep -qs '^TLC_SOURCE_URL=.' .env || export TLC_SOURCE_URL="$${TLC_SOURCE_URL:-}"
 	$(STACK) exec -- $(BIN)/mage run mage_project tlc_trips \
-	  --runtime-vars '{"service": "$(SERVICE)", "months": "$(MONTHS)", "force": "$(FORCE)"}'
+	  --runtime-vars '{"service": "$(SERVICE)", "months": "$(MONTHS)", "force": "$(FORCE)", "plan": "$(or $(PLAN),false)"}'
 
 .PHONY: marts
 marts: $(VENV)/installed ## Build the marts from the months that are loaded [FORCE=true]
@@ -82,6 +84,22 @@ audit: $(VENV)/installed ## Compare every store, month by month: make audit [DEE
 .PHONY: report
 report: $(VENV)/installed ## Fetch the report of the last audit, say where it is and open it
 	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.audit_report
+
+.PHONY: schedules
+schedules: $(VENV)/installed ## List the triggers of the running Mage [MAGE_URL=http://…]
+	@$(STACK) exec -- $(BIN)/python -m mage_server.triggers list
+
+.PHONY: schedule-on
+schedule-on: $(VENV)/installed ## Switch a trigger on: make schedule-on TRIGGER=daily_sync
+	@$(STACK) exec -- $(BIN)/python -m mage_server.triggers on "$(TRIGGER)"
+
+.PHONY: schedule-off
+schedule-off: $(VENV)/installed ## Switch a trigger off
+	@$(STACK) exec -- $(BIN)/python -m mage_server.triggers off "$(TRIGGER)"
+
+.PHONY: trigger-token
+trigger-token: $(VENV)/installed ## Make a new token for an API trigger and print the URL to call
+	@$(STACK) exec -- $(BIN)/python -m mage_server.triggers token "$(TRIGGER)"
 
 .PHONY: psql
 psql: $(VENV)/installed ## Open a SQL prompt on the embedded Postgres

@@ -18,16 +18,11 @@ import psutil
 import requests
 
 from embedded.ports import HOST, free_port
+from mage_server.api import MageApi, MageApiError
 
 ROOT = Path(__file__).parents[1]
-PUBLIC_API_KEY = "zkWlN0PkIKSN0C11CfUHUj84OT5XOJ6tDZ6bDRO2"
-"""Of Mage's own web pages, the same in every installation: it identifies the client, not a user."""
 _START_SECONDS = 90.0
 T = TypeVar("T")
-
-
-class MageApiError(Exception):
-    """Mage reports errors in the body of an answer with status 200."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +34,10 @@ class MageServer:
         log: All that the server said.
     """
 
-    url: str
     project: Path
     log: Path
     environment: Mapping[str, str]
-    session: requests.Session
+    api: MageApi
 
     @property
     def email(self) -> str:
@@ -53,14 +47,22 @@ class MageServer:
     def password(self) -> str:
         return self.environment["DEFAULT_OWNER_PASSWORD"]
 
+    @property
+    def url(self) -> str:
+        return self.api.url
+
+    @property
+    def session(self) -> requests.Session:
+        return self.api.session
+
     def get(self, path: str, **query: object) -> dict[str, Any]:
-        return self._ask("GET", path, params=query)
+        return self.api.get(path, **query)
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._ask("POST", path, json=body)
+        return self.api.post(path, body)
 
     def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._ask("PUT", path, json=body)
+        return self.api.put(path, body)
 
     def trigger(self, pipeline: str, name: str) -> dict[str, Any]:
         """A trigger by its name; waits until the scheduler has read it from triggers.yaml."""
@@ -79,21 +81,6 @@ class MageServer:
             return answer if answer["status"] in {"completed", "failed", "cancelled"} else None
 
         return until(ended, f"run {run}", seconds=seconds)
-
-    def sign_in(self) -> None:
-        answer = self._ask(
-            "POST", "sessions", json={"session": {"email": self.email, "password": self.password}},
-            headers={"X-API-KEY": PUBLIC_API_KEY},
-        )  # fmt: skip
-        self.session.params = {"api_key": PUBLIC_API_KEY}
-        self.session.headers["Cookie"] = f"oauth_token={answer['session']['token']}"
-
-    def _ask(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        answer = self.session.request(method, f"{self.url}/api/{path}", timeout=30, **arguments)
-        body: dict[str, Any] = answer.json()
-        if "error" in body:
-            raise MageApiError(f"{method} {path}: {body['error']}")
-        return body
 
 
 def until(answer: Callable[[], T | None], what: str, *, seconds: float) -> T:
@@ -134,14 +121,12 @@ def running(environment: Mapping[str, str], folder: Path, **settings: str) -> It
             [sys.executable, "-m", "mage_server", project, "--host", HOST, "--port", str(port)],
             cwd=folder, env=environment, stdout=said, stderr=said, start_new_session=True,
         )  # fmt: skip
-    url = f"http://{HOST}:{port}"
-    server = MageServer(url, project, log, environment, requests.Session())
-    server.session.trust_env = False
+    server = MageServer(project, log, environment, MageApi(f"http://{HOST}:{port}"))
     try:
         until(lambda: _up(process, server), "mage start", seconds=_START_SECONDS)
         yield server
     finally:
-        server.session.close()
+        server.api.close()
         _end(process)
 
 
@@ -149,8 +134,8 @@ def _up(process: subprocess.Popen, server: MageServer) -> bool | None:
     if process.poll() is not None:
         raise RuntimeError(f"mage start ended:\n{server.log.read_text()[-3000:]}")
     try:
-        server.sign_in()
-    except (requests.ConnectionError, requests.JSONDecodeError, MageApiError):
+        server.api.sign_in(server.email, server.password)
+    except (requests.ConnectionError, requests.Timeout, MageApiError):
         return None
     return True
 

@@ -7,5 +7,5 @@ if "data_exporter" not in globals():
 
 
 @data_exporter
-def summarize_partitions(months, **_):
-    return Trips.connect().summarize(months)
+def summarize_partitions(rows, **_):
+    return Trips.connect().summarize(rows)

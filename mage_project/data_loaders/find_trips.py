@@ -18,5 +18,5 @@ def find_trips(**kwargs):
 
 
 @test
-def test_some_month_was_asked_about(months, **_):
-    assert months["asked"].any()
+def test_some_month_was_asked_about(table, **_):
+    assert table["asked"].any()

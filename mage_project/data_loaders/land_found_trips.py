@@ -8,5 +8,5 @@ if "data_loader" not in globals():
 
 
 @data_loader
-def land_found_trips(months, **kwargs):
-    return Sync.connect().land(months, plan=run_plan(kwargs))
+def land_found_trips(table, **kwargs):
+    return Sync.connect().land(table, plan=run_plan(kwargs))

@@ -19,8 +19,9 @@ import psutil
 import pytest
 import requests
 
+from mage_server.api import CLIENT_ID
 from tests.integration.conftest import Scheduled
-from tests.mage_server import PUBLIC_API_KEY, ROOT, MageServer
+from tests.mage_server import ROOT, MageServer
 
 pytestmark = pytest.mark.integration
 
@@ -131,7 +132,7 @@ _CONNECTION.cookies = _NoCookies()
 
 def cookie(server: MageServer, **who: str) -> str:
     answer = requests.post(
-        f"{server.url}/api/sessions", json={"session": who, "api_key": PUBLIC_API_KEY}, timeout=20
+        f"{server.url}/api/sessions", json={"session": who, "api_key": CLIENT_ID}, timeout=20
     ).json()
     return f"oauth_token={answer['session']['token']}"
 
@@ -157,11 +158,11 @@ def viewer(server: MageServer) -> dict[str, str]:
     # Mage 0.9.80 makes the user, and fails at showing it: it wants an older SQLAlchemy.
     made = server.session.post(
         f"{server.url}/api/users",
-        json={"user": {**user, "roles_new": [roles["Viewer"]]}, "api_key": PUBLIC_API_KEY},
+        json={"user": {**user, "roles_new": [roles["Viewer"]]}, "api_key": CLIENT_ID},
         timeout=20,
     )
     assert "from_self" in made.json()["error"]["message"]
-    return {"X-API-KEY": PUBLIC_API_KEY, "Cookie": cookie(server, **VIEWER)}
+    return {"X-API-KEY": CLIENT_ID, "Cookie": cookie(server, **VIEWER)}
 
 
 def test_mage_s_source_names_the_routes() -> None:
@@ -175,7 +176,7 @@ def test_mage_s_source_names_the_routes() -> None:
         assert known in paths
 
 
-@pytest.mark.parametrize("headers", [{}, {"X-API-KEY": PUBLIC_API_KEY}], ids=["bare", "public key"])
+@pytest.mark.parametrize("headers", [{}, {"X-API-KEY": CLIENT_ID}], ids=["bare", "public key"])
 def test_without_a_login_every_call_is_refused(server: MageServer, headers: dict[str, str]) -> None:
     answered = {
         f"{method} {path}"
@@ -196,7 +197,7 @@ def test_an_unknown_or_forged_login_is_none(server: MageServer) -> None:
         {"Cookie": "oauth_token=eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbiI6IngifQ."
                    "1jbgwqVYz5_xFsTJeTLyWSmJJMhdNWCx1JJ4KPl6cAQ"},
     ):  # fmt: skip
-        answer = call(server, "GET", "/api/pipelines", **headers, **{"X-API-KEY": PUBLIC_API_KEY})
+        answer = call(server, "GET", "/api/pipelines", **headers, **{"X-API-KEY": CLIENT_ID})
         assert answer.status_code == 401
 
 
@@ -204,7 +205,7 @@ def test_what_is_open_runs_nothing_and_shows_no_secret(server: MageServer) -> No
     before = server.get("pipeline_runs")["metadata"]["count"]
     for known in OPEN:
         method, path = known.split()
-        answer = call(server, method, path, **{"X-API-KEY": PUBLIC_API_KEY})
+        answer = call(server, method, path, **{"X-API-KEY": CLIENT_ID})
         for name, value in server.environment.items():
             if "PASSWORD" in name or "SECRET" in name:
                 assert value not in answer.text
@@ -221,7 +222,7 @@ def test_mage_s_own_default_login_is_refused(server: MageServer) -> None:
     for who in ("admin@admin.com", "admin", server.email):
         answer = requests.post(
             f"{server.url}/api/sessions",
-            json={"session": {"email": who, "password": "admin"}, "api_key": PUBLIC_API_KEY},
+            json={"session": {"email": who, "password": "admin"}, "api_key": CLIENT_ID},
             timeout=20,
         ).json()
         assert "session" not in answer

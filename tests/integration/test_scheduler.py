@@ -1,10 +1,190 @@
 """What Mage's scheduler does with the project: triggers, backfills, failures, repairs."""
 
+import json
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
 import pytest
+import requests
+
+from tests.integration.lake_files import download
+from tests.mage_server import ROOT, until
 
 pytestmark = pytest.mark.integration
+ROWS = 400
+
+
+def command(scheduled, *words):
+    """`make schedule-on` and its like."""
+    return subprocess.run(
+        [sys.executable, "-m", "mage_server.triggers", "--url", scheduled.server.url, *words],
+        cwd=ROOT, env=scheduled.server.environment, text=True, check=True, capture_output=True,
+    ).stdout  # fmt: skip
+
+
+def call(url, **variables):
+    """Start a run by an API trigger, with nothing but its URL."""
+    answer = requests.post(url, json={"pipeline_run": {"variables": variables}}, timeout=30).json()
+    return answer["pipeline_run"]["id"]
+
+
+@pytest.fixture(scope="module")
+def synced(scheduled):
+    """The daily sync switched on and due within two minutes: the other tests go on meanwhile."""
+    scheduled.publish("fhv", "2024-06", ROWS)
+    trigger = scheduled.server.trigger("tlc_sync", "daily_sync")
+    due = datetime.now(UTC) + timedelta(seconds=70)
+    change = {
+        "id": trigger["id"],
+        "schedule_interval": f"{due.minute} {due.hour} * * *",
+        "variables": {"service": "fhv", "first_month": "2024-06"},
+    }
+    scheduled.server.put(f"pipeline_schedules/{trigger['id']}", {"pipeline_schedule": change})
+    said = command(scheduled, "on", "daily_sync")
+    assert said == f"daily_sync is on; it fires next at {due:%Y-%m-%d %H:%M}:00+00:00 (UTC)\n"
+    return trigger["id"]
+
+
+def status(scheduled, run):
+    return scheduled.server.get(f"pipeline_runs/{run}")["pipeline_run"]["status"]
+
+
+def loaded(scheduled, service, months):
+    """Accepted rows per month, as every store has them."""
+    first, last = f"{months[0]}-01", f"{months[-1]}-01"
+    between = f"WHERE source_month BETWEEN '{first}' AND '{last}' GROUP BY 1 ORDER BY 1"
+    in_postgres = scheduled.on.sql(
+        f"SELECT to_char(source_month, 'YYYY-MM'), count(*) FROM {service} {between}"
+    )
+    folder = Path(tempfile.mkdtemp(dir=scheduled.published.parent))
+    lake = download(scheduled.on.environment, f"trips/service={service}/", folder)
+    in_lake = duckdb.sql(
+        f"SELECT strftime(source_month, '%Y-%m'), count(*) FROM read_parquet('{lake}/**/*.parquet')"
+        f" {between}"
+    ).fetchall()
+    assert in_lake == in_postgres
+    return dict(in_postgres)
 
 
 def test_triggers_of_the_repository_are_there_and_time_triggers_off(scheduled):
-    trigger = scheduled.server.trigger("tlc_trips", "monthly_green")
-    assert (trigger["schedule_type"], trigger["status"]) == ("time", "inactive")
+    for pipeline, names in {
+        "tlc_trips": {"monthly_green", "monthly_yellow", "monthly_fhv", "monthly_fhvhv"},
+        "tlc_sync": {"monthly_sync_of_all_months"},
+    }.items():
+        for name in names:
+            trigger = scheduled.server.trigger(pipeline, name)
+            assert (trigger["schedule_type"], trigger["status"]) == ("time", "inactive")
+    listed = command(scheduled, "list").splitlines()
+    assert [line.split()[1:3] for line in listed if "by API" in line] == [
+        ["backfill_months", "active"],
+        ["sync_now", "active"],
+        ["load_months", "active"],
+    ]
+
+
+def test_an_api_trigger_loads_the_month_of_its_variables(scheduled, synced):
+    scheduled.publish("green", "2023-01", ROWS)
+    url = command(scheduled, "token", "load_months").strip()
+    run = scheduled.server.finished(call(url, service="green", months="2023-01"))
+    assert run["status"] == "completed"
+    assert 0 < loaded(scheduled, "green", ["2023-01"])["2023-01"] <= ROWS
+
+
+def test_the_backfill_page_loads_the_months_of_its_dates(scheduled, synced):
+    months = ["2023-02", "2023-03", "2023-04"]
+    for month in months:
+        scheduled.publish("green", month, ROWS)
+    backfill = scheduled.server.post(
+        "pipelines/tlc_trips/backfills",
+        {
+            "backfill": {
+                "name": "spring",
+                "start_datetime": "2023-02-01 00:00:00",
+                "end_datetime": "2023-04-01 00:00:00",
+                "interval_type": "month",
+                "interval_units": 1,
+                "variables": {"service": "green"},
+            }
+        },
+    )["backfill"]["id"]
+    scheduled.server.put(
+        f"backfills/{backfill}", {"backfill": {"id": backfill, "status": "initial"}}
+    )
+
+    def ended():
+        answer = scheduled.server.get(f"backfills/{backfill}")["backfill"]
+        return answer if answer["status"] in {"completed", "failed"} else None
+
+    assert until(ended, "the backfill", seconds=240)["status"] == "completed"
+    assert list(loaded(scheduled, "green", months)) == months
+
+
+def test_a_failing_month_leaves_the_others_loaded_and_a_retry_repairs_it(scheduled, synced):
+    months = ["2023-05", "2023-06", "2023-07"]
+    good, bad, _ = (scheduled.publish("green", month, ROWS) for month in months)
+    bad.write_bytes(good.read_bytes())
+    url = command(scheduled, "token", "backfill_months").strip()
+    run_id = call(url, service="green", months="2023-05:2023-07")
+    run = scheduled.server.finished(run_id, 240)
+    assert run["status"] == "failed"
+    before = {block["block_uuid"]: block for block in run["block_runs"]}
+    assert list(loaded(scheduled, "green", months)) == ["2023-05", "2023-07"]
+
+    scheduled.publish("green", "2023-06", ROWS, seed=3)
+    scheduled.server.put(
+        f"pipeline_runs/{run_id}", {"pipeline_run": {"pipeline_run_action": "retry_blocks"}}
+    )
+    # Until the scheduler takes the blocks up, the run still shows how it ended before.
+    until(lambda: status(scheduled, run_id) != "failed" or None, "the retry", seconds=60)
+    run = scheduled.server.finished(run_id, 240)
+    assert run["status"] == "completed"
+    after = {block["block_uuid"]: block for block in run["block_runs"]}
+    assert list(loaded(scheduled, "green", months)) == months
+    again = {
+        name for name, block in after.items() if block["started_at"] != before[name]["started_at"]
+    }
+    assert again == {"load_partition:green_2023_06", "summarize_partitions"}
+
+
+def test_two_runs_over_one_month_leave_it_once_in_every_store(scheduled, synced):
+    file = scheduled.publish("green", "2023-08", 5_000)
+    url = command(scheduled, "token", "load_months").strip()
+    asked = len(scheduled.cdn.requests)
+    scheduled.cdn.stall_next(6, after_bytes=file.stat().st_size // 2)
+    variables = json.dumps({"service": "green", "months": "2023-08"})
+    with ThreadPoolExecutor(1) as pool:
+        by_hand = pool.submit(scheduled.on.run, "tlc_trips", variables)
+        until(lambda: len(scheduled.cdn.requests) > asked or None, "mage run", seconds=90)
+        run_id = call(url, service="green", months="2023-08")
+        by_hand = by_hand.result()
+    by_trigger = scheduled.server.finished(run_id, 240)
+    ends = {by_hand.returncode == 0, by_trigger["status"] == "completed"}
+    assert True in ends
+    if False in ends:
+        assert "another run" in by_hand.stdout + scheduled.server.log.read_text()
+    ((accepted, quarantined, reconciled),) = scheduled.on.sql(
+        "SELECT rows_accepted, rows_quarantined, reconciled_at IS NOT NULL FROM ledger "
+        "WHERE service = 'green' AND source_month = '2023-08-01'"
+    )
+    assert (accepted + quarantined, reconciled) == (5_000, True)
+    assert loaded(scheduled, "green", ["2023-08"]) == {"2023-08": accepted}
+
+
+def test_the_time_trigger_fires_and_loads_what_is_new(scheduled, synced):
+    def ran():
+        runs = scheduled.server.get(f"pipeline_schedules/{synced}/pipeline_runs")["pipeline_runs"]
+        return next((run for run in runs if run["status"] in {"completed", "failed"}), None)
+
+    run = until(ran, "the daily sync", seconds=240)
+    assert run["status"] == "completed"
+    assert list(loaded(scheduled, "fhv", ["2024-06"])) == ["2024-06"]
+    states = scheduled.on.sql(
+        "SELECT state, count(*) FROM publication WHERE service = 'fhv' GROUP BY 1 ORDER BY 1"
+    )
+    assert dict(states)["loaded"] == 1
+    assert command(scheduled, "off", "daily_sync") == "daily_sync is off\n"
