@@ -105,6 +105,10 @@ trigger-token: $(VENV)/installed ## Make a new token for an API trigger and prin
 psql: $(VENV)/installed ## Open a SQL prompt on the embedded Postgres
 	@$(STACK) psql
 
+.PHONY: gcs-setup
+gcs-setup: $(VENV)/installed ## Say what the lake's bucket should delete and keep by itself [APPLY=true]
+	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.bucket_setup $(if $(filter true,$(APPLY)),--apply)
+
 .PHONY: status
 status: $(VENV)/installed ## Say which parts of the embedded stack run
 	@$(STACK) status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from nyc_tlc.adapters.alert_channels import AlertChannels, EmailAlerts, SlackAlerts, TeamsAlerts
@@ -10,8 +11,12 @@ from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
 from nyc_tlc.adapters.postgres import PostgresWarehouse
 from nyc_tlc.adapters.postgres_connection import Database, Tls
 from nyc_tlc.adapters.postgres_inspection import PostgresInspector
+from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.ports import Alerts, Inspector, Lake, LakeWarehouse, MartPorts, Ports, Source
 from nyc_tlc.settings import IO_CONFIG, Settings
+
+if TYPE_CHECKING:
+    from nyc_tlc.adapters.gcs_bucket import GcsBucket
 
 NO_BIGQUERY = "skipped: BIGQUERY_DATASET is not set"
 
@@ -124,6 +129,27 @@ def _bigquery(settings: Settings) -> LakeWarehouse | None:
         key_file=settings.google_application_credentials,
     )
     return BigQueryWarehouse(dataset)
+
+
+def connect_bucket(settings: Settings) -> GcsBucket:
+    """The bucket of the lake, for its own settings.
+
+    Raises:
+        ConfigurationError: the lake is in no bucket of Cloud Storage.
+    """
+    if not settings.lake_url.startswith("gs://"):
+        raise ConfigurationError(
+            f"LAKE_URL is {settings.lake_url}, expected gs://bucket[/prefix]: only a bucket of "
+            "Google Cloud Storage is set up from here. Nothing was changed. docs/lake.md says "
+            "what a bucket elsewhere needs."
+        )
+    from nyc_tlc.adapters import gcs_bucket
+
+    return gcs_bucket.connect(
+        settings.lake_url,
+        emulator=settings.storage_emulator_host,
+        key_file=settings.google_application_credentials,
+    )
 
 
 def _path(url: str) -> Path:

@@ -104,7 +104,9 @@ class ObjectStoreErrors:
             return self._refused(path, needs, error)
         if _REFUSED.search(text) or _NO_CREDENTIALS.search(text):
             return self._no_credentials(error)
-        return RetryableError(f"{self.url} did not answer well for {path} ({_told(error)})")
+        return RetryableError(
+            f"{self.url} did not answer well for {path or 'a listing'} ({_told(error)})"
+        )
 
 
 def _told(error: Exception) -> str:

@@ -2,13 +2,14 @@
 
 import re
 
+from nyc_tlc.core.bucket_settings import STAGING
 from nyc_tlc.core.partition import Partition
 
 _OF_A_MONTH = re.compile(r"[a-z]+/service=([a-z]+)/year=(\d{4})/month=(\d{2})[/.].+")
 DATA_PREFIXES = ("trips/", "quarantine/", "manifests/")
 """Below which everything is of the last load of some month."""
 RAW_PREFIX = "raw/service="
-STAGING_PREFIX = "staging/"
+STAGING_PREFIX = STAGING
 
 
 def partition_of(path: str) -> Partition | None:
@@ -28,7 +29,7 @@ def landing(partition: Partition) -> str:
 
 
 def staging(partition: Partition) -> str:
-    return f"staging/{partition.hive_path}/"
+    return f"{STAGING_PREFIX}{partition.hive_path}/"
 
 
 def trips(partition: Partition) -> str:

@@ -76,7 +76,7 @@ def serve(answer: Callable[[Request], Answer]) -> Iterator[ScriptedServer]:
             is_framed = headers.get("Content-Length") == str(len(given.body))
             self.close_connection = not is_framed and self.command != "HEAD"
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - http.server's names
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - http.server's names
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
             """Keep quiet: ``requests`` is the log."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import hcl2
 import pytest
 
+from nyc_tlc.core.bucket_settings import STAGING_DAYS, bucket_settings, lifecycle_rules
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import GREEN
@@ -97,18 +98,47 @@ def test_provider_is_pinned_to_one_version():
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
 
 
-def test_staging_is_cleared_where_the_code_stages_and_not_before_it_does():
-    rules = RESOURCES["google_storage_bucket.lake"]["lifecycle_rule"]
-    conditions = [rule["condition"][0] for rule in rules]
-    assert all(rule["action"][0]["type"] == "Delete" for rule in rules)
+def test_bucket_is_set_up_as_by_make_gcs_setup():
+    bucket = RESOURCES["google_storage_bucket.lake"]
+    days = {f"var.{name}": body.get("default") for name, body in VARIABLES.items()}
+    conditions = [rule["condition"][0] for rule in bucket["lifecycle_rule"]]
+    assert all(rule["action"][0]["type"] == "Delete" for rule in bucket["lifecycle_rule"])
+    rules = [
+        {API[name]: condition_value(name, value, days) for name, value in condition.items()
+         if name in API}
+        for condition in conditions
+    ]  # fmt: skip
+    settings = bucket_settings("")
+    assert rules == [rule["condition"] for rule in settings["lifecycle"]["rule"]]
+    seconds = bucket["soft_delete_policy"][0]["retention_duration_seconds"]
+    assert str(seconds) == settings["softDeletePolicy"]["retentionDurationSeconds"]
+    assert bucket["versioning"][0]["enabled"] is settings["versioning"]["enabled"]
+    access = settings["iamConfiguration"]
+    assert bucket["public_access_prevention"] == access["publicAccessPrevention"]
+    assert bucket["uniform_bucket_level_access"] is access["uniformBucketLevelAccess"]["enabled"]
+
+
+API = {
+    "age": "age",
+    "with_state": "isLive",
+    "matches_prefix": "matchesPrefix",
+    "days_since_noncurrent_time": "daysSinceNoncurrentTime",
+}
+
+
+def condition_value(name, value, days):
+    if name == "with_state":
+        return value == "LIVE"
+    return days.get(re.sub(r"[${}]", "", value), value) if isinstance(value, str) else value
+
+
+def test_only_what_is_staged_is_deleted_while_it_is_live():
     staged = lake_paths.staging(Partition(GREEN, Month(2024, 1)))
-    for condition in conditions:
-        # What a reader or the ledger may still want goes only when it is noncurrent.
-        if condition.get("with_state") == "LIVE":
-            assert [staged.startswith(prefix) for prefix in condition["matches_prefix"]] == [True]
-        else:
-            assert condition["days_since_noncurrent_time"]
-    assert timedelta(days=VARIABLES["staging_days"]["default"]) > ABANDONED_AFTER
+    for rule in lifecycle_rules(""):
+        condition = rule["condition"]
+        if "daysSinceNoncurrentTime" not in condition:
+            assert [staged.startswith(prefix) for prefix in condition["matchesPrefix"]] == [True]
+    assert timedelta(days=STAGING_DAYS) > ABANDONED_AFTER
 
 
 def test_nothing_is_public_and_nothing_is_destroyed_with_its_data():
