@@ -61,7 +61,7 @@ class GcsErrors:
             google.auth.exceptions.TransportError,
         ) as error:
             raise RetryableError(
-                f"{self.url} did not answer well{_about(path)} ({_kind(error)})",
+                f"{self.url} did not answer well for {path or 'its settings'} ({_kind(error)})",
                 retry_after=asked_to_wait(error),
             ) from error
         except google.auth.exceptions.GoogleAuthError as error:
@@ -103,10 +103,6 @@ def _told(error: api.Forbidden) -> tuple[str, str]:
         return str(answer["message"]), str((answer.get("errors") or [{}])[0].get("reason", ""))
     except (AttributeError, KeyError, TypeError, ValueError):
         return error.message, ""
-
-
-def _about(path: str) -> str:
-    return f" for {path}" if path else ""
 
 
 def _member_kind(account: str) -> str:
