@@ -1,0 +1,178 @@
+"""Mage's web pages and the report as a person sees them, in Chromium; pictures in .screenshots/."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from nyc_tlc.core.service import SERVICES
+
+pytestmark = pytest.mark.integration
+PICTURES = Path(__file__).parents[2] / ".screenshots"
+WIDTHS = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+TERMINAL = "/websocket/terminal' failed: Error during WebSocket handshake"
+"""Mage's editor asks for a shell on the server each time. We refuse it."""
+expect.set_options(timeout=20_000)
+FOLDED = (
+    "for (const side of ['before', 'after']) localStorage[`pipeline_editor_${side}_hidden`] = true"
+)
+
+
+@dataclass
+class Looking:
+    """A browser window, and what nobody should see in it.
+
+    Attributes:
+        errors: Of the console.
+        elsewhere: Requests to other hosts.
+    """
+
+    page: Page
+    url: str
+    width: str
+    errors: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self._asked)
+
+    def at(self, path: str) -> Page:
+        self.page.goto(f"{self.url}{path}")
+        return self.page
+
+    def picture(self, name: str) -> None:
+        self.page.screenshot(path=PICTURES / f"{name}-{self.width}.png")
+
+    def saw_nothing_wrong(self) -> None:
+        assert self.errors == []
+        assert self.elsewhere == []
+
+    def _said(self, message: object) -> None:
+        if message.type == "error" and TERMINAL not in message.text:
+            self.errors.append(message.text)
+
+    def _asked(self, request: object) -> None:
+        address = urlsplit(request.url)
+        if address.scheme in {"http", "https", "ws", "wss"} and address.hostname != "127.0.0.1":
+            self.elsewhere.append(request.url)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium here: `apt-get install chromium`, as .ci/run does")
+    PICTURES.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser, scheduled) -> dict:
+    """The owner's session, by the form that a person fills in."""
+    page = browser.new_page()
+    page.goto(f"{scheduled.server.url}/sign-in")
+    page.locator("input").first.fill(scheduled.server.email)
+    page.locator("input[type=password]").fill(scheduled.server.password)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "sign-in" not in url)
+    page.wait_for_load_state("networkidle")
+    state = page.context.storage_state()
+    page.close()
+    return state
+
+
+@pytest.fixture(params=WIDTHS)
+def looking(request, browser, signed_in, scheduled) -> Iterator[Looking]:
+    context = browser.new_context(viewport=WIDTHS[request.param], storage_state=signed_in)
+    context.set_default_timeout(20_000)
+    yield Looking(context.new_page(), scheduled.server.url, request.param)
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def loaded(scheduled) -> None:
+    """A month whose run the charts draw."""
+    scheduled.publish("green", "2023-05", 3_000)
+    run = scheduled.on.run("tlc_trips", '{"service": "green", "months": "2023-05"}')
+    assert run.returncode == 0, run.stdout
+
+
+def test_the_list_of_pipelines_says_what_each_is_for(looking):
+    page = looking.at("/pipelines")
+    expect(page.get_by_text("tlc_trips", exact=True)).to_be_visible()
+    expect(page.get_by_text("Months of trips from TLC")).to_be_visible()
+    looking.picture("pipelines")
+    looking.saw_nothing_wrong()
+
+
+@pytest.mark.parametrize("pipeline", ["tlc_trips", "tlc_sync"])
+def test_a_pipelines_page_begins_with_what_it_does_and_its_flow(looking, pipeline):
+    if looking.width == "phone":
+        # As after folding both side panes away: Mage gives the page to them otherwise.
+        looking.page.add_init_script(FOLDED)
+    page = looking.at(f"/pipelines/{pipeline}/edit")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.locator("pre", has_text="─▶ conform_trips")).to_be_visible()
+    expect(page.get_by_text("def land_").first).to_be_visible()
+    looking.picture(pipeline)
+    looking.saw_nothing_wrong()
+
+
+def test_the_charts_draw_the_last_run(looking, loaded):
+    page = looking.at("/pipelines/tlc_trips/edit?sideview=charts")
+    drawn = {
+        "rows_by_month": "2023-05",
+        "quarantine_by_reason": "pickup_outside_window",
+        "seconds_by_step": "conform",
+    }
+    for chart in drawn:
+        button_of(page, chart, "edit").click()
+    for chart, label in drawn.items():
+        button_of(page, chart, "run").click()
+        expect(page.locator("svg g text", has_text=label).first).to_be_visible()
+    button_of(page, "rows_by_month", "run").scroll_into_view_if_needed()
+    looking.picture("charts")
+    looking.saw_nothing_wrong()
+
+
+def button_of(page: Page, chart: str, button: str) -> Locator:
+    """A button of a chart; nothing but their order tells the three apart."""
+    name = f"(normalize-space()='{chart}' or @value='{chart}' or @placeholder='{chart}')"
+    row = f"//*[{name} and not(*)]/ancestor::*[count(.//button) >= 3][1]"
+    return page.locator(f"xpath={row}//button").nth({"run": 0, "edit": 1}[button])
+
+
+def test_a_trigger_asks_for_service_and_months_in_a_form(looking, scheduled):
+    trigger = scheduled.server.trigger("tlc_trips", "monthly_green")["id"]
+    page = looking.at(f"/pipelines/tlc_trips/triggers/{trigger}/edit")
+    page.get_by_text("Customize", exact=False).first.click()
+    expect(page.get_by_text("Which months")).to_be_visible()
+    service = page.locator("select", has=page.locator("option[value=fhvhv]"))
+    expect(service).to_have_value("green")
+    offered = {option.get_attribute("value") for option in service.locator("option").all()}
+    assert {*SERVICES, "all"} <= offered
+    looking.picture("trigger")
+    looking.saw_nothing_wrong()
+
+
+def test_running_once_asks_for_every_variable(looking):
+    page = looking.at("/pipelines/tlc_trips/triggers")
+    page.get_by_text("Run@once").click()
+    dialog = page.locator("div", has=page.get_by_text("Run pipeline now")).last
+    for variable in ("force", "months", "plan", "service"):
+        expect(page.get_by_text(variable, exact=True).last).to_be_visible()
+    assert dialog.is_visible()
+    looking.picture("run-once")
+    looking.saw_nothing_wrong()
