@@ -22,6 +22,13 @@ from nyc_tlc.adapters.postgres_connection import Database
 Query = Callable[..., list[tuple[Any, ...]]]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, and those that share `mage start` on one, too."""
+    for item in items:
+        shared = "scheduled" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("mage start" if shared else item.path.name))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     # pytest's own folders are closed to others; here root's server account can enter.

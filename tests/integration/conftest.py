@@ -16,6 +16,7 @@ from embedded.stack import Stack
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import SERVICES
+from tests.alert_sinks import Webhook, webhook
 from tests.mage_server import MageServer, running
 
 ROOT = Path(__file__).parents[2]
@@ -104,12 +105,14 @@ class Scheduled:
         on: The same stores for `mage run`, and for SQL.
         cdn: TLC, as it sees it.
         published: Folder of the trip files there.
+        alerts: Where alerts of the scheduler's runs arrive.
     """
 
     server: MageServer
     on: Mage
     cdn: CdnServer
     published: Path
+    alerts: Webhook
 
     def publish(self, service: str, month: str, rows: int, *, seed: int = 0) -> Path:
         partition = Partition(SERVICES[service], Month.parse(month))
@@ -122,10 +125,10 @@ def scheduled(mage: Mage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("scheduled")
     for published in ("trip-data", "misc"):
         (folder / "cdn" / published).mkdir(parents=True)
-    with CdnServer(folder / "cdn") as cdn:
+    with CdnServer(folder / "cdn") as cdn, webhook() as alerts:
         on = mage.on("scheduled", folder, cdn.url)
-        with running(on.environment, folder) as server:
-            yield Scheduled(server, on, cdn, folder / "cdn" / "trip-data")
+        with running(on.environment, folder, TLC_ALERT_SLACK_WEBHOOK=alerts.url) as server:
+            yield Scheduled(server, on, cdn, folder / "cdn" / "trip-data", alerts)
 
 
 @pytest.fixture(scope="session")

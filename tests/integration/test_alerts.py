@@ -1,0 +1,68 @@
+"""Who is told what of the runs of the scheduler and of `mage run`: each event once."""
+
+import pytest
+
+from tests.alert_sinks import mail_server, webhook
+from tests.mage_server import until
+
+pytestmark = pytest.mark.integration
+
+
+def run(scheduled, **variables: str) -> dict:
+    """A run of tlc_trips as *Run@once* begins it."""
+    server = scheduled.server
+    once = {
+        "name": f"once {variables['months']}", "schedule_type": "time", "schedule_interval": "@once",
+        "start_time": "2026-01-01 00:00:00", "status": "active", "variables": variables,
+    }  # fmt: skip
+    made = server.post("pipelines/tlc_trips/pipeline_schedules", {"pipeline_schedule": once})
+    trigger = made["pipeline_schedule"]["id"]
+
+    def begun() -> dict | None:
+        runs = server.get(f"pipeline_schedules/{trigger}/pipeline_runs")["pipeline_runs"]
+        return runs[0] if runs else None
+
+    return server.finished(until(begun, once["name"], seconds=60)["id"])
+
+
+def told_of(scheduled, text: str) -> list[str]:
+    return [message for message in scheduled.alerts.texts() if text in message]
+
+
+def test_a_month_that_fails_under_the_scheduler_is_told_once_with_reason_and_next_step(scheduled):
+    scheduled.publish("green", "2019-08", 500).write_bytes(b"PAR1 and no more")
+    assert run(scheduled, service="green", months="2019-08")["status"] == "failed"
+    (message,) = told_of(scheduled, "2019-08")
+    title, line = message.split("\n")
+    assert title == "NYC TLC: 1 month failed"
+    assert line.startswith("green 2019-08: ")
+    assert "green_tripdata_2019-08.parquet" in line
+    assert told_of(scheduled, "tlc_trips failed") == []
+
+
+def test_a_block_that_fails_before_there_are_months_is_told_once(scheduled):
+    assert run(scheduled, service="green", months="2019-13")["status"] == "failed"
+    (message,) = told_of(scheduled, "2019-13")
+    assert message.startswith("NYC TLC: tlc_trips failed\n")
+    assert "Nothing was started" in message
+
+
+def test_mage_run_tells_by_email_of_what_failed_and_what_was_loaded(scheduled):
+    scheduled.publish("green", "2019-09", 500).write_bytes(b"PAR1 and no more")
+    scheduled.publish("green", "2019-10", 500)
+    with mail_server() as mail, webhook() as teams:
+        ended = scheduled.on.run(
+            "tlc_trips", '{"service": "green", "months": "2019-09:2019-10"}',
+            TLC_ALERT_EMAIL_TO="ops@example.org", TLC_ALERT_EMAIL_FROM="tlc@example.org",
+            TLC_SMTP_HOST="127.0.0.1", TLC_SMTP_PORT=str(mail.port),
+            TLC_ALERT_TEAMS_WEBHOOK=teams.url, TLC_ALERT_ON_SUCCESS="true",
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert teams.url not in ended.stdout
+    failed, loaded = mail.received
+    assert (failed["Subject"], loaded["Subject"]) == (
+        "NYC TLC: 1 month failed", "NYC TLC: 1 month loaded",
+    )  # fmt: skip
+    assert "green 2019-09: " in failed.get_content()
+    assert "green 2019-10: 500 rows" in loaded.get_content()
+    assert len(teams.received) == 2
