@@ -12,8 +12,9 @@ def run(scheduled, **variables: str) -> dict:
     """A run of tlc_trips as *Run@once* begins it."""
     server = scheduled.server
     once = {
-        "name": f"once {variables['months']}", "schedule_type": "time", "schedule_interval": "@once",
-        "start_time": "2026-01-01 00:00:00", "status": "active", "variables": variables,
+        "name": f"once {variables['months']}", "schedule_type": "time",
+        "schedule_interval": "@once", "start_time": "2026-01-01 00:00:00",
+        "status": "active", "variables": variables,
     }  # fmt: skip
     made = server.post("pipelines/tlc_trips/pipeline_schedules", {"pipeline_schedule": once})
     trigger = made["pipeline_schedule"]["id"]

@@ -1,0 +1,77 @@
+"""The workflow for GitHub: its commands do here what they are to do there."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from embedded.ports import HOST
+
+ROOT = Path(__file__).parents[2]
+WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+JOBS = WORKFLOW["jobs"]
+STEPS = [step for job in JOBS.values() for step in job["steps"]]
+COMMANDS = [step["run"] for step in STEPS if "run" in step]
+
+
+def test_it_runs_what_the_readme_names():
+    assert "make check test" in COMMANDS
+    assert sum("mage run mage_project" in command for command in COMMANDS) == 1
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = {word for c in COMMANDS if c.startswith("make ") for word in c.split()[1:]}
+    assert named <= targets
+
+
+def test_it_may_do_no_more_than_it_needs():
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert WORKFLOW["concurrency"]["group"]
+    for job in JOBS.values():
+        assert job["timeout-minutes"] <= 30
+        assert "permissions" not in job
+    for step in STEPS:
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+def test_every_action_is_pinned_by_its_commit_and_says_its_version():
+    used = re.findall(r"uses: (.*)", (ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    assert len(used) == sum("uses" in step for step in STEPS)
+    for action in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+
+
+def test_both_jobs_keep_one_environment():
+    keys = {step["with"]["key"] for step in STEPS if "actions/cache@" in step.get("uses", "")}
+    assert len(keys) == 1
+
+
+@pytest.mark.integration
+def test_its_mage_run_loads_a_month_into_a_postgres_of_its_own(postgres, schema, tmp_path):
+    job = JOBS["mage-run"]
+    service = job["services"]["postgres"]["env"]
+    assert job["env"]["POSTGRES_DBNAME"] == service["POSTGRES_DB"]
+    assert job["env"]["POSTGRES_PASSWORD"] == service["POSTGRES_PASSWORD"]
+    there = {
+        name: value.replace("${{ github.workspace }}", str(tmp_path))
+        for name, value in job["env"].items()
+    }
+    here = {
+        "POSTGRES_HOST": HOST, "POSTGRES_PORT": str(postgres.port), "POSTGRES_SCHEMA": schema,
+        "POSTGRES_DBNAME": postgres.database, "POSTGRES_USER": postgres.user,
+        "POSTGRES_PASSWORD": postgres.password, "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    for command in (step["run"] for step in job["steps"] if "run" in step):
+        if command == "make setup":
+            continue  # it has run here: it is what brought this test's environment
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", command.replace(".ci-tlc", f"{tmp_path}/.ci-tlc")],
+            cwd=ROOT, env={**inherited, **there, **here}, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+    assert "green 2024-01  reconciled" in done.stdout
+    assert (tmp_path / ".ci-lake/manifests/service=green/year=2024/month=01.json").is_file()
