@@ -28,7 +28,6 @@ BLOCK_FILES = sorted(
     for path in (PROJECT / kind).glob("*.py")
     if path.name != "__init__.py"
 )
-SHOWN = [path for path in PIPELINES if path.name not in {"lake_audit"}]
 ALERTS = [name.upper() for name in Settings.model_fields if re.match("tlc_(alert|smtp)", name)]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -125,7 +124,7 @@ class TestPipeline:
         assert not re.search(r"/(home|root|work|Users)/", text)
 
 
-@pytest.mark.parametrize("folder", SHOWN, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", PIPELINES, ids=lambda folder: folder.name)
 class TestPipelinePage:
     def test_it_begins_with_what_it_does_and_its_flow(self, folder):
         first, *blocks = metadata(folder)["blocks"]
