@@ -7,7 +7,6 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from nyc_tlc.adapters.local_folder import FolderLake
 from nyc_tlc.adapters.object_store import ObjectStoreLake
 from nyc_tlc.core.errors import ConfigurationError, ReconciliationError
 from nyc_tlc.ports import Lake
-from tests.ports.object_stores import NotToBeHadError, ObjectStore, azure_server, s3_server
+from tests.ports.object_stores import ObjectStore
 
 PATH = "trips/service=green/year=2024/month=01/green 2024-01.parquet"
 CHECK = b"123456789"
@@ -47,28 +46,6 @@ def gcs_lake(gcs: GcsServer, tmp_path: Path, prefix: str) -> GcsLake:
 @pytest.fixture
 def folder_lake(tmp_path: Path) -> FolderLake:
     return FolderLake(tmp_path / "a lake")
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[ObjectStore]:
-    with _or_skip(s3_server()) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def azure() -> Iterator[ObjectStore]:
-    with _or_skip(azure_server()) as server:
-        yield server
-
-
-@contextmanager
-def _or_skip(server: AbstractContextManager[ObjectStore]) -> Iterator[ObjectStore]:
-    with ExitStack() as stack:
-        try:
-            running = stack.enter_context(server)
-        except NotToBeHadError as reason:
-            pytest.skip(str(reason))
-        yield running
 
 
 @pytest.fixture
