@@ -76,7 +76,7 @@ rebuild: $(VENV)/installed ## Make everything anew from the lake's raw/ [SERVICE
 	@$(call REBUILD,everything)
 
 .PHONY: audit
-audit: $(VENV)/installed ## Compare every store, month by month: make audit [DEEP=true] [REPAIR=true] [SERVICE= MONTHS=]
+audit: $(VENV)/installed ## Hold every store against the others [SERVICE MONTHS DEEP=true SOURCE=true REPAIR=true]
 	$(STACK) exec -- $(BIN)/mage run mage_project lake_audit --runtime-vars '{"service": \
 	  "$(if $(filter command line,$(origin SERVICE)),$(SERVICE),all)", "months": "$(MONTHS)", \
 	  "deep": "$(DEEP)", "source": "$(SOURCE)", "repair": "$(REPAIR)"}'
@@ -190,6 +190,10 @@ docs: $(VENV)/installed ## Write the generated pages of docs/ from the code
 	$(BIN)/python -m nyc_tlc.core.dictionary > docs/data-dictionary.md
 	$(BIN)/python -m nyc_tlc.settings > docs/configuration.md
 	$(BIN)/python -m infra.cost > docs/cost.md
+
+.PHONY: audit-picture
+audit-picture: $(VENV)/installed ## Draw docs/lake-audit.png anew: sample months, an audit, Chromium
+	$(BIN)/python -m embedded.sample_audit docs/lake-audit.png
 
 .PHONY: lock
 lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt

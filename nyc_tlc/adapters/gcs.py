@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -71,7 +72,7 @@ class GcsLake:
             with self._errors.of(path, _CREATE):
                 blob.upload_from_string(
                     data,
-                    content_type="application/json",
+                    content_type=mimetypes.guess_type(path)[0] or "application/octet-stream",
                     if_generation_match=if_generation,
                     checksum="crc32c",
                     timeout=TIMEOUT,

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from nyc_tlc.core.audit.kinds import KINDS
 from nyc_tlc.core.dictionary import dictionary
 from nyc_tlc.core.quality import FLAGS
 from nyc_tlc.core.service import SERVICES
@@ -47,3 +48,9 @@ def test_it_is_short():
 def test_the_data_dictionary_is_what_the_contracts_render():
     written = (ROOT / "docs" / "data-dictionary.md").read_text("utf-8")
     assert written == dictionary(), "stale: run `make docs`"
+
+
+def test_the_audit_page_lists_every_finding_with_its_remedy():
+    page = (ROOT / "docs" / "audit.md").read_text("utf-8")
+    listed = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", page, re.M)
+    assert listed == [(kind.code, kind.sentence, kind.remedy) for kind in KINDS.values()]

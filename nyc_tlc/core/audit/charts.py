@@ -161,11 +161,11 @@ def _day_tip(of: Sequence[int], days: Mapping[int, int]) -> str:
 def _day_labels(first: int, last: int, width: int) -> dict[float, str]:
     start, end = Month.of(date.fromordinal(first)), Month.of(date.fromordinal(last))
     months = start.through(end)
-    if len(months) > 24:
-        months = tuple(month for month in months if month.month == 1)
+    many = len(months) > 24
     places = [
-        ((month.start.toordinal() - first) / width, _month_label(month, years=len(months) > 24))
+        ((month.start.toordinal() - first) / width, _month_label(month, years=many))
         for month in months
+        if not many or month.month == 1
     ]
     return svg.thinned([(x, text) for x, text in places if x >= 0])
 

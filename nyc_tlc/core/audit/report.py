@@ -21,7 +21,7 @@ _SIGNS = {
     Verdict.REPAIRED: "↻",
     Verdict.WRONG: "!",
     Verdict.NOT_LOADED: "·",
-    Verdict.NOT_PUBLISHED: "",
+    Verdict.NOT_PUBLISHED: "…",
 }
 _MEANINGS = {
     Verdict.PROVED: "every store agrees",
@@ -30,6 +30,10 @@ _MEANINGS = {
     Verdict.NOT_LOADED: "no store has it",
     Verdict.NOT_PUBLISHED: "not due yet",
 }
+
+
+_SQUARE = 1
+"""Number of the mark that stands for a part of a bar."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def render(audit: Audit) -> str:
     loaded = [month for month in audit.months if month.published]
     return environment.from_string(template).render(
         audit=audit,
-        wrong={finding.partition for finding in audit.open_findings if finding.partition},
+        sound=sum(month.verdict is not Verdict.WRONG for month in loaded),
         figures=_figures(loaded, audit),
         calendars=_calendars(audit.months),
         legend=[
@@ -142,11 +146,21 @@ def _cell(month: AuditedMonth | None) -> _Cell | None:
 
 def _sections(loaded: Sequence[AuditedMonth]) -> list[_Section]:
     present = {m.partition.service.name for m in loaded}
-    services = [(name, name) for name in SERVICES if name in present]
+    services = [
+        (svg.legend_mark(name, number), name)
+        for number, name in enumerate(SERVICES)
+        if name in present
+    ]
+    rows = {
+        rule.code: sum(month.by_reason.get(rule.code, 0) for month in loaded) for rule in REASONS
+    }
     reasons = [
-        (charts.reason_classes()[rule.code], f"{rule.sentence} ({rule.code})")
+        (
+            svg.legend_mark(charts.reason_classes()[rule.code], _SQUARE),
+            f"{rule.sentence} ({rule.code}, {rows[rule.code]:,} rows)",
+        )
         for rule in REASONS
-        if any(month.by_reason.get(rule.code) for month in loaded)
+        if rows[rule.code]
     ]
     sections = [
         _Section(

@@ -14,7 +14,8 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 _WIDTH, _HEIGHT = 400.0, 176.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 6.0, 10.0, 22.0
-_TICKS = 4
+_TICKS = {1.0: 5, 2.0: 4, 2.5: 5, 4.0: 4, 5.0: 5, 8.0: 4, 10.0: 5}
+"""Where the vertical axis may end, times a power of ten, and its parts, which are round then."""
 _MOST_LABELS = 6
 """On the horizontal axis of a chart that is 360 pixels wide on a phone."""
 
@@ -132,6 +133,13 @@ def mark_path(number: int, x: float, y: float, size: float = 4.0) -> str:
     return f"M{around}z"
 
 
+def legend_mark(name: str, number: int) -> str:
+    """The mark of a series, for a legend."""
+    svg = Element("svg", {"viewBox": "-6 -6 12 12", "aria-hidden": "true"})
+    SubElement(svg, "path", {"class": name, "d": mark_path(number, 0, 0)})
+    return _text(svg)
+
+
 def compact(value: float) -> str:
     """A number in three figures at most: 1.2k, 35M."""
     for factor, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -150,17 +158,21 @@ def _frame(axis: Axis, top: float, label: str) -> Element:
     svg = Element(
         "svg", {"viewBox": f"0 0 {_WIDTH:g} {_HEIGHT:g}", "role": "img", "aria-label": label}
     )
-    for number in range(_TICKS + 1):
-        value = top * number / _TICKS
+    ticks = _ticks(top)
+    for number in range(ticks + 1):
+        value = top * number / ticks
         y = _y(value, top)
         SubElement(svg, "line", {"class": "grid", "x1": f"{_LEFT:g}", "x2": f"{_WIDTH - _RIGHT:g}",
                                  "y1": f"{y:.1f}", "y2": f"{y:.1f}"})  # fmt: skip
         text = SubElement(svg, "text", {"x": f"{_LEFT - 6:g}", "y": f"{y + 4:.1f}", "class": "end"})
         text.text = compact(value)
     for x, written in axis.labels.items():
-        at = min(max(axis.position(x), _LEFT + 14), _WIDTH - _RIGHT - 16)
+        at = axis.position(x)
+        room = 3.5 * len(written)
+        anchor = "end" if at + room > _WIDTH else "start" if at - room < _LEFT - 20 else "middle"
+        place = {"end": _WIDTH - _RIGHT, "start": _LEFT - 16}.get(anchor, at)
         text = SubElement(
-            svg, "text", {"x": f"{at:.1f}", "y": f"{_HEIGHT - 5:g}", "class": "middle"}
+            svg, "text", {"x": f"{place:.1f}", "y": f"{_HEIGHT - 5:g}", "class": anchor}
         )
         text.text = written
     return svg
@@ -171,11 +183,17 @@ def _y(value: float, top: float) -> float:
 
 
 def _nice(value: float) -> float:
-    """The least of 1, 2, 2.5, 4, 5, 8 times a power of ten that holds the value."""
+    """The least round number that holds the value."""
     if value <= 0:
         return 1.0
     power = 10.0 ** floor(log10(value))
-    return next(power * step for step in (1, 2, 2.5, 4, 5, 8, 10) if power * step >= value * 0.9999)
+    return next(power * step for step in _TICKS if power * step >= value * 0.9999)
+
+
+def _ticks(top: float) -> int:
+    """Into how many parts an axis that ends at a round number is divided."""
+    step = top / 10.0 ** floor(log10(top) + 1e-9)
+    return _TICKS[min(_TICKS, key=lambda known: abs(known - step))]
 
 
 def _hover(group: Element, axis: Axis, x: float, width: float) -> None:
