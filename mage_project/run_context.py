@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.errors import ConfigurationError, shown
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition, parse_months, parse_services, partitions
 from nyc_tlc.core.service import Service
@@ -105,8 +105,8 @@ def run_scope(kwargs: Mapping[str, Any]) -> Scope:
     text = str(kwargs.get("scope") or "changed").strip().lower()
     if text not in {"changed", "all"}:
         raise ConfigurationError(
-            f"scope is {text!r}: expected changed (only the months that may have changed) or all. "
-            "Nothing was started."
+            f"scope is {shown(text)!r}: expected changed (only the months that may have "
+            "changed) or all. Nothing was started."
         )
     return cast("Scope", text)
 
@@ -139,7 +139,7 @@ def _flag(kwargs: Mapping[str, Any], name: str) -> bool:
     text = str(kwargs.get(name) or "").strip().lower()
     if text not in _TRUE | _FALSE:
         raise ConfigurationError(
-            f"{name} is {text!r}: expected true or false. Nothing was started."
+            f"{name} is {shown(text)!r}: expected true or false. Nothing was started."
         )
     return text in _TRUE
 
@@ -175,8 +175,8 @@ def _instant(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         raise ConfigurationError(
-            f"execution_date {text!r} is not a date: expected 2024-03-05 or the like. Nothing was "
-            "started."
+            f"execution_date {shown(text)!r} is not a date: expected 2024-03-05 or the like. "
+            "Nothing was started."
         ) from None
 
 
@@ -199,5 +199,6 @@ def _numbers(kwargs: Mapping[str, Any], name: str) -> list[int]:
         return [int(item) for item in items if str(item).strip()]
     except ValueError:
         raise ConfigurationError(
-            f"{name} is {value!r}: expected a number or a list of numbers. Nothing was started."
+            f"{name} is {shown(repr(value))}: expected a number or a list of numbers. "
+            "Nothing was started."
         ) from None

@@ -30,18 +30,23 @@ IO_CONFIG = Path(__file__).resolve().parents[1] / "io_config.yml"
 _CSV_MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
 _LAKE_ADDRESS = re.compile(r"(gs|s3|az)://[a-z0-9][a-z0-9._-]+(/.*)?|file:///.+")
 
+_NAME = r"^[^\x00-\x1f]+$"
+"""What Postgres takes in quotes."""
+
 
 class Settings(BaseModel):
     """Every setting, validated. Field names in upper case are the environment variables."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    postgres_host: str = Field(min_length=1, description="Host of the Postgres server")
+    postgres_host: str = Field(pattern=r"^[!-~]+$", description="Host of the Postgres server")
     postgres_port: int = Field(5432, ge=1, le=65535, description="Its port")
-    postgres_dbname: str = Field(min_length=1, description="Database that holds the trips")
-    postgres_user: str = Field(min_length=1, description="Role that owns the schema")
+    postgres_dbname: str = Field(pattern=_NAME, description="Database that holds the trips")
+    postgres_user: str = Field(pattern=_NAME, description="Role that owns the schema")
     postgres_password: SecretStr = Field(description="Its password")
-    postgres_schema: str = Field("tlc", min_length=1, description="Schema of every table")
+    postgres_schema: str = Field(
+        "tlc", pattern=_NAME, max_length=63, description="Schema of every table"
+    )
     postgres_connect_timeout: int = Field(10, ge=1, description="Seconds to wait for a connection")
     postgres_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
         "prefer",
@@ -154,6 +159,13 @@ class Settings(BaseModel):
     def _csv_is_on_the_mirror(cls, given: dict[str, Any]) -> dict[str, Any]:
         is_csv = given.get("tlc_source_format") == SourceFormat.CSV
         return {"tlc_source_url": _CSV_MIRROR, **given} if is_csv else given
+
+    @field_validator("postgres_schema")
+    @classmethod
+    def _is_ours(cls, value: str) -> str:
+        if value.startswith("pg_") or value == "information_schema":
+            raise ValueError("expected a schema of your own: Postgres keeps this one for itself")
+        return value
 
     @field_validator("lake_url")
     @classmethod

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import tqdm
@@ -14,6 +17,7 @@ import urllib3
 
 from nyc_tlc.adapters.local_folder import digest
 from nyc_tlc.adapters.retry_after import retry_after
+from nyc_tlc.core.bounds import MOST_FILE_BYTES
 from nyc_tlc.core.errors import RetryableError, SourceError
 from nyc_tlc.ports import Fetched, Published, SourceFileAbsentError
 
@@ -57,6 +61,57 @@ class _Part:
         self._tag.unlink(missing_ok=True)
 
 
+class _Session(requests.Session):
+    """Follows a server to other public servers, not into the network that we are in."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        if target is None:
+            return None
+        asked, further = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
+        downgraded = asked.scheme == "https" and further.scheme != "https"
+        if (
+            further.scheme not in {"http", "https"}
+            or downgraded
+            or not may_follow(asked.hostname or "", further.hostname or "")
+        ):
+            raise SourceError(
+                f"{_shown(resp.url)} sends us on to {further.scheme}://{further.hostname}, where "
+                "no published file is expected. Nothing was landed; the month stays as it was. "
+                "Check TLC_SOURCE_URL, and look at what the server says."
+            )
+        return target
+
+
+def may_follow(asked: str, further: str) -> bool:
+    """Whether a redirect between two hosts leads nowhere that a stranger must not send us.
+
+    A server of the internet may name others there; one of our own network others beside it, but
+    not the addresses by which clouds hand out credentials (link-local, 169.254.169.254).
+    """
+    if asked == further:
+        return True
+    addresses = _addresses(further)
+    if any(address.is_link_local or address.is_multicast for address in addresses):
+        return False
+    if all(address.is_global for address in addresses):
+        return True
+    return not any(address.is_global for address in _addresses(asked))
+
+
+def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []  # the request itself will say so
+    return [ipaddress.ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
+
+
+def _shown(url: str) -> str:
+    """An address without user, password and query, which may be secrets."""
+    return _USERINFO.sub("//", url).partition("?")[0]
+
+
 class HttpSource:
     """Published files below an ``http(s)://`` address."""
 
@@ -65,7 +120,7 @@ class HttpSource:
         # What errors and manifests say: a user and password in the address stay out of them.
         self._shown_url = _USERINFO.sub("//", self._url)
         self._timeout = timeout
-        self._session = requests.Session()
+        self._session = _Session()
         # The bytes as stored: their hash and their ranges are of no use in another encoding.
         self._session.headers["Accept-Encoding"] = "identity"
 
@@ -123,6 +178,8 @@ class HttpSource:
                 "Look at the proxy between here and the source."
             )
         start, total = _extent(response)
+        if total is not None and total > MOST_FILE_BYTES:
+            raise _too_large(uri, f"{total:,}")
         if response.status_code == requests.codes.ok:
             part.start(response.headers.get("ETag"))
         elif start != part.size or response.headers.get("ETag") != part.resumable():
@@ -136,8 +193,18 @@ class HttpSource:
             for chunk in response.raw.stream(_CHUNK, decode_content=False):
                 file.write(chunk)
                 bar.update(len(chunk))
+                if file.tell() > MOST_FILE_BYTES:
+                    part.discard()
+                    raise _too_large(uri, f"more than {file.tell():,}")
         if total is not None and part.size != total:
             raise RetryableError(f"{uri} broke off: {part.size:,} of {total:,} bytes came")
+
+
+def _too_large(uri: str, found: str) -> SourceError:
+    return SourceError(
+        f"{uri} is no month of trips: {found} bytes, expected at most {MOST_FILE_BYTES:,}. Nothing "
+        "was landed; the month stays as it was. Look at what the source serves."
+    )
 
 
 def _require_success(uri: str, response: requests.Response) -> None:

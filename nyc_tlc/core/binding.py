@@ -10,7 +10,7 @@ import pyarrow.types as pt
 
 from nyc_tlc.core.contract.columns import LINEAGE
 from nyc_tlc.core.contract.model import Column, ColumnType, Contract, Vintage
-from nyc_tlc.core.errors import ContractError
+from nyc_tlc.core.errors import ContractError, shown
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.source_format import IRREGULAR_ROW, SourceFormat
 
@@ -84,9 +84,9 @@ def bind(
         if column is not None:
             found.setdefault(column.name, []).append(field)
         elif not keep_unknown or field.name == IRREGULAR_ROW:
-            problems.append(f"column {field.name} ({field.type}) is unknown")
+            problems.append(f"column {_shown(field)} is unknown")
         elif published.names.count(field.name) > 1:
-            problems.append(f"column {field.name} ({field.type}) is there more than once")
+            problems.append(f"column {_shown(field)} is there more than once")
         else:
             unknown.append(field.name)
     problems += [
@@ -118,6 +118,10 @@ def bind(
     )
 
 
+def _shown(field: pa.Field) -> str:
+    return f"{shown(field.name)} ({shown(str(field.type))})"
+
+
 def _vintage(partition: Partition, published: pa.Schema, source_format: SourceFormat) -> Vintage:
     """The vintage in force, or the Parquet one where a CSV has its columns instead."""
     contract = partition.service.contract
@@ -145,7 +149,7 @@ def _field_problems(
         return [f"columns {', '.join(names)} are all {column.name}"]
     as_text = _gives_numbers_as_text(vintage, contract)
     return [
-        f"column {field.name} is {field.type}, which cannot become {column.type.value}"
+        f"column {field.name} is {shown(str(field.type))}, which cannot become {column.type.value}"
         for field in fields
         if not _castable(field.type, column, as_text=as_text)
     ]

@@ -43,3 +43,12 @@ class PartitionsFailedError(PipelineError):
 
 class ConfigurationError(PipelineError):
     """Settings or run parameters are missing or contradictory. Correct them and start again."""
+
+
+_MOST_SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """What was found, as a message may repeat it: of something long, only the beginning."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}… ({len(text):,} characters)"

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from nyc_tlc.core.bounds import MOST_RECORD_BYTES
 from nyc_tlc.core.errors import SourceError
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _inside_the_lake(path: str) -> str:
+    parts = path.split("/")
+    if "" in parts or ".." in parts or "." in parts or not path.isprintable() or "\\" in path:
+        raise ValueError("expected a path inside the lake")
+    return path
+
+
+LakePath = Annotated[str, AfterValidator(_inside_the_lake)]
+Rows = Annotated[int, Field(ge=0)]
 
 
 class Landing(_Record):
@@ -28,8 +40,8 @@ class Landing(_Record):
     last_modified: str | None
     bytes: int
     sha256: str
-    rows: int
-    raw: str
+    rows: Rows
+    raw: LakePath
 
 
 class Counts(_Record):
@@ -44,9 +56,9 @@ class Counts(_Record):
             in manifests from before it was counted.
     """
 
-    published: int
-    accepted: int
-    quarantined: int
+    published: Rows
+    accepted: Rows
+    quarantined: Rows
     by_reason: dict[str, int]
     by_flag: dict[str, int]
     first_pickup: datetime | None
@@ -72,7 +84,7 @@ class StoredObject(_Record):
         crc32c: Base64 of the big-endian checksum, as GCS gives it.
     """
 
-    path: str
+    path: LakePath
     bytes: int
     generation: Generation
     crc32c: str
@@ -103,7 +115,7 @@ class Superseded(_Record):
     """The version of the month that this one replaced; its raw file is kept."""
 
     sha256: str
-    raw: str
+    raw: LakePath
     contract: str
 
 
@@ -184,15 +196,21 @@ def parse_record(kind: type[RecordT], text: bytes, path: str) -> RecordT:
     Raises:
         SourceError: the object is not such a record; somebody else wrote or cut it.
     """
+    if len(text) > MOST_RECORD_BYTES:
+        raise _no_record(kind, path, f"{len(text):,} bytes, expected {MOST_RECORD_BYTES:,} at most")
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise SourceError(
-            f"lake object {path} is not a {kind.__name__.lower()} record "
-            f"({'.'.join(map(str, first['loc'])) or 'document'}: {first['msg']}). Nothing was "
-            "changed. Delete that object and run the month again; the data are rebuilt from raw/."
-        ) from error
+        where = ".".join(map(str, first["loc"])) or "document"
+        raise _no_record(kind, path, f"{where}: {first['msg']}") from error
+
+
+def _no_record(kind: type[_Record], path: str, found: str) -> SourceError:
+    return SourceError(
+        f"lake object {path} is not a {kind.__name__.lower()} record ({found}). Nothing was "
+        "changed. Delete that object and run the month again; the data are rebuilt from raw/."
+    )
 
 
 def render_record(record: _Record) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.errors import ConfigurationError, shown
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.service import SERVICES, Service
 from nyc_tlc.core.source_format import SourceFormat
@@ -66,7 +66,7 @@ def parse_services(text: str | Sequence[str]) -> tuple[Service, ...]:
     unknown = [name for name in names if name not in SERVICES]
     if unknown or not names:
         raise ConfigurationError(
-            f"service {', '.join(unknown) or '(empty)'} is unknown: expected "
+            f"service {shown(', '.join(unknown)) or '(empty)'} is unknown: expected "
             f"{', '.join(SERVICES)}, a list of these, or all. Nothing was started."
         )
     return tuple(SERVICES[name] for name in dict.fromkeys(names))
@@ -138,16 +138,17 @@ def _months_of(item: str, latest: Month) -> tuple[Month, ...]:
         return (latest,)
     try:
         if item.isdecimal() and len(item) == 4:
-            return Month(int(item), 1).through(Month(int(item), 12))
+            return Month.parse(f"{item}-01").through(Month.parse(f"{item}-12"))
         first, colon, last = item.partition(":")
         span = Month.parse(first).through(Month.parse(last if colon else first))
     except ValueError as error:
         raise ConfigurationError(
-            f"months {item!r} cannot be read ({error}): expected {_GRAMMAR}. Nothing was started."
+            f"months {shown(item)!r} cannot be read ({error}): expected {_GRAMMAR}. "
+            "Nothing was started."
         ) from error
     if not span:
         raise ConfigurationError(
-            f"months {item!r} runs backwards: expected the earlier month first. "
+            f"months {shown(item)!r} runs backwards: expected the earlier month first. "
             "Nothing was started."
         )
     return span

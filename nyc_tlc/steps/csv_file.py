@@ -12,12 +12,14 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from nyc_tlc.core.bounds import LONGEST_LINE, MOST_COLUMNS, MOST_GZIP_RATIO
 from nyc_tlc.core.errors import SourceError
 from nyc_tlc.prefetch import prefetch
 from nyc_tlc.steps.csv_rows import parse_header, parse_rows
 from nyc_tlc.steps.file_kind import GZIP_MAGIC, HEAD_BYTES, known_kind
 from nyc_tlc.steps.parquet_file import BATCH_ROWS
 from nyc_tlc.steps.text_lines import (
+    CHUNK_BYTES,
     OverlongLineError,
     Readable,
     count_lines,
@@ -29,6 +31,10 @@ _AHEAD = 8
 """Megabytes decompressed ahead of the parser: 1.7 million rows a second instead of 0.85."""
 _PIECES = 16
 """At most, in a batch: of a megabyte each. 65,536 rows of 170 bytes, as in yellow 2009, are 11."""
+
+
+class GzipBombError(Exception):
+    """A file unpacks to more than ``MOST_GZIP_RATIO`` times its bytes."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +71,28 @@ def published_rows(path: Path, uri: str) -> int:
         found = known_kind(start)
         if found:
             raise _not_csv(path, uri, f"gzip of {found}" if path.suffix == ".gz" else found, start)
-        rows = count_lines(chain([start], read_chunks(text))) - 1
+        most = MOST_GZIP_RATIO * path.stat().st_size
+        rows = count_lines(_bounded(chain([start], read_chunks(text)), most)) - 1
     if rows < 1:
         raise SourceError(
             f"{uri} holds no rows, expected a header and a month of trips. It was not landed; the "
             "month stays as it was. Look at what the source serves."
         )
     return rows
+
+
+def _bounded(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """The same chunks, as long as they are those of a text of lines and not of a gzip bomb."""
+    text_bytes = unended = 0
+    for chunk in chunks:
+        text_bytes += len(chunk)
+        end = chunk.rfind(b"\n") + 1
+        unended = len(chunk) - end if end else unended + len(chunk)
+        if unended > LONGEST_LINE:
+            raise OverlongLineError(f"a line of more than {LONGEST_LINE:,} bytes")
+        if text_bytes > most + CHUNK_BYTES:
+            raise GzipBombError(f"more than {most:,} bytes of text, {MOST_GZIP_RATIO} per byte")
+        yield chunk
 
 
 @contextmanager
@@ -92,6 +113,11 @@ def open_csv(source: Path | BinaryIO, uri: str) -> Iterator[CsvFile]:
         with _as_source_errors(uri):
             header, pieces = _behind_header(ahead)
             schema = parse_header(header)
+        if len(schema) > MOST_COLUMNS:
+            raise SourceError(
+                f"{uri} is no month of trips: {len(schema):,} columns, expected at most "
+                f"{MOST_COLUMNS}. The month stays as it was. Look at what the source serves."
+            )
         if not schema.names:
             raise SourceError(
                 f"{uri} has no header, expected a line of column names. The month stays as it "
@@ -172,7 +198,7 @@ def _not_csv(path: Path, uri: str, found: str, head: bytes) -> SourceError:
 def _as_source_errors(uri: str, untouched: str = "The month stays as it was") -> Iterator[None]:
     try:
         yield
-    except (OSError, OverlongLineError, csv.Error) as error:
+    except (OSError, OverlongLineError, GzipBombError, csv.Error) as error:
         if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
             raise  # the machine's or the network's trouble; Arrow's own has neither kind nor number
         raise SourceError(

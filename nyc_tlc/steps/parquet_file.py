@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nyc_tlc.core.bounds import (
+    MOST_BYTES_PER_VALUE,
+    MOST_COLUMNS,
+    MOST_FOOTER_BYTES,
+    MOST_ROW_GROUPS,
+)
 from nyc_tlc.core.errors import SourceError
 from nyc_tlc.steps.file_kind import HEAD_BYTES, PARQUET_MAGIC, known_kind
+from nyc_tlc.steps.short_text import is_text, require_short_text
 
 BATCH_ROWS = 65_536
 """Rows decoded at once, and rows of a row group written: 7 MB of a yellow month. Twice as many cost
 70 MB more memory and are no faster."""
+
+_PAGE = 1 << 20
+"""Bytes of a page, the least that a column takes. Parquet's writers agree on a megabyte."""
 
 
 def published_rows(path: Path, uri: str) -> int:
@@ -29,6 +40,8 @@ def published_rows(path: Path, uri: str) -> int:
         head = file.read(HEAD_BYTES)
         file.seek(max(size - len(PARQUET_MAGIC), 0))
         tail = file.read(len(PARQUET_MAGIC))
+        file.seek(max(size - 2 * len(PARQUET_MAGIC), 0))
+        footer_bytes = int.from_bytes(file.read(len(PARQUET_MAGIC)), "little")
     begins = head.startswith(PARQUET_MAGIC)
     if not (begins and tail == PARQUET_MAGIC):
         found = "Parquet cut short" if begins else known_kind(head) or "an unknown kind of file"
@@ -37,14 +50,50 @@ def published_rows(path: Path, uri: str) -> int:
             f"{head[:24]!r}), expected PAR1 at both ends. It was not landed; the month stays as "
             "it was. Look at what the source serves, and run the month again when it is mended."
         )
+    if footer_bytes > MOST_FOOTER_BYTES:
+        raise _out_of_bounds(uri, "bytes of footer", footer_bytes, MOST_FOOTER_BYTES)
     with open_parquet(path, uri) as file:
         rows = int(file.metadata.num_rows)
-    if rows == 0:
+        _require_bounds(file, uri)
+    if rows < 1:
         raise SourceError(
             f"{uri} holds no rows, expected a month of trips. It was not landed; the month stays "
             "as it was. Look at what the source serves."
         )
     return rows
+
+
+def _require_bounds(file: pq.ParquetFile, uri: str) -> None:
+    """Refuse a file that says of itself, or proves, that it would fill memory."""
+    metadata = file.metadata
+    for what, found, most in (
+        ("columns", metadata.num_columns, MOST_COLUMNS),
+        ("row groups", metadata.num_row_groups, MOST_ROW_GROUPS),
+    ):
+        if found > most:
+            raise _out_of_bounds(uri, what, found, most)
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    if any(group.num_rows < 0 for group in groups) or (
+        sum(group.num_rows for group in groups) != metadata.num_rows
+    ):
+        raise SourceError(
+            f"{uri} contradicts itself: its footer says {metadata.num_rows:,} rows, its row groups "
+            f"have {sum(group.num_rows for group in groups):,}. It was not landed; the month stays "
+            "as it was. Look at what the source serves."
+        )
+    for group in groups:
+        for chunk in map(group.column, range(metadata.num_columns)):
+            most = _PAGE + MOST_BYTES_PER_VALUE * max(chunk.num_values, 0)
+            if not 0 <= chunk.total_uncompressed_size <= most:
+                what = f"bytes of {chunk.path_in_schema} in {chunk.num_values:,} values"
+                raise _out_of_bounds(uri, what, chunk.total_uncompressed_size, most)
+
+
+def _out_of_bounds(uri: str, what: str, found: int, most: int) -> SourceError:
+    return SourceError(
+        f"{uri} is no month of trips: {found:,} {what}, expected at most {most:,}. It was not "
+        "landed; the month stays as it was. Look at what the source serves."
+    )
 
 
 @contextmanager
@@ -60,6 +109,29 @@ def open_parquet(source: Path | BinaryIO, uri: str) -> Iterator[pq.ParquetFile]:
         file.schema_arrow.names  # noqa: B018 - names that are not UTF-8 show here
     with file:
         yield file
+
+
+def require_short_texts(file: pq.ParquetFile, source: Path | BinaryIO, uri: str) -> None:
+    """Look at the dictionaries of a file's texts before a row is decoded.
+
+    A dictionary names a text once and its rows repeat a number: by one text of a megabyte, a file
+    of some kilobytes becomes 64 GB in a batch.
+
+    Raises:
+        SourceError: a text is longer than any of TLC's.
+    """
+    texts = [field.name for field in file.schema_arrow if is_text(field.type)]
+    if not texts:
+        return
+    with _as_source_errors(uri):
+        coded = pq.ParquetFile(source, read_dictionary=texts, pre_buffer=False, buffer_size=_PAGE)
+        for group in range(coded.num_row_groups):
+            rows = coded.iter_batches(1, row_groups=[group], columns=texts, use_threads=False)
+            for batch in islice(rows, 1):
+                for name in batch.schema.names:
+                    column = batch.column(name)
+                    if pa.types.is_dictionary(column.type):
+                        require_short_text(column.dictionary, name, uri)
 
 
 def read_batches(

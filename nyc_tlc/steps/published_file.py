@@ -10,8 +10,9 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from nyc_tlc.core.source_format import SourceFormat
+from nyc_tlc.core.source_format import IRREGULAR_ROW, SourceFormat
 from nyc_tlc.steps import csv_file, parquet_file
+from nyc_tlc.steps.short_text import require_short_text
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,18 @@ def open_published(
     """
     if source_format is SourceFormat.PARQUET:
         with parquet_file.open_parquet(source, uri) as parquet:
-            yield PublishedFile(parquet.schema_arrow, parquet_file.read_batches(parquet, uri))
+            parquet_file.require_short_texts(parquet, source, uri)
+            batches = parquet_file.read_batches(parquet, uri)
+            yield PublishedFile(parquet.schema_arrow, _with_short_texts(batches, uri))
         return
     with csv_file.open_csv(source, uri) as csv:
-        yield PublishedFile(csv.schema, csv_file.read_batches(csv, uri))
+        yield PublishedFile(csv.schema, _with_short_texts(csv_file.read_batches(csv, uri), uri))
+
+
+def _with_short_texts(batches: Iterator[pa.RecordBatch], uri: str) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            # A line that is no row is quarantined as it is, as far as it is a line.
+            if name != IRREGULAR_ROW:
+                require_short_text(column, name, uri)
+        yield batch

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nyc_tlc.core.errors import ReconciliationError, SourceError
+from nyc_tlc.core.errors import ReconciliationError, SourceError, shown
 from nyc_tlc.core.judge import Judged
 from nyc_tlc.core.manifest import Counts, Landing
 from nyc_tlc.core.partition import Partition
@@ -104,8 +104,8 @@ def require_whole_month(partition: Partition, landing: Landing, tally: Tally) ->
         raise SourceError(
             f"{partition}: {tally.unreadable():,} of {tally.published:,} rows of "
             f"{landing.source_uri} cannot be read ({_counted(tally)}; for example "
-            f"{tally.example}), expected hardly any. Nothing was staged; the month stays as it "
-            "was. Look at what the source serves under this name."
+            f"{shown(tally.example)}), expected hardly any. Nothing was staged; the month "
+            "stays as it was. Look at what the source serves under this name."
         )
     outside = int(tally.flags[0])
     if 2 * (tally.accepted - outside) <= tally.published:

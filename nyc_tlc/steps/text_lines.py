@@ -11,16 +11,16 @@ from typing import Protocol
 
 import numpy as np
 
+from nyc_tlc.core.bounds import LONGEST_LINE
+
 CHUNK_BYTES = 1 << 20
 """Read at once: what stays in the processor's cache is counted and parsed fastest."""
-LONGEST_LINE = 1 << 24
-"""TLC's lines have some 200 bytes. One of 16 MB is a hole in the file, and has no end in sight."""
 
 _LF, _CR = 10, 13
 
 
 class OverlongLineError(Exception):
-    """A line does not end within :data:`LONGEST_LINE`."""
+    """A line does not end within ``LONGEST_LINE``."""
 
 
 class Readable(Protocol):

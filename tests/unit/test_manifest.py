@@ -25,7 +25,12 @@ SECRET = "hunter2-from-a-stolen-object"
 
 _COUNT = st.integers(0, 2**63 - 1)
 _TALLY = st.dictionaries(st.text(), _COUNT, max_size=3)
-_LANDING = st.builds(Landing, bytes=_COUNT, rows=_COUNT)
+_PATHS = (
+    st.lists(st.text("abc=09-. ", min_size=3), min_size=1)
+    .map("/".join)
+    .filter(lambda path: not {"..", "."} & set(path.split("/")))
+)
+_LANDING = st.builds(Landing, bytes=_COUNT, rows=_COUNT, raw=_PATHS)
 _COUNTS = st.builds(
     Counts,
     published=_COUNT,
@@ -36,8 +41,8 @@ _COUNTS = st.builds(
     first_pickup=st.none() | st.datetimes(),
     last_pickup=st.none() | st.datetimes(),
 )
-_OBJECTS = st.lists(st.builds(StoredObject, generation=_COUNT), max_size=2).map(tuple)
-_SUPERSEDED = st.lists(st.builds(Superseded), max_size=2).map(tuple)
+_OBJECTS = st.lists(st.builds(StoredObject, path=_PATHS, generation=_COUNT), max_size=2).map(tuple)
+_SUPERSEDED = st.lists(st.builds(Superseded, raw=_PATHS), max_size=2).map(tuple)
 _MANIFESTS = st.builds(
     Manifest,
     landing=_LANDING,

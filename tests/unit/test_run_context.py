@@ -146,7 +146,7 @@ def test_a_month_without_its_year_is_an_error() -> None:
         ({"year": 2024, "month": ["a"]}, "month is ['a']: expected a number"),
         ({"year": 2024, "month": 13}, "'2024-13' cannot be read"),
         ({"year": 2024, "month": [0]}, "'2024-00' cannot be read"),
-        ({"year": 24, "month": 1}, "green 0024-01 is outside 2014-01.."),
+        ({"year": 24, "month": 1}, "'0024-01' is not a month"),
         ({"year": 20244, "month": 1}, "'20244-01' cannot be read"),
         ({"months": "soon"}, "months 'soon' cannot be read"),
     ],

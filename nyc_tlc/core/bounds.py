@@ -1,0 +1,25 @@
+"""How large a published file and its parts may be: what TLC has published, with room to grow.
+
+What lies beyond is no month of trips, and is refused before it fills memory or disk.
+"""
+
+from __future__ import annotations
+
+MOST_FILE_BYTES = 8 << 30
+"""Of a download. TLC's largest is fhvhv 2019-03 with 0.6 GB, as CSV yellow 2010 with 2.8 GB."""
+MOST_FOOTER_BYTES = 4 << 20
+"""Of Parquet metadata, read whole before anything of it can be judged. TLC's have 12 KB."""
+MOST_COLUMNS = 200
+"""TLC's widest, fhvhv since 2025, has 25."""
+MOST_ROW_GROUPS = 1_000
+"""TLC's have one per million rows; 24 million rows are the most in a month."""
+MOST_BYTES_PER_VALUE = 64
+"""On average in a column, as encoded. Datetimes as text, the widest that TLC has, take 23."""
+LONGEST_TEXT = 4_096
+"""Bytes of one value. TLC's longest are datetimes of 26."""
+LONGEST_LINE = 1 << 24
+"""Bytes. TLC's lines have some 200. One of 16 MB is a hole in the file, and has no end in sight."""
+MOST_GZIP_RATIO = 100
+"""Of a CSV's bytes to the file's. TLC's are 4 to 9."""
+MOST_RECORD_BYTES = 1 << 20
+"""Of a JSON record in the lake. Ours have 2 to 6 KB."""
