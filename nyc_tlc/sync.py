@@ -163,7 +163,7 @@ def _state(
         return unasked_state(partition, known.states.get(partition), publication)
     if isinstance(sighting, PipelineError):
         note = f"the source could not be asked: {sighting}"
-        return MonthState(partition, State.FAILED, asked=False, note=note)
+        return MonthState(partition, State.FAILED, note=note)
     entry = known.entries.get(partition)
     return state_of(partition, sighting, entry.sha256 if entry else "", publication)
 

@@ -102,7 +102,7 @@ class Trips:
         """Every step after landing."""
         conformed = self.conform(landed)
         loaded, published = self.load_to_postgres(conformed), self.publish_to_lake(conformed)
-        return self.reconcile(loaded, published)
+        return self.reconcile(loaded, self.load_to_bigquery(published))
 
     @staticmethod
     def summarize(months: Sequence[dict[Hashable, Any]]) -> pd.DataFrame:

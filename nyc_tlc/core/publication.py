@@ -87,7 +87,7 @@ class MonthState:
     """The state of a partition, as it is kept beside the ledger.
 
     Attributes:
-        asked: Whether the source answered about it this time.
+        asked: Whether the source was asked about it this time.
         bytes: Size of the published file; None leaves what was known.
         last_modified: As the source states it; None leaves what was known.
         note: What is worth knowing of the state, or why it failed.

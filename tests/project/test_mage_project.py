@@ -2,6 +2,7 @@
 
 import ast
 import re
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,11 @@ def forms(path: Path) -> list[dict]:
     }  # fmt: skip
     uuids = [form.uuid for used in declared.blocks.values() for form in used]
     return [yaml.safe_load((PROJECT / "interactions" / uuid).read_text()) for uuid in uuids]
+
+
+def triggers(folder: Path) -> list[dict]:
+    path = folder / "triggers.yaml"
+    return yaml.safe_load(path.read_text())["triggers"] if path.exists() else []
 
 
 def decorated(path: Path) -> dict[str, str]:
@@ -216,9 +222,7 @@ def test_triggers_load_in_mage(folder):
 
 @pytest.mark.parametrize("folder", PIPELINES, ids=lambda folder: folder.name)
 def test_time_triggers_are_shipped_inactive_and_tokens_are_in_none(folder):
-    path = folder / "triggers.yaml"
-    triggers = yaml.safe_load(path.read_text())["triggers"] if path.exists() else []
-    for trigger in triggers:
+    for trigger in triggers(folder):
         assert "token" not in trigger
         if trigger["schedule_type"] == "time":
             assert trigger["status"] == "inactive"
@@ -262,6 +266,36 @@ def test_a_run_that_takes_too_long_is_told_where_alerts_go_and_nowhere_else():
     assert loud.teams_config.webhook_url == ["https://TLC_ALERT_TEAMS_WEBHOOK"]
     assert loud.email_config.to_emails == ["https://TLC_ALERT_EMAIL_TO"]
     assert loud.email_config.smtp_password == password
+
+
+def test_api_triggers_are_stamped_so_that_mage_does_not_rewrite_the_file():
+    for trigger in chain.from_iterable(map(triggers, PIPELINES)):
+        if trigger["schedule_type"] == "api":
+            assert (trigger["status"], bool(trigger.get("last_enabled_at"))) == ("active", True)
+
+
+def test_every_trigger_has_a_name_of_its_own_and_an_end():
+    """`make schedule-on` takes a name; a run that hangs must not keep the next ones waiting."""
+    declared = list(chain.from_iterable(map(triggers, PIPELINES)))
+    names = [trigger["name"] for trigger in declared]
+    assert len(names) == len(set(names)) > 5
+    assert {"daily_sync", "load_months", "backfill_months"} <= set(names)
+    for trigger in declared:
+        if "sync" in trigger["name"] or "month" in trigger["name"]:
+            assert trigger["settings"]["timeout_status"] == "failed"
+            assert trigger["settings"]["timeout"] >= 3600
+        if trigger["schedule_type"] == "time":
+            assert trigger["settings"]["skip_if_previous_running"] is True
+
+
+def test_mage_retries_no_block_that_gives_a_run_its_verdict():
+    """What reaches these blocks as an error has been retried already, by steps/run.py."""
+    verdicts = {"reconcile_trips", "load_partition", "list_partitions", "summarize_partitions"}
+    blocks = list(chain.from_iterable(map(python_blocks, PIPELINES)))
+    assert verdicts <= {block["uuid"] for block in blocks}
+    for block in blocks:
+        retries = (block["retry_config"] or {}).get("retries", 0)
+        assert retries == 0 if block["uuid"] in verdicts else retries <= 1
 
 
 def test_mage_finds_the_one_io_config_under_its_own_name():

@@ -200,3 +200,16 @@ def test_charts_count_reasons_over_the_months_and_seconds_by_step() -> None:
     }
     seconds = {"land": 2.0, "conform": 2.5, "load": 4.0, "publish": 0.5}
     assert seconds_by_step(**tables) == seconds
+
+
+def test_summary_of_a_plan_sums_what_would_be_loaded() -> None:
+    rows = [
+        _row("2024-01", status=Status.PLANNED, bytes=1_500_000, plan=True),
+        _row("2024-02", status=Status.PLANNED, bytes=2_000_000, plan=True),
+        _row("2024-03", status=Status.UNCHANGED, bytes=9_000_000, plan=True),
+    ]
+    assert summary(rows).splitlines()[-1] == (
+        "plan: 2 of 3 partitions would be loaded, from 3.5 MB of published files. Nothing was "
+        "loaded or written."
+    )
+    assert "plan:" not in summary([_row("2024-01")])

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from mage_project.run_context import run_force, run_partitions
+from mage_project.run_context import (
+    run_first_month,
+    run_force,
+    run_items,
+    run_partitions,
+    run_plan,
+    run_scope,
+    run_services,
+)
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.core.month import Month
 from nyc_tlc.settings import Settings
@@ -219,3 +227,59 @@ def test_a_day_more_or_less_does_not_matter_inside_the_month() -> None:
     for day in (first, first + timedelta(days=30, hours=23)):
         assert _run(execution_date=day) == ["green 2024-03"]
     assert _run(execution_date=first - timedelta(seconds=1)) == ["green 2024-02"]
+
+
+@pytest.mark.parametrize("month", ["2024-05-01", "2024-05-31T23:00:00"])
+def test_dates_of_a_backfill_name_the_months_themselves(month: str) -> None:
+    date = datetime.fromisoformat(month)
+    assert _run(execution_date=date, trigger_name="Backfill spring") == ["green 2024-05"]
+    assert _run(execution_date=date, trigger_name="monthly_green") == ["green 2024-03"]
+    assert _run(execution_date=date, trigger_name="Backfill x", months="2023-01") == [
+        "green 2023-01"
+    ]
+
+
+def test_items_of_a_dynamic_block_are_the_partitions_and_their_names() -> None:
+    assert run_items({"service": "green,yellow", "months": "2024-01"}) == [
+        [{"service": "green", "month": "2024-01"}, {"service": "yellow", "month": "2024-01"}],
+        [{"block_uuid": "green_2024_01"}, {"block_uuid": "yellow_2024_01"}],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "plan"),
+    [({}, False), ({"plan": True}, True), ({"plan": "true"}, True), ({"plan": "no"}, False)],
+)
+def test_plan_is_read_as_a_form_or_a_shell_gives_it(kwargs: dict[str, Any], plan: bool) -> None:
+    assert run_plan(kwargs) is plan
+
+
+def test_plan_that_is_neither_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="plan is 'maybe': expected true or false"):
+        run_plan({"plan": "maybe"})
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "first"),
+    [({}, None), ({"first_month": ""}, None), ({"first_month": " 2024-02 "}, Month(2024, 2))],
+)
+def test_first_month_may_be_left_to_the_settings(
+    kwargs: dict[str, Any], first: Month | None
+) -> None:
+    assert run_first_month(kwargs) == first
+
+
+def test_first_month_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"first_month cannot be read .*TLC_FIRST_MONTH"):
+        run_first_month({"first_month": "2024"})
+
+
+def test_scope_is_one_of_two() -> None:
+    assert [run_scope({}), run_scope({"scope": "ALL"})] == ["changed", "all"]
+    with pytest.raises(ConfigurationError, match=r"scope is 'some': expected changed .* or all"):
+        run_scope({"scope": "some"})
+
+
+def test_services_of_a_run_are_the_color_where_the_course_gives_one() -> None:
+    assert [str(s) for s in run_services({"service": "all", "color": "green"})] == ["green"]
+    assert len(run_services({"service": "all"})) == 4

@@ -1,0 +1,79 @@
+"""The table of a sync on its way between the blocks."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.manifest_table import Status
+from nyc_tlc.core.month_table import (
+    MonthRow,
+    manifest_row,
+    months_from_frame,
+    months_summary,
+    months_to_frame,
+)
+from nyc_tlc.core.publication import State
+from nyc_tlc.steps.run import start
+
+ROWS = [
+    MonthRow("green", "2024-01", State.LOADED, asked=False, published=9, accepted=8, quarantined=1),
+    MonthRow("green", "2024-02", State.REVISED, asked=True, published=9, bytes=2_500_000),
+    MonthRow("green", "2024-03", State.AVAILABLE, asked=True, bytes=1_000_000, last_modified="May"),
+    MonthRow("green", "2024-04", State.LATE, asked=True, note="403"),
+    MonthRow("green", "2024-05", State.EXPECTED, asked=False),
+]
+
+
+def test_rows_survive_the_way_through_a_frame():
+    assert months_from_frame(months_to_frame(ROWS)) == ROWS
+
+
+def test_an_empty_table_is_a_broken_one():
+    with pytest.raises(ReconciliationError, match="Mage could not read its output"):
+        months_from_frame(months_to_frame([]))
+
+
+def test_summary_shows_what_is_not_simply_loaded():
+    assert months_summary(ROWS).splitlines() == [
+        "month          state       MB  note",
+        "green 2024-02  revised    2.5",
+        "green 2024-03  available  1.0",
+        "green 2024-04  late       0.0   403",
+        "5 months: 1 expected, 1 late, 1 available, 1 loaded, 1 revised",
+        "asked about 3 of them; to load: 2, 3.5 MB",
+    ]
+
+
+def begun(row, *, plan=False):
+    (row,) = start([row.partition], force=False, plan=plan, now=datetime.now(UTC))
+    return row
+
+
+@pytest.mark.parametrize("row", ROWS[1:3], ids=str)
+def test_what_is_new_or_revised_goes_on_to_be_landed(row):
+    assert manifest_row(row, begun(row)).status is Status.LANDED
+    planned = manifest_row(row, begun(row, plan=True))
+    assert (planned.status, planned.bytes) == (Status.PLANNED, row.bytes)
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (State.LOADED, Status.UNCHANGED),
+        (State.WITHDRAWN, Status.UNCHANGED),
+        (State.LATE, Status.NOT_PUBLISHED),
+        (State.NOT_PUBLISHED, Status.NOT_PUBLISHED),
+        (State.FAILED, Status.FAILED),
+    ],
+)
+@pytest.mark.parametrize("plan", [False, True])
+def test_everything_else_that_was_asked_about_is_final(state, status, plan):
+    row = MonthRow("green", "2024-01", state, asked=True, published=9, accepted=8, quarantined=1)
+    ended = manifest_row(row, begun(row, plan=plan))
+    assert (ended.status, ended.published, ended.accepted, ended.quarantined) == (status, 9, 8, 1)
+
+
+def test_why_asking_failed_becomes_the_error():
+    row = MonthRow("green", "2024-01", State.FAILED, asked=True, note="503")
+    assert manifest_row(row, begun(row)).error == "503"
