@@ -253,6 +253,7 @@ def open_world(folder: Path) -> Iterator[World]:
             **{name: value for name, value in os.environ.items() if not _steers(name)},
             **stack.start(),
             "PYTHONPATH": str(CHECKOUT),
+            "BIGQUERY_DATASET": "",
             "TLC_LOG_LEVEL": "WARNING",
         }
         proxies = Proxies(

@@ -20,6 +20,7 @@ from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import landed_before
 from nyc_tlc.steps.load import load
+from nyc_tlc.steps.load_from_lake import load_from_lake
 from nyc_tlc.steps.publish import publish
 from nyc_tlc.steps.reconcile import clear_failed, reconcile
 from nyc_tlc.steps.restore import restore
@@ -72,8 +73,12 @@ class Rebuild:
             "conform": partial(conform, ports=ports, keep_unknown=self._keep_unknown),
             "publish": partial(publish, ports=ports),
             "load": partial(load, ports=ports),
-            "reconcile": partial(reconcile, ports=ports),
         }
+        if ports.bigquery is not None:
+            steps["load_from_lake"] = partial(
+                load_from_lake, lake=ports.lake, warehouse=ports.bigquery
+            )
+        steps["reconcile"] = partial(reconcile, ports=ports)
         return self._run(chosen, steps)
 
     def _run(
