@@ -75,7 +75,7 @@ class GcsLake:
                     content_type=mimetypes.guess_type(path)[0] or "application/octet-stream",
                     if_generation_match=if_generation,
                     checksum="crc32c",
-                    timeout=TIMEOUT,
+                    timeout=UPLOAD_TIMEOUT,
                     retry=repeated(BLIP),
                 )
         except ObjectChangedError as error:

@@ -36,7 +36,7 @@ class GcsErrors:
         """The library's errors, as ours.
 
         Args:
-            path: What is worked on.
+            path: What is worked on; empty for the bucket itself.
             needs: The permission that the call takes, where the store names none.
             pinned: A generation was asked for: when it is gone, the object was replaced.
             absent: What is missing when something is; ``path`` by default.
@@ -68,7 +68,7 @@ class GcsErrors:
             raise no_credentials(self.url, error) from error
 
     def _missing(self, path: str, error: api.NotFound, *, pinned: bool) -> PipelineError:
-        if "bucket does not exist" in error.message:
+        if not path or "bucket does not exist" in error.message:
             return ConfigurationError(
                 f"bucket {self.bucket} does not exist ({self.url}). Nothing was written. "
                 f"Create it (gcloud storage buckets create gs://{self.bucket} "

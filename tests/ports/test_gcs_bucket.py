@@ -174,6 +174,11 @@ def test_emulator_takes_the_settings(gcs: GcsServer) -> None:
     assert "as it should be" in set_up_bucket(settings, apply=False)
 
 
+def test_bucket_that_the_emulator_lacks_is_named(gcs: GcsServer) -> None:
+    with pytest.raises(ConfigurationError, match="bucket absent does not exist"):
+        set_up_bucket(_settings("gs://absent", gcs.url), apply=True)
+
+
 def test_nothing_live_outside_staging_is_ever_deleted() -> None:
     live = [
         rule["condition"]

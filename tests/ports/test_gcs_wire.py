@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,6 +162,29 @@ def test_one_503_is_tried_again_by_the_library(
     lake.take(file, "x")
     assert wire.objects["top/x"][1] == b"rows"
     assert len(gcs_wire.object_requests(server)) == 2
+
+
+@every_call
+def test_repeated_call_carries_the_token_of_the_first(
+    lake: GcsLake,
+    server: ScriptedServer,
+    wire: GcsWire,
+    file: Path,
+    call: Callable[[GcsLake, Path], object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By it Cloud Storage knows a repetition."""
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    wire.put("top/x", b"rows")
+    wire.faults.append(gcs_wire.backend_error())
+    call(lake, file)
+    refused, repeated = gcs_wire.object_requests(server)[:2]
+    tokens = [
+        re.findall(r"gccl-invocation-id/(\S+)", request.headers["X-Goog-API-Client"])
+        for request in (refused, repeated)
+    ]
+    assert tokens[0] == tokens[1]
+    assert len(tokens[0]) == 1
 
 
 def test_chunk_that_met_a_503_is_sent_again(
@@ -319,7 +344,13 @@ def test_store_that_asks_for_a_pause_gets_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waited: list[float] = []
-    monkeypatch.setattr(time, "sleep", waited.append)
+    ours = threading.current_thread()
+
+    def sleep(seconds: float) -> None:
+        if threading.current_thread() is ours:  # the library asks for the bucket in another
+            waited.append(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
     wire.put("top/x", b"rows")
     wire.faults.append(gcs_wire.error(429, "Slow down", Retry_After="7"))
     call(lake, file)
