@@ -6,15 +6,15 @@ FROM ${PYTHON_IMAGE} AS packages
 WORKDIR /build
 RUN python -m venv --without-pip /opt/venv
 COPY requirements.txt deploy/image/requirements-image.txt ./
-# Both secrets are optional, for a package index of your own. What is removed is JupyterLab's
-# pages and translations: Mage depends on it, and serves none of them.
+# Both secrets are optional, for a package index of your own.
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca_bundle \
     --mount=type=cache,target=/root/.cache/pip \
     pip --disable-pip-version-check --python /opt/venv/bin/python install --no-deps \
-      -r requirements.txt -r requirements-image.txt \
- && cd /opt/venv/lib/python3.11/site-packages \
- && rm -r notebook/static jupyterlab/static jupyterlab/staging /opt/venv/share/jupyter/lab \
+      -r requirements.txt -r requirements-image.txt
+WORKDIR /opt/venv/lib/python3.11/site-packages
+# JupyterLab's pages and translations: Mage depends on it, and serves none of them.
+RUN rm -r notebook/static jupyterlab/static jupyterlab/staging /opt/venv/share/jupyter/lab \
       pyarrow/include pyarrow/tests babel/locale-data
 
 FROM ${PYTHON_IMAGE}
@@ -29,12 +29,14 @@ COPY mage_server mage_server
 COPY mage_project mage_project
 COPY io_config.yml ./
 COPY io_config.yml mage_project/io_config.yaml
-RUN chmod 0755 /opt/nyc-tlc/*.* && mkdir /opt/nyc-tlc/bin && cd /opt/nyc-tlc/bin \
+WORKDIR /opt/nyc-tlc/bin
+RUN chmod 0755 ../*.* \
  && ln -s ../with_settings.py with-settings && ln -s ../write_secrets.py write-secrets \
  && ln -s ../project_for_server.py project-for-server && ln -s ../serve.sh serve \
  && ln -s ../healthcheck.py mage-is-healthy && ln -s ../show_login.sh show-login \
  && ln -s ../mage.sh mage \
  && python -m compileall -q /app/nyc_tlc /app/mage_server
+WORKDIR /app
 ENV PATH=/opt/nyc-tlc/bin:/opt/venv/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \

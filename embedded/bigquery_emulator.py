@@ -34,6 +34,8 @@ from bqemulator.server import run_forever
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 from bqemulator.storage.type_map import bq_schema_to_duckdb_columns
 
+from embedded.ports import HOST
+
 _MONTH = "%Y%m"
 _original_load = executor.execute_load_job
 _original_update = DuckDBCatalogRepository.update_table
@@ -160,24 +162,32 @@ def update_table(catalog: DuckDBCatalogRepository, table: TableMeta) -> TableMet
     return _original_update(catalog, table)
 
 
+def install_extension() -> None:
+    """Put DuckDB's extension where it looks: below the home folder.
+
+    It comes from a package; the emulator itself would download it.
+    """
+    os.environ["HOME"] = sys.prefix
+    (extension,) = Path(duckdb_extension_spatial.__file__).parent.rglob("*.duckdb_extension")
+    duckdb.execute(f"INSTALL '{extension}'")
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default=HOST)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--gcs-root", type=Path, required=True)
     arguments = parser.parse_args()
-    # DuckDB keeps extensions below the home folder. This one comes from a package: the emulator
-    # itself would download it.
-    os.environ["HOME"] = sys.prefix
-    (extension,) = Path(duckdb_extension_spatial.__file__).parent.rglob("*.duckdb_extension")
-    duckdb.execute(f"INSTALL '{extension}'")
+    install_extension()
     job_routes.execute_load_job = execute_load_job
     job_routes._handle_load_job_with_async_envelope = insert_load_job
     upload_routes.execute_load_job = execute_load_job
     DuckDBCatalogRepository.update_table = update_table
     run_forever(
         Settings(
+            rest_host=arguments.host,
             rest_port=arguments.port,
             grpc_port=0,
             persistence_mode=PersistenceMode.PERSISTENT,

@@ -19,6 +19,12 @@ _LOCAL_SERVERS = {
     "LAKE_URL": {"LAKE_URL": "gs://nyc-tlc-lake", "STORAGE_EMULATOR_HOST": "http://gcs:9023"},
 }
 """What stands in for a server elsewhere, by the variable that would name that one."""
+_LOCAL_BIGQUERY = {
+    "BIGQUERY_PROJECT": "emulated",
+    "BIGQUERY_DATASET": "tlc",
+    "BIGQUERY_EMULATOR_HOST": "http://bigquery:9050",
+}
+"""It can read no lake but the local one."""
 _DEFAULTS = {
     "POSTGRES_DBNAME": "nyc_tlc",
     "POSTGRES_USER": "tlc",
@@ -56,6 +62,8 @@ def completed(given: Mapping[str, str]) -> dict[str, str]:
     if "local" in known.get("COMPOSE_PROFILES", "").split(","):
         for name, server in _LOCAL_SERVERS.items():
             known = known if name in named else {**known, **server}
+        if not {"LAKE_URL", "BIGQUERY_DATASET"} & named.keys():
+            known |= _LOCAL_BIGQUERY
         if password := known.get("MAGE_DATABASE_PASSWORD"):
             address = f"postgresql+psycopg2://mage:{quote(password, safe='')}@postgres:5432/mage"
             known.setdefault("MAGE_DATABASE_CONNECTION_URL", address)

@@ -47,7 +47,7 @@ def checkout(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def compose(checkout: Path) -> Iterator[Compose]:
     """Everything up, as after the README's two commands."""
-    ports = ("PUBLISH_MAGE", "PUBLISH_POSTGRES", "PUBLISH_GCS")
+    ports = ("PUBLISH_MAGE", "PUBLISH_POSTGRES", "PUBLISH_GCS", "PUBLISH_BIGQUERY")
     settings = {
         **{name: str(free_port()) for name in ports},
         "NYC_TLC_IMAGE": IMAGE,

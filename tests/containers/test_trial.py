@@ -16,7 +16,7 @@ from tests.containers.compose import IMAGE, Compose, docker
 from tests.containers.conftest import ROWS
 
 pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers")]
-SERVERS = ("postgres", "gcs", "mage")
+SERVERS = ("postgres", "gcs", "bigquery", "mage")
 
 
 def month_rows(compose: Compose, month: str) -> int:
@@ -108,7 +108,7 @@ def test_nothing_answers_but_on_this_machines_own_address(compose):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))
         outward = probe.getsockname()[0]
-    for name in ("PUBLISH_MAGE", "PUBLISH_POSTGRES", "PUBLISH_GCS"):
+    for name in filter(lambda name: name.startswith("PUBLISH_"), compose.settings):
         port = int(compose.settings[name])
         with socket.create_connection(("127.0.0.1", port), timeout=5):
             pass
