@@ -13,9 +13,11 @@ RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
     pip --disable-pip-version-check --python /opt/venv/bin/python install --no-deps \
       -r requirements.txt -r requirements-image.txt
 WORKDIR /opt/venv/lib/python3.11/site-packages
-# JupyterLab's pages and translations: Mage depends on it, and serves none of them.
+# JupyterLab's pages and translations, which Mage depends on and never serves, C++ headers, and the
+# test suites of the largest packages.
 RUN rm -r notebook/static jupyterlab/static jupyterlab/staging /opt/venv/share/jupyter/lab \
-      pyarrow/include pyarrow/tests babel/locale-data
+      babel/locale-data pyarrow/include \
+ && find numpy pandas pyarrow scipy sklearn -type d -name tests -prune -exec rm -r {} +
 
 FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --user-group --create-home --home-dir /home/mage mage \
@@ -30,11 +32,12 @@ COPY mage_project mage_project
 COPY io_config.yml ./
 COPY io_config.yml mage_project/io_config.yaml
 WORKDIR /opt/nyc-tlc/bin
+# Mage's executors on Kubernetes and elsewhere call the image's /app/run_app.sh.
 RUN chmod 0755 ../*.* \
  && ln -s ../with_settings.py with-settings && ln -s ../write_secrets.py write-secrets \
  && ln -s ../project_for_server.py project-for-server && ln -s ../serve.sh serve \
  && ln -s ../healthcheck.py mage-is-healthy && ln -s ../show_login.sh show-login \
- && ln -s ../mage.sh mage \
+ && ln -s ../mage.sh mage && ln -s /opt/nyc-tlc/with_settings.py /app/run_app.sh \
  && python -m compileall -q /app/nyc_tlc /app/mage_server
 WORKDIR /app
 ENV PATH=/opt/nyc-tlc/bin:/opt/venv/bin:$PATH \
