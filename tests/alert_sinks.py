@@ -32,7 +32,7 @@ class Webhook(ThreadingHTTPServer):
     def texts(self) -> list[str]:
         """Title and text of every message for Slack."""
         return [
-            "\n".join(block["text"]["text"] for block in message["blocks"])
+            "\n".join(block["text"]["text"] for block in message["blocks"] if "text" in block)
             for message in self.received
         ]
 

@@ -1,20 +1,24 @@
 """Who is told what of the runs of the scheduler and of `mage run`: each event once."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pytest
 
 from tests.alert_sinks import mail_server, webhook
 from tests.mage_server import until
 
 pytestmark = pytest.mark.integration
+EMPTY: Mapping[str, object] = MappingProxyType({})
 
 
-def run(scheduled, **variables: str) -> dict:
+def run(scheduled, limits: Mapping[str, object] = EMPTY, **variables: str) -> dict:
     """A run of tlc_trips as *Run@once* begins it."""
     server = scheduled.server
     once = {
         "name": f"once {variables['months']}", "schedule_type": "time",
         "schedule_interval": "@once", "start_time": "2026-01-01 00:00:00",
-        "status": "active", "variables": variables,
+        "status": "active", "variables": variables, **limits,
     }  # fmt: skip
     made = server.post("pipelines/tlc_trips/pipeline_schedules", {"pipeline_schedule": once})
     trigger = made["pipeline_schedule"]["id"]
@@ -46,6 +50,17 @@ def test_a_block_that_fails_before_there_are_months_is_told_once(scheduled):
     (message,) = told_of(scheduled, "2019-13")
     assert message.startswith("NYC TLC: tlc_trips failed\n")
     assert "Nothing was started" in message
+
+
+def test_a_run_that_takes_too_long_is_told_and_then_ended(scheduled):
+    scheduled.publish("green", "2019-11", 500)
+    scheduled.cdn.stall_next(120)
+    limits = {"sla": 1, "settings": {"timeout": 8, "timeout_status": "failed"}}
+    assert run(scheduled, limits, service="green", months="2019-11")["status"] == "failed"
+    (message,) = told_of(scheduled, "takes longer than it should")
+    assert message.startswith("NYC TLC: tlc_trips takes longer")
+    assert "by trigger once 2019-11" in message
+    assert "/pipelines/tlc_trips/runs/" in message
 
 
 def test_mage_run_tells_by_email_of_what_failed_and_what_was_loaded(scheduled):

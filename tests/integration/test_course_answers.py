@@ -1,4 +1,4 @@
-"""The course's homework on real CSV months, through `mage run`, by the README's own query."""
+"""The course's homework on real CSV months, through `mage run`, by the query of its page."""
 
 import json
 import re
@@ -10,18 +10,18 @@ from tests.integration.conftest import ROOT
 pytestmark = pytest.mark.integration
 
 
-def test_the_query_of_the_readme_gives_the_course_answers(mage, shared, tmp_path):
+def test_the_query_of_the_page_gives_the_course_answers(mage, shared, tmp_path):
     csv = mage.on("course", tmp_path, (shared / "green").as_uri())
     variables = json.dumps({"color": "green", "year": 2020, "month": [10, 11, 12]})
     run = csv.run("tlc_trips", variables, TLC_SOURCE_FORMAT="csv")
     assert run.returncode == 0, run.stdout
     assert "note:" not in run.stdout
-    readme = (ROOT / "README.md").read_text()
-    (query,) = re.findall(r"```sql\n(with published.+?)```", readme, re.S)
+    page = (ROOT / "docs" / "course.md").read_text()
+    (query,) = re.findall(r"```sql\n(with published.+?)```", page, re.S)
     assert csv.sql(query.replace("tlc.", "")) == [(266_855, 139_370, 95, [1, 2])]
     answers = re.search(
         r"([\d,]+)\s+rows;\s+([\d,]+) of them .*? of vendors (\d) and (\d), .*? (\d+) dates",
-        readme, re.S,
+        page, re.S,
     ).groups()  # fmt: skip
     assert answers == ("266,855", "139,370", "1", "2", "95")
     assert csv.sql("SELECT rows_published FROM ledger ORDER BY source_month") == [
