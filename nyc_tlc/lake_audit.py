@@ -209,9 +209,15 @@ class LakeAudit:
             ),
             at=datetime.now(UTC),
             lake=self._ports.lake.url,
-            warehouse=self._ports.warehouse.describe(),
+            warehouses=self._warehouses(),
             scope=str(scope),
         )
+
+    def _warehouses(self) -> dict[str, str]:
+        """Name to address, for people."""
+        bigquery = self._ports.bigquery
+        also = {"BigQuery": bigquery.address} if bigquery is not None else {}
+        return {"Postgres": self._ports.warehouse.describe(), **also}
 
     def _retried(self, attempt: Callable[[], T]) -> T:
         return retried(attempt, "audit", self._settings.tlc_attempts)

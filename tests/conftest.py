@@ -13,6 +13,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from embedded.bigquery_server import BigQueryServer, EmulatorAbsentError
 from embedded.gcs_server import GcsServer
 from embedded.ports import HOST
 from embedded.postgres_server import PostgresServer
@@ -50,6 +51,20 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
     server = GcsServer(tmp_path_factory.mktemp("gcs"))
     try:
         server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def bigquery(gcs: GcsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQueryServer]:
+    """BigQuery's emulator, which loads from the objects of GCS's."""
+    server = BigQueryServer(tmp_path_factory.mktemp("bigquery"), gcs.objects_dir)
+    try:
+        server.start()
+    except EmulatorAbsentError as absent:
+        pytest.skip(str(absent))
+    try:
         yield server
     finally:
         server.stop()

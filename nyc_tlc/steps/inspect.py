@@ -12,6 +12,7 @@ import google_crc32c
 
 from nyc_tlc.core.audit.evidence import (
     Evidence,
+    LakeWarehouseSays,
     RecordPaths,
     SourceAnswer,
     StoredFile,
@@ -19,7 +20,7 @@ from nyc_tlc.core.audit.evidence import (
 )
 from nyc_tlc.core.audit.kinds import Finding
 from nyc_tlc.core.errors import SourceError
-from nyc_tlc.core.manifest import Landing, Manifest, StoredObject, parse_record
+from nyc_tlc.core.manifest import Landing, Manifest, StoredObject, WarehouseLoad, parse_record
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.source_format import SourceFormat
 from nyc_tlc.ports import Inspector, Inventory, Lake, Ports, SourceFileAbsentError
@@ -31,7 +32,7 @@ from nyc_tlc.steps.staged import is_abandoned
 
 _CHUNK = 1 << 20
 
-RecordT = TypeVar("RecordT", Landing, Manifest)
+RecordT = TypeVar("RecordT", Landing, Manifest, WarehouseLoad)
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,21 @@ class Inspection:
             ledger=inventory.ledger.get(partition),
             scan=self.inspector.scan(partition) if is_attached else None,
             quarantined=inventory.quarantined.get(partition, 0),
+            bigquery=self._in_bigquery(partition),
             source=self._source_answer(partition, landing),
         )
+
+    def _in_bigquery(self, partition: Partition) -> LakeWarehouseSays | None:
+        bigquery = self.ports.bigquery
+        if bigquery is None:
+            return None
+        path = lake_paths.warehouse_load(partition, bigquery.address)
+        record = self.ports.lake.read(path)
+        load = _parsed(WarehouseLoad, record[0], path) if record else None
+        if not isinstance(load, WarehouseLoad) or not bigquery.holds(partition, load):
+            return LakeWarehouseSays(path, load, None)
+        counts = bigquery.count(partition).counts
+        return LakeWarehouseSays(path, load, (counts.accepted, counts.quarantined))
 
     def _file(self, stored: StoredObject) -> StoredFile:
         crc32c = _crc32c(stored.path, self.ports.lake) if self.deep else None
@@ -190,10 +204,12 @@ def _record(
     kind: type[RecordT], path: str, objects: Mapping[str, StoredObject], lake: Lake
 ) -> RecordT | Unreadable | None:
     found = lake.read(path) if path in objects else None
-    if found is None:
-        return None
+    return _parsed(kind, found[0], path) if found else None
+
+
+def _parsed(kind: type[RecordT], text: bytes, path: str) -> RecordT | Unreadable:
     try:
-        return parse_record(kind, found[0], path)
+        return parse_record(kind, text, path)
     except SourceError as error:
         return Unreadable(str(error).partition(". ")[0])
 

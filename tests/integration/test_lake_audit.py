@@ -21,7 +21,10 @@ from embedded.gcs_server import GcsServer
 from embedded.ports import HOST
 from embedded.postgres_server import PostgresServer
 from embedded.sample_months import write_month
+from nyc_tlc.adapters import bigquery_connection
 from nyc_tlc.adapters import gcs as gcs_adapter
+from nyc_tlc.adapters.bigquery import BigQueryWarehouse
+from nyc_tlc.adapters.bigquery_connection import BigQuerySettings
 from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
 from nyc_tlc.adapters.postgres import PostgresWarehouse
 from nyc_tlc.adapters.postgres_connection import Database
@@ -31,12 +34,12 @@ from nyc_tlc.core.audit.kinds import KINDS, Remedy
 from nyc_tlc.core.audit.months import require_sound
 from nyc_tlc.core.audit.report import REPORT
 from nyc_tlc.core.errors import ReconciliationError
-from nyc_tlc.core.manifest import Manifest, parse_record, render_record
+from nyc_tlc.core.manifest import Manifest, WarehouseLoad, parse_record, render_record
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import GREEN
 from nyc_tlc.lake_audit import AuditScope, LakeAudit
-from nyc_tlc.ports import Lake, Ports
+from nyc_tlc.ports import Lake, LakeWarehouse, Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps import lake_paths
 from nyc_tlc.trips import Trips
@@ -55,6 +58,7 @@ class World:
     published: Path
     trips: Trips
     auditing: LakeAudit
+    bigquery: LakeWarehouse | None
 
     def load(self, *partitions: Partition, seed: int = 0) -> None:
         self.publish(*partitions, seed=seed)
@@ -66,7 +70,8 @@ class World:
 
     def _stored(self, partitions):
         conformed = self.trips.conform(self.trips.land(partitions, force=False))
-        return self.trips.load_to_postgres(conformed), self.trips.publish_to_lake(conformed)
+        published = self.trips.load_to_bigquery(self.trips.publish_to_lake(conformed))
+        return self.trips.load_to_postgres(conformed), published
 
     def sql(self, statement: str) -> list[tuple]:
         connection = psycopg2.connect(
@@ -97,7 +102,9 @@ class World:
         return self.auditing.audit(AuditScope(partitions, **how))
 
 
-def build(lake: Lake, postgres: PostgresServer, folder: Path) -> World:
+def build(
+    lake: Lake, postgres: PostgresServer, folder: Path, bigquery: LakeWarehouse | None = None
+) -> World:
     schema = f"audit_{uuid.uuid4().hex[:12]}"
     (folder / "published").mkdir()
     settings = Settings(
@@ -112,10 +119,11 @@ def build(lake: Lake, postgres: PostgresServer, folder: Path) -> World:
     warehouse = PostgresWarehouse(database, schema)
     ports = Ports(
         source=FolderSource(folder / "published"), lake=lake, warehouse=warehouse,
-        ledger=warehouse, work_dir=folder / "work",
+        ledger=warehouse, work_dir=folder / "work", bigquery=bigquery,
     )  # fmt: skip
     auditing = LakeAudit(settings, ports, PostgresInspector(database, schema))
-    return World(lake, postgres, schema, folder / "published", Trips(settings, ports), auditing)
+    trips = Trips(settings, ports)
+    return World(lake, postgres, schema, folder / "published", trips, auditing, bigquery)
 
 
 def gcs_lake(gcs: GcsServer, folder: Path) -> Lake:
@@ -282,6 +290,29 @@ TABLES = {"table_orphan", "table_foreign"}
 BEYOND_REPAIR = {code for code, kind in KINDS.items() if kind.remedy is Remedy.OPERATOR}
 
 
+def bigquery_record(world: World, month: Partition) -> str:
+    return lake_paths.warehouse_load(month, world.bigquery.address)
+
+
+def spoil_bigquery(world: World, month: Partition) -> None:
+    """Rows deleted by hand, and a record that tells of an earlier contract."""
+    path = bigquery_record(world, month)
+    load = parse_record(WarehouseLoad, world.lake.read(path)[0], path)
+    old = render_record(load.model_copy(update={"contract": "green/0"}))
+    world.lake.write(path, old, if_generation=None)
+    world.bigquery._dataset.query(
+        f"DELETE FROM `{world.bigquery.address}.green` WHERE source_row < 3 "
+        f"AND source_month = '{month.month}-01'"
+    )
+
+
+DONE_TO_BIGQUERY = {
+    frozenset({"bigquery_missing"}): delete(bigquery_record),
+    frozenset({"bigquery_unreadable"}): rewrite(bigquery_record, garbage),
+    frozenset({"bigquery_differs", "bigquery_rows"}): spoil_bigquery,
+}
+
+
 @pytest.fixture(scope="module")
 def story(gcs, postgres, tmp_path_factory) -> Iterator[SimpleNamespace]:
     """Load, look, tamper, look, repair, look again."""
@@ -316,7 +347,8 @@ def codes_of(frame, month: Partition) -> dict[str, bool]:
 
 
 def test_every_kind_of_finding_is_tried():
-    assert {code for codes in DONE for code in codes} == set(KINDS)
+    tried = {code for codes in (*DONE, *DONE_TO_BIGQUERY) for code in codes}
+    assert tried == set(KINDS)
 
 
 def test_untouched_stores_are_sound(story):
@@ -372,6 +404,34 @@ def test_the_report_tells_of_every_finding(story):
         assert f"<code>{code}</code>" in story.report
         assert escape(kind.sentence) in story.report
     assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?(https?:)?//""", story.report)
+
+
+@pytest.fixture
+def bigquery_world(gcs, bigquery, postgres, tmp_path) -> Iterator[World]:
+    url = f"gs://{gcs.bucket}/audit_{uuid.uuid4().hex[:12]}"
+    settings = BigQuerySettings(
+        project=bigquery.project, dataset=f"audit_{uuid.uuid4().hex[:12]}",
+        location=bigquery.location, lake_url=url, maximum_bytes_billed=10**9,
+    )  # fmt: skip
+    dataset = bigquery_connection.connect(
+        settings, emulator=bigquery.url, storage_emulator=gcs.url, key_file=None
+    )
+    lake = gcs_adapter.connect(url, cache=tmp_path / "cache", emulator=gcs.url, key_file=None)
+    world = build(lake, postgres, tmp_path, BigQueryWarehouse(dataset))
+    yield world
+    world.sql(f"DROP SCHEMA {world.schema} CASCADE")
+
+
+def test_what_is_wrong_in_bigquery_is_found_and_repaired(bigquery_world):
+    months = dict(zip(DONE_TO_BIGQUERY, MONTHS.values(), strict=False))
+    bigquery_world.load(*months.values())
+    for codes, month in months.items():
+        DONE_TO_BIGQUERY[codes](bigquery_world, month)
+    repaired = bigquery_world.audit(*months.values(), repair=True)
+    for codes, month in months.items():
+        assert codes_of(repaired, month) == dict.fromkeys(codes, True)
+    require_sound(bigquery_world.audit(*months.values()))
+    assert "BigQuery" in bigquery_world.lake.read(REPORT)[0].decode()
 
 
 @pytest.fixture

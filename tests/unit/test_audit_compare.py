@@ -11,6 +11,7 @@ from nyc_tlc.core.audit.compare import findings
 from nyc_tlc.core.audit.evidence import (
     Content,
     Evidence,
+    LakeWarehouseSays,
     LedgerRecord,
     RecordPaths,
     SourceAnswer,
@@ -20,7 +21,7 @@ from nyc_tlc.core.audit.evidence import (
 )
 from nyc_tlc.core.audit.kinds import KINDS, Finding, Remedy
 from nyc_tlc.core.audit.months import Verdict, after_repair, audited
-from nyc_tlc.core.manifest import Counts, Landing, Manifest, StoredObject
+from nyc_tlc.core.manifest import Counts, Landing, Manifest, StoredObject, WarehouseLoad
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import GREEN
@@ -133,6 +134,36 @@ def test_stale_contract_is_found_in_both_records() -> None:
     assert [(finding.code, finding.place) for finding in found] == [
         ("contract_stale", "manifest"), ("contract_stale", "ledger"),
     ]  # fmt: skip
+
+
+LOAD = WarehouseLoad(
+    service="green", month="2024-01", warehouse="project.tlc", contract=MANIFEST.contract,
+    sha256=SHA, objects=MANIFEST.objects, jobs=(), run="run", loaded_at=LOADED_AT,
+    reconciled_at=LOADED_AT,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "codes"),
+    [
+        (LakeWarehouseSays("record", LOAD, (8, 2)), []),
+        (LakeWarehouseSays("record", None, None), ["bigquery_missing"]),
+        (LakeWarehouseSays("record", LOAD, None), ["bigquery_missing"]),
+        (LakeWarehouseSays("record", Unreadable("cut"), None), ["bigquery_unreadable"]),
+        (LakeWarehouseSays("record", LOAD, (8, 1)), ["bigquery_rows"]),
+        (
+            LakeWarehouseSays("record", LOAD.model_copy(update={"sha256": "b" * 64}), (7, 2)),
+            ["bigquery_differs", "bigquery_rows"],
+        ),
+        (
+            LakeWarehouseSays("record", LOAD.model_copy(update={"reconciled_at": None}), (8, 2)),
+            ["not_reconciled"],
+        ),
+    ],
+)
+def test_bigquery_is_held_against_the_manifest(said: LakeWarehouseSays, codes: list[str]) -> None:
+    assert _codes(replace(SOUND, bigquery=said)) == codes
+    assert _codes(replace(NOTHING, bigquery=said)) == []
 
 
 def test_every_kind_has_its_sentence_and_its_remedy() -> None:

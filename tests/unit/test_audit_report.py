@@ -69,8 +69,9 @@ def _month(service: Service, month: Month, verdict: Verdict = Verdict.PROVED) ->
 
 
 def _audit(months: Sequence[AuditedMonth], findings: Sequence[Finding] = (), **other: str) -> Audit:
-    said = {"lake": "gs://lake", "warehouse": "tlc@db:5432/tlc", "scope": "all", **other}
-    return Audit(months=tuple(months), findings=tuple(findings), at=AT, **said)
+    said = {"lake": "gs://lake", "scope": "all", **other}
+    warehouses = {said.pop("name", "Postgres"): said.pop("address", "tlc@db:5432/tlc")}
+    return Audit(tuple(months), tuple(findings), AT, warehouses=warehouses, **said)
 
 
 def _many(years: int) -> list[AuditedMonth]:
@@ -113,7 +114,9 @@ def test_every_string_is_escaped() -> None:
         Finding("raw_missing", Partition(GREEN, Month(2024, 1)), HOSTILE, HOSTILE, trouble=HOSTILE),
         Finding("object_orphan", None, HOSTILE, HOSTILE),
     ]
-    html = render(_audit(_many(1), findings, lake=HOSTILE, warehouse=HOSTILE, scope=HOSTILE))
+    html = render(
+        _audit(_many(1), findings, lake=HOSTILE, name=HOSTILE, address=HOSTILE, scope=HOSTILE)
+    )
     page = _Page(html)
     assert page.open == []
     assert page.tags["script"] == page.tags["img"] == 0

@@ -13,7 +13,7 @@ from nyc_tlc.core.manifest import Landing, Manifest, StoredObject
 
 def findings(evidence: Evidence) -> tuple[Finding, ...]:
     """Everything that is wrong, or worth knowing, about one month."""
-    checks = (_landing, _raw, _kept, _manifest, _files, _ledger, _table, _source)
+    checks = (_landing, _raw, _kept, _manifest, _files, _ledger, _table, _bigquery, _source)
     return tuple(chain.from_iterable(check(evidence) for check in checks))
 
 
@@ -195,6 +195,28 @@ def _table(evidence: Evidence) -> Iterator[Finding]:
     if evidence.quarantined != quarantined:
         detail = f"{evidence.quarantined:,} rows of {evidence.partition}, expected {quarantined:,}"
         yield _finding(evidence, "quarantine_rows", "quarantine", detail)
+
+
+def _bigquery(evidence: Evidence) -> Iterator[Finding]:
+    said, manifest = evidence.bigquery, _read_manifest(evidence)
+    if said is None or manifest is None:
+        return
+    if isinstance(said.load, Unreadable):
+        yield _finding(evidence, "bigquery_unreadable", said.record, said.load.reason)
+    elif said.load is None or said.rows is None:
+        detail = "no record" if said.load is None else "its tables are gone, or were made anew"
+        yield _finding(evidence, "bigquery_missing", said.record, detail)
+    elif not said.load.is_of(manifest):
+        yield _finding(evidence, "bigquery_differs", said.record)
+    elif said.load.reconciled_at is None:
+        yield _finding(evidence, "not_reconciled", said.record)
+    expected = (manifest.counts.accepted, manifest.counts.quarantined)
+    if said.rows is not None and said.rows != expected:
+        detail = (
+            f"{said.rows[0]:,} accepted and {said.rows[1]:,} quarantined, expected "
+            f"{expected[0]:,} and {expected[1]:,}"
+        )
+        yield _finding(evidence, "bigquery_rows", said.record, detail)
 
 
 def _source(evidence: Evidence) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from nyc_tlc.core.manifest import Landing, Manifest, StoredObject
+from nyc_tlc.core.manifest import Landing, Manifest, StoredObject, WarehouseLoad
 from nyc_tlc.core.partition import Partition
 
 
@@ -77,6 +77,21 @@ class TableScan:
 
 
 @dataclass(frozen=True)
+class LakeWarehouseSays:
+    """What a warehouse that loads from the lake has of a month.
+
+    Attributes:
+        record: Lake path of the record of what it loaded.
+        load: That record; None when there is none.
+        rows: Accepted and quarantined, counted; None when its tables are gone or made anew.
+    """
+
+    record: str
+    load: WarehouseLoad | Unreadable | None
+    rows: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
 class StoredFile:
     """A data file of the lake, looked into.
 
@@ -108,6 +123,7 @@ class Evidence:
         files: The data files that are there, by path.
         scan: None when readers of the warehouse do not see the month.
         quarantined: Rows of the month in the quarantine table.
+        bigquery: None where there is no BigQuery.
         source: None unless the source was asked.
     """
 
@@ -121,6 +137,7 @@ class Evidence:
     ledger: LedgerRecord | None = None
     scan: TableScan | None = None
     quarantined: int = 0
+    bigquery: LakeWarehouseSays | None = None
     source: SourceAnswer | None = None
 
     @property

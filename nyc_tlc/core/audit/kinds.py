@@ -94,6 +94,14 @@ KINDS: Mapping[str, Kind] = {
             "The quarantine table has other rows of the month than the ledger says",
             Remedy.LOAD,
         ),
+        Kind("bigquery_missing", "BigQuery is not recorded to hold the month", Remedy.LOAD),
+        Kind(
+            "bigquery_unreadable", "The record of BigQuery is damaged", Remedy.LOAD, discard=True
+        ),
+        Kind("bigquery_differs", "BigQuery has another version than the manifest", Remedy.LOAD),
+        Kind(
+            "bigquery_rows", "BigQuery has other rows of the month than the manifest", Remedy.LOAD
+        ),
         Kind("not_reconciled", "The stores were never proved equal", Remedy.LOAD),
         Kind("source_revised", "The source has another version than raw/", Remedy.FETCH),
         Kind(

@@ -59,6 +59,7 @@ class Audit:
     Attributes:
         months: Service by service, ascending.
         findings: Of the months in their order, then those that belong to none.
+        warehouses: Name to address.
         scope: What was looked at and how, in words.
     """
 
@@ -66,7 +67,7 @@ class Audit:
     findings: tuple[Finding, ...]
     at: datetime
     lake: str
-    warehouse: str
+    warehouses: Mapping[str, str]
     scope: str
 
     @property
