@@ -8,6 +8,7 @@ from functools import partial
 import pandas as pd
 
 from nyc_tlc.core.alert import mart_alert
+from nyc_tlc.core.manifest_table import Status
 from nyc_tlc.core.marts.declared import MARTS
 from nyc_tlc.core.marts.model import Mart
 from nyc_tlc.core.marts.rows import MartRow, from_frame, summary, to_frame
@@ -16,7 +17,7 @@ from nyc_tlc.run_log import tell
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.build_mart import Held, build, plan, prove
 from nyc_tlc.steps.run import Effort, require_all, retried, run_each
-from nyc_tlc.wiring import connect_alerts, connect_marts
+from nyc_tlc.wiring import NO_BIGQUERY, connect_alerts, connect_marts
 
 
 class Marts:
@@ -42,18 +43,27 @@ class Marts:
         """Build the months that changed since; ``force`` builds every month."""
         return to_frame(self._build(self._ports.postgres, force=force))
 
-    def reconcile(self, in_postgres: pd.DataFrame) -> pd.DataFrame:
+    def build_in_bigquery(self, *, force: bool) -> pd.DataFrame:
+        """The same there; one row that says so where it is not configured."""
+        if self._ports.bigquery is None:
+            logging.getLogger(__name__).info(NO_BIGQUERY)
+            return to_frame([MartRow("BigQuery", "", "", "", Status.SKIPPED, note=NO_BIGQUERY)])
+        return to_frame(self._build(self._ports.bigquery, force=force))
+
+    def reconcile(self, in_postgres: pd.DataFrame, in_bigquery: pd.DataFrame) -> pd.DataFrame:
         """Prove every month of every mart once more, tell of those that failed, end the run.
 
         Raises:
             PartitionsFailedError: names every month that failed, and why.
         """
         rows = self._prove(self._ports.postgres, from_frame(in_postgres))
+        built = from_frame(in_bigquery)
+        rows += self._prove(self._ports.bigquery, built) if self._ports.bigquery else built
         logging.getLogger(__name__).info("\n%s", summary(rows))
         alert = mart_alert(rows)
         if alert is not None:
             connect_alerts(self._settings).send(alert)
-        require_all(rows)
+        require_all([row for row in rows if row.month])
         return to_frame(rows)
 
     def _build(self, store: MartStore, *, force: bool) -> list[MartRow]:

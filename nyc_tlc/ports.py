@@ -379,10 +379,12 @@ class MartPorts:
 
     Attributes:
         ledger: Which months there are, and whether they are proved.
+        bigquery: None where it is not configured.
     """
 
     ledger: Ledger
     postgres: MartStore
+    bigquery: MartStore | None = None
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,23 @@ from nyc_tlc.adapters.postgres import PostgresWarehouse
 from nyc_tlc.adapters.postgres_connection import Database, Tls
 from nyc_tlc.adapters.postgres_inspection import PostgresInspector
 from nyc_tlc.core.errors import ConfigurationError
-from nyc_tlc.ports import Alerts, Inspector, Lake, LakeWarehouse, MartPorts, Ports, Source
+from nyc_tlc.core.manifest import WarehouseLoad
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.ports import (
+    Alerts,
+    Inspector,
+    Lake,
+    LakeWarehouse,
+    MartPorts,
+    MartStore,
+    Ports,
+    Source,
+)
 from nyc_tlc.settings import IO_CONFIG, Settings
+from nyc_tlc.steps.warehouse_load import read_load
+
+if TYPE_CHECKING:
+    from nyc_tlc.adapters.bigquery_connection import BigQueryDataset
 
 if TYPE_CHECKING:
     from nyc_tlc.adapters.gcs_bucket import GcsBucket
@@ -57,13 +72,30 @@ def connect_alerts(settings: Settings) -> Alerts:
 
 
 def connect_marts(settings: Settings) -> MartPorts:
-    """The warehouses of the settings, without source and lake. Nothing is contacted yet."""
+    """The warehouses of the settings, and their ledger. Nothing is contacted yet."""
     from nyc_tlc.adapters.postgres_marts import PostgresMarts  # late: sqlglot costs 0.2 s
 
     database, schema = _database(settings), settings.postgres_schema
     return MartPorts(
-        ledger=PostgresWarehouse(database, schema), postgres=PostgresMarts(database, schema)
+        ledger=PostgresWarehouse(database, schema),
+        postgres=PostgresMarts(database, schema),
+        bigquery=_bigquery_marts(settings),
     )
+
+
+def _bigquery_marts(settings: Settings) -> MartStore | None:
+    dataset = _bigquery_dataset(settings)
+    if dataset is None:
+        return None
+    from nyc_tlc.adapters.bigquery_marts import BigQueryMarts
+
+    lake = _lake(settings)
+
+    def loaded(partition: Partition) -> WarehouseLoad | None:
+        record = read_load(partition, lake, dataset.address)
+        return record[0] if record else None
+
+    return BigQueryMarts(dataset, loaded)
 
 
 def connect_inspector(settings: Settings) -> Inspector:
@@ -110,13 +142,21 @@ def _lake(settings: Settings) -> Lake:
 
 
 def _bigquery(settings: Settings) -> LakeWarehouse | None:
+    dataset = _bigquery_dataset(settings)
+    if dataset is None:
+        return None
+    from nyc_tlc.adapters.bigquery import BigQueryWarehouse
+
+    return BigQueryWarehouse(dataset)
+
+
+def _bigquery_dataset(settings: Settings) -> BigQueryDataset | None:
     if settings.bigquery_project is None or settings.bigquery_dataset is None:
         return None
     # Late: the client library costs half a second.
-    from nyc_tlc.adapters.bigquery import BigQueryWarehouse
     from nyc_tlc.adapters.bigquery_connection import BigQuerySettings, connect
 
-    dataset = connect(
+    return connect(
         BigQuerySettings(
             project=settings.bigquery_project,
             dataset=settings.bigquery_dataset,
@@ -128,7 +168,6 @@ def _bigquery(settings: Settings) -> LakeWarehouse | None:
         storage_emulator=settings.storage_emulator_host,
         key_file=settings.google_application_credentials,
     )
-    return BigQueryWarehouse(dataset)
 
 
 def connect_bucket(settings: Settings) -> GcsBucket:

@@ -7,8 +7,8 @@ if "data_exporter" not in globals():
 
 
 @data_exporter
-def reconcile_marts(in_postgres, **_):
-    return Marts.connect().reconcile(in_postgres)
+def reconcile_marts(in_postgres, in_bigquery, **_):
+    return Marts.connect().reconcile(in_postgres, in_bigquery)
 
 
 @test

@@ -31,6 +31,8 @@ _PASSING = frozenset(
 )  # fmt: skip
 """Reasons for which the same job may succeed later. Quotas of a day are among them: the run gives
 up after its attempts, and says so."""
+_COLLIDED = "Could not serialize access"
+"""What a statement is told that changes a partition which another changes at the same time."""
 
 
 class BigQueryErrors:
@@ -77,7 +79,7 @@ class BigQueryErrors:
 
     def refused(self, reason: str, message: str, *, code: int | None = None) -> PipelineError:
         said = f"BigQuery {self._dataset} refused: {message.rstrip('.')}"
-        if reason in _PASSING or code == 429:
+        if reason in _PASSING or code == 429 or _COLLIDED in message:
             return RetryableError(f"{said} ({reason or code}); nothing was changed there")
         if reason == "accessDenied" or code == 403:
             return self._forbidden(said, message)

@@ -17,9 +17,7 @@ RETRY = bigquery.DEFAULT_RETRY.with_timeout(20.0)
 """The library bridges a blip of a request; longer outages are the run's to retry."""
 REQUEST_TIMEOUT = TIMEOUT[1]
 LABELS = {"managed_by": "nyc_tlc"}
-_MONTHLY = bigquery.TimePartitioning(
-    type_=bigquery.TimePartitioningType.MONTH, field="source_month"
-)
+MONTHLY = bigquery.TimePartitioning(type_=bigquery.TimePartitioningType.MONTH, field="source_month")
 _CLUSTERED_BY = ("pu_location_id", "pickup_datetime")
 
 
@@ -171,7 +169,7 @@ def _monthly(
     contract: Contract,
 ) -> bigquery.Table:
     table = bigquery.Table(reference, schema=_fields(schema))
-    table.time_partitioning = _MONTHLY
+    table.time_partitioning = MONTHLY
     table.clustering_fields = [name for name in _CLUSTERED_BY if name in contract.by_name]
     table.description = description
     table.labels = {**LABELS, "service": contract.service, "contract": str(contract.version)}

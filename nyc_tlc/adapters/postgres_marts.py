@@ -58,9 +58,9 @@ class PostgresMarts:
             (built,) = self._months(cursor, mart, entry.partition)
             if not built.is_current(mart, entry):
                 raise ReconciliationError(
-                    f"{entry.partition}: {mart.name} has {built.trips:,} trips of the month, "
-                    f"expected its {entry.accepted:,} accepted rows. The transaction was rolled "
-                    "back; the mart stays as it was. Load the month again with force."
+                    f"{entry.partition}: {mart.name} in Postgres has {built.trips:,} trips of "
+                    f"the month, expected its {entry.accepted:,} accepted rows. The transaction "
+                    "was rolled back; the mart stays as it was. Load the month again with force."
                 )
             return built
 

@@ -33,6 +33,8 @@ _POSTGRES = {
 _BIGQUERY = {
     ColumnType.SMALLINT: "INT64",
     ColumnType.INTEGER: "INT64",
+    ColumnType.BIGINT: "INT64",
+    ColumnType.NUMERIC: "NUMERIC",
     ColumnType.DOUBLE: "FLOAT64",
     ColumnType.TIMESTAMP: "DATETIME",
     ColumnType.DATE: "DATE",
@@ -69,7 +71,12 @@ def column_comment(column: Column) -> str:
 
 def bigquery_schema(contract: Contract) -> list[dict[str, str]]:
     """Fields of a service's table, in the words of BigQuery's API."""
-    return [_bigquery_field(column, required=column.required) for column in contract.columns]
+    return bigquery_fields(contract.columns)
+
+
+def bigquery_fields(columns: Sequence[Column]) -> list[dict[str, str]]:
+    """Fields of a table with these columns, in the words of BigQuery's API."""
+    return [_bigquery_field(column, required=column.required) for column in columns]
 
 
 def bigquery_quarantine_schema(contract: Contract) -> list[dict[str, str]]:
@@ -79,7 +86,7 @@ def bigquery_quarantine_schema(contract: Contract) -> list[dict[str, str]]:
     table requires it.
     """
     castable = [_bigquery_field(column, required=False) for column in contract.columns]
-    return [*castable, *(_bigquery_field(column, required=True) for column in QUARANTINE_COLUMNS)]
+    return [*castable, *bigquery_fields(QUARANTINE_COLUMNS)]
 
 
 def postgres_columns(columns: Sequence[Column]) -> str:

@@ -27,7 +27,7 @@ def load_from_lake(row: ManifestRow, lake: Lake, warehouse: LakeWarehouse) -> Ma
     """
     partition = row.partition
     manifest = _published(row, lake)
-    known, _ = read_load(partition, lake, warehouse) or (None, 0)
+    known, _ = read_load(partition, lake, warehouse.address) or (None, 0)
     if known is None or not known.is_of(manifest) or not warehouse.holds(partition, known):
         path = lake_paths.warehouse_load(partition, warehouse.address)
         lake.delete(path)

@@ -72,7 +72,7 @@ def _in_bigquery(
     """What BigQuery is recorded to hold of the published version, counted."""
     if ports.bigquery is None or manifest is None:
         return None
-    record = read_load(partition, ports.lake, ports.bigquery)
+    record = read_load(partition, ports.lake, ports.bigquery.address)
     if record is None or not record[0].is_of(manifest):
         return None
     return _InBigQuery(*record, ports.bigquery.count(partition))

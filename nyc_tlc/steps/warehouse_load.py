@@ -18,10 +18,10 @@ from nyc_tlc.steps import lake_paths
 
 
 def read_load(
-    partition: Partition, lake: Lake, warehouse: LakeWarehouse
+    partition: Partition, lake: Lake, address: str
 ) -> tuple[WarehouseLoad, Generation] | None:
     """What the warehouse holds of the partition, and the generation of the record that says so."""
-    path = lake_paths.warehouse_load(partition, warehouse.address)
+    path = lake_paths.warehouse_load(partition, address)
     record = lake.read(path)
     return (parse_record(WarehouseLoad, record[0], path), record[1]) if record else None
 
@@ -30,7 +30,7 @@ def is_proved(
     partition: Partition, manifest: Manifest, lake: Lake, warehouse: LakeWarehouse
 ) -> bool:
     """Whether the warehouse holds, proved, exactly what the manifest commits."""
-    load, _ = read_load(partition, lake, warehouse) or (None, 0)
+    load, _ = read_load(partition, lake, warehouse.address) or (None, 0)
     return (
         load is not None
         and load.reconciled_at is not None

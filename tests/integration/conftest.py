@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery as api
 
 from embedded.cdn_server import CdnServer
 from embedded.sample_months import write_month
@@ -56,13 +58,28 @@ class Mage:
         finally:
             connection.close()
 
+    @property
+    def has_bigquery(self) -> bool:
+        return "BIGQUERY_PROJECT" in self.environment
+
+    def bigquery_sql(self, statement: str) -> list[tuple]:
+        project = self.environment["BIGQUERY_PROJECT"]
+        client = api.Client(
+            project=project,
+            credentials=AnonymousCredentials(),
+            client_options={"api_endpoint": self.environment["BIGQUERY_EMULATOR_HOST"]},
+        )
+        dataset = f"{project}.{self.environment['BIGQUERY_DATASET']}"
+        config = api.QueryJobConfig(default_dataset=dataset)
+        return [tuple(row) for row in client.query(statement, job_config=config).result()]
+
     def on(self, name: str, tmp_path: Path, source: str, *, bigquery: bool = False) -> "Mage":
         """The same servers with a schema, a lake, folders and, if asked for, a dataset of own."""
         return Mage(
             {
                 **self.environment,
                 "POSTGRES_SCHEMA": name,
-                "BIGQUERY_DATASET": name if bigquery else "",
+                "BIGQUERY_DATASET": name if bigquery and self.has_bigquery else "",
                 "LAKE_URL": f"{self.environment['LAKE_URL']}/{name}",
                 "TLC_WORK_DIR": str(tmp_path / "work"),
                 "MAGE_DATA_DIR": str(tmp_path / "mage_data"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -35,6 +37,13 @@ def loaded(warehouse: PostgresWarehouse) -> PostgresWarehouse:
     return warehouse
 
 
+def reconciled(marts: Marts, in_postgres: pd.DataFrame) -> list[str]:
+    """Statuses at the end of a run that has no BigQuery: its row is the last."""
+    *rows, in_bigquery = statuses(marts.reconcile(in_postgres, marts.build_in_bigquery(force=True)))
+    assert in_bigquery == "skipped"
+    return rows
+
+
 def statuses(table: pd.DataFrame) -> list[str]:
     return list(table["status"])
 
@@ -42,7 +51,7 @@ def statuses(table: pd.DataFrame) -> list[str]:
 def test_only_months_that_changed_are_built(marts: Marts, loaded: PostgresWarehouse) -> None:
     first = marts.build_in_postgres(force=False)
     assert statuses(first) == ["built"] * 3
-    assert statuses(marts.reconcile(first)) == ["built"] * 3
+    assert reconciled(marts, first) == ["built"] * 3
     assert list(first["trips"]) == [4, 4, 4]
     assert statuses(marts.build_in_postgres(force=False)) == ["unchanged"] * 3
 
@@ -72,7 +81,7 @@ def test_month_that_fails_fails_alone_and_ends_the_run(
     table = marts.build_in_postgres(force=False)
     assert statuses(table) == ["built", "failed", "built"]
     with pytest.raises(PipelineError, match=r"(?s)1 of 3 .*green 2024-02: .*expected its 4 acc"):
-        marts.reconcile(table)
+        reconciled(marts, table)
 
 
 @pytest.mark.usefixtures("loaded")
@@ -80,19 +89,40 @@ def test_mart_that_somebody_else_wrote_to_is_found_and_mended(marts: Marts, quer
     table = marts.build_in_postgres(force=False)
     query("DELETE FROM daily_zone_trips WHERE source_month = '2024-03-01'")
     with pytest.raises(PipelineError, match=r"2024-03: daily_zone_trips in Postgres has 0 trips"):
-        marts.reconcile(table)
+        reconciled(marts, table)
     mended = marts.build_in_postgres(force=False)
     assert statuses(mended) == ["unchanged", "unchanged", "built"]
-    assert statuses(marts.reconcile(mended)) == ["unchanged", "unchanged", "built"]
+    assert reconciled(marts, mended) == ["unchanged", "unchanged", "built"]
 
 
 def test_warehouse_without_months_has_nothing_to_build(marts: Marts) -> None:
     table = marts.build_in_postgres(force=False)
     assert statuses(table) == ["skipped"]
-    assert statuses(marts.reconcile(table)) == ["skipped"]
+    assert reconciled(marts, table) == ["skipped"]
     assert "no month yet" in table["note"][0]
 
 
 def test_table_that_mage_lost_is_no_success(marts: Marts) -> None:
     with pytest.raises(ReconciliationError, match="could not read its output"):
-        marts.reconcile(pd.DataFrame())
+        reconciled(marts, pd.DataFrame())
+
+
+def test_without_bigquery_its_marts_are_skipped_and_why(marts: Marts) -> None:
+    table = marts.build_in_bigquery(force=False)
+    assert statuses(table) == ["skipped"]
+    assert "BIGQUERY_DATASET is not set" in table["note"][0]
+
+
+def test_a_store_that_fails_keeps_no_other_from_being_built(
+    marts: Marts, loaded: PostgresWarehouse, database: Database, schema: str, query: Query
+) -> None:
+    """Two stores in one run: the second, in a schema of its own, has none of the trips."""
+    other = PostgresMarts(database, f"{schema}_other")
+    both = Marts(marts._settings, replace(marts._ports, bigquery=other))
+    try:
+        first, second = both.build_in_postgres(force=False), both.build_in_bigquery(force=False)
+        assert (statuses(first), statuses(second)) == (["built"] * 3, ["failed"] * 3)
+        with pytest.raises(PipelineError, match="3 of 6 partitions failed"):
+            both.reconcile(first, second)
+    finally:
+        query(f"DROP SCHEMA {schema}_other CASCADE")

@@ -86,5 +86,9 @@ def summary(rows: Sequence[MartRow]) -> str:
         )
         for row in rows
     ]
-    notes = [f"note: {row.store} {row.service} {row.month}: {row.note}" for row in rows if row.note]
+    notes = [
+        f"note: {' '.join(filter(None, (row.store, row.service, row.month)))}: {row.note}"
+        for row in rows
+        if row.note
+    ]
     return "\n".join([*aligned([header, *lines], left=4), *notes])
