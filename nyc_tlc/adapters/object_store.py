@@ -129,7 +129,8 @@ class ObjectStoreLake:
     def __init__(self, url: str, backend: Backend, *, cache: Path) -> None:
         self._url = url
         self._backend = backend
-        self._store = backend.store(_BLIP)
+        with backend.errors.of_settings():
+            self._store = backend.store(_BLIP)
         self._cache = LakeCache(cache, url=url)
         self._bucket_seen = False
 

@@ -22,6 +22,7 @@ _REFUSED = re.compile(
 )
 _TOLD = re.compile(r"<Code>(?P<code>\w+)</Code>\s*(<Message>(?P<message>[^<\n]*))?")
 _STATUS = re.compile(r"status code: (\d{3}[\w ]*)")
+_LINE = re.compile(r'HttpError \{\s*kind: (\w+)(?s:.*?(?:message|error): "([^"]+)")?')
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,18 @@ class ObjectStoreErrors:
             raise self._no_credentials(error) from error
         except obs.BaseError as error:
             raise self._explained(path, needs, error) from error
+
+    @contextmanager
+    def of_settings(self) -> Iterator[None]:
+        """What is wrong with the variables that the library reads."""
+        try:
+            yield
+        except (obs.BaseError, ValueError) as error:
+            problem = str(error).partition("\n")[0].rpartition(" error: ")[2]
+            raise ConfigurationError(
+                f"{self.url} cannot be reached: no usable settings ({problem}). Nothing was "
+                f"written. {self.login}"
+            ) from error
 
     def _changed(self, path: str, *, pinned: bool) -> PipelineError:
         if pinned:
@@ -114,5 +127,8 @@ def _told(error: Exception) -> str:
     text = str(error)
     if found := _TOLD.search(text):
         return ": ".join(filter(None, (found["code"], found["message"])))
-    status = _STATUS.search(text)
-    return status[1].strip() if status else type(error).__name__
+    if found := _STATUS.search(text):
+        return found[1].strip()
+    if found := _LINE.search(text):
+        return ": ".join(filter(None, found.groups()))
+    return type(error).__name__

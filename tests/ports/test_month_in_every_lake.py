@@ -16,13 +16,13 @@ from embedded.gcs_server import GcsServer
 from embedded.sample_months import write_month
 from embedded.sample_polygons import write_zone_polygons
 from nyc_tlc.adapters.postgres_connection import Database
-from nyc_tlc.core.manifest import Manifest, parse_record
+from nyc_tlc.core.manifest import Manifest
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import GREEN
 from nyc_tlc.ports import Lake
 from nyc_tlc.settings import Settings
-from nyc_tlc.steps import lake_paths
+from nyc_tlc.steps.publish import read_manifest
 from nyc_tlc.trips import Trips
 from nyc_tlc.wiring import connect
 from tests.conftest import Query
@@ -103,9 +103,9 @@ def machines(
 
 
 def _manifest(lake: Lake) -> Manifest:
-    record = lake.read(lake_paths.manifest(PARTITION))
-    assert record is not None
-    return parse_record(Manifest, record[0], "manifest")
+    manifest = read_manifest(PARTITION, lake)
+    assert manifest is not None
+    return manifest
 
 
 def _zones(lake: Lake) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -193,6 +194,35 @@ def test_key_that_is_not_taken_is_about_credentials(
     with pytest.raises(ConfigurationError, match="AWS_ACCESS_KEY_ID") as failure:
         call(lake, file)
     assert not re.search("hunter2|Signature=", str(failure.value))
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, "Account must be specified"),
+        (
+            {"AZURE_STORAGE_ACCOUNT_NAME": "a", "AZURE_STORAGE_ACCOUNT_KEY": "hunter2!"},
+            "Invalid Access Key",
+        ),
+    ],
+)
+def test_settings_that_the_library_cannot_use_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=rf"no usable settings \({told}") as failure:
+        object_store.connect("az://lake", cache=tmp_path)
+    assert "hunter2" not in str(failure.value)
+
+
+def test_store_that_is_not_there_is_retryable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    with pytest.raises(RetryableError, match="Connect: Connection refused"):
+        object_store.connect("s3://lake", cache=tmp_path).stat("x")
 
 
 def test_object_replaced_while_it_is_read_is_retryable(ask: Ask) -> None:
