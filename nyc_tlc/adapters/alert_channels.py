@@ -18,6 +18,8 @@ from nyc_tlc.core.alert import Alert
 from nyc_tlc.ports import Alerts
 
 _logger = logging.getLogger(__name__)
+# It tells of every further try with the path, and that of a webhook is its secret.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 _TIMEOUT = 10
 _SLACK_LIMIT = 3000
 """Characters of a section: Slack refuses the whole message if it has more (read 2026-11)."""
