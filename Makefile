@@ -149,12 +149,22 @@ test-cloud: $(VENV)/installed ## Test against real stores: make test-cloud TLC_T
 	$(BIN)/pytest -m cloud tests/ports
 
 .PHONY: check
-check: $(VENV)/installed ## Lint, types, layers, SQL in every dialect
+check: $(VENV)/installed ## Lint, types, layers, SQL in every dialect, no secret in git
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --quiet tests/project/test_sql_files.py
+	$(BIN)/pytest --quiet tests/project/test_sql_files.py tests/project/test_no_secret_is_committed.py
+
+.PHONY: audit-dependencies
+audit-dependencies: $(VENV)/installed ## Ask the advisory databases about every pinned package (needs the internet)
+	$(BIN)/uv tool run --quiet --from "pip-audit==2.10.1" pip-audit --requirement requirements.txt \
+	  --no-deps --disable-pip --strict
+
+.PHONY: sbom
+sbom: $(VENV)/installed ## Write sbom.cdx.json, the bill of materials (CycloneDX)
+	$(BIN)/uv tool run --quiet --from "cyclonedx-bom==7.5.0" cyclonedx-py requirements requirements.txt \
+	  --pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json
 
 .PHONY: bench
 bench: $(VENV)/installed ## Measure one month against the floor and peers [ROWS ROUNDS CASES QUICK=1]
