@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -20,7 +21,9 @@ from nyc_tlc.adapters.postgres_connection import Database
 from nyc_tlc.adapters.postgres_marts import PostgresMarts
 from nyc_tlc.core.contract.model import Column, ColumnType
 from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.marts import query as mart_query
 from nyc_tlc.core.marts.declared import DAILY_ZONE_TRIPS
+from nyc_tlc.core.marts.model import Mart
 from nyc_tlc.core.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
 from nyc_tlc.ports import Batches, LedgerEntry
 from tests.conftest import Query
@@ -263,3 +266,38 @@ def test_ledger_lists_the_months_whose_tables_are_there(
     assert warehouse.entries() == [entries[1], entries[0], entries[2]]
     query("DROP TABLE green_2024_02")
     assert warehouse.entries() == [entries[1], entries[2]]
+
+
+def test_example_of_the_page_is_answered(build, query: Query) -> None:
+    build(SampleMonth(rows=3, values={"pu_location_id": [7, None, 7]}))
+    query("CREATE TABLE taxi_zone AS SELECT 7 AS location_id, 'Astoria' AS zone")
+    page = (Path(__file__).parents[2] / "docs" / "marts.md").read_text("utf-8")
+    (example,) = re.findall(r"```sql\n(.+?)```", page, re.DOTALL)
+    assert query(example.replace("tlc.", "")) == [
+        (date(2024, 1, 1), "Astoria", 2, Decimal("4.00")),
+        (date(2024, 1, 1), None, 1, Decimal("2.00")),
+    ]
+
+
+HOURLY = """
+SELECT source_month, service, EXTRACT(HOUR FROM pickup_datetime) AS pickup_hour, COUNT(*) AS trips
+FROM service_trips
+GROUP BY source_month, service, EXTRACT(HOUR FROM pickup_datetime)
+"""
+
+
+def test_another_mart_takes_a_query_and_a_declaration(
+    warehouse: PostgresWarehouse, marts: PostgresMarts, query: Query, monkeypatch
+) -> None:
+    text = mart_query._text
+    monkeypatch.setattr(
+        mart_query, "_text", lambda name: HOURLY if name == "hourly.sql" else text(name)
+    )
+    month, service, *_ = DAILY_ZONE_TRIPS.columns
+    hour = Column("pickup_hour", ColumnType.SMALLINT, "Hour", required=True)
+    trips = next(column for column in DAILY_ZONE_TRIPS.columns if column.name == "trips")
+    hourly = Mart("hourly", 1, "By hour", (month, service, hour, trips), ("pickup_hour",))
+    entry = load(warehouse, JANUARY)
+    assert marts.replace_month(hourly, entry).is_current(hourly, entry)
+    assert marts.months(DAILY_ZONE_TRIPS) == {}
+    assert query("SELECT service, pickup_hour, trips FROM hourly") == [("green", 0, 5)]
