@@ -46,8 +46,6 @@ ENV PATH=/opt/nyc-tlc/bin:/opt/venv/bin:$PATH \
     PYTHONWARNINGS=ignore::FutureWarning \
     GIT_PYTHON_REFRESH=quiet \
     HOME=/data/home \
-    MAGE_DATA_DIR=/data/mage \
-    TLC_WORK_DIR=/data/work \
     DISABLE_AUTO_BROWSER_OPEN=1
 VOLUME /data
 EXPOSE 6789

@@ -31,7 +31,8 @@ _DEFAULTS = {
     "DEFAULT_OWNER_EMAIL": "owner@localhost.localdomain",
     "DEFAULT_OWNER_USERNAME": "owner",
 }
-_FOLDERS = ("HOME", "MAGE_DATA_DIR", "TLC_WORK_DIR")
+_FOLDERS = {"HOME": "/data/home", "MAGE_DATA_DIR": "/data/mage", "TLC_WORK_DIR": "/data/work"}
+"""Where the image writes; `docker run --env-file` may name some of them as empty."""
 
 
 def main(command: Sequence[str]) -> int:
@@ -58,7 +59,7 @@ def completed(given: Mapping[str, str]) -> dict[str, str]:
     """What is given, else the secret files, else the local servers, else the defaults."""
     named = {name: value for name, value in given.items() if value}
     folder = Path(named.get("SECRETS_DIR", "/run/secrets/nyc-tlc"))
-    known = {**_DEFAULTS, **_secret_files(folder), **named}
+    known = {**_DEFAULTS, **_FOLDERS, **_secret_files(folder), **named}
     if "local" in known.get("COMPOSE_PROFILES", "").split(","):
         for name, server in _LOCAL_SERVERS.items():
             known = known if name in named else {**known, **server}

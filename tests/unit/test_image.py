@@ -35,6 +35,11 @@ def test_what_is_given_wins_over_the_file_and_empty_is_not_given(secrets):
     assert "gcp-key.json" not in known
 
 
+def test_an_empty_folder_is_the_images(secrets):
+    known = completed(secrets, MAGE_DATA_DIR="", TLC_WORK_DIR="/elsewhere")
+    assert (known["MAGE_DATA_DIR"], known["TLC_WORK_DIR"]) == ("/data/mage", "/elsewhere")
+
+
 def test_without_the_profile_nothing_local_is_assumed(secrets):
     known = completed(secrets, COMPOSE_PROFILES="mage")
     names = {"POSTGRES_HOST", "STORAGE_EMULATOR_HOST", "BIGQUERY_DATASET"}
