@@ -24,7 +24,7 @@ from nyc_tlc.adapters.bigquery_tables import (
     service_tables,
 )
 from nyc_tlc.core.contract.model import Contract
-from nyc_tlc.core.errors import ConfigurationError, ReconciliationError, RetryableError
+from nyc_tlc.core.errors import ConfigurationError, ReconciliationError
 from nyc_tlc.core.manifest import Manifest, StoredObject, WarehouseJob, WarehouseLoad
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.ports import Counted, StoreCounts
@@ -64,13 +64,12 @@ class BigQueryWarehouse:
     def load_partition(self, partition: Partition, manifest: Manifest) -> tuple[WarehouseJob, ...]:
         with self._dataset.explained() as location:
             tables = self._ensured(partition.service.contract, location)
-            begun = [
-                self._begin(table, partition, manifest, stored)
-                for table, stored in zip(
-                    (tables.trips, tables.quarantine), manifest.objects, strict=True
-                )
+            trips, quarantine = manifest.objects
+            # One after the other: trips that are refused leave their quarantine as it was, too.
+            jobs = [
+                self._dataset.loaded(self._begin(table, partition, manifest, stored))
+                for table, stored in ((tables.trips, trips), (tables.quarantine, quarantine))
             ]
-            jobs = [self._dataset.loaded(job) for job in begun]
         expected = (manifest.counts.accepted, manifest.counts.quarantined)
         for job, rows in zip(jobs, expected, strict=True):
             if job.rows != rows:
@@ -166,32 +165,35 @@ class BigQueryWarehouse:
         month = f"{partition.month.year:04d}{partition.month.month:02d}"
         name = _job_name(table, month, manifest, stored)
         for attempt in range(1, _MOST_FAILURES + 1):
-            job = self._submit(table, month, stored, f"{name}_{attempt}")
-            if not _is_spent(job, table):
-                return job
-        raise RetryableError(
+            job_id = f"{name}_{attempt}"
+            try:
+                return self._submit(table, month, stored, job_id)
+            except api.Conflict:
+                found = self._found(job_id)
+            if not _is_spent(found, table):
+                return found
+        raise ReconciliationError(
             f"{partition}: {_MOST_FAILURES} loads of the same content into {self.address} have "
-            "failed; run it with force, which publishes it anew"
+            "failed. The month stays as it was there. Run it with force, which publishes it anew."
         )
 
     def _submit(
         self, table: bigquery.Table, month: str, stored: StoredObject, job_id: str
     ) -> bigquery.LoadJob:
-        with self._dataset.explained() as location:
-            try:
-                return self._client.load_table_from_uri(
-                    f"{self._dataset.settings.lake_url}/{stored.path}",
-                    f"{table.reference}${month}",
-                    job_id=job_id,
-                    location=location,
-                    job_config=self._dataset.load_config(table),
-                    retry=RETRY,
-                    timeout=REQUEST_TIMEOUT,
-                )
-            except api.Conflict:
-                found = self._client.get_job(
-                    job_id, location=location, retry=RETRY, timeout=REQUEST_TIMEOUT
-                )
+        return self._client.load_table_from_uri(
+            f"{self._dataset.settings.lake_url}/{stored.path}",
+            f"{table.reference}${month}",
+            job_id=job_id,
+            location=self._dataset.location,
+            job_config=self._dataset.load_config(table),
+            retry=RETRY,
+            timeout=REQUEST_TIMEOUT,
+        )
+
+    def _found(self, job_id: str) -> bigquery.LoadJob:
+        found = self._client.get_job(
+            job_id, location=self._dataset.location, retry=RETRY, timeout=REQUEST_TIMEOUT
+        )
         assert isinstance(found, bigquery.LoadJob)  # noqa: S101 - nobody else uses our names
         return found
 

@@ -67,6 +67,11 @@ class BigQueryDataset:
     def address(self) -> str:
         return f"{self.settings.project}.{self.settings.dataset}"
 
+    @property
+    def location(self) -> str | None:
+        """Where it is; None before it was first worked on."""
+        return self._location
+
     @contextmanager
     def explained(self) -> Iterator[str]:
         """Work on the dataset, which is in the location given; its refusals in our words.
@@ -131,9 +136,14 @@ class BigQueryDataset:
             use_query_cache=False,
         )
         job = self.client.query(
-            sql, job_config=config, location=self._location, retry=RETRY, timeout=REQUEST_TIMEOUT
+            sql,
+            job_config=config,
+            location=self._location,
+            retry=RETRY,
+            timeout=REQUEST_TIMEOUT,
+            job_retry=None,  # by default the library asks for 40 minutes where nothing answers
         )
-        rows = [tuple(row) for row in job.result(retry=RETRY, timeout=JOB_TIMEOUT)]
+        rows = [tuple(row) for row in job.result(retry=RETRY, timeout=JOB_TIMEOUT, job_retry=None)]
         return rows, WarehouseJob(
             id=job.job_id,
             kind="query",

@@ -98,7 +98,7 @@ def ensure_dataset(
 
 
 def ensure_table(client: bigquery.Client, wanted: bigquery.Table) -> bigquery.Table:
-    """Create the table, or add the columns and descriptions that an older one lacks.
+    """Create the table, or give an older one the columns, descriptions and labels that it lacks.
 
     Raises:
         ConfigurationError: the table is there, but is another.
@@ -109,10 +109,16 @@ def ensure_table(client: bigquery.Client, wanted: bigquery.Table) -> bigquery.Ta
         return client.create_table(wanted, exists_ok=True, retry=RETRY, timeout=REQUEST_TIMEOUT)
     _require_same(found, wanted)
     schema = _grown(found.schema, wanted.schema)
-    if list(schema) == list(found.schema):
+    labels = {**found.labels, **wanted.labels}
+    if (schema, labels, wanted.description) == (
+        list(found.schema),
+        found.labels,
+        found.description,
+    ):
         return found
-    found.schema = schema
-    return client.update_table(found, ["schema"], retry=RETRY, timeout=REQUEST_TIMEOUT)
+    found.schema, found.labels, found.description = schema, labels, wanted.description
+    changed = ["schema", "labels", "description"]
+    return client.update_table(found, changed, retry=RETRY, timeout=REQUEST_TIMEOUT)
 
 
 def _require_same(found: bigquery.Table, wanted: bigquery.Table) -> None:

@@ -1,0 +1,81 @@
+"""Small months of trips, as they lie published in a lake."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nyc_tlc.core.manifest import Counts, Landing, Manifest, StoredObject
+from nyc_tlc.core.render import quarantine_arrow_schema
+from nyc_tlc.ports import Lake
+from nyc_tlc.steps import lake_paths
+from tests.ports.months import SampleMonth
+
+
+def publish(lake: Lake, month: SampleMonth) -> Manifest:
+    """Write the month's objects, and give what its manifest says."""
+    partition = month.partition
+    batches = month.trips()
+    trips = pa.Table.from_batches(batches.batches, batches.schema)
+    rejected = pa.Table.from_batches(month.quarantine().batches, month.quarantine().schema)
+    schema = quarantine_arrow_schema(partition.service.contract)
+    quarantine = pa.Table.from_pylist(rejected.drop_columns(["service"]).to_pylist(), schema)
+    return Manifest(
+        service=partition.service.name,
+        month=str(partition.month),
+        contract=partition.contract_id,
+        vintage="2024-01",
+        landing=_landing(month),
+        counts=_counts(month),
+        objects=(
+            write(lake, lake_paths.trips(partition), trips),
+            write(lake, lake_paths.quarantine(partition), quarantine),
+        ),
+        superseded=(),
+        run="test",
+        published_at=datetime.now(UTC),
+    )
+
+
+def write(lake: Lake, path: str, rows: pa.Table) -> StoredObject:
+    file = io.BytesIO()
+    pq.write_table(rows, file, compression="zstd")
+    return lake.write(path, file.getvalue(), if_generation=None)
+
+
+def expecting(manifest: Manifest, *, accepted: int) -> Manifest:
+    """The manifest with a count that its objects do not have."""
+    counts = manifest.counts.model_copy(update={"accepted": accepted})
+    return manifest.model_copy(update={"counts": counts})
+
+
+def _landing(month: SampleMonth) -> Landing:
+    return Landing(
+        source_uri="https://example.org/file",
+        etag=None,
+        last_modified=None,
+        bytes=1,
+        sha256=month.sha256,
+        rows=month.entry.published,
+        raw="raw/file",
+    )
+
+
+def _counts(month: SampleMonth) -> Counts:
+    return Counts(
+        published=month.entry.published,
+        accepted=month.rows,
+        quarantined=len(month.quarantined),
+        by_reason={},
+        by_flag={},
+        first_pickup=None,
+        last_pickup=None,
+    )
+
+
+def revised(month: SampleMonth, rows: int, sha256: str) -> SampleMonth:
+    return replace(month, rows=rows, sha256=sha256 * 64, quarantined=[])
