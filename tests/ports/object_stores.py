@@ -129,7 +129,10 @@ def _installed(name: str, install: Callable[[Path], None]) -> Path:
 
 
 def _run(command: Sequence[str | Path]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotToBeHadError(f"it cannot be installed ({error})") from error
     if done.returncode:
         raise NotToBeHadError(f"it cannot be installed: {' '.join(done.stderr.split())[-500:]}")
 

@@ -39,8 +39,8 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "robot")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
-    monkeypatch.setattr(object_store, "_BLIP", timedelta(seconds=0.3))
-    monkeypatch.setattr(object_store, "_OUTAGE", timedelta(seconds=0.3))
+    monkeypatch.setattr(object_store, "_BLIP", timedelta(seconds=0.12))
+    monkeypatch.setattr(object_store, "_OUTAGE", timedelta(seconds=0.12))
 
 
 @pytest.fixture
