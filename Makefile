@@ -55,6 +55,12 @@ run: $(VENV)/installed ## Load real months from TLC: make run SERVICE=green MONT
 	$(STACK) exec -- $(BIN)/mage run mage_project tlc_trips \
 	  --runtime-vars '{"service": "$(SERVICE)", "months": "$(MONTHS)", "force": "$(FORCE)", "plan": "$(or $(PLAN),false)"}'
 
+.PHONY: sync
+sync: $(VENV)/installed ## Load what TLC has published or revised since [PLAN=true SCOPE=all SERVICE=green]
+	grep -qs '^TLC_SOURCE_URL=.' .env || export TLC_SOURCE_URL="$${TLC_SOURCE_URL:-}"
+	$(STACK) exec -- $(BIN)/mage run mage_project tlc_sync --runtime-vars \
+	  '{"service": "$(if $(filter-out file,$(origin SERVICE)),$(SERVICE),all)", "scope": "$(or $(SCOPE),changed)", "plan": "$(or $(PLAN),false)"}'
+
 .PHONY: marts
 marts: $(VENV)/installed ## Build the marts from the months that are loaded [FORCE=true]
 	$(STACK) exec -- $(BIN)/mage run mage_project tlc_marts --runtime-vars '{"force": "$(FORCE)"}'
@@ -77,9 +83,8 @@ rebuild: $(VENV)/installed ## Make everything anew from the lake's raw/ [SERVICE
 
 .PHONY: audit
 audit: $(VENV)/installed ## Hold every store against the others [SERVICE MONTHS DEEP=true SOURCE=true REPAIR=true]
-	$(STACK) exec -- $(BIN)/mage run mage_project lake_audit --runtime-vars '{"service": \
-	  "$(if $(filter command line,$(origin SERVICE)),$(SERVICE),all)", "months": "$(MONTHS)", \
-	  "deep": "$(DEEP)", "source": "$(SOURCE)", "repair": "$(REPAIR)"}'
+	$(STACK) exec -- $(BIN)/mage run mage_project lake_audit --runtime-vars \
+	  '{"service": "$(if $(filter-out file,$(origin SERVICE)),$(SERVICE),all)", "months": "$(MONTHS)", "deep": "$(DEEP)", "source": "$(SOURCE)", "repair": "$(REPAIR)"}'
 
 .PHONY: report
 report: $(VENV)/installed ## Fetch the report of the last audit, say where it is and open it

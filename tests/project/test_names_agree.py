@@ -1,5 +1,6 @@
 """What is written in two places by necessity says the same in both."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import tomllib
 from itertools import chain
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 from nyc_tlc.settings import Settings
@@ -81,6 +83,32 @@ def test_help_lists_every_documented_target():
     documented = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.M)
     assert len(documented) > 10
     assert all(f"make {target} " in shown for target in documented)
+
+
+@pytest.mark.parametrize(
+    ("words", "variables"),
+    [
+        (
+            ["run", "MONTHS=2024", "PLAN=true"],
+            {"service": "green", "months": "2024", "force": "false", "plan": "true"},
+        ),
+        (["sync"], {"service": "all", "scope": "changed", "plan": "false"}),
+        (["sync", "SERVICE=fhv"], {"service": "fhv", "scope": "changed", "plan": "false"}),
+        (["marts"], {"force": "false"}),
+        (
+            ["audit", "REPAIR=true"],
+            {"service": "all", "months": "", "deep": "false", "source": "false", "repair": "true"},
+        ),
+    ],
+    ids=str,
+)
+def test_make_hands_mage_its_variables(words, variables):
+    """Mage prints a traceback about JSON that is none, and runs without variables."""
+    said = subprocess.run(
+        ["make", "--silent", "--old-file=.venv/installed", "STACK=printf '%s\\n'", *words],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert json.loads(said.split("--runtime-vars\n")[1]) == variables
 
 
 def test_the_pipeline_imports_without_mage_in_sight():
