@@ -21,9 +21,11 @@ def main() -> None:
                 f"port {port} is taken: another Mage? Open http://localhost:{port}, or choose "
                 "another: make ui PORT=6790"
             )
+    # Under the name localhost Mage's pages call the API at port 6789, whatever their own is.
+    address = f"http://{'localhost' if port == 6789 else HOST}:{port}"
     environment = run_environment(Stack(), CHECKOUT / ".env")
     email = environment.get("DEFAULT_OWNER_EMAIL", "")
-    print(f"Mage starts at http://localhost:{port}; log in as {email}")
+    print(f"Mage starts at {address}; log in as {email}")
     print(
         "with the password DEFAULT_OWNER_PASSWORD of .local/stack.env; Ctrl-C ends it.", flush=True
     )

@@ -11,14 +11,20 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from nyc_tlc.audit_report import fetch
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import SERVICES
+from nyc_tlc.lake_audit import AuditScope, LakeAudit
+from nyc_tlc.settings import Settings
+from nyc_tlc.wiring import connect, connect_inspector
 
 pytestmark = pytest.mark.integration
 PICTURES = Path(__file__).parents[2] / ".screenshots"
 WIDTHS = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 TERMINAL = "/websocket/terminal' failed: Error during WebSocket handshake"
 """Mage's editor asks for a shell on the server each time. We refuse it."""
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 FOLDED = (
     "for (const side of ['before', 'after']) localStorage[`pipeline_editor_${side}_hidden`] = true"
 )
@@ -95,7 +101,7 @@ def signed_in(browser, scheduled) -> dict:
 @pytest.fixture(params=WIDTHS)
 def looking(request, browser, signed_in, scheduled) -> Iterator[Looking]:
     context = browser.new_context(viewport=WIDTHS[request.param], storage_state=signed_in)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(40_000)
     yield Looking(context.new_page(), scheduled.server.url, request.param)
     context.close()
 
@@ -106,6 +112,19 @@ def loaded(scheduled) -> None:
     scheduled.publish("green", "2023-05", 3_000)
     run = scheduled.on.run("tlc_trips", '{"service": "green", "months": "2023-05"}')
     assert run.returncode == 0, run.stdout
+
+
+@pytest.fixture(scope="module")
+def report(scheduled, loaded, tmp_path_factory) -> Path:
+    """What `make report` fetches after an audit of the stores that the scheduler loads."""
+    settings = Settings.load(scheduled.on.environment)
+    ports = connect(settings)
+    month = Partition(SERVICES["green"], Month.parse("2023-05"))
+    audit = LakeAudit(settings, ports, connect_inspector(settings))
+    audit.audit(AuditScope((month,)))
+    fetched = fetch(ports.lake, tmp_path_factory.mktemp("report"))
+    assert fetched is not None
+    return fetched
 
 
 def test_the_list_of_pipelines_says_what_each_is_for(looking):
@@ -163,6 +182,18 @@ def test_a_trigger_asks_for_service_and_months_in_a_form(looking, scheduled):
     offered = {option.get_attribute("value") for option in service.locator("option").all()}
     assert {*SERVICES, "all"} <= offered
     looking.picture("trigger")
+    looking.saw_nothing_wrong()
+
+
+def test_the_report_of_the_stores_needs_no_network(looking, report):
+    looking.page.context.set_offline(True)
+    page = looking.page
+    page.goto(report.as_uri())
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert "2023-05" in page.content()
+    widest = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(widest) <= 0, "the page is wider than the window"
+    looking.page.screenshot(path=PICTURES / f"report-{looking.width}.png", full_page=True)
     looking.saw_nothing_wrong()
 
 
