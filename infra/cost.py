@@ -97,6 +97,7 @@ Loads into BigQuery, and the first TiB of queries and 10 GiB of storage there in
 Not in the tables:
 
 * **Versions.** A month that is loaded anew is kept twice for 30 days (`noncurrent_days`).
+* **The least of a query.** BigQuery bills at least 10 MB for each table that a query reads.
 * **The computer** that runs Mage, and Postgres.
 * **Quarantine, manifests, reference tables, marts**: together less than a hundredth of the rest.
 

@@ -37,13 +37,16 @@ WHEN NOT MATCHED BY SOURCE AND mart.service = @service AND mart.source_month = @
 WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({columns})
 """
 _RECORD_MONTH = """
-MERGE `{record}` AS record USING (SELECT 1) ON record.mart = @mart
-  AND record.service = @service AND record.source_month = @month
+MERGE `{record}` AS record
+USING (SELECT @mart AS mart, @service AS service, @month AS source_month) AS built
+ON record.mart = built.mart AND record.service = built.service
+  AND record.source_month = built.source_month AND record.source_month = @month
 WHEN MATCHED THEN UPDATE SET version = @version, sha256 = @sha256, contract = @contract,
   built_at = CURRENT_TIMESTAMP()
 WHEN NOT MATCHED THEN INSERT (mart, service, source_month, version, sha256, contract, built_at)
   VALUES (@mart, @service, @month, @version, @sha256, @contract, CURRENT_TIMESTAMP())
 """
+"""BigQuery joins by an equality of both sides only; the constant lets it read one partition."""
 _MONTHS = """
 SELECT record.service, record.source_month, record.version, record.sha256, record.contract,
   COALESCE(held.mart_rows, 0), COALESCE(held.trips, 0)
