@@ -238,5 +238,9 @@ def _ordered(partitions: Iterable[Partition]) -> list[Partition]:
 def _summary(audit: Audit, lake: str) -> str:
     """What people read first: the verdicts, then every finding."""
     verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in audit.verdicts.items())
-    lines = [f"  {'repaired: ' if f.repaired else ''}{f}" for f in audit.findings]
+    lines = [f"  {_outcome(finding)}: {finding}" for finding in audit.findings]
     return "\n".join([f"{verdicts} ({audit.scope})", *lines, f"report: {lake}/{REPORT}"])
+
+
+def _outcome(finding: Finding) -> str:
+    return "repaired" if finding.repaired else finding.kind.remedy.value

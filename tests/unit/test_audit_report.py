@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+from nyc_tlc import audit_report
+from nyc_tlc.adapters.local_folder import FolderLake
 from nyc_tlc.core.audit.kinds import Finding
 from nyc_tlc.core.audit.months import Audit, AuditedMonth, Verdict, to_frame
-from nyc_tlc.core.audit.report import render
+from nyc_tlc.core.audit.report import REPORT, render
 from nyc_tlc.core.audit.svg import Axis, Point, compact, dots, range_line, stacked_bars, thinned
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
@@ -205,3 +208,25 @@ def test_the_table_has_a_row_per_month_and_one_per_finding_of_none() -> None:
     assert [text.partition(":")[0] for text in frame["wrong"]] == [
         "green 2023-01", "", "table_orphan",
     ]  # fmt: skip
+
+
+def test_the_report_is_fetched_from_the_lake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = FolderLake(tmp_path / "lake")
+    settings = {
+        "POSTGRES_DBNAME": "trips", "POSTGRES_USER": "loader", "POSTGRES_PASSWORD": "not used",
+        "LAKE_URL": lake.url, "TLC_WORK_DIR": str(tmp_path / "work"), "BIGQUERY_DATASET": "",
+    }  # fmt: skip
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert audit_report.main() == 1
+    assert (
+        "report/lake_audit.html is not there yet. Run `make audit` first."
+        in capsys.readouterr().err
+    )
+    lake.write(REPORT, render(_audit(_many(1))).encode(), if_generation=None)
+    assert audit_report.main() == 0
+    page = Path(capsys.readouterr().out.strip())
+    assert page == tmp_path / "work" / "report" / "lake_audit.html"
+    assert "Every store agrees" in page.read_text("utf-8")

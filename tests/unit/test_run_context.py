@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mage_project.run_context import (
+    run_audit,
     run_first_month,
     run_force,
     run_items,
@@ -283,3 +284,25 @@ def test_scope_is_one_of_two() -> None:
 def test_services_of_a_run_are_the_color_where_the_course_gives_one() -> None:
     assert [str(s) for s in run_services({"service": "all", "color": "green"})] == ["green"]
     assert len(run_services({"service": "all"})) == 4
+
+
+def test_audit_looks_at_every_month_there_can_be_and_changes_nothing() -> None:
+    scope = run_audit({"service": "green", "months": ""})
+    months = [partition.month for partition in scope.partitions]
+    assert months == list(Month(2013, 8).through(_this_month()))  # the first that was CSV
+    assert (scope.deep, scope.ask_source, scope.repair) == (False, False, False)
+    assert {str(p.service) for p in run_audit({}).partitions} == {"yellow", "green", "fhv", "fhvhv"}
+
+
+def test_audit_is_told_where_to_look_and_how() -> None:
+    scope = run_audit(
+        {"service": "yellow", "months": "2024-01,2024-03", "deep": "true", "source": True,
+         "repair": "yes"}
+    )  # fmt: skip
+    assert [str(partition) for partition in scope.partitions] == [
+        "yellow 2024-01",
+        "yellow 2024-03",
+    ]
+    assert (scope.deep, scope.ask_source, scope.repair) == (True, True, True)
+    with pytest.raises(ConfigurationError, match=r"repair is 'perhaps': expected true or false"):
+        run_audit({"repair": "perhaps"})
