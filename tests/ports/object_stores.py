@@ -75,7 +75,7 @@ def s3_server() -> Iterator[ObjectStore]:
 def azure_server() -> Iterator[ObjectStore]:
     """Serve Azure Blob Storage by Azurite, objects in memory."""
     node, folder = shutil.which("node"), _INSTALLED / AZURITE
-    if node is None or not folder.exists():
+    if node is None or not (folder / "installed").exists():
         raise NotToBeHadError("Azurite is not installed: `make azurite` does it, with node and npm")
     port = free_port()
     script = folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"

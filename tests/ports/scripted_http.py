@@ -48,6 +48,10 @@ class ScriptedServer:
     url: str
     requests: list[Request]
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
 
 @contextmanager
 def serve(answer: Callable[[Request], Answer]) -> Iterator[ScriptedServer]:

@@ -23,14 +23,16 @@ _BLOCK = 1 << 16
 
 @dataclass
 class Stall:
-    """A silence of ``seconds`` once ``after`` bytes have gone up.
+    """A silence of ``seconds`` once ``after`` bytes have gone up, or down.
 
     Attributes:
+        down: The direction that counts and falls silent.
         over: When it was over, by the monotonic clock; 0 until then.
     """
 
     after: int
     seconds: float
+    down: bool = False
     over: float = 0.0
 
 
@@ -62,11 +64,12 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         with socket.create_connection(("127.0.0.1", self.server.port)) as far:
-            ends = (far, self.request, lambda _data: None)
-            down = threading.Thread(target=_carry, args=ends)
-            down.start()
-            _carry(self.request, far, self.server.count)
-            down.join()
+            stalls = (self.server.count, lambda _data: None)
+            up, down = reversed(stalls) if self.server.stall.down else stalls
+            back = threading.Thread(target=_carry, args=(far, self.request, down))
+            back.start()
+            _carry(self.request, far, up)
+            back.join()
 
 
 def _carry(sender: socket.socket, receiver: socket.socket, count: Callable[[bytes], None]) -> None:

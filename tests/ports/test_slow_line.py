@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from nyc_tlc.adapters import gcs
+from tests.ports.gcs_wire import GcsWire, serve_wire
 from tests.ports.stalling_line import Stall, stalling_line, upload_sink
 
 ROOT = Path(__file__).parents[2]
@@ -87,3 +88,19 @@ def test_chunk_that_a_stall_broke_is_sent_again(
         stored = lake.take(file, "x")
     assert (stored.bytes, sink.received) == (len(content), len(content))
     assert sink.chunks > 3
+
+
+def test_download_outlasts_a_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connecting, silence = gcs.TIMEOUT
+    monkeypatch.setattr(gcs, "TIMEOUT", (connecting, silence / HASTE))
+    wire = GcsWire()
+    content = os.urandom(MIB) * 16
+    wire.put("x", content)
+    stall = Stall(after=8 * MIB, seconds=STALL / HASTE, down=True)
+    with serve_wire(wire) as server, stalling_line(server.port, stall) as endpoint:
+        lake = gcs.connect("gs://lake", cache=tmp_path / "cache", emulator=endpoint, key_file=None)
+        with lake.open("x") as stream:
+            assert stream.read() == content
+    assert stall.over
+    downloads = [request for request in server.requests if request.path.startswith("/download")]
+    assert len(downloads) == 1  # none was begun again
