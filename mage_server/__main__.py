@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mage_server.environment import safe_environment
+from mage_server.worker_pool import keep_awake
 from nyc_tlc.core.errors import ConfigurationError
 
 _PROJECT = Path(__file__).resolve().parents[1] / "mage_project"
@@ -25,6 +26,7 @@ def main(words: Sequence[str]) -> None:
     if "--host" not in options:
         options = ["--host", _LOOPBACK, *options]
     _close_server(project)
+    keep_awake()
     from mage_ai.cli.main import app
 
     app(["start", project, *options], prog_name="mage")
