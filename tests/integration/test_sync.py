@@ -17,6 +17,7 @@ from nyc_tlc.settings import Settings
 from nyc_tlc.sync import Sync
 from nyc_tlc.trips import Trips
 from nyc_tlc.wiring import connect
+from tests.alert_sinks import webhook
 
 pytestmark = pytest.mark.integration
 ROWS = 300
@@ -235,6 +236,20 @@ def test_a_month_that_cannot_be_asked_about_fails_alone_and_the_next_sync_loads_
     assert [sync.recorded()[month] for month in LATE[:2]] == ["failed", "loaded"]
     assert sync()[1][LATE[0]] == "reconciled"
     assert [sync.recorded()[month] for month in LATE[:2]] == ["loaded", "loaded"]
+
+
+def test_late_months_are_told_of_once(sync, tlc):
+    tlc.publish(LATE[0])
+    with webhook() as slack:
+        sync = sync.with_settings(TLC_ALERT_SLACK_WEBHOOK=slack.url)
+        sync(plan=True)
+        assert slack.texts() == []
+        for _ in range(2):
+            sync()
+    (told,) = slack.texts()
+    assert "2 months late" in told
+    assert all(f"green {month}: expected since " in told for month in LATE[1:])
+    assert f"green {LATE[2]}: expected since {Month.parse(LATE[2]) + 3}" in told
 
 
 def test_mage_runs_a_sync_and_a_failing_month_fails_alone(sync, tlc):
