@@ -160,7 +160,7 @@ def _state(
 ) -> MonthState:
     sighting = seen.get(partition)
     if sighting is None:
-        return unasked_state(partition, known.states.get(partition), publication)
+        return unasked_state(partition, publication)
     if isinstance(sighting, PipelineError):
         note = f"the source could not be asked: {sighting}"
         return MonthState(partition, State.FAILED, note=note)

@@ -133,10 +133,11 @@ def worth_asking(
 ) -> tuple[Partition, ...]:
     """The partitions about which the source may have news.
 
-    These are the months that are not loaded, those whose last state asks for work, and the
-    ``recent`` newest loaded ones of each service. TLC seldom touches older ones: it rewrote its
-    history in June to August 2022 and changed none of 439 files from December 2023 to August
-    2024, though their Last-Modified differed between its listings.
+    These are the months that are not loaded, those that were revised, failed or gone when they
+    were last asked about, and the ``recent`` newest loaded ones of each service. TLC seldom
+    touches older ones: it rewrote its history in June to August 2022 and changed none of 439
+    files from December 2023 to August 2024, though their Last-Modified differed between its
+    listings.
 
     Args:
         expected: Service by service, ascending.
@@ -151,7 +152,7 @@ def worth_asking(
         for _, group in groupby(over, key=lambda partition: partition.service.name)
         for partition in [p for p in group if p in loaded][-recent:]
     }
-    unsettled = TO_LOAD | {State.FAILED}
+    unsettled = TO_LOAD | {State.FAILED, State.WITHDRAWN}
     return tuple(
         partition
         for partition in over
@@ -197,11 +198,7 @@ def _absent(
     return MonthState(partition, State.NOT_PUBLISHED)
 
 
-def unasked_state(
-    partition: Partition, before: State | None, publication: Publication
-) -> MonthState:
+def unasked_state(partition: Partition, publication: Publication) -> MonthState:
     """The state of a partition that there was no reason to ask about."""
-    if not publication.is_over(partition.month):
-        return MonthState(partition, State.EXPECTED, asked=False)
-    is_gone = before is State.WITHDRAWN
-    return MonthState(partition, State.WITHDRAWN if is_gone else State.LOADED, asked=False)
+    is_over = publication.is_over(partition.month)
+    return MonthState(partition, State.LOADED if is_over else State.EXPECTED, asked=False)
