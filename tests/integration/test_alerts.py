@@ -1,10 +1,16 @@
 """Who is told what of the runs of the scheduler and of `mage run`: each event once."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 import pytest
 
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.service import SERVICES
+from nyc_tlc.settings import Settings
+from nyc_tlc.sync import Sync
+from nyc_tlc.wiring import connect
 from tests.alert_sinks import mail_server, webhook
 from tests.mage_server import until
 
@@ -61,6 +67,20 @@ def test_a_run_that_takes_too_long_is_told_and_then_ended(scheduled):
     assert message.startswith("NYC TLC: tlc_trips takes longer")
     assert "by trigger once 2019-11" in message
     assert "/pipelines/tlc_trips/runs/" in message
+
+
+def test_a_month_that_becomes_late_is_told_once(scheduled):
+    late = Month.of(datetime.now(UTC).date()) - 4
+    with webhook() as alerts:
+        told = {**scheduled.on.environment, "TLC_ALERT_SLACK_WEBHOOK": alerts.url}
+        settings = Settings.load(told)
+        for _ in range(2):
+            Sync(settings, connect(settings)).find(
+                [SERVICES["fhvhv"]], first=late, scope="all", plan=False
+            )
+    (message,) = alerts.texts()
+    assert message.startswith("NYC TLC: 1 month late\n")
+    assert f"fhvhv {late}: expected since {late + 3} and not published" in message
 
 
 def test_mage_run_tells_by_email_of_what_failed_and_what_was_loaded(scheduled):

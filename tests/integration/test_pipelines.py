@@ -20,6 +20,7 @@ from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import GREEN, YELLOW
 from nyc_tlc.settings import Settings
 from nyc_tlc.wiring import connect
+from tests.alert_sinks import webhook
 from tests.integration.lake_files import download
 
 pytestmark = pytest.mark.integration
@@ -241,12 +242,20 @@ def test_a_column_nobody_has_seen_stops_its_month_or_is_kept_as_asked(mage, cdn,
     surge = pa.array([i / 4 for i in range(table.num_rows)])
     pq.write_table(table.append_column("surge", surge), path)
     variables = '{"service": "yellow", "months": "2026-08"}'
-    stopped = here.run("tlc_trips", variables)
+    with webhook() as alerts:
+        told = {"TLC_ALERT_SLACK_WEBHOOK": alerts.url}
+        stopped = here.run("tlc_trips", variables, **told)
+        kept = here.run("tlc_trips", variables, TLC_UNKNOWN_COLUMNS="keep", **told)
     assert stopped.returncode == 1
     assert "column surge (double) is unknown" in stopped.stdout
     assert "TLC_UNKNOWN_COLUMNS=keep" in stopped.stdout
 
-    kept = here.run("tlc_trips", variables, TLC_UNKNOWN_COLUMNS="keep")
+    of_stopped, of_kept = alerts.texts()
+    title = "NYC TLC: 1 month with other columns\nyellow 2026-08: "
+    assert of_stopped.startswith(title)
+    assert "column surge (double) is unknown" in of_stopped
+    assert of_kept.startswith(title)
+    assert "kept in extra_columns: surge" in of_kept
     assert kept.returncode == 0, kept.stdout
     differing = here.sql(
         "SELECT count(*) FROM yellow "
