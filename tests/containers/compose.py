@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import requests
-
-from tests.mage_server import PUBLIC_API_KEY, MageServer
+from mage_server.api import MageApi
+from tests.mage_server import MageServer
 
 ROOT = Path(__file__).parents[2]
 IMAGE, EMULATORS = "nyc-tlc-mage:trial", "nyc-tlc-emulators:local"
@@ -81,7 +80,7 @@ class Compose:
 
     def up(self) -> None:
         """As the README says, in the background, until all is healthy."""
-        self("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300")
+        self("up", "--detach", "--no-build", "--wait", "--wait-timeout", "600")
 
     def container(self, service: str) -> dict[str, Any]:
         identity = self("ps", "--all", "--quiet", service).strip()
@@ -102,14 +101,11 @@ class Compose:
 
     def mage(self, service: str = "mage") -> MageServer:
         """Mage's API, as its owner."""
-        shown = self("exec", "-T", service, "show-login").split()
-        owner = {"DEFAULT_OWNER_EMAIL": shown[1], "DEFAULT_OWNER_PASSWORD": shown[3]}
-        url = f"http://127.0.0.1:{self.settings['PUBLISH_MAGE']}"
-        server = MageServer(url, self.folder, self.folder, owner, requests.Session())
-        server.session.trust_env = False
-        server.sign_in()
-        server.session.headers["X-API-KEY"] = PUBLIC_API_KEY
-        return server
+        _, email, _, password = self("exec", "-T", service, "show-login").split()
+        api = MageApi(f"http://127.0.0.1:{self.settings['PUBLISH_MAGE']}")
+        owner = {"DEFAULT_OWNER_EMAIL": email, "DEFAULT_OWNER_PASSWORD": password}
+        api.sign_in(email, password)
+        return MageServer(self.folder, self.folder, owner, api)
 
     def kill(self, service: str) -> None:
         """SIGKILL its first process; after `docker kill` the engine would not start it again."""
@@ -119,7 +115,7 @@ class Compose:
             EMULATORS, "-c", f"import os; os.kill({pid}, 9)",
         )  # fmt: skip
 
-    def wait_restarted(self, service: str, before: dict[str, Any], seconds: float = 120) -> None:
+    def wait_restarted(self, service: str, before: dict[str, Any], seconds: float = 300) -> None:
         """Until another process than ``before`` runs and is healthy."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

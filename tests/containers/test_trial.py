@@ -48,7 +48,7 @@ def run_by_api(compose: Compose, month: str) -> dict:
         f"pipeline_schedules/{made['id']}/pipeline_runs",
         {"pipeline_run": {"variables": {"service": "green", "months": month}}},
     )["pipeline_run"]
-    return mage.finished(run["id"], seconds=300)
+    return mage.finished(run["id"], seconds=600)
 
 
 def test_all_is_healthy_and_the_one_time_jobs_succeeded(compose):

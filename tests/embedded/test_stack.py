@@ -174,6 +174,17 @@ def test_exported_wins_over_env_file_and_that_over_the_stack(stack: Stack, tmp_p
     assert told.stdout == "gs://exported http://mine\n"
 
 
+def test_a_password_for_compose_does_not_hide_the_stacks_own(stack: Stack, tmp_path: Path) -> None:
+    """`make env` writes one into .env, which `make run` reads as well."""
+    own = tmp_path / ".env"
+    own.write_text("POSTGRES_PASSWORD=of-compose\nPOSTGRES_PORT=1\nPOSTGRES_SCHEMA=mine\n")
+    asked = "select current_setting('port')"
+    told = _command(stack, "psql", "--env-file", str(own), "-At", "-c", asked)
+    assert (told.stdout, told.stderr) == (f"{stack.postgres.port}\n", "")
+    words = ["exec", "--env-file", str(own), "--", "printenv", "POSTGRES_SCHEMA"]
+    assert _command(stack, *words).stdout == "mine\n"
+
+
 def test_own_database_needs_no_stack(own_stack: Stack, tmp_path: Path) -> None:
     own = tmp_path / ".env"
     own.write_text("POSTGRES_HOST=db.example\n")
