@@ -23,7 +23,7 @@ from nyc_tlc.core.audit.months import (
     unseen,
 )
 from nyc_tlc.core.audit.report import REPORT, render
-from nyc_tlc.core.errors import PipelineError
+from nyc_tlc.core.errors import PipelineError, ReconciliationError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import SERVICES
@@ -132,7 +132,11 @@ class LakeAudit:
         self, inspection: Inspection, partitions: Sequence[Partition], survey: Survey
     ) -> dict[Partition, Evidence]:
         def one(partition: Partition) -> Evidence:
-            return self._retried(lambda: inspection.evidence(partition, survey))
+            try:
+                return self._retried(lambda: inspection.evidence(partition, survey))
+            except ReconciliationError:
+                # An object that was listed is gone by now.
+                return self._retried(lambda: inspection.evidence(partition, inspection.survey()))
 
         with ThreadPoolExecutor(self._settings.tlc_workers, thread_name_prefix="audit") as pool:
             return dict(zip(partitions, pool.map(one, partitions), strict=True))
@@ -165,10 +169,14 @@ class LakeAudit:
 
     def _remove(self, finding: Finding) -> None:
         _logger.info("removing %s", finding.place)
-        if finding.code == "table_orphan":
-            self._retried(lambda: self._inspector.drop_leftover(finding.place))
-        else:
-            self._retried(lambda: self._ports.lake.delete(finding.place))
+        try:
+            if finding.code == "table_orphan":
+                self._retried(lambda: self._inspector.drop_leftover(finding.place))
+            else:
+                self._retried(lambda: self._ports.lake.delete(finding.place))
+        except PipelineError as error:
+            # It is found again, and the rest can be repaired all the same.
+            _logger.warning("%s is still there: %s", finding.place, error)
 
     def _loaded(self, fetch: Mapping[Partition, bool]) -> Mapping[Partition, str]:
         """Load these months through the steps of every load; says why some failed.

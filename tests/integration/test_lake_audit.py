@@ -42,6 +42,7 @@ from nyc_tlc.lake_audit import AuditScope, LakeAudit
 from nyc_tlc.ports import Lake, LakeWarehouse, Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps import lake_paths
+from nyc_tlc.steps.inspect import Inspection
 from nyc_tlc.trips import Trips
 
 ROWS = 400
@@ -456,6 +457,35 @@ def test_a_flipped_byte_that_kept_its_file_time_is_found_deep_only(folder_world,
     repaired = folder_world.audit(month, deep=True, repair=True)
     assert codes_of(repaired, month) == {"raw_tampered": True, "lake_tampered": True}
     require_sound(folder_world.audit(month, deep=True))
+
+
+def test_an_object_that_goes_while_the_audit_looks_is_missing_and_no_error(
+    folder_world, monkeypatch
+):
+    month, *_ = MONTHS.values()
+    folder_world.load(month)
+    survey = Inspection.survey
+
+    def survey_and_lose(inspection):
+        found = survey(inspection)
+        folder_world.lake.delete(lake_paths.trips(month))
+        return found
+
+    monkeypatch.setattr(Inspection, "survey", survey_and_lose)
+    assert codes_of(folder_world.audit(month), month) == {"lake_missing": False}
+
+
+def test_what_cannot_be_removed_keeps_nothing_else_from_being_repaired(folder_world):
+    month, other, *_ = MONTHS.values()
+    folder_world.load(month)
+    folder_world.sql(
+        f"CREATE TABLE {other.table_name}_new (LIKE green); "
+        f"CREATE VIEW mine AS SELECT * FROM {other.table_name}_new; "
+        "UPDATE ledger SET reconciled_at = NULL"
+    )
+    repaired = folder_world.audit(month, repair=True)
+    assert codes_of(repaired, month) == {"not_reconciled": True}
+    assert codes_of(repaired, other) == {"table_orphan": False}
 
 
 def test_a_repair_that_fails_says_why_and_the_month_stays_wrong(folder_world):
