@@ -127,8 +127,29 @@ def test_rows_are_the_published_ones_in_order(lake, shared):
     assert differing == (0,)
 
 
+def test_each_partition_is_in_bigquery_once(green):
+    if not green.has_bigquery:
+        pytest.skip("BigQuery's emulator cannot be had here")
+    ledger = green.sql(
+        "SELECT source_month, rows_accepted, rows_quarantined FROM ledger "
+        "WHERE reconciled_at IS NOT NULL ORDER BY 1"
+    )
+    assert len(ledger) == len(MONTHS)
+    months = "SELECT source_month, COUNT(*), COUNT(DISTINCT source_row) FROM {} GROUP BY 1"
+    found = {month: (rows, different) for month, rows, different in
+             green.bigquery_sql(months.format("green"))}  # fmt: skip
+    assert found == {month: (accepted, accepted) for month, accepted, _ in ledger}
+    quarantined = {month: rows for month, rows, _ in
+                   green.bigquery_sql(months.format("quarantine_green"))}  # fmt: skip
+    assert quarantined == {month: rows for month, _, rows in ledger if rows}
+    sums = "sum(total_amount), max(trip_distance), min(pickup_datetime), max(dropoff_datetime)"
+    ((amount, *others),) = green.bigquery_sql(f"SELECT {sums} FROM green")
+    ((expected, *theirs),) = green.sql(f"SELECT {sums} FROM green")
+    assert (amount, others) == (pytest.approx(expected, rel=1e-12), theirs)
+
+
 def fingerprint(green, tmp_path):
-    """Rows of Postgres by month, and the bytes of the lake."""
+    """Rows of Postgres and BigQuery by month, and the bytes of the lake."""
     rows = green.sql(
         "SELECT source_month, count(*), sum(hashtextextended(green::text, 0)::numeric) "
         "FROM green GROUP BY 1 ORDER BY 1"
@@ -138,7 +159,8 @@ def fingerprint(green, tmp_path):
         for zone in ("trips/", "quarantine/")
         for path in sorted(download(green.environment, zone, tmp_path).rglob("*.parquet"))
     ]
-    return rows, files
+    by_month = "SELECT source_month, COUNT(*), SUM(source_row) FROM green GROUP BY 1 ORDER BY 1"
+    return rows, files, green.bigquery_sql(by_month) if green.has_bigquery else []
 
 
 def test_loading_again_in_another_order_and_with_force_changes_no_row(green, tmp_path):

@@ -1,0 +1,245 @@
+"""Months on their way into BigQuery: revised, interrupted, or wanted there later than elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from embedded.bigquery_server import BigQueryServer
+from embedded.gcs_server import GcsServer
+from embedded.ports import HOST
+from embedded.postgres_server import PostgresServer
+from embedded.sample_months import write_month
+from nyc_tlc.adapters.bigquery import BigQueryWarehouse
+from nyc_tlc.core.errors import PartitionsFailedError
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.service import GREEN
+from nyc_tlc.settings import Settings
+from nyc_tlc.trips import Trips
+from nyc_tlc.wiring import connect
+
+MONTHS = [Partition(GREEN, Month(2024, month)) for month in (1, 2)]
+ROWS = {1: 400, 2: 300}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """tlc_trips without Mage, on servers of the tests and stores of its own."""
+
+    environment: dict[str, str]
+    published: Path
+
+    def run(self, *, force: bool = False, **changes: str) -> dict[str, str]:
+        """Each month's status in the end."""
+        settings = Settings.load({**self.environment, **changes})
+        trips = Trips(settings, connect(settings))
+        conformed = trips.conform(trips.land(MONTHS, force=force))
+        done = trips.reconcile(
+            trips.load_to_postgres(conformed),
+            trips.load_to_bigquery(trips.publish_to_lake(conformed)),
+        )
+        return _statuses(done)
+
+    def revise(self, rows: int) -> None:
+        write_month(MONTHS[0], rows, self.published, seed=7)
+
+    def in_bigquery(self) -> list[int]:
+        warehouse = connect(Settings.load(self.environment)).bigquery
+        assert warehouse is not None
+        counts = [warehouse.count(partition).counts for partition in MONTHS]
+        return [count.accepted + count.quarantined for count in counts]
+
+    def records(self) -> list[dict]:
+        """What the lake says that BigQuery holds, January first."""
+        lake = connect(Settings.load(self.environment)).lake
+        paths = [stored.path for stored in lake.list("loads/bigquery/")]
+        return [json.loads(found[0]) for path in paths if (found := lake.read(path))]
+
+
+def _statuses(table: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(table["month"], table["status"], strict=True))
+
+
+@pytest.fixture
+def pipeline(
+    postgres: PostgresServer,
+    gcs: GcsServer,
+    bigquery: BigQueryServer,
+    schema: str,
+    tmp_path: Path,
+) -> Pipeline:
+    published = tmp_path / "published"
+    published.mkdir()
+    for partition in MONTHS:
+        write_month(partition, ROWS[partition.month.month], published)
+    environment = {
+        "POSTGRES_HOST": HOST,
+        "POSTGRES_PORT": str(postgres.port),
+        "POSTGRES_DBNAME": postgres.database,
+        "POSTGRES_USER": postgres.user,
+        "POSTGRES_PASSWORD": postgres.password,
+        "POSTGRES_SCHEMA": schema,
+        "LAKE_URL": f"gs://{gcs.bucket}/{schema}",
+        "STORAGE_EMULATOR_HOST": gcs.url,
+        "BIGQUERY_PROJECT": bigquery.project,
+        "BIGQUERY_DATASET": schema,
+        "BIGQUERY_EMULATOR_HOST": bigquery.url,
+        "TLC_SOURCE_URL": published.as_uri(),
+        "TLC_WORK_DIR": str(tmp_path / "work"),
+        "TLC_ATTEMPTS": "1",
+    }
+    return Pipeline(environment, published)
+
+
+def _all(status: str) -> dict[str, str]:
+    return {str(partition.month): status for partition in MONTHS}
+
+
+def test_month_is_loaded_proved_and_recorded_with_its_jobs(pipeline: Pipeline) -> None:
+    assert pipeline.run() == _all("reconciled")
+    assert pipeline.in_bigquery() == [400, 300]
+    january, february = pipeline.records()
+    assert [(job["kind"], job["rows"]) for job in january["jobs"]] == [
+        ("load", 398), ("load", 2), ("query", 1),
+    ]  # fmt: skip
+    assert all(job["slot_millis"] >= 0 == job["bytes_billed"] for job in january["jobs"])
+    assert january["reconciled_at"]
+    assert february["month"] == "2024-02"
+
+
+def test_second_run_does_nothing_and_a_forced_one_loads_anew(pipeline: Pipeline) -> None:
+    pipeline.run()
+    before = pipeline.records()
+    assert pipeline.run() == _all("unchanged")
+    assert pipeline.records() == before
+    assert pipeline.run(force=True) == _all("reconciled")
+    assert pipeline.in_bigquery() == [400, 300]
+    jobs = [{job["id"] for record in records for job in record["jobs"]}
+            for records in (before, pipeline.records())]  # fmt: skip
+    assert jobs[0].isdisjoint(jobs[1])
+
+
+def test_revised_month_replaces_its_partition_only(pipeline: Pipeline) -> None:
+    pipeline.run()
+    february = pipeline.records()[1]
+    pipeline.revise(rows=500)
+    assert pipeline.run() == {"2024-01": "reconciled", "2024-02": "unchanged"}
+    assert pipeline.in_bigquery() == [500, 300]
+    assert pipeline.records()[1] == february
+
+
+def test_bigquery_that_is_wanted_later_gets_the_months_that_are_there(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pipeline.run(BIGQUERY_DATASET="") == _all("reconciled")
+    assert pipeline.run(BIGQUERY_DATASET="") == _all("unchanged")
+    # From what is published: nothing is read again, judged again or sent to Postgres again.
+    for step in ("conform", "load", "publish"):
+        monkeypatch.setattr(f"nyc_tlc.trips.{step}", _never)
+    assert pipeline.run() == _all("reconciled")
+    assert pipeline.in_bigquery() == [400, 300]
+    assert pipeline.run() == _all("unchanged")
+
+
+def _never(*_: object, **__: object) -> None:
+    raise AssertionError("a step that was not needed")
+
+
+def test_dataset_that_was_dropped_is_filled_again(pipeline: Pipeline) -> None:
+    pipeline.run()
+    warehouse = connect(Settings.load(pipeline.environment)).bigquery
+    assert isinstance(warehouse, BigQueryWarehouse)
+    client, dataset = warehouse._client, warehouse._dataset.reference
+    client.delete_dataset(dataset, delete_contents=True)
+    assert pipeline.run() == _all("reconciled")
+    assert pipeline.in_bigquery() == [400, 300]
+
+
+def _dies(before: str, after: Callable | None = None) -> Callable:
+    def die(*given: object, **named: object) -> None:
+        if after is not None:
+            after(*given, **named)
+        raise KeyboardInterrupt(before)
+
+    return die
+
+
+@pytest.mark.parametrize(
+    ("moment", "carried_out"),
+    [
+        ("nyc_tlc.adapters.bigquery.BigQueryWarehouse._submit", False),
+        ("nyc_tlc.adapters.bigquery.BigQueryWarehouse._submit", True),
+        ("nyc_tlc.steps.load_from_lake.in_place", False),
+        ("nyc_tlc.steps.load_from_lake.replace", False),
+        ("nyc_tlc.steps.reconcile.mark_reconciled", False),
+        ("nyc_tlc.steps.reconcile.mark_reconciled", True),
+    ],
+    ids=[
+        "before a job", "after a job began", "after the jobs", "after the record",
+        "before the proof is recorded", "after it is recorded here and not in Postgres",
+    ],
+)  # fmt: skip
+def test_run_killed_at_any_point_is_repaired_by_the_next(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, moment: str, *, carried_out: bool
+) -> None:
+    pipeline.run()
+    pipeline.revise(rows=500)
+    with monkeypatch.context() as patch:
+        patch.setattr(moment, _dies(moment, _resolve(moment) if carried_out else None))
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run()
+    assert pipeline.run() == {"2024-01": "reconciled", "2024-02": "unchanged"}
+    assert pipeline.in_bigquery() == [500, 300]
+    assert pipeline.run() == _all("unchanged")
+
+
+def _resolve(dotted: str) -> Callable:
+    import importlib
+
+    parts = dotted.split(".")
+    for depth in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:depth]))
+        except ModuleNotFoundError:
+            continue
+        for name in parts[depth:]:
+            found = getattr(found, name)
+        return found
+    raise AssertionError(dotted)
+
+
+def test_rows_that_somebody_removed_are_found_by_the_proof(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load did its work; before the proof somebody deletes rows."""
+    count = BigQueryWarehouse.count
+
+    def after_deleting(warehouse: BigQueryWarehouse, partition: Partition) -> object:
+        table = f"`{warehouse.address}.green`"
+        warehouse._client.query(f"DELETE FROM {table} WHERE source_row < 10").result()
+        return count(warehouse, partition)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BigQueryWarehouse, "count", after_deleting)
+        with pytest.raises(PartitionsFailedError, match=r"BigQuery \(.*\) holds 3\d\d accepted"):
+            pipeline.run()
+    assert all(record["reconciled_at"] is None for record in pipeline.records())
+    assert pipeline.run(force=True) == _all("reconciled")
+    assert pipeline.in_bigquery() == [400, 300]
+
+
+def test_run_without_bigquery_says_so(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.load({**pipeline.environment, "BIGQUERY_DATASET": ""})
+    trips = Trips(settings, connect(settings))
+    table = trips.land(MONTHS, force=False)
+    with caplog.at_level("INFO", logger="nyc_tlc.trips"):
+        assert trips.load_to_bigquery(table) is table
+    assert "skipped: BIGQUERY_DATASET is not set" in caplog.text
