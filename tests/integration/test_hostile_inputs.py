@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import logging
+import os
 import random
 import re
 import struct
@@ -141,6 +142,8 @@ FILES: Mapping[str, tuple[Write, str]] = {
                 "store_and_fwd_flag", lambda n: pa.array(["N" * (300 << 20)] + ["N"] * (n - 1))
             ),
             compression="zstd",
+            use_dictionary=False,
+            write_statistics=False,
         ),
         "bytes of store_and_fwd_flag",
     ),
@@ -250,6 +253,16 @@ CSVS: Mapping[str, tuple[Write, str]] = {
         "cannot be read",
     ),
     "csv: Parquet under its name": (parquet(lambda t: t), "found Parquet"),
+}
+
+NAMES: Mapping[str, tuple[Write, str]] = {
+    "name: a folder where the file should be": (Path.mkdir, "is missing"),
+    "name: a pipe that never says anything": (os.mkfifo, "is missing"),
+    "name: a link to itself": (lambda path: path.symlink_to(path), "is missing"),
+    "name: a link to what is no month": (
+        lambda path: path.symlink_to("/etc/passwd"),
+        "an unknown kind of file",
+    ),
 }
 
 REDIRECTED = "http://169.254.169.254/latest/meta-data/iam/"
@@ -421,7 +434,7 @@ RECORDS: Mapping[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 def test_there_are_more_than_forty() -> None:
-    assert sum(map(len, (FILES, CSVS, ANSWERS, VARIABLES, SETTINGS, RECORDS))) > 40
+    assert sum(map(len, (FILES, NAMES, CSVS, ANSWERS, VARIABLES, SETTINGS, RECORDS))) > 40
 
 
 @dataclass
@@ -563,6 +576,22 @@ def test_parquet_files(
     try:
         check_refused(stores, stores.run, expected, said)
     finally:
+        write_good(stores, "parquet")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_file_names(
+    loaded: Callable[[str], Stores], name: str, said: pytest.LogCaptureFixture
+) -> None:
+    write, expected = NAMES[name]
+    stores = loaded("parquet")
+    path = stores.published / MONTH.file_name
+    path.unlink()
+    write(path)
+    try:
+        check_refused(stores, stores.run, expected, said)
+    finally:
+        path.rmdir() if path.is_dir() else path.unlink()
         write_good(stores, "parquet")
 
 

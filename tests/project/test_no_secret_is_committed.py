@@ -26,7 +26,6 @@ PATTERNS = {
     r"=(?!\s*$|[\"']?[$<{(*]|[\"']{2})\S{6,}",
 }
 LOOKALIKES = {
-    "tests/integration/test_mage_access.py": "a token signed with the default that Mage publishes",
     "tests/project/test_no_secret_is_committed.py": "the examples below",
 }
 """Files in which something looks like a secret and is none."""
