@@ -2,6 +2,7 @@
 
 from nyc_tlc.core.manifest_table import seconds_by_step
 
-steps = seconds_by_step(land=df_1, conform=df_2, load=df_3, publish=df_4)  # noqa: F821 - Mage's
+tables = {"land": df_1, "conform": df_2, "load": df_3, "publish": df_4, "bigquery": df_5}  # noqa: F821
+steps = seconds_by_step(**tables)
 x = list(steps)
 y = list(steps.values())

@@ -158,9 +158,11 @@ def rows_by_reason(table: pd.DataFrame) -> dict[str, int]:
 def seconds_by_step(**tables: pd.DataFrame) -> dict[str, float]:
     """Seconds of each step, from the manifest tables that the blocks return, in their order.
 
-    A table has the seconds since the run began; ``load`` and ``publish`` both follow ``conform``.
+    A table has the seconds since the run began; ``load`` and ``publish`` both follow ``conform``,
+    and ``bigquery`` follows ``publish``.
     """
-    since = {"land": None, "conform": "land", "load": "conform", "publish": "conform"}
+    since = {"land": None, "conform": "land", "load": "conform", "publish": "conform",
+             "bigquery": "publish"}  # fmt: skip
     totals = {step: float(table["seconds"].sum()) for step, table in tables.items()}
     return {
         step: round(total - totals.get(since[step] or "", 0), 3) for step, total in totals.items()

@@ -108,9 +108,10 @@ def looking(request, browser, signed_in, scheduled) -> Iterator[Looking]:
 
 @pytest.fixture(scope="module")
 def loaded(scheduled) -> None:
-    """A month whose run the charts draw."""
-    scheduled.publish("green", "2023-05", 3_000)
-    run = scheduled.on.run("tlc_trips", '{"service": "green", "months": "2023-05"}')
+    """Months whose run the charts draw."""
+    for month, rows in {"2023-03": 2_600, "2023-04": 3_400, "2023-05": 3_000}.items():
+        scheduled.publish("green", month, rows)
+    run = scheduled.on.run("tlc_trips", '{"service": "green", "months": "2023-03:2023-05"}')
     assert run.returncode == 0, run.stdout
 
 
@@ -119,9 +120,9 @@ def report(scheduled, loaded, tmp_path_factory) -> Path:
     """What `make report` fetches after an audit of the stores that the scheduler loads."""
     settings = Settings.load(scheduled.on.environment)
     ports = connect(settings)
-    month = Partition(SERVICES["green"], Month.parse("2023-05"))
-    audit = LakeAudit(settings, ports, connect_inspector(settings))
-    audit.audit(AuditScope((month,)))
+    months = Month.parse("2023-03").through(Month.parse("2023-05"))
+    scope = AuditScope(tuple(Partition(SERVICES["green"], month) for month in months))
+    LakeAudit(settings, ports, connect_inspector(settings)).audit(scope)
     fetched = fetch(ports.lake, tmp_path_factory.mktemp("report"))
     assert fetched is not None
     return fetched

@@ -187,6 +187,10 @@ def test_the_summary_of_nothing_is_a_header_and_zeros() -> None:
     assert summary([]).splitlines()[1].split() == ["0", "partitions", "0", "0", "0"]
 
 
+STEPS = {"land": 1.0, "conform": 3.5, "load": 7.5, "publish": 4.0, "bigquery": 6.0}
+"""Seconds of one month when each step has ended; another month takes a second in all."""
+
+
 def test_charts_count_reasons_over_the_months_and_seconds_by_step() -> None:
     rows = [_row("2024-01", reasons="pickup_missing 2, code_unmapped 1"), _row("2024-02"),
             _row("2024-03", reasons="code_unmapped 7")]  # fmt: skip
@@ -196,9 +200,9 @@ def test_charts_count_reasons_over_the_months_and_seconds_by_step() -> None:
     ]
     tables = {
         step: to_frame([_row("2024-01", seconds=seconds), _row("2024-02", seconds=1.0)])
-        for step, seconds in {"land": 1.0, "conform": 3.5, "load": 7.5, "publish": 4.0}.items()
+        for step, seconds in STEPS.items()
     }
-    seconds = {"land": 2.0, "conform": 2.5, "load": 4.0, "publish": 0.5}
+    seconds = {"land": 2.0, "conform": 2.5, "load": 4.0, "publish": 0.5, "bigquery": 2.0}
     assert seconds_by_step(**tables) == seconds
 
 
