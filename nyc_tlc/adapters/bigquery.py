@@ -6,6 +6,7 @@ import io
 import re
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,6 +48,7 @@ class BigQueryWarehouse:
         self._dataset = dataset
         self._client = dataset.client
         self._tables: dict[str, ServiceTables] = {}
+        self._created: dict[str, datetime] = {}
         self._turn = threading.Lock()
 
     @property
@@ -81,17 +83,8 @@ class BigQueryWarehouse:
         return tuple(jobs)
 
     def holds(self, partition: Partition, load: WarehouseLoad) -> bool:
-        tables = service_tables(self._dataset.reference, partition.service.contract)
-        since = min(job.ended_at for job in load.jobs)
-        with self._dataset.errors.explained():
-            try:
-                found = [
-                    self._client.get_table(table.reference, retry=RETRY, timeout=REQUEST_TIMEOUT)
-                    for table in (tables.trips, tables.quarantine)
-                ]
-            except api.NotFound:
-                return False
-        return all(table.created <= since for table in found)
+        created = self._created_at(partition.service.contract)
+        return created is not None and created <= min(job.ended_at for job in load.jobs)
 
     def count(self, partition: Partition) -> Counted:
         with self._dataset.explained() as location:
@@ -134,6 +127,26 @@ class BigQueryWarehouse:
             for statement in views.values():
                 self._dataset.query(statement)
         return tuple(views)
+
+    def _created_at(self, contract: Contract) -> datetime | None:
+        """When the younger of the service's tables was made; None while one is not there.
+
+        Asked once for all months of a run: an unchanged month is to cost next to nothing.
+        """
+        with self._turn, self._dataset.errors.explained():
+            if contract.service not in self._created:
+                tables = service_tables(self._dataset.reference, contract)
+                try:
+                    found = [
+                        self._client.get_table(
+                            table.reference, retry=RETRY, timeout=REQUEST_TIMEOUT
+                        )
+                        for table in (tables.trips, tables.quarantine)
+                    ]
+                except api.NotFound:
+                    return None
+                self._created[contract.service] = max(table.created for table in found)
+            return self._created[contract.service]
 
     def _ensured(self, contract: Contract, location: str) -> ServiceTables:
         """The service's tables, looked up or made once in a run."""

@@ -16,6 +16,7 @@ from embedded.ports import HOST
 from embedded.postgres_server import PostgresServer
 from embedded.sample_months import write_month
 from nyc_tlc.adapters.bigquery import BigQueryWarehouse
+from nyc_tlc.connections import check_bigquery
 from nyc_tlc.core.errors import PartitionsFailedError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
@@ -232,6 +233,18 @@ def test_rows_that_somebody_removed_are_found_by_the_proof(
     assert all(record["reconciled_at"] is None for record in pipeline.records())
     assert pipeline.run(force=True) == _all("reconciled")
     assert pipeline.in_bigquery() == [400, 300]
+
+
+def test_connection_is_proved_or_said_to_be_off(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in pipeline.environment.items():
+        monkeypatch.setenv(name, value)
+    dataset, lake = (pipeline.environment[name] for name in ("BIGQUERY_DATASET", "LAKE_URL"))
+    said = f"BigQuery answers: emulated.{dataset} in US, loaded from {lake}"
+    assert check_bigquery() == said
+    monkeypatch.setenv("BIGQUERY_DATASET", "")
+    assert check_bigquery() == "BigQuery skipped: BIGQUERY_DATASET is not set"
 
 
 def test_run_without_bigquery_says_so(

@@ -25,7 +25,7 @@ from nyc_tlc.core.errors import (
     ReconciliationError,
     RetryableError,
 )
-from nyc_tlc.core.manifest import Manifest
+from nyc_tlc.core.manifest import Manifest, WarehouseLoad
 from nyc_tlc.core.render import bigquery_schema
 from nyc_tlc.core.service import FHV, GREEN
 from tests.ports.bigquery_wire import BUCKET, DATASET, ENDED_AT, PROJECT, BigQueryWire, error
@@ -394,6 +394,27 @@ def test_month_of_another_version_of_the_object_is_another_job(
     )
     warehouse.load_partition(JANUARY, manifest.model_copy(update={"objects": published_anew}))
     assert len(wire.jobs) == 4
+
+
+def test_months_of_a_service_ask_for_its_tables_once(
+    warehouse: BigQueryWarehouse, server: ScriptedServer, manifest: Manifest
+) -> None:
+    jobs = warehouse.load_partition(JANUARY, manifest)
+    load = WarehouseLoad(
+        service="green",
+        month="2024-01",
+        warehouse=warehouse.address,
+        contract=manifest.contract,
+        sha256=manifest.landing.sha256,
+        objects=manifest.objects,
+        jobs=jobs,
+        run="test",
+        loaded_at=datetime.now(UTC),
+    )
+    next_run = _warehouse(server)
+    before = len(server.requests)
+    assert all(next_run.holds(JANUARY, load) for _ in range(5))
+    assert len(server.requests) - before == 2
 
 
 def test_february_goes_into_its_own_partition(
