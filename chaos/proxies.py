@@ -71,8 +71,13 @@ class TcpProxy:
         with suppress(OSError), closing(socket.create_connection((HOST, self._upstream))) as server:
             back = threading.Thread(target=_pump, args=(server, client), daemon=True)
             back.start()
-            self._forward(client, server)
-            back.join()
+            try:
+                self._forward(client, server)
+            finally:
+                # A close alone would not end the other thread's read, nor so the connection.
+                with suppress(OSError):
+                    server.shutdown(socket.SHUT_WR)
+                back.join()
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         passed = 0
@@ -86,8 +91,6 @@ class TcpProxy:
                 _reset(client)
                 _reset(server)
                 return
-        with suppress(OSError):
-            server.shutdown(socket.SHUT_WR)
 
     def _due(self, passed: int) -> TcpFault | None:
         with self._lock:
