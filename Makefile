@@ -135,7 +135,7 @@ clean-local: ## Stop the embedded stack and delete its data
 
 .PHONY: test
 test: $(VENV)/installed ## Run every test; starts what it needs by itself
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 .PHONY: test-unit
 test-unit: $(VENV)/installed ## Run the tests that need no server (seconds)
