@@ -28,7 +28,13 @@ _KEEPALIVES: Mapping[str, Any] = {
     # The server, too, is to notice within a minute that we are gone, and let go of our locks.
     "options": "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3",
 }
-_REFUSALS = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf")
+_REFUSALS = (
+    "authentication failed",
+    "permission denied",
+    "does not exist",
+    "no password supplied",
+    "no pg_hba.conf",
+)
 """By which libpq says that trying again is of no use; it gives no code before the connection is."""
 _TLS_REFUSALS = ("certificate", "does not support SSL", "SSL error")
 

@@ -83,6 +83,13 @@ def ensure_tables(cursor: Cursor, schema: str, contract: Contract) -> None:
     if are_there(cursor, schema, wanted):
         return
     ensure_schema(cursor, schema)
+    # Again, now that it is our turn: to alter what another run has just made would wait for it.
+    if not are_there(cursor, schema, wanted):
+        _create_tables(cursor, schema, contract)
+    cursor.connection.commit()
+
+
+def _create_tables(cursor: Cursor, schema: str, contract: Contract) -> None:
     ledger = Identifier(schema, "ledger")
     cursor.execute(SQL(_LEDGER).format(ledger))
     cursor.execute(
@@ -90,7 +97,6 @@ def ensure_tables(cursor: Cursor, schema: str, contract: Contract) -> None:
     )
     cursor.execute(SQL(_QUARANTINE).format(Identifier(schema, "quarantine")))
     _ensure_service_table(cursor, Identifier(schema, contract.service), contract)
-    cursor.connection.commit()
 
 
 def are_there(cursor: Cursor, schema: str, columns: Mapping[str, Iterable[str]]) -> bool:

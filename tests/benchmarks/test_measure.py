@@ -92,6 +92,8 @@ class Bench:
     def __init__(self, postmaster: psutil.Process) -> None:
         self.postmaster = postmaster
 
+    def set_server(self, settings: tuple[tuple[str, str], ...]) -> None: ...
+
     def settle(self) -> None: ...
 
     def sql(self, *statements: str) -> list[tuple]:

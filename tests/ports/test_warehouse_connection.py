@@ -94,21 +94,27 @@ def test_role_without_rights_is_told_which(
     database: Database, postgres: PostgresServer, schema: str
 ) -> None:
     role = f"role_{schema}"
-    postgres.psql(f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'")
+    postgres.psql(
+        f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'; "
+        f"GRANT CONNECT ON DATABASE {database.dbname} TO {role}"
+    )
     try:
         warehouse = PostgresWarehouse(replace(database, user=role, password=SECRET), schema)
         with pytest.raises(ConfigurationError, match="The schema must be ours") as failure:
             load(warehouse, MONTH)
         assert SECRET not in _everything_said(failure.value)
     finally:
-        postgres.psql(f"DROP ROLE {role}")
+        postgres.psql(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_role_that_owns_nothing_but_its_schema_can_load(
     database: Database, postgres: PostgresServer, schema: str
 ) -> None:
     role = f"role_{schema}"
-    postgres.psql(f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'")
+    postgres.psql(
+        f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'; "
+        f"GRANT CONNECT ON DATABASE {database.dbname} TO {role}"
+    )
     postgres.psql(f"CREATE SCHEMA {schema} AUTHORIZATION {role}")
     try:
         warehouse = PostgresWarehouse(replace(database, user=role, password=SECRET), schema)
@@ -116,7 +122,7 @@ def test_role_that_owns_nothing_but_its_schema_can_load(
             load(warehouse, MONTH, force=True)
         assert warehouse.count(MONTH.partition).accepted == 7
     finally:
-        postgres.psql(f"DROP SCHEMA {schema} CASCADE; DROP ROLE {role}")
+        postgres.psql(f"DROP SCHEMA {schema} CASCADE; DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_nothing_stays_open_after_use(warehouse: PostgresWarehouse, query: Query) -> None:
