@@ -137,6 +137,10 @@ clean-local: ## Stop the embedded stack and delete its data
 test: $(VENV)/installed ## Run every test; starts what it needs by itself
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
+.PHONY: test-again
+test-again: $(VENV)/installed ## Run what failed last, one by one
+	$(BIN)/pytest --last-failed --last-failed-no-failures none
+
 .PHONY: test-unit
 test-unit: $(VENV)/installed ## Run the tests that need no server (seconds)
 	$(BIN)/pytest tests/unit tests/project -m "not integration"

@@ -21,7 +21,7 @@ from chaos.faults import faults, run_faults
 from chaos.kills import run_kills
 from chaos.losses import run_losses
 from chaos.report import report
-from chaos.two_versions import Trial
+from chaos.two_versions import Trial, TwoVersions
 from chaos.world import World, open_world
 from embedded.stack import CHECKOUT
 
@@ -62,12 +62,12 @@ def main(words: Sequence[str] | None = None) -> int:
 def _run(suite: str, world: World, options: argparse.Namespace) -> list[Trial]:
     quick: bool = options.quick
     if suite == "kills":
-        return run_kills(world, most=4 if quick else options.most, tell=_tell)
+        return run_kills(TwoVersions(world), most=4 if quick else options.most, tell=_tell)
     if suite == "faults":
         chosen = [fault for fault in faults() if options.only in f"{fault.of}: {fault.what}"]
-        return run_faults(world, chosen[::10] if quick else chosen, _tell)
+        return run_faults(TwoVersions(world), chosen[::10] if quick else chosen, _tell)
     if suite == "losses":
-        return run_losses(world, _tell)
+        return run_losses(TwoVersions(world), _tell)
     seconds = 10.0 if quick else options.seconds
     return run_crowd(world, processes=3 if quick else 8, seconds=seconds, tell=_tell)
 

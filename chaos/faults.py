@@ -42,19 +42,18 @@ def faults() -> list[Fault]:
     return [*_postgres_faults(), *_gcs_faults(), *_source_faults()]
 
 
-def run_faults(world: World, chosen: list[Fault], tell: Tell) -> list[Trial]:
-    month = TwoVersions(world)
+def run_faults(month: TwoVersions, chosen: list[Fault], tell: Tell) -> list[Trial]:
     trials = []
     for number, fault in enumerate(chosen, 1):
-        trials.append(_trial(world, month, fault))
+        trials.append(_trial(month, fault))
         verdict = "; ".join(trials[-1].problems) or trials[-1].outcome
         tell(f"fault {number}/{len(chosen)}  {fault.of}: {fault.what}: {verdict}")
     return trials
 
 
-def _trial(world: World, month: TwoVersions, fault: Fault) -> Trial:
+def _trial(month: TwoVersions, fault: Fault) -> Trial:
     month.offer_other()
-    with fault.during(world) as happened:
+    with fault.during(month.world) as happened:
         ending = month.run()
         reached = happened() > 0
     problems = list(month.torn())

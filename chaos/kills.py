@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from chaos.boundaries import FailPoint
 from chaos.two_versions import Trial, TwoVersions
-from chaos.world import World
 
 Tell = Callable[[str], None]
 
 
-def run_kills(world: World, *, most: int | None, tell: Tell) -> list[Trial]:
+def run_kills(month: TwoVersions, *, most: int | None, tell: Tell) -> list[Trial]:
     """Kill a run at every place, or at ``most`` places of as many kinds as possible."""
-    month = TwoVersions(world)
     month.offer_other()
     places = _spread(list(_places(month.load())), most)
     trials = []

@@ -14,17 +14,16 @@ from embedded.stack import CHECKOUT
 _PUBLISHED = ("trips/", "quarantine/", "manifests/")
 
 
-def run_losses(world: World, tell: Tell) -> list[Trial]:
+def run_losses(month: TwoVersions, tell: Tell) -> list[Trial]:
     """Lose the database, then everything but ``raw/``."""
-    month = TwoVersions(world)
     losses: tuple[tuple[str, str, Callable[[World], None]], ...] = (
         ("the database is gone", "postgres", _lose_postgres),
         ("the database and all of the lake but raw/ are gone", "everything", _lose_all_but_raw),
     )
     trials = []
     for what, rebuilt, lose in losses:
-        lose(world)
-        problems = [*_rebuild(world, rebuilt), *month.unlike_undisturbed(), *month.torn()]
+        lose(month.world)
+        problems = [*_rebuild(month.world, rebuilt), *month.unlike_undisturbed(), *month.torn()]
         trials.append(Trial("loss", what, f"rebuilt by `rebuild {rebuilt}`", tuple(problems)))
         tell(f"loss  {what}: {'; '.join(problems) or trials[-1].outcome}")
     return trials

@@ -45,7 +45,7 @@ class TwoVersions:
 
     def __init__(self, world: World) -> None:
         """Load both versions, undisturbed."""
-        self._world = world
+        self.world = world
         self._held = _SEEDS[0]
         self._undisturbed: dict[int, Shown] = {}
         world.publish(_NEIGHBOUR, 1_000, seed=0)
@@ -59,12 +59,12 @@ class TwoVersions:
     def offer_other(self) -> None:
         """Let the source have the version that the stores do not hold."""
         seed = self._other()
-        self._world.publish(_MONTH, _ROWS + seed, seed)
-        self._world.forget_raw(_MONTH)
+        self.world.publish(_MONTH, _ROWS + seed, seed)
+        self.world.forget_raw(_MONTH)
 
     def run(self, fail_point: FailPoint | None = None) -> Ending:
         """Load what the source has; it may fail."""
-        return self._world.run(self._order(str(_MONTH.month), fail_point))
+        return self.world.run(self._order(str(_MONTH.month), fail_point))
 
     def load(self) -> dict[str, int]:
         """Load what the source has, undisturbed; returns the boundaries passed."""
@@ -74,7 +74,7 @@ class TwoVersions:
 
     def torn(self) -> Iterator[str]:
         """Stores that show neither the old month nor the new one, whole."""
-        found = self._world.shown(_MONTH)
+        found = self.world.shown(_MONTH)
         versions = list(self._undisturbed.values())
         if found.postgres not in [version.postgres for version in versions]:
             yield f"after it Postgres shows {found.postgres}"
@@ -83,22 +83,22 @@ class TwoVersions:
                 yield f"after it the lake's {name} are of neither version ({found.lake[at]})"
         if found.manifest not in [version.manifest for version in versions]:
             yield f"after it the manifest is of neither version ({found.manifest})"
-        if self._world.shown(_NEIGHBOUR) != self._neighbour:
+        if self.world.shown(_NEIGHBOUR) != self._neighbour:
             yield "after it the neighbouring month has changed"
 
     def unlike_undisturbed(self) -> Iterator[str]:
         """What differs, now that a run has ended well, from a load that nothing disturbed."""
-        found, expected = self._world.shown(_MONTH), self._undisturbed[self._held]
+        found, expected = self.world.shown(_MONTH), self._undisturbed[self._held]
         if found != expected:
             yield f"in the end {found}, an undisturbed load leaves {expected}"
-        for orphan in self._world.orphans():
+        for orphan in self.world.orphans():
             yield f"in the end there is an orphan: {orphan}"
 
     def _other(self) -> int:
         return next(seed for seed in _SEEDS if seed != self._held)
 
     def _run_whole(self, months: str) -> dict[str, int]:
-        ending = self._world.run(self._order(months, None))
+        ending = self.world.run(self._order(months, None))
         if ending.signal or ending.error:
             raise RuntimeError(f"an undisturbed run failed: {ending.error or ending.signal}")
         return ending.passed

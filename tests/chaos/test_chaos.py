@@ -36,37 +36,43 @@ def world() -> Iterator[World]:
         shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def month(world: World) -> TwoVersions:
+    return TwoVersions(world)
+
+
 def problems(trials: list[Trial]) -> list[str]:
     return [f"{trial.what}: {problem}" for trial in trials for problem in trial.problems]
 
 
-def test_a_killed_run_leaves_the_old_month_or_the_new_one_and_the_next_repairs_it(world: World):
-    trials = run_kills(world, most=6, tell=print)
+def test_a_killed_run_leaves_the_old_month_or_the_new_one_and_the_next_repairs_it(
+    month: TwoVersions,
+):
+    trials = run_kills(month, most=5, tell=print)
     assert problems(trials) == []
     assert sum(trial.reached for trial in trials) >= 4
 
 
-def test_a_fault_is_absorbed_or_refused_in_words(world: World):
+def test_a_fault_is_absorbed_or_refused_in_words(month: TwoVersions):
     chosen = [fault for fault in faults() if f"{fault.of}: {fault.what}" in _FAULTS]
-    trials = run_faults(world, chosen, print)
+    trials = run_faults(month, chosen, print)
     assert problems(trials) == []
     assert len(trials) == len(_FAULTS)
     assert all(trial.reached for trial in trials)
 
 
 def test_of_many_runs_at_once_readers_see_whole_months_only(world: World):
-    (trial,) = run_crowd(world, processes=3, seconds=8, tell=print)
+    (trial,) = run_crowd(world, processes=3, seconds=6, tell=print)
     assert trial.problems == ()
 
 
-def test_lost_stores_are_rebuilt_from_the_lake(world: World):
-    trials = run_losses(world, print)
+def test_lost_stores_are_rebuilt_from_the_lake(month: TwoVersions):
+    trials = run_losses(month, print)
     assert problems(trials) == []
 
 
-def test_a_torn_month_would_be_noticed(world: World):
-    month = TwoVersions(world)
-    world.sql("DELETE FROM tlc.green WHERE source_row = 7 AND source_month = '2024-01-01'")
+def test_a_torn_month_would_be_noticed(month: TwoVersions):
+    month.world.sql("DELETE FROM tlc.green WHERE source_row = 7 AND source_month = '2024-01-01'")
     assert any("Postgres shows" in problem for problem in month.torn())
 
 
