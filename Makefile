@@ -135,7 +135,7 @@ clean-local: ## Stop the embedded stack and delete its data
 
 .PHONY: test
 test: $(VENV)/installed ## Run every test; starts what it needs by itself
-	$(BIN)/pytest --numprocesses 3 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 .PHONY: test-again
 test-again: $(VENV)/installed ## Run what failed last, one by one

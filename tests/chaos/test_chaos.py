@@ -48,9 +48,9 @@ def problems(trials: list[Trial]) -> list[str]:
 def test_a_killed_run_leaves_the_old_month_or_the_new_one_and_the_next_repairs_it(
     month: TwoVersions,
 ):
-    trials = run_kills(month, most=5, tell=print)
+    trials = run_kills(month, most=3, tell=print)
     assert problems(trials) == []
-    assert sum(trial.reached for trial in trials) >= 4
+    assert sum(trial.reached for trial in trials) >= 2
 
 
 def test_a_fault_is_absorbed_or_refused_in_words(month: TwoVersions):
