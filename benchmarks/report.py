@@ -56,9 +56,11 @@ _ABOUT = {
     "settings": """
 * Each line is our load with the embedded server's settings but for the one named. Between lines
   the server is restarted. The reasons for the settings stand in `embedded/postgres_server.py`.
-* `wal_level=minimal` matters because the month is copied into tables made in the same
-  transaction: their rows then need no WAL at all. No setting that can lose a committed month is
-  used, here or in `docker-compose.yml`.
+* Runs of one line differ by a tenth, so none of these settings can be seen in the time of one load
+  on this disk: the backends' own work decides. They are kept for what a load of one month does not
+  show: `wal_level=minimal` spares the WAL of rows copied into tables of the same transaction, a
+  larger `max_wal_size` the checkpoints between months.
+* No setting that can lose a committed month is used, here or in `docker-compose.yml`.
 """,
 }
 
