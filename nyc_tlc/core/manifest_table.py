@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 import pandas as pd
 
+from nyc_tlc.core.block_table import frame_of, records_of
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
@@ -94,9 +94,7 @@ class ManifestRow:
 
 def to_frame(rows: Iterable[ManifestRow]) -> pd.DataFrame:
     """Rows as a DataFrame whose types survive Mage's way through Parquet."""
-    columns = [field.name for field in fields(ManifestRow)]
-    frame = pd.DataFrame([asdict(row) for row in rows], columns=columns)
-    return frame.astype({"status": "str"})
+    return frame_of(ManifestRow, rows, enumeration="status")
 
 
 def from_frame(frame: pd.DataFrame) -> list[ManifestRow]:
@@ -106,12 +104,7 @@ def from_frame(frame: pd.DataFrame) -> list[ManifestRow]:
         ReconciliationError: the table is empty: Mage hands over an empty one when it could not
             read a block's output.
     """
-    if frame.empty:
-        raise ReconciliationError(
-            "the manifest table from the block before is empty: Mage could not read its output. "
-            "Nothing was changed by this step. Run the pipeline again."
-        )
-    records: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
+    records = records_of(frame, "manifest table")
     return [ManifestRow(**{**record, "status": Status(record["status"])}) for record in records]
 
 

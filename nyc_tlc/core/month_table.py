@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.block_table import frame_of, records_of
 from nyc_tlc.core.manifest_table import ManifestRow, Status, aligned
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
@@ -57,9 +56,7 @@ class MonthRow:
 
 def months_to_frame(rows: Iterable[MonthRow]) -> pd.DataFrame:
     """Rows as a DataFrame whose types survive Mage's way through Parquet."""
-    columns = [field.name for field in fields(MonthRow)]
-    frame = pd.DataFrame([asdict(row) for row in rows], columns=columns)
-    return frame.astype({"state": "str"})
+    return frame_of(MonthRow, rows, enumeration="state")
 
 
 def months_from_frame(frame: pd.DataFrame) -> list[MonthRow]:
@@ -68,12 +65,7 @@ def months_from_frame(frame: pd.DataFrame) -> list[MonthRow]:
     Raises:
         ReconciliationError: the table is empty: Mage could not read a block's output.
     """
-    if frame.empty:
-        raise ReconciliationError(
-            "the table of months from the block before is empty: Mage could not read its output. "
-            "Nothing was changed by this step. Run the pipeline again."
-        )
-    records: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
+    records = records_of(frame, "table of months")
     return [MonthRow(**{**record, "state": State(record["state"])}) for record in records]
 
 

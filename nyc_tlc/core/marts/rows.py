@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.block_table import frame_of, records_of
 from nyc_tlc.core.manifest_table import Status, aligned
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
@@ -50,9 +49,7 @@ class MartRow:
 
 def to_frame(rows: Iterable[MartRow]) -> pd.DataFrame:
     """Rows as a DataFrame whose types survive Mage's way through Parquet."""
-    columns = [field.name for field in fields(MartRow)]
-    frame = pd.DataFrame([asdict(row) for row in rows], columns=columns)
-    return frame.astype({"status": "str"})
+    return frame_of(MartRow, rows, enumeration="status")
 
 
 def from_frame(frame: pd.DataFrame) -> list[MartRow]:
@@ -62,12 +59,7 @@ def from_frame(frame: pd.DataFrame) -> list[MartRow]:
         ReconciliationError: the table is empty: Mage hands over an empty one when it could not
             read a block's output.
     """
-    if frame.empty:
-        raise ReconciliationError(
-            "the table of marts from the block before is empty: Mage could not read its output. "
-            "Nothing was changed by this step. Run the pipeline again."
-        )
-    records: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
+    records = records_of(frame, "table of marts")
     return [MartRow(**{**record, "status": Status(record["status"])}) for record in records]
 
 
