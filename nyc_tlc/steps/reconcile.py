@@ -62,7 +62,7 @@ def reconcile(row: ManifestRow, ports: Ports) -> ManifestRow:
         record = (in_bigquery.load, in_bigquery.generation)
         mark_reconciled(partition, ports.lake, record, in_bigquery.counted.job)
     ports.ledger.mark_reconciled(replace(ledger_entry(row), seconds=row.seconds))
-    _clear(row, ports.lake)
+    clear_superseded(row, ports.lake)
     return replace(row, status=Status.RECONCILED)
 
 
@@ -99,16 +99,25 @@ def clear_failed(rows: Iterable[ManifestRow], lake: Lake) -> None:
     """Delete what this run staged of the months that failed; their next run stages anew."""
     for row in rows:
         if row.status is Status.FAILED and row.staged:
-            _clear(row, lake)
+            for run, path in _staged(row.partition, lake):
+                if run == row.run:
+                    lake.delete(path)
 
 
-def _clear(row: ManifestRow, lake: Lake) -> None:
-    """Delete what is staged of the month by this run and by those that began before it.
+def clear_superseded(row: ManifestRow, lake: Lake) -> None:
+    """Delete what is staged of a month now proved, by this run and by those that began before it.
 
     Those have died, or are late: what they staged is older than what the stores hold by now, so a
     late one has to fail rather than load it.
     """
-    for stored in list(lake.list(lake_paths.staging(row.partition))):
-        run = stored.path.rsplit("/", 2)[1].partition("_")[2]
+    for run, path in _staged(row.partition, lake):
         if run == row.run or began(run) < began(row.run):
-            lake.delete(stored.path)
+            lake.delete(path)
+
+
+def _staged(partition: Partition, lake: Lake) -> list[tuple[str, str]]:
+    """The staged objects of a month: which run staged it, and its path."""
+    return [
+        (stored.path.rsplit("/", 2)[1].partition("_")[2], stored.path)
+        for stored in lake.list(lake_paths.staging(partition))
+    ]
