@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from chaos.crowd import run_crowd
 from chaos.faults import faults, run_faults
-from chaos.kills import run_kills
+from chaos.kills import run_kills, run_random_kills
 from chaos.losses import run_losses
 from chaos.report import report
 from chaos.two_versions import Trial, TwoVersions
@@ -28,6 +28,7 @@ from embedded.stack import CHECKOUT
 _RESULTS = Path(__file__).with_name("results.json")
 _REPORT = CHECKOUT / "docs" / "reliability.md"
 _SUITES = ("kills", "faults", "crowd", "losses")
+_RANDOM_KILLS = 60
 _EPILOG = """
 Real servers are started in a temporary folder: PostgreSQL, the GCS emulator, a server of published
 files, and proxies that break what passes. The whole takes an hour on two cores; --quick takes a
@@ -62,7 +63,11 @@ def main(words: Sequence[str] | None = None) -> int:
 def _run(suite: str, world: World, options: argparse.Namespace) -> list[Trial]:
     quick: bool = options.quick
     if suite == "kills":
-        return run_kills(TwoVersions(world), most=4 if quick else options.most, tell=_tell)
+        month = TwoVersions(world)
+        return [
+            *run_kills(month, most=4 if quick else options.most, tell=_tell),
+            *run_random_kills(month, times=2 if quick else _RANDOM_KILLS, tell=_tell),
+        ]
     if suite == "faults":
         chosen = [fault for fault in faults() if options.only in f"{fault.of}: {fault.what}"]
         return run_faults(TwoVersions(world), chosen[::10] if quick else chosen, _tell)

@@ -28,7 +28,7 @@ from pyarrow import parquet as pq
 Side = Literal["before", "after"]
 
 _RUN = re.compile(r"(?:[0-9a-f]{16}_)?\d{8}T\d{12}-[0-9a-f]{8}")
-_HEX = re.compile(r"[0-9a-f]{32,64}")
+_HEX = re.compile(r"[0-9a-f]{32,64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GENERATION = re.compile(r"/\d{12,}$")
 _FILE_EVENTS = {"os.rename": 1, "os.remove": 0, "os.rmdir": 0}
 """Audit events that change the file system, and which argument names the file."""
@@ -177,11 +177,13 @@ class _WatchedStream:
 
 
 def _request_name(request: requests.PreparedRequest) -> str:
-    """``gcs: POST raw/…``, ``source: GET trip-data/…``: what is asked, of whom."""
+    """``gcs: GET raw/…``, ``source: GET trip-data/…``: what is asked, of whom."""
     path, _, query = request.path_url.partition("?")
     path = unquote(path)
     if path.startswith(("/trip-data/", "/misc/")):
         return f"source: {request.method} {_plain(path)}"
+    if path.startswith("/bigquery/"):
+        return f"bigquery: {request.method} {_plain(path.partition('/projects/')[2])}"
     if "/rewriteTo/" in path:
         return f"gcs: copy to {_plain(path.rpartition('/o/')[2])}"
     if path.startswith("/upload/"):
@@ -209,4 +211,4 @@ def _statement_name(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Without what differs from run to run."""
-    return _HEX.sub("<sha256>", _RUN.sub("<run>", _GENERATION.sub("", text))).strip("/")
+    return _HEX.sub("<hash>", _RUN.sub("<run>", _GENERATION.sub("", text))).strip("/")

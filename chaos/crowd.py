@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from chaos.kills import Tell
 from chaos.pipeline import Order
 from chaos.two_versions import Trial
-from chaos.world import Shown, World
+from chaos.stores import Shown
+from chaos.world import World
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import SERVICES
@@ -53,7 +54,7 @@ class Crowd:
             self._publish(seed)
             self._settle()
             for month in _MONTHS:
-                self._known[month].append(world.shown(month))
+                self._known[month].append(world.stores.shown(month))
 
     def gather(self, processes: int, seconds: float) -> Trial:
         """Let so many processes load for so long."""
@@ -68,8 +69,8 @@ class Crowd:
         self._settle()
         problems = sorted(self._watched.problems) + list(self._unlike_undisturbed())
         ended = ", ".join(f"{count} {how}" for how, count in self._watched.runs.most_common())
-        deadlocks = self._world.sql("SELECT deadlocks FROM pg_stat_database WHERE datname = %s",
-                                    self._world.environment["POSTGRES_DBNAME"])  # fmt: skip
+        deadlocks = self._world.stores.sql("SELECT deadlocks FROM pg_stat_database WHERE datname = %s",
+                                    self._world.stores.environment["POSTGRES_DBNAME"])  # fmt: skip
         return Trial(
             "crowd",
             f"{processes} processes on {len(_MONTHS)} months for {seconds:.0f} s",
@@ -109,7 +110,7 @@ class Crowd:
         expected = {month: {shown.postgres for shown in self._known[month]} for month in _MONTHS}
         while not self._over.is_set():
             for month in _MONTHS:
-                found = self._world.shown_by_postgres(month)
+                found = self._world.stores.shown_by_postgres(month)
                 self._watched.reads += 1
                 if found not in expected[month]:
                     self._watched.problems.add(f"a reader of Postgres saw {month} as {found}")
@@ -117,7 +118,7 @@ class Crowd:
     def _read_lake(self) -> None:
         while not self._over.is_set():
             for month in _MONTHS:
-                found = self._world.digest(lake_paths.trips(month))
+                found = self._world.stores.digest(lake_paths.trips(month))
                 self._watched.reads += 1
                 if found not in {shown.lake[0] for shown in self._known[month]}:
                     self._watched.problems.add(f"a reader of the lake saw {month} as {found}")
@@ -135,10 +136,10 @@ class Crowd:
 
     def _unlike_undisturbed(self) -> Iterator[str]:
         for month in _MONTHS:
-            found, expected = self._world.shown(month), self._known[month][-1]
+            found, expected = self._world.stores.shown(month), self._known[month][-1]
             if found != expected:
                 yield f"in the end {month} is {found}, expected {expected}"
-        for orphan in self._world.orphans():
+        for orphan in self._world.stores.orphans():
             yield f"in the end there is an orphan: {orphan}"
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from chaos.boundaries import FailPoint
+from chaos.pipeline import Ending
 from chaos.two_versions import Trial, TwoVersions
 
 Tell = Callable[[str], None]
@@ -17,9 +19,9 @@ def run_kills(month: TwoVersions, *, most: int | None, tell: Tell) -> list[Trial
     places = _spread(list(_places(month.load())), most)
     trials = []
     for number, place in enumerate(places, 1):
-        trials.append(_trial(month, place))
-        verdict = "; ".join(trials[-1].problems) or trials[-1].outcome
-        tell(f"kill {number}/{len(places)}  {place}: {verdict}")
+        month.offer_other()
+        trials.append(_judged(month, "kill", str(place), month.run(place)))
+        tell(f"kill {number}/{len(places)}  {place}: {_verdict(trials[-1])}")
     return trials
 
 
@@ -33,19 +35,34 @@ def _places(passed: Mapping[str, int]) -> Iterator[FailPoint]:
                 yield FailPoint(boundary, occurrence, "after")
 
 
-def _trial(month: TwoVersions, place: FailPoint) -> Trial:
+def run_random_kills(month: TwoVersions, *, times: int, tell: Tell) -> list[Trial]:
+    """Kill a run at moments that nobody has chosen."""
+    choose = random.Random(1)  # noqa: S311 - a choice of trials, not a secret
     month.offer_other()
-    ending = month.run(place)
+    began = time.monotonic()
+    month.load()
+    whole = time.monotonic() - began
+    trials = []
+    for number in range(1, times + 1):
+        moment = choose.uniform(0, whole)
+        month.offer_other()
+        ending = month.run(kill_after=moment)
+        trials.append(_judged(month, "random kill", f"after {moment:.3f} s", ending))
+        tell(f"random kill {number}/{times}  {trials[-1].what}: {_verdict(trials[-1])}")
+    return trials
+
+
+def _judged(month: TwoVersions, of: str, what: str, ending: Ending) -> Trial:
+    """What the stores show after a kill, and after the run that follows it."""
     problems = list(month.torn())
-    if ending.signal:
-        month.load()
-        outcome = "killed, then repaired by the next run"
-    else:
-        # The order of two threads decides how often some boundaries are passed.
-        month.load()
-        outcome = "not reached"
+    month.load()
     problems += month.unlike_undisturbed()
-    return Trial("kill", str(place), outcome, tuple(problems), bool(ending.signal), ending.error)
+    outcome = "killed, then repaired by the next run" if ending.signal else "not reached"
+    return Trial(of, what, outcome, tuple(problems), bool(ending.signal), ending.error)
+
+
+def _verdict(trial: Trial) -> str:
+    return "; ".join(trial.problems) or trial.outcome
 
 
 def _spread(places: Sequence[FailPoint], most: int | None) -> list[FailPoint]:

@@ -32,18 +32,18 @@ def run_losses(month: TwoVersions, tell: Tell) -> list[Trial]:
 def _rebuild(world: World, what: str) -> Iterator[str]:
     done = subprocess.run(
         [sys.executable, "-m", "nyc_tlc.rebuild", what],
-        cwd=CHECKOUT, env=world.environment, capture_output=True, text=True, check=False,
+        cwd=CHECKOUT, env=world.stores.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
         yield f"rebuild said: {done.stderr}"
 
 
 def _lose_postgres(world: World) -> None:
-    world.sql("DROP SCHEMA tlc CASCADE")
+    world.stores.sql("DROP SCHEMA tlc CASCADE")
 
 
 def _lose_all_but_raw(world: World) -> None:
     _lose_postgres(world)
     for prefix in _PUBLISHED:
-        for blob in list(world.blobs(prefix)):
+        for blob in list(world.stores.blobs(prefix)):
             blob.delete()

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +36,7 @@ class Order:
 
     Attributes:
         fail_point: Where the process is to die; None to let it live.
+        kill_after: Seconds after which it is killed, wherever it is; None to let it live.
         parts_from: Rows from which a month is loaded in parts.
     """
 
@@ -39,6 +44,7 @@ class Order:
     months: str
     force: bool = False
     fail_point: FailPoint | None = None
+    kill_after: float | None = None
     parts_from: int = 500_000
 
     def to_json(self) -> str:
@@ -80,10 +86,24 @@ def _forked(order: Order) -> Ending:
         child = os.fork()
         if child == 0:
             _child(order, answer)
-        _, status = os.waitpid(child, 0)
+        with _killed_after(order.kill_after, child):
+            _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
             return Ending(os.WTERMSIG(status), "", {}, {})
         return Ending(**json.loads(answer.read_text("utf-8")))
+
+
+@contextmanager
+def _killed_after(seconds: float | None, child: int) -> Iterator[None]:
+    if seconds is None:
+        yield
+        return
+    killer = threading.Timer(seconds, os.kill, (child, signal.SIGKILL))
+    killer.start()
+    try:
+        yield
+    finally:
+        killer.cancel()
 
 
 def _child(order: Order, answer: Path) -> None:
@@ -114,8 +134,10 @@ def _run(order: Order) -> Ending:
             loaded = trips.load_to_postgres(conformed)
         with watch.crossing("step: publish"):
             published = trips.publish_to_lake(conformed)
+        with watch.crossing("step: load from lake"):
+            in_bigquery = trips.load_to_bigquery(published)
         with watch.crossing("step: reconcile"):
-            done = trips.reconcile(published, loaded)
+            done = trips.reconcile(in_bigquery, loaded)
     except PipelineError as error:
         return Ending(0, str(error), {}, dict(watch.passed))
     names = done["service"] + " " + done["month"]

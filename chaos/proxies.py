@@ -18,6 +18,8 @@ from typing import Literal
 from embedded.ports import HOST
 
 _CHUNK = 1 << 16
+_TRICKLE = 60
+"""Pieces in which a body arrives that trickles."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class TcpProxy:
 
 
 Breakage = Literal[
-    "status", "reset", "lost answer", "stall", "truncated", "cut off", "gzip",
+    "status", "reset", "lost answer", "stall", "trickle", "truncated", "cut off", "gzip",
     "redirect", "html", "corrupted upload",
 ]  # fmt: skip
 
@@ -118,7 +120,7 @@ class HttpFault:
             "gzip": a Content-Encoding nobody asked for.
         status: Of the breakage "status".
         retry_after: Seconds; sent with it.
-        seconds: Of the breakage "stall".
+        seconds: Of the breakages "stall" and "trickle".
         times: Requests that are broken; the others pass.
     """
 
@@ -144,8 +146,7 @@ class HttpProxy:
         class Handler(_ProxyHandler):
             through = proxy
 
-        self._server = ThreadingHTTPServer((HOST, 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _HttpServer((HOST, 0), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
@@ -176,8 +177,19 @@ class HttpProxy:
             return fault
 
 
-class _ThreadingServer(socketserver.ThreadingTCPServer):
+class _Quiet:
+    """Says nothing of clients that are gone: killing them is what this is for."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
+class _ThreadingServer(_Quiet, socketserver.ThreadingTCPServer):
     allow_reuse_address = True
+    daemon_threads = True
+
+
+class _HttpServer(_Quiet, ThreadingHTTPServer):
     daemon_threads = True
 
 
@@ -243,8 +255,17 @@ class _ProxyHandler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(answer.length))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer.body)
+            self._write(answer.body, fault)
         self.close_connection |= answer.length != len(answer.body)
+
+    def _write(self, body: bytes, fault: HttpFault | None) -> None:
+        if fault is None or fault.breakage != "trickle":
+            self.wfile.write(body)
+            return
+        size = len(body) // _TRICKLE + 1
+        for start in range(0, len(body), size):
+            self.wfile.write(body[start : start + size])
+            time.sleep(fault.seconds / _TRICKLE)
 
 
 @dataclass(frozen=True)

@@ -1,50 +1,23 @@
-"""Real servers, a month in two versions, and what every store shows of it."""
+"""Real servers, proxies before them, and processes that run the pipeline on them."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import psycopg2
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
-from psycopg2.sql import SQL, Identifier
 
 from chaos.pipeline import Ending, Order
 from chaos.proxies import HttpProxy, TcpProxy
+from chaos.stores import Stores
 from embedded.sample_months import write_month
 from embedded.stack import CHECKOUT, Stack
 from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import SERVICES
-from nyc_tlc.steps import lake_paths
-
-_QUIET_SECONDS = 20.0
-"""In which the server has to notice that a client is gone."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What a reader sees of one month; equal values mean equal rows and bytes.
-
-    Attributes:
-        postgres: Rows and hash of the trips, then of the quarantine; None where there is none.
-        lake: SHA-256 of the trips' and the quarantine's object; None where there is none.
-        manifest: Published content and counts that it names; None where there is none.
-    """
-
-    postgres: tuple[int, int, int, int] | None
-    lake: tuple[str | None, str | None]
-    manifest: tuple[str, str] | None
 
 
 class Pipeline:
@@ -80,7 +53,30 @@ class Proxies:
 
     postgres: TcpProxy
     gcs: HttpProxy
+    bigquery: HttpProxy
     source: HttpProxy
+
+    @classmethod
+    def before(cls, stack: Stack) -> Proxies:
+        return cls(
+            TcpProxy(stack.postgres.port or 0),
+            HttpProxy(stack.gcs.port or 0),
+            HttpProxy(stack.bigquery.port or 0),
+            HttpProxy(stack.cdn.port or 0),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Leads the pipeline here."""
+        return {
+            "POSTGRES_PORT": str(self.postgres.port),
+            "STORAGE_EMULATOR_HOST": self.gcs.url,
+            "BIGQUERY_EMULATOR_HOST": self.bigquery.url,
+            "TLC_SOURCE_URL": self.source.url,
+        }
+
+    def close(self) -> None:
+        for proxy in (self.postgres, self.gcs, self.bigquery, self.source):
+            proxy.close()
 
 
 @dataclass
@@ -88,11 +84,11 @@ class World:
     """The servers of a trial. The pipeline runs in processes of its own.
 
     Attributes:
-        environment: In which the servers are reached directly; the pipeline goes by the proxies.
+        stores: Reached directly; the pipeline goes by the proxies.
     """
 
     stack: Stack
-    environment: dict[str, str]
+    stores: Stores
     proxies: Proxies
     _pipeline: Pipeline | None = None
 
@@ -111,136 +107,27 @@ class World:
         """Run the pipeline once, to its end or its death."""
         if self._pipeline is None:
             self._pipeline = self.pipeline()
-        return self._pipeline.run(order)
+        ending = self._pipeline.run(order)
+        # No path of this machine gets into a report.
+        return replace(ending, error=ending.error.replace(str(self.stack.state_dir), "…"))
 
     def pipeline(self) -> Pipeline:
         """A further process that runs the pipeline; close it yourself."""
         log = self.stack.state_dir / "pipeline.log"
-        return Pipeline(self.environment | self._through_proxies(), log)
+        return Pipeline(self.pipeline_environment, log)
 
-    def shown(self, partition: Partition) -> Shown:
-        return Shown(
-            self.shown_by_postgres(partition),
-            (
-                self.digest(lake_paths.trips(partition)),
-                self.digest(lake_paths.quarantine(partition)),
-            ),
-            self._manifest(partition),
-        )
-
-    def orphans(self) -> list[str]:
-        """What nobody refers to: tables, objects, files, locks, sessions."""
-        found = [f"session or lock: {name}" for name in self._sessions()]
-        found += [f"table: {name}" for name in self._stray_tables()]
-        found += [f"object: {blob.name}" for blob in self.blobs("staging/")]
-        work = Path(self.environment["TLC_WORK_DIR"])
-        files = (path for path in work.rglob("*") if path.is_file() and path.suffix != ".lock")
-        return found + [f"file: {path.relative_to(work)}" for path in files]
-
-    def sql(self, statement: Any, *values: object) -> list[tuple[Any, ...]]:
-        with closing(self._connect_patiently()) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            cursor.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else []
-
-    def connect(self) -> Any:
-        """A connection as a reader has it; close it yourself."""
-        env = self.environment
-        return psycopg2.connect(
-            host=env["POSTGRES_HOST"],
-            port=env["POSTGRES_PORT"],
-            dbname=env["POSTGRES_DBNAME"],
-            user=env["POSTGRES_USER"],
-            password=env["POSTGRES_PASSWORD"],
-            application_name="chaos",
-        )
-
-    def _connect_patiently(self) -> Any:
-        """A connection, when a server that was killed has recovered."""
-        deadline = time.monotonic() + _QUIET_SECONDS
-        while True:
-            try:
-                return self.connect()
-            except psycopg2.OperationalError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-
-    def blobs(self, prefix: str) -> Iterator[storage.Blob]:
-        yield from self._bucket().list_blobs(prefix=prefix)
+    @property
+    def pipeline_environment(self) -> dict[str, str]:
+        return {**self.stores.environment, **self.proxies.environment()}
 
     def forget_raw(self, partition: Partition) -> None:
         """Delete the published bytes that the lake keeps, so that a version lands anew."""
-        for blob in list(self.blobs(f"raw/{partition.hive_path}/")):
+        for blob in list(self.stores.blobs(f"raw/{partition.hive_path}/")):
             blob.delete()
 
     def close(self) -> None:
         if self._pipeline is not None:
             self._pipeline.close()
-
-    def _through_proxies(self) -> dict[str, str]:
-        return {
-            "POSTGRES_PORT": str(self.proxies.postgres.port),
-            "STORAGE_EMULATOR_HOST": self.proxies.gcs.url,
-            "TLC_SOURCE_URL": self.proxies.source.url,
-        }
-
-    def shown_by_postgres(self, partition: Partition) -> tuple[int, int, int, int] | None:
-        service, month = partition.service.name, partition.month.start.date()
-        if not self.sql("SELECT to_regclass(%s)", f"tlc.{service}")[0][0]:
-            return None
-        # One statement is one snapshot: trips and quarantine as of the same moment.
-        ((rows, trips, rejected, quarantine),) = self.sql(
-            SQL(
-                "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0), q.rows, q.hash "
-                "FROM (SELECT count(*) AS rows, coalesce(sum(hashtextextended(x::text, 0)), 0) "
-                "AS hash FROM tlc.quarantine x WHERE service = %s AND source_month = %s) q "
-                "LEFT JOIN tlc.{} t ON t.source_month = %s GROUP BY q.rows, q.hash"
-            ).format(Identifier(service)),
-            service, month, month,
-        )  # fmt: skip
-        empty = trips == 0
-        return None if empty else (int(rows), int(trips), int(rejected), int(quarantine))
-
-    def digest(self, path: str) -> str | None:
-        blob = self._bucket().get_blob(path)
-        return None if blob is None else hashlib.sha256(blob.download_as_bytes()).hexdigest()
-
-    def _manifest(self, partition: Partition) -> tuple[str, str] | None:
-        blob = self._bucket().get_blob(lake_paths.manifest(partition))
-        if blob is None:
-            return None
-        manifest = json.loads(blob.download_as_bytes())
-        return manifest["landing"]["sha256"], json.dumps(manifest["counts"], sort_keys=True)
-
-    def _bucket(self) -> storage.Bucket:
-        client = storage.Client(
-            project="chaos",
-            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # has no types
-            client_options={"api_endpoint": self.environment["STORAGE_EMULATOR_HOST"]},
-        )
-        return client.bucket(self.stack.gcs.bucket)
-
-    def _sessions(self) -> list[str]:
-        deadline = time.monotonic() + _QUIET_SECONDS
-        while True:
-            rows = self.sql(
-                "SELECT DISTINCT a.pid, a.state FROM pg_stat_activity a LEFT JOIN pg_locks l "
-                "ON l.pid = a.pid AND l.locktype = 'advisory' "
-                "WHERE a.application_name = 'nyc_tlc' OR l.pid IS NOT NULL"
-            )
-            if not rows or time.monotonic() > deadline:
-                return [f"backend {pid} ({state})" for pid, state in rows]
-            time.sleep(0.05)
-
-    def _stray_tables(self) -> list[str]:
-        rows = self.sql(
-            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE n.nspname = 'tlc' AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
-            "AND c.relname ~ %s",
-            rf"^({'|'.join(SERVICES)})_\d{{4}}_\d{{2}}",
-        )
-        return [name for (name,) in rows]
 
 
 @contextmanager
@@ -253,21 +140,15 @@ def open_world(folder: Path) -> Iterator[World]:
             **{name: value for name, value in os.environ.items() if not _steers(name)},
             **stack.start(),
             "PYTHONPATH": str(CHECKOUT),
-            "BIGQUERY_DATASET": "",
             "TLC_LOG_LEVEL": "WARNING",
         }
-        proxies = Proxies(
-            TcpProxy(stack.postgres.port or 0),
-            HttpProxy(stack.gcs.port or 0),
-            HttpProxy(stack.cdn.port or 0),
-        )
-        world = World(stack, environment, proxies)
+        proxies = Proxies.before(stack)
+        world = World(stack, Stores(environment, stack.gcs.bucket), proxies)
         try:
             yield world
         finally:
             world.close()
-            for proxy in (proxies.postgres, proxies.gcs, proxies.source):
-                proxy.close()
+            proxies.close()
     finally:
         stack.stop()
 

@@ -99,6 +99,11 @@ class Database:
             return ConfigurationError(
                 f"{said}; the month stays as it was. Raise statement_timeout for the role."
             )
+        if isinstance(error, pg.DiskFull):
+            return RetryableError(
+                f"{said}; the month stays as it was. Make room on the server's disk: the new month "
+                "is built beside the old one"
+            )
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
             return RetryableError(f"{said}; the month stays as it was")
         return ConfigurationError(
