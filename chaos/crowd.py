@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from chaos.kills import Tell
 from chaos.pipeline import Order
-from chaos.two_versions import Trial
 from chaos.stores import Shown
+from chaos.two_versions import Trial
 from chaos.world import World
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
@@ -69,8 +69,9 @@ class Crowd:
         self._settle()
         problems = sorted(self._watched.problems) + list(self._unlike_undisturbed())
         ended = ", ".join(f"{count} {how}" for how, count in self._watched.runs.most_common())
-        deadlocks = self._world.stores.sql("SELECT deadlocks FROM pg_stat_database WHERE datname = %s",
-                                    self._world.stores.environment["POSTGRES_DBNAME"])  # fmt: skip
+        deadlocks = self._world.stores.sql(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
         return Trial(
             "crowd",
             f"{processes} processes on {len(_MONTHS)} months for {seconds:.0f} s",

@@ -54,7 +54,7 @@ def _full_work_folder(megabytes: int) -> During:
 @contextmanager
 def _small_disk(folder: Path, *, megabytes: int, owner: int | None) -> Iterator[None]:
     options = f"size={megabytes}m" + (f",uid={owner},mode=700" if owner is not None else "")
-    words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+    words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     try:
         mounted = subprocess.run(words, capture_output=True, text=True, check=False)
     except FileNotFoundError as absent:

@@ -37,6 +37,7 @@ class Order:
     Attributes:
         fail_point: Where the process is to die; None to let it live.
         kill_after: Seconds after which it is killed, wherever it is; None to let it live.
+        stay: Run in the process that reads the orders, which so can be seen to grow.
         parts_from: Rows from which a month is loaded in parts.
     """
 
@@ -45,6 +46,7 @@ class Order:
     force: bool = False
     fail_point: FailPoint | None = None
     kill_after: float | None = None
+    stay: bool = False
     parts_from: int = 500_000
 
     def to_json(self) -> str:
@@ -74,10 +76,14 @@ class Ending:
 
 
 def main() -> None:
+    # The log belongs to the trial's own output, not between its answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:
-        ending = _forked(Order.from_json(line))
-        sys.stdout.write(json.dumps(asdict(ending)) + "\n")
-        sys.stdout.flush()
+        order = Order.from_json(line)
+        ending = _run(order, Watch(None, Path())) if order.stay else _forked(order)
+        answers.write(json.dumps(asdict(ending)) + "\n")
+        answers.flush()
 
 
 def _forked(order: Order) -> Ending:
@@ -109,19 +115,17 @@ def _killed_after(seconds: float | None, child: int) -> Iterator[None]:
 def _child(order: Order, answer: Path) -> None:
     """Run the pipeline, write the answer, and end without returning."""
     try:
-        # The log belongs to the trial's own output, not between its answers.
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        answer.write_text(json.dumps(asdict(_run(order))), "utf-8")
+        watch = Watch(order.fail_point, Settings.load().tlc_work_dir)
+        watch.install()
+        answer.write_text(json.dumps(asdict(_run(order, watch))), "utf-8")
     except BaseException:  # noqa: BLE001 - the parent learns of it by the status
         traceback.print_exc()
         os._exit(70)
     os._exit(0)
 
 
-def _run(order: Order) -> Ending:
+def _run(order: Order, watch: Watch) -> Ending:
     load._WORTH_PARTS = order.parts_from  # noqa: SLF001 - a short month is to go the long way
-    watch = Watch(order.fail_point, Settings.load().tlc_work_dir)
-    watch.install()
     months = parse_months(order.months, latest=_LAST)
     chosen = partitions(parse_services(order.service), months, current=_LAST)
     trips = Trips.connect()

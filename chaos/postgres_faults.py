@@ -59,7 +59,7 @@ def _while_copying(action: Callable[[World], object]) -> During:
     @contextmanager
     def during(world: World) -> Iterator[Callable[[], int]]:
         proxy = world.proxies.postgres
-        with proxy.broken_by(TcpFault(_MID_COPY, action=lambda: action(world))):
+        with proxy.broken_by(TcpFault(_MID_COPY, action=partial(action, world))):
             yield lambda: proxy.broken
 
     return during

@@ -32,7 +32,7 @@ class TcpFault:
     """
 
     after: int
-    action: Callable[[], None] | None = None
+    action: Callable[[], object] | None = None
     times: int = 1
 
 

@@ -29,7 +29,6 @@ _SUMS = (
 )
 """What tells two versions of a month apart; the emulator takes 20 s to make JSON of every row."""
 _QUARANTINE_SUMS = "SUM(source_row), SUM(LENGTH(reason)), SUM(LENGTH(published))"
-_OF_THE_MONTH = "service = %s AND source_month = %s"
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ class Stores:
             SQL(
                 "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0), q.rows, q.hash "
                 "FROM (SELECT count(*) AS rows, coalesce(sum(hashtextextended(x::text, 0)), 0) "
-                f"AS hash FROM tlc.quarantine x WHERE {_OF_THE_MONTH}) q "
+                "AS hash FROM tlc.quarantine x WHERE service = %s AND source_month = %s) q "
                 "LEFT JOIN tlc.{} t ON t.source_month = %s GROUP BY q.rows, q.hash"
             ).format(Identifier(service)),
             service, month, month,
@@ -150,7 +149,7 @@ class Stores:
         found = [
             next(
                 self._bigquery.query(
-                    f"SELECT COUNT(*), {sums} FROM `{dataset}.{table}` "
+                    f"SELECT COUNT(*), {sums} FROM `{dataset}.{table}` "  # noqa: S608 - our names
                     f"WHERE source_month = DATE '{month}'"
                 ).result()
             )

@@ -43,6 +43,10 @@ class Pipeline:
             raise RuntimeError("the process of the trials has ended; pipeline.log says why")
         return Ending(**json.loads(line))
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def close(self) -> None:
         self._process.communicate(timeout=60)
 

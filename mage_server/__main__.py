@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mage_server.environment import safe_environment
+from mage_server.retention import begin_clearing
 from mage_server.worker_pool import keep_awake
 from nyc_tlc.core.errors import ConfigurationError
 
@@ -27,6 +28,7 @@ def main(words: Sequence[str]) -> None:
         options = ["--host", _LOOPBACK, *options]
     _close_server(project)
     keep_awake()
+    begin_clearing()
     from mage_ai.cli.main import app
 
     app(["start", project, *options], prog_name="mage")

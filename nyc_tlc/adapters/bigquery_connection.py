@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -186,23 +188,32 @@ def connect(
     Raises:
         ConfigurationError: there are no usable credentials.
     """
-    credentials = (
-        AnonymousCredentials()  # type: ignore[no-untyped-call] # has no types
-        if emulator
-        else google_credentials(key_file, what_for=f"BigQuery {settings.project}")
-    )
-    client = bigquery.Client(
-        project=settings.project,
-        credentials=credentials,
+    client = _client(settings.project, emulator, key_file)
+
+    def region() -> BucketRegion | None:
+        with storage.Client(
+            project=settings.project,
+            credentials=client._credentials,  # noqa: SLF001 - has no other name
+            client_options={"api_endpoint": storage_emulator} if storage_emulator else None,
+        ) as buckets:
+            return bucket_region(buckets, settings.bucket)
+
+    return BigQueryDataset(client, settings, region)
+
+
+@lru_cache(maxsize=1)
+def _client(project: str, emulator: str | None, key_file: Path | None) -> bigquery.Client:
+    """One for all blocks of a process: clients refer to themselves, and are not closed by going."""
+    return bigquery.Client(
+        project=project,
+        credentials=(
+            AnonymousCredentials()  # type: ignore[no-untyped-call] # has no types
+            if emulator
+            else google_credentials(key_file, what_for=f"BigQuery {project}")
+        ),
         client_options={"api_endpoint": emulator} if emulator else None,
     )
 
-    def region() -> BucketRegion | None:
-        buckets = storage.Client(
-            project=settings.project,
-            credentials=credentials,
-            client_options={"api_endpoint": storage_emulator} if storage_emulator else None,
-        )
-        return bucket_region(buckets, settings.bucket)
 
-    return BigQueryDataset(client, settings, region)
+# A child that shares its parent's connections would read the parent's answers.
+os.register_at_fork(after_in_child=_client.cache_clear)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -208,15 +210,24 @@ def connect(url: str, *, cache: Path, emulator: str | None, key_file: Path | Non
     Raises:
         ConfigurationError: there are no usable credentials.
     """
+    bucket = url.removeprefix("gs://").partition("/")[0]
+    return GcsLake(url, _client(bucket, emulator, key_file), cache=cache)
+
+
+@lru_cache(maxsize=1)
+def _client(bucket: str, emulator: str | None, key_file: Path | None) -> storage.Client:
+    """One for all blocks of a process: clients refer to themselves, and are not closed by going."""
     if emulator:
-        client = storage.Client(
+        return storage.Client(
             project="emulated",
             credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # has no types
             client_options={"api_endpoint": emulator},
         )
-    else:
-        # Objects belong to buckets: no call needs a project, and some credentials name none.
-        client = storage.Client(
-            project=None, credentials=google_credentials(key_file, what_for=url)
-        )
-    return GcsLake(url, client, cache=cache)
+    # Objects belong to buckets: no call needs a project, and some credentials name none.
+    return storage.Client(
+        project=None, credentials=google_credentials(key_file, what_for=f"gs://{bucket}")
+    )
+
+
+# A child that shares its parent's connections would read the parent's answers.
+os.register_at_fork(after_in_child=_client.cache_clear)

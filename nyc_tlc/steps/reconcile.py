@@ -29,6 +29,9 @@ class _InBigQuery:
 def reconcile(row: ManifestRow, ports: Ports) -> ManifestRow:
     """Count the month in every store; only equal counts make it loaded.
 
+    The ledger is told last: a run that is killed before that is repeated, and one that is killed
+    after it has left nothing behind that the next, which finds the month unchanged, would not see.
+
     Raises:
         ReconciliationError: a store disagrees; the month is not recorded as reconciled, and
             the next run loads it again.
@@ -37,6 +40,10 @@ def reconcile(row: ManifestRow, ports: Ports) -> ManifestRow:
     manifest = read_manifest(partition, ports.lake)
     problems = _manifest_problems(row, manifest, ports.lake)
     expected = StoreCounts(row.accepted, row.quarantined)
+    entry = ledger_entry(row)
+    present = ports.ledger.entry(partition)
+    if present is None or not present.same_content(entry):
+        problems.append("Postgres is not recorded to hold this version")
     held = {"Postgres": ports.warehouse.count(partition)}
     in_bigquery = _in_bigquery(partition, manifest, ports)
     if in_bigquery is not None:
@@ -61,8 +68,8 @@ def reconcile(row: ManifestRow, ports: Ports) -> ManifestRow:
     if in_bigquery is not None:
         record = (in_bigquery.load, in_bigquery.generation)
         mark_reconciled(partition, ports.lake, record, in_bigquery.counted.job)
-    ports.ledger.mark_reconciled(replace(ledger_entry(row), seconds=row.seconds))
     clear_superseded(row, ports.lake)
+    ports.ledger.mark_reconciled(replace(entry, seconds=row.seconds))
     return replace(row, status=Status.RECONCILED)
 
 

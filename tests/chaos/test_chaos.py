@@ -72,7 +72,8 @@ def test_lost_stores_are_rebuilt_from_the_lake(month: TwoVersions):
 
 
 def test_a_torn_month_would_be_noticed(month: TwoVersions):
-    month.world.stores.sql("DELETE FROM tlc.green WHERE source_row = 7 AND source_month = '2024-01-01'")
+    one_row = "source_row = 7 AND source_month = '2024-01-01'"
+    month.world.stores.sql(f"DELETE FROM tlc.green WHERE {one_row}")
     assert any("Postgres shows" in problem for problem in month.torn())
 
 

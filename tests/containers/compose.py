@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from embedded.mage import MageServer
 from mage_server.api import MageApi
-from tests.mage_server import MageServer
 
 ROOT = Path(__file__).parents[2]
 IMAGE, EMULATORS = "nyc-tlc-mage:trial", "nyc-tlc-emulators:local"

@@ -13,13 +13,13 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as api
 
 from embedded.cdn_server import CdnServer
+from embedded.mage import MageServer, running
 from embedded.sample_months import write_month
 from embedded.stack import Stack
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import SERVICES
 from tests.alert_sinks import Webhook, webhook
-from tests.mage_server import MageServer, running
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("TLC_SHARED", ROOT.parent / "shared" / "tlc"))

@@ -6,13 +6,13 @@ from types import MappingProxyType
 
 import pytest
 
+from embedded.mage import until
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.service import SERVICES
 from nyc_tlc.settings import Settings
 from nyc_tlc.sync import Sync
 from nyc_tlc.wiring import connect
 from tests.alert_sinks import mail_server, webhook
-from tests.mage_server import until
 
 pytestmark = pytest.mark.integration
 EMPTY: Mapping[str, object] = MappingProxyType({})

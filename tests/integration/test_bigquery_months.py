@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from embedded.bigquery_server import BigQueryServer
@@ -112,6 +114,26 @@ def test_month_is_loaded_proved_and_recorded_with_its_jobs(pipeline: Pipeline) -
     assert all(job["slot_millis"] >= 0 == job["bytes_billed"] for job in january["jobs"])
     assert january["reconciled_at"]
     assert february["month"] == "2024-02"
+
+
+def test_a_process_that_loads_for_hours_opens_no_more_connections(
+    pipeline: Pipeline, bigquery: BigQueryServer, gcs: GcsServer
+) -> None:
+    """Each run had clients of its own, which Python closes when it comes to look for cycles."""
+
+    def connections() -> int:
+        found = psutil.Process().connections("tcp")
+        return sum(bool(one.raddr) and one.raddr.port in {bigquery.port, gcs.port} for one in found)
+
+    pipeline.run()
+    before = connections()
+    gc.disable()
+    try:
+        for _ in range(2):
+            pipeline.run(force=True)
+        assert connections() <= before
+    finally:
+        gc.enable()
 
 
 def test_second_run_does_nothing_and_a_forced_one_loads_anew(pipeline: Pipeline) -> None:

@@ -20,9 +20,9 @@ import psutil
 import pytest
 import requests
 
+from embedded.mage import ROOT, MageServer
 from mage_server.api import CLIENT_ID
 from tests.integration.conftest import Scheduled
-from tests.mage_server import ROOT, MageServer
 
 pytestmark = pytest.mark.integration
 

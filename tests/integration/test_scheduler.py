@@ -13,8 +13,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from embedded.mage import ROOT, until
 from tests.integration.lake_files import download
-from tests.mage_server import ROOT, until
 
 pytestmark = pytest.mark.integration
 ROWS = 400

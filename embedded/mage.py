@@ -1,4 +1,4 @@
-"""`mage start` for tests that need its scheduler, its API or its web pages."""
+"""`mage start` with its scheduler, API and web pages, for trials that look at them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import requests
 from embedded.ports import HOST, free_port
 from mage_server.api import MageApi, MageApiError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 _START_SECONDS = 90.0
 T = TypeVar("T")
 
@@ -32,12 +32,14 @@ class MageServer:
     Attributes:
         project: Mage's copy of ``mage_project``, which it may rewrite.
         log: All that the server said.
+        pid: Of the server; 0 where it runs in a container.
     """
 
     project: Path
     log: Path
     environment: Mapping[str, str]
     api: MageApi
+    pid: int = 0
 
     @property
     def email(self) -> str:
@@ -121,7 +123,7 @@ def running(environment: Mapping[str, str], folder: Path, **settings: str) -> It
             [sys.executable, "-m", "mage_server", project, "--host", HOST, "--port", str(port)],
             cwd=folder, env=environment, stdout=said, stderr=said, start_new_session=True,
         )  # fmt: skip
-    server = MageServer(project, log, environment, MageApi(f"http://{HOST}:{port}"))
+    server = MageServer(project, log, environment, MageApi(f"http://{HOST}:{port}"), process.pid)
     try:
         until(lambda: _up(process, server), "mage start", seconds=_START_SECONDS)
         yield server
@@ -130,7 +132,7 @@ def running(environment: Mapping[str, str], folder: Path, **settings: str) -> It
         _end(process)
 
 
-def _up(process: subprocess.Popen, server: MageServer) -> bool | None:
+def _up(process: subprocess.Popen[bytes], server: MageServer) -> bool | None:
     if process.poll() is not None:
         raise RuntimeError(f"mage start ended:\n{server.log.read_text()[-3000:]}")
     try:
@@ -140,7 +142,7 @@ def _up(process: subprocess.Popen, server: MageServer) -> bool | None:
     return True
 
 
-def _end(process: subprocess.Popen) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """End Mage: its scheduler and workers survive a SIGTERM to the server (Mage 0.9.80)."""
     family = []
     with suppress(psutil.NoSuchProcess):
