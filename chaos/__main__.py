@@ -9,9 +9,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -20,64 +20,106 @@ from chaos.crowd import run_crowd
 from chaos.faults import faults, run_faults
 from chaos.kills import run_kills, run_random_kills
 from chaos.losses import run_losses
+from chaos.mage_kills import run_mage_kills
 from chaos.report import report
+from chaos.soak import run_soak
 from chaos.two_versions import Trial, TwoVersions
 from chaos.world import World, open_world
 from embedded.stack import CHECKOUT
 
-_RESULTS = Path(__file__).with_name("results.json")
+_RESULTS = Path(__file__).with_name("results")
 _REPORT = CHECKOUT / "docs" / "reliability.md"
-_SUITES = ("kills", "faults", "crowd", "losses")
-_RANDOM_KILLS = 60
 _EPILOG = """
-Real servers are started in a temporary folder: PostgreSQL, the GCS emulator, a server of published
-files, and proxies that break what passes. The whole takes an hour on two cores; --quick takes a
-minute or two, and writes nothing into the checkout.
+Real servers are started in a temporary folder: PostgreSQL, the emulators of Cloud Storage and
+BigQuery, a server of published files, and proxies that break what passes. The whole takes some
+three hours on two cores. --quick takes some minutes, and writes nothing into the checkout. To fill
+a disk takes root: a small one is mounted.
 """
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How much is tried."""
+
+    kills: int | None
+    random_kills: int
+    mage_kills: int
+    every_fault: int
+    processes: int
+    crowd_seconds: float
+    soak_seconds: float
+    only: str = ""
+
+
+_FULL = Effort(None, 60, 12, 1, 8, 1_800.0, 3_600.0)
+_QUICK = Effort(4, 2, 1, 12, 3, 10.0, 60.0)
+
+
+def _kills(world: World, effort: Effort) -> list[Trial]:
+    month = TwoVersions(world)
+    return [
+        *run_kills(month, most=effort.kills, tell=_tell),
+        *run_random_kills(month, times=effort.random_kills, tell=_tell),
+        *run_mage_kills(month, times=effort.mage_kills, tell=_tell),
+    ]
+
+
+def _faults(world: World, effort: Effort) -> list[Trial]:
+    chosen = [fault for fault in faults() if effort.only in f"{fault.of}: {fault.what}"]
+    return run_faults(TwoVersions(world), chosen[:: effort.every_fault], _tell)
+
+
+def _crowd(world: World, effort: Effort) -> list[Trial]:
+    return run_crowd(world, processes=effort.processes, seconds=effort.crowd_seconds, tell=_tell)
+
+
+def _losses(world: World, _effort: Effort) -> list[Trial]:
+    return run_losses(TwoVersions(world), _tell)
+
+
+def _soak(world: World, effort: Effort) -> list[Trial]:
+    return run_soak(world, seconds=effort.soak_seconds, tell=_tell)
+
+
+_SUITES: Mapping[str, Callable[[World, Effort], list[Trial]]] = {
+    "kills": _kills, "faults": _faults, "crowd": _crowd, "soak": _soak, "losses": _losses,
+}  # fmt: skip
+
+
 def main(words: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(words)
+    parser = _parser()
+    options = parser.parse_args(words)
+    if unknown := set(options.what) - {*_SUITES, "report"}:
+        parser.error(f"no suite is named {', '.join(sorted(unknown))}")
     if options.what == ["report"]:
-        _write_report(json.loads(_RESULTS.read_text("utf-8")))
+        _write_report()
         return 0
-    suites = options.what or list(_SUITES)
-    results = {} if options.quick or not _RESULTS.exists() else json.loads(_RESULTS.read_text())
-    for suite in suites:
+    failed = 0
+    for suite in options.what or _SUITES:
         with _world() as world:
-            trials = _run(suite, world, options)
-        results[suite] = {
-            "date": f"{datetime.now(UTC):%Y-%m-%d}",
-            "commit": _commit(),
-            "trials": [asdict(trial) for trial in trials],
-        }
-        if not options.quick:
-            _RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    if not options.quick:
-        _write_report(results)
-    failed = [trial for suite in suites for trial in results[suite]["trials"] if trial["problems"]]
-    print(f"{len(failed)} of {sum(len(results[s]['trials']) for s in suites)} trials found fault")
+            effort = _QUICK if options.quick else _FULL
+            trials = _SUITES[suite](world, replace(effort, only=options.only))
+        failed += sum(bool(trial.problems) for trial in trials)
+        if not (options.quick or options.only):
+            _keep(suite, trials)
+            _write_report()
+    print(f"{failed} trials found fault")
     return 1 if failed else 0
 
 
-def _run(suite: str, world: World, options: argparse.Namespace) -> list[Trial]:
-    quick: bool = options.quick
-    if suite == "kills":
-        month = TwoVersions(world)
-        return [
-            *run_kills(month, most=4 if quick else options.most, tell=_tell),
-            *run_random_kills(month, times=2 if quick else _RANDOM_KILLS, tell=_tell),
-        ]
-    if suite == "faults":
-        chosen = [fault for fault in faults() if options.only in f"{fault.of}: {fault.what}"]
-        return run_faults(TwoVersions(world), chosen[::10] if quick else chosen, _tell)
-    if suite == "losses":
-        return run_losses(TwoVersions(world), _tell)
-    seconds = 10.0 if quick else options.seconds
-    return run_crowd(world, processes=3 if quick else 8, seconds=seconds, tell=_tell)
+def _keep(suite: str, trials: list[Trial]) -> None:
+    result = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "commit": _commit(),
+        "trials": [asdict(trial) for trial in trials],
+    }
+    _RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    (_RESULTS / f"{suite}.json").write_text(f"{text}\n", "utf-8")
 
 
-def _write_report(results: dict[str, object]) -> None:
+def _write_report() -> None:
+    results = {file.stem: json.loads(file.read_text("utf-8")) for file in _RESULTS.glob("*.json")}
     _REPORT.write_text(report(results), encoding="utf-8")
     _tell(f"written: {_REPORT.relative_to(CHECKOUT)}")
 
@@ -112,9 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"{', '.join(_SUITES)} (default: all); or report: write docs/reliability.md anew",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a sample of each; writes no report")
-    parser.add_argument("--most", type=int, help="kills: at most so many (default: everywhere)")
-    parser.add_argument("--only", default="", help="faults: those whose name has these words")
-    parser.add_argument("--seconds", type=float, default=1_800.0, help="crowd: how long (1800)")
+    parser.add_argument("--only", default="", help="faults whose name has these words; no report")
     return parser
 
 

@@ -20,8 +20,8 @@ def run_kills(month: TwoVersions, *, most: int | None, tell: Tell) -> list[Trial
     trials = []
     for number, place in enumerate(places, 1):
         month.offer_other()
-        trials.append(_judged(month, "kill", str(place), month.run(place)))
-        tell(f"kill {number}/{len(places)}  {place}: {_verdict(trials[-1])}")
+        trials.append(judged(month, "kill", str(place), month.run(place)))
+        tell(f"kill {number}/{len(places)}  {place}: {verdict(trials[-1])}")
     return trials
 
 
@@ -47,12 +47,12 @@ def run_random_kills(month: TwoVersions, *, times: int, tell: Tell) -> list[Tria
         moment = choose.uniform(0, whole)
         month.offer_other()
         ending = month.run(kill_after=moment)
-        trials.append(_judged(month, "random kill", f"after {moment:.3f} s", ending))
-        tell(f"random kill {number}/{times}  {trials[-1].what}: {_verdict(trials[-1])}")
+        trials.append(judged(month, "random kill", f"after {moment:.3f} s", ending))
+        tell(f"random kill {number}/{times}  {trials[-1].what}: {verdict(trials[-1])}")
     return trials
 
 
-def _judged(month: TwoVersions, of: str, what: str, ending: Ending) -> Trial:
+def judged(month: TwoVersions, of: str, what: str, ending: Ending) -> Trial:
     """What the stores show after a kill, and after the run that follows it."""
     problems = list(month.torn())
     month.load()
@@ -61,7 +61,7 @@ def _judged(month: TwoVersions, of: str, what: str, ending: Ending) -> Trial:
     return Trial(of, what, outcome, tuple(problems), bool(ending.signal), ending.error)
 
 
-def _verdict(trial: Trial) -> str:
+def verdict(trial: Trial) -> str:
     return "; ".join(trial.problems) or trial.outcome
 
 

@@ -30,6 +30,8 @@ _ROWS = 20_000
 _RETENTION = 120.0
 """Seconds that Mage's outputs and logs are kept here: the 90 days do not pass in an hour."""
 
+_SAMPLES = 240
+
 
 @dataclass
 class _Work:
@@ -140,8 +142,8 @@ def _judged(gauge: Gauge, before: float, after: float) -> Trial:
     return Trial("soak", gauge.name, found, problems)
 
 
-def run_soak(world: World, *, seconds: float, every: float, tell: Tell) -> list[Trial]:
-    trials = Soak(world).run(seconds, every)
+def run_soak(world: World, *, seconds: float, tell: Tell) -> list[Trial]:
+    trials = Soak(world).run(seconds, every=max(seconds / _SAMPLES, 2.0))
     for trial in trials:
         tell(f"soak  {trial.what}: {'; '.join(trial.problems) or trial.outcome}")
     return trials

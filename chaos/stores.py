@@ -113,6 +113,12 @@ class Stores:
         blob = self._bucket.get_blob(path)
         return None if blob is None else hashlib.sha256(blob.download_as_bytes()).hexdigest()
 
+    def drop_bigquery(self) -> None:
+        """Delete the dataset and all that is in it."""
+        self._bigquery.delete_dataset(
+            self.environment["BIGQUERY_DATASET"], delete_contents=True, not_found_ok=True
+        )
+
     def shown_by_postgres(self, partition: Partition) -> tuple[int, int, int, int] | None:
         service, month = partition.service.name, partition.month.start.date()
         if not self.sql("SELECT to_regclass(%s)", f"tlc.{service}")[0][0]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from chaos.boundaries import FailPoint
@@ -40,6 +40,9 @@ class Trial:
     reached: bool = True
     said: str = ""
 
+    def with_problems(self, further: Iterable[str]) -> Trial:
+        return replace(self, problems=(*self.problems, *further))
+
 
 class TwoVersions:
     """The month, its versions, and what the stores show after an undisturbed load of each."""
@@ -52,7 +55,7 @@ class TwoVersions:
         world.publish(_NEIGHBOUR, 1_000, seed=0)
         for seed in _SEEDS:
             world.publish(MONTH, _ROWS + seed, seed)
-            self._run_whole(f"{MONTH.month}:{_NEIGHBOUR.month}")
+            self.load_again()
             self._undisturbed[seed] = world.stores.shown(MONTH)
             self._held = seed
         self._neighbour = world.stores.shown(_NEIGHBOUR)
@@ -74,6 +77,10 @@ class TwoVersions:
         passed = self._run_whole(str(MONTH.month))
         self._held = self._other()
         return passed
+
+    def load_again(self) -> None:
+        """Run the pipeline over both months, whatever it will find to do."""
+        self._run_whole(f"{MONTH.month}:{_NEIGHBOUR.month}")
 
     def torn(self) -> Iterator[str]:
         """Stores that show neither the old month nor the new one, whole."""

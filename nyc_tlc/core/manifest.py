@@ -124,7 +124,7 @@ class Manifest(_Record):
 
     Attributes:
         objects: What readers see: trips, then quarantine.
-        superseded: Earlier versions of the month, newest first.
+        superseded: Other versions of the month, the one replaced last first; each once.
         warning: What is odd about the published file; empty when nothing is.
     """
 
@@ -140,6 +140,15 @@ class Manifest(_Record):
     warning: str = ""
     run: str
     published_at: datetime
+
+    def superseded_by(self, landing: Landing) -> tuple[Superseded, ...]:
+        """What a version made from this landing replaces: this one and those before it."""
+        own = Superseded(sha256=self.landing.sha256, raw=self.landing.raw, contract=self.contract)
+        newest: dict[str, Superseded] = {}
+        for version in (own, *self.superseded):
+            newest.setdefault(version.sha256, version)
+        newest.pop(landing.sha256, None)
+        return tuple(newest.values())
 
 
 class WarehouseJob(_Record):

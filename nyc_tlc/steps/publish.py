@@ -11,7 +11,6 @@ from nyc_tlc.core.manifest import (
     Generation,
     Manifest,
     StoredObject,
-    Superseded,
     parse_record,
     render_record,
 )
@@ -92,12 +91,6 @@ def _committed(
     objects: tuple[StoredObject, ...],
     previous: Manifest | None,
 ) -> Manifest:
-    superseded = previous.superseded if previous else ()
-    if previous and previous.landing.sha256 != conformed.landing.sha256:
-        version = Superseded(
-            sha256=previous.landing.sha256, raw=previous.landing.raw, contract=previous.contract
-        )
-        superseded = (version, *superseded)
     return Manifest(
         service=conformed.service,
         month=conformed.month,
@@ -107,7 +100,7 @@ def _committed(
         landing=conformed.landing,
         counts=conformed.counts,
         objects=objects,
-        superseded=superseded,
+        superseded=previous.superseded_by(conformed.landing) if previous else (),
         warning=row.warning,
         run=row.run,
         published_at=datetime.now(UTC),

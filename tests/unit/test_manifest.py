@@ -193,3 +193,18 @@ def test_a_record_of_another_kind_is_refused() -> None:
 def test_no_bytes_bring_another_error(hostile: bytes) -> None:
     with pytest.raises(SourceError):
         parse_record(Manifest, hostile, PATH)
+
+
+def test_versions_that_take_turns_are_each_superseded_once_the_newest_first() -> None:
+    manifest = _MANIFEST.model_copy(update={"superseded": ()})
+    contents = ["a", "b", "c", "a", "b", "b", "a"]
+    for content in contents:
+        landing = _MANIFEST.landing.model_copy(
+            update={"sha256": content, "raw": f"raw/{content}.parquet"}
+        )
+        manifest = manifest.model_copy(
+            update={"superseded": manifest.superseded_by(landing), "landing": landing}
+        )
+    found = [(version.sha256, version.raw) for version in manifest.superseded]
+    first = (_MANIFEST.landing.sha256, _MANIFEST.landing.raw)
+    assert found == [("b", "raw/b.parquet"), ("c", "raw/c.parquet"), first]
