@@ -115,10 +115,10 @@ class World:
         # No path of this machine gets into a report.
         return replace(ending, error=ending.error.replace(str(self.stack.state_dir), "…"))
 
-    def pipeline(self) -> Pipeline:
-        """A further process that runs the pipeline; close it yourself."""
+    def pipeline(self, **settings: str) -> Pipeline:
+        """A further process that runs the pipeline, with settings of its own; close it yourself."""
         log = self.stack.state_dir / "pipeline.log"
-        return Pipeline(self.pipeline_environment, log)
+        return Pipeline(self.pipeline_environment | settings, log)
 
     @property
     def pipeline_environment(self) -> dict[str, str]:
