@@ -28,6 +28,7 @@ from chaos.world import World, open_world
 from embedded.stack import CHECKOUT
 
 _RESULTS = Path(__file__).with_name("results")
+_FOUND = Path(__file__).with_name("found.md")
 _REPORT = CHECKOUT / "docs" / "reliability.md"
 _EPILOG = """
 Real servers are started in a temporary folder: PostgreSQL, the emulators of Cloud Storage and
@@ -120,7 +121,7 @@ def _keep(suite: str, trials: list[Trial]) -> None:
 
 def _write_report() -> None:
     results = {file.stem: json.loads(file.read_text("utf-8")) for file in _RESULTS.glob("*.json")}
-    _REPORT.write_text(report(results), encoding="utf-8")
+    _REPORT.write_text(report(results, _FOUND.read_text("utf-8")), encoding="utf-8")
     _tell(f"written: {_REPORT.relative_to(CHECKOUT)}")
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from chaos.boundaries import FailPoint
 from chaos.crowd import run_crowd
 from chaos.faults import faults, run_faults
-from chaos.kills import run_kills
+from chaos.gauges import GAUGES
+from chaos.kills import run_kills, run_random_kills
 from chaos.losses import run_losses
-from chaos.report import report
+from chaos.mage_kills import run_mage_kills
+from chaos.soak import run_soak
 from chaos.two_versions import Trial, TwoVersions
 from chaos.world import World, open_world
 
@@ -21,6 +22,7 @@ _FAULTS = (
     "GCS: a copy: done, but the answer is lost",
     "source: broke off before its Content-Length",
     "source: gzip on top",
+    "BigQuery: a job: done, but the answer is lost",
 )
 
 
@@ -53,6 +55,15 @@ def test_a_killed_run_leaves_the_old_month_or_the_new_one_and_the_next_repairs_i
     assert sum(trial.reached for trial in trials) >= 2
 
 
+def test_a_run_killed_at_any_moment_is_repaired_and_so_is_mage_run(month: TwoVersions):
+    trials = [
+        *run_random_kills(month, times=1, tell=print),
+        *run_mage_kills(month, times=1, tell=print),
+    ]
+    assert problems(trials) == []
+    assert all(trial.reached for trial in trials)
+
+
 def test_a_fault_is_absorbed_or_refused_in_words(month: TwoVersions):
     chosen = [fault for fault in faults() if f"{fault.of}: {fault.what}" in _FAULTS]
     trials = run_faults(month, chosen, print)
@@ -66,6 +77,14 @@ def test_of_many_runs_at_once_readers_see_whole_months_only(world: World):
     assert trial.problems == ()
 
 
+def test_loads_by_a_process_that_stays_and_by_the_scheduler_are_measured(world: World):
+    work, *gauges = run_soak(world, seconds=15, tell=print)
+    assert work.problems == ()
+    assert "by the process that stays" in work.outcome
+    # Whether they have grown shows in an hour only.
+    assert [gauge.what for gauge in gauges] == [gauge.name for gauge in GAUGES]
+
+
 def test_lost_stores_are_rebuilt_from_the_lake(month: TwoVersions):
     trials = run_losses(month, print)
     assert problems(trials) == []
@@ -75,16 +94,3 @@ def test_a_torn_month_would_be_noticed(month: TwoVersions):
     one_row = "source_row = 7 AND source_month = '2024-01-01'"
     month.world.stores.sql(f"DELETE FROM tlc.green WHERE {one_row}")
     assert any("Postgres shows" in problem for problem in month.torn())
-
-
-def test_the_report_tells_what_was_found():
-    good = Trial("kill", str(FailPoint("step: land", 1, "before")), "killed", ())
-    bad = Trial("GCS", "a copy | lost", "absorbed", ("a row is gone",), said="x failed:\n  why")
-    results = {
-        "kills": {"date": "d", "commit": "c", "trials": [vars(good)]},
-        "faults": {"date": "d", "commit": "c", "trials": [vars(bad)]},
-    }
-    text = report(results)
-    assert "| step: land | 1 | repaired |" in text
-    assert "| GCS | a copy \\| lost | a row is gone | why |" in text
-    assert "| Servers and networks that fail | 1 | 1 | 1 |" in text

@@ -1,6 +1,7 @@
 """The runbook knows every error that the pipeline raises, in the program's own words."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,3 +68,18 @@ def test_what_the_runbook_quotes_is_what_the_program_says(words):
 @pytest.mark.parametrize(("where", "message"), list(_messages()), ids=lambda value: value[:60])
 def test_every_error_has_a_line(where, message):
     assert any(words in message for words in _SEEN), f"{where}: {message}"
+
+
+def _said_under_faults() -> Iterator[tuple[str, str]]:
+    kept = json.loads((ROOT / "chaos" / "results" / "faults.json").read_text("utf-8"))
+    for trial in kept["trials"]:
+        if trial["said"]:
+            # The first line is the heading of every run that fails.
+            yield f"{trial['of']}: {trial['what']}", trial["said"].partition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), list(_said_under_faults()), ids=lambda value: value[:60]
+)
+def test_what_a_broken_server_made_the_program_say_has_a_line(fault, said):
+    assert any(words in said for words in _SEEN), f"{fault}: {said}"

@@ -1,6 +1,8 @@
 """What Mage keeps of its runs is removed by its age, not by the date that a run is about."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -52,3 +54,28 @@ def test_outputs_outside_of_runs_are_left_alone(tmp_path):
     os.utime(output, (0, 0))
     assert clear_expired(tmp_path, ".variables", 90 * DAY, time.time()) == 0
     assert output.exists()
+
+
+PROGRAM = """
+import os, sys, time
+from mage_ai.settings.repo import set_repo_path
+set_repo_path(sys.argv[1])
+from mage_server.retention import begin_clearing
+begin_clearing(every=0.1)
+deadline = time.monotonic() + 30
+while os.path.exists(sys.argv[2]) and time.monotonic() < deadline:
+    time.sleep(0.1)
+"""
+
+
+def test_the_server_clears_by_the_periods_of_the_project(tmp_path):
+    kept = tmp_path / "kept" / "mage_project" / "pipelines"
+    outputs = kept_run(kept, ".variables", "20260101T000000", days_ago=91)
+    younger = kept_run(kept, ".variables", "20260201T000000", days_ago=31)
+    logs = kept_run(kept, ".logs", "20260201T000000", days_ago=31)
+    project = Path(__file__).parents[2] / "mage_project"
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, project, logs],
+        check=True, timeout=90, env={**os.environ, "MAGE_DATA_DIR": str(tmp_path / "kept")},
+    )  # fmt: skip
+    assert [path.exists() for path in (outputs, younger, logs)] == [False, True, False]

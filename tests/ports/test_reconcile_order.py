@@ -1,0 +1,89 @@
+"""A run that dies just before its month is recorded as reconciled has nothing left to clear."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from embedded.sample_months import write_month
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.service import GREEN
+from nyc_tlc.ports import Ledger
+from nyc_tlc.settings import Settings
+from nyc_tlc.trips import Trips
+from nyc_tlc.wiring import connect
+
+PARTITION = Partition(GREEN, Month(2024, 1))
+
+
+@dataclass
+class DyingLedger:
+    """The ledger of a run that ends when it is about to be told."""
+
+    ledger: Ledger
+
+    def entry(self, partition):
+        return self.ledger.entry(partition)
+
+    def mark_reconciled(self, entry):
+        raise KeyboardInterrupt
+
+
+@pytest.fixture
+def settings(database, schema, tmp_path):
+    (tmp_path / "source").mkdir()
+    write_month(PARTITION, 500, tmp_path / "source")
+    return Settings.model_validate(
+        {
+            "postgres_host": database.host,
+            "postgres_port": database.port,
+            "postgres_dbname": database.dbname,
+            "postgres_user": database.user,
+            "postgres_password": database.password,
+            "postgres_schema": schema,
+            "lake_url": str(tmp_path / "lake"),
+            "tlc_source_url": (tmp_path / "source").as_uri(),
+            "tlc_work_dir": tmp_path / "work",
+        }
+    )
+
+
+def run(settings, ports):
+    trips = Trips(settings, ports)
+    conformed = trips.conform(trips.land([PARTITION]))
+    done = trips.reconcile(trips.load_to_postgres(conformed), trips.publish_to_lake(conformed))
+    return list(done["status"])
+
+
+def test_the_ledger_is_told_when_nothing_is_left_to_do(settings):
+    ports = connect(settings)
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, replace(ports, ledger=DyingLedger(ports.ledger)))
+    assert list(ports.lake.list("staging/")) == []
+    assert ports.ledger.entry(PARTITION).reconciled_at is None
+    assert run(settings, ports) == ["reconciled"]
+    assert run(settings, ports) == ["unchanged"]
+
+
+def test_a_month_that_postgres_holds_in_another_version_is_not_proved(settings):
+    """Equal counts are no proof of equal content; nothing that is staged is cleared."""
+    ports = connect(settings)
+    trips = Trips(settings, ports)
+    conformed = trips.conform(trips.land([PARTITION]))
+    loaded, published = trips.load_to_postgres(conformed), trips.publish_to_lake(conformed)
+    earlier = "staging/service=green/year=2024/month=01/0_20240101T000000000000-00000000/x"
+    ports.lake.write(earlier, b"", if_generation=None)
+    held = ports.ledger.entry(PARTITION)
+
+    class OtherVersion(DyingLedger):
+        def entry(self, partition):
+            return replace(held, sha256="0" * 64)
+
+        def record_month_states(self, states):
+            pass
+
+    with pytest.raises(Exception, match="Postgres is not recorded to hold this version"):
+        Trips(settings, replace(ports, ledger=OtherVersion(ports.ledger))).reconcile(
+            loaded, published
+        )
+    assert [stored.path for stored in ports.lake.list("staging/")] == [earlier]
