@@ -26,7 +26,7 @@ class DyingLedger:
         return self.ledger.entry(partition)
 
     def mark_reconciled(self, entry):
-        raise KeyboardInterrupt
+        raise SystemExit
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def run(settings, ports):
 
 def test_the_ledger_is_told_when_nothing_is_left_to_do(settings):
     ports = connect(settings)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit):
         run(settings, replace(ports, ledger=DyingLedger(ports.ledger)))
     assert list(ports.lake.list("staging/")) == []
     assert ports.ledger.entry(PARTITION).reconciled_at is None
