@@ -22,7 +22,6 @@ from nyc_tlc.core.service import SERVICES
 from nyc_tlc.steps import lake_paths
 
 _QUIET_SECONDS = 20.0
-"""In which the server has to notice that a client is gone."""
 _SUMS = (
     "SUM(source_row), SUM(quality_flags), SUM(pu_location_id * do_location_id), "
     "SUM(CAST(ROUND(total_amount * 100) AS INT64)), COUNT(DISTINCT pickup_datetime)"
@@ -75,9 +74,13 @@ class Stores:
             self._shown_by_bigquery(partition) if self.has_bigquery else None,
         )
 
-    def orphans(self) -> list[str]:
-        """What nobody refers to: tables, objects, files, locks, sessions."""
-        found = [f"session or lock: {name}" for name in self._sessions()]
+    def orphans(self, patience: float = _QUIET_SECONDS) -> list[str]:
+        """What nobody refers to: tables, objects, files, locks, sessions.
+
+        Args:
+            patience: Seconds in which the server has to notice that a client is gone.
+        """
+        found = [f"session or lock: {name}" for name in self._sessions(patience)]
         found += [f"table: {name}" for name in self._stray_tables()]
         found += [f"object: {blob.name}" for blob in self.blobs("staging/")]
         return found + [f"file: {name}" for name in self.work_files()]
@@ -187,8 +190,8 @@ class Stores:
             client_options={"api_endpoint": self.environment["BIGQUERY_EMULATOR_HOST"]},
         )
 
-    def _sessions(self) -> list[str]:
-        deadline = time.monotonic() + _QUIET_SECONDS
+    def _sessions(self, patience: float) -> list[str]:
+        deadline = time.monotonic() + patience
         while True:
             rows = self.sql(
                 "SELECT DISTINCT a.pid, a.state FROM pg_stat_activity a LEFT JOIN pg_locks l "

@@ -47,14 +47,15 @@ class Trial:
 class TwoVersions:
     """The month, its versions, and what the stores show after an undisturbed load of each."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, rows: int = _ROWS) -> None:
         """Load both versions, undisturbed."""
         self.world = world
+        self._rows = rows
         self._held = _SEEDS[0]
         self._undisturbed: dict[int, Shown] = {}
         world.publish(_NEIGHBOUR, 1_000, seed=0)
         for seed in _SEEDS:
-            world.publish(MONTH, _ROWS + seed, seed)
+            world.publish(MONTH, self._rows + seed, seed)
             self.load_again()
             self._undisturbed[seed] = world.stores.shown(MONTH)
             self._held = seed
@@ -63,7 +64,7 @@ class TwoVersions:
     def offer_other(self) -> None:
         """Let the source have the version that the stores do not hold."""
         seed = self._other()
-        self.world.publish(MONTH, _ROWS + seed, seed)
+        self.world.publish(MONTH, self._rows + seed, seed)
         self.world.forget_raw(MONTH)
 
     def run(self, fail_point: FailPoint | None = None, kill_after: float | None = None) -> Ending:

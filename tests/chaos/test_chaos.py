@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,8 @@ def world() -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def month(world: World) -> TwoVersions:
-    return TwoVersions(world)
+    # Short, and so loaded in one part; `make chaos` has months of two.
+    return TwoVersions(world, rows=25_000)
 
 
 def problems(trials: list[Trial]) -> list[str]:
@@ -90,7 +92,21 @@ def test_lost_stores_are_rebuilt_from_the_lake(month: TwoVersions):
     assert problems(trials) == []
 
 
+def test_what_is_left_would_be_noticed(world: World, month: TwoVersions):
+    stores = world.stores
+    assert stores.orphans() == []
+    stores.sql("CREATE TABLE tlc.green_2024_01_new ()")
+    Path(stores.environment["TLC_WORK_DIR"], "green.parquet.part").touch()
+    with closing(stores.connect()) as session, session.cursor() as cursor:
+        cursor.execute("SET application_name = 'nyc_tlc'; SELECT pg_advisory_lock(1, 2)")
+        kinds = [orphan.partition(":")[0] for orphan in stores.orphans(patience=0.1)]
+    assert kinds == ["session or lock", "table", "file"]
+
+
 def test_a_torn_month_would_be_noticed(month: TwoVersions):
     one_row = "source_row = 7 AND source_month = '2024-01-01'"
     month.world.stores.sql(f"DELETE FROM tlc.green WHERE {one_row}")
-    assert any("Postgres shows" in problem for problem in month.torn())
+    next(month.world.stores.blobs("trips/service=green/year=2024/month=01/")).upload_from_string("")
+    problems = list(month.torn())
+    assert any("Postgres shows" in problem for problem in problems)
+    assert any("the lake's trips are of neither" in problem for problem in problems)
