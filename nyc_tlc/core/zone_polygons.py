@@ -39,8 +39,9 @@ _DECIMALS = 8
 _NEW_YORK = shapely.box(-74.5, 40.3, -73.5, 41.2)
 _DAMAGES = (
     ArithmeticError, CRSError, EOFError, LookupError, OSError, RuntimeError, ValueError,
-    lzma.LZMAError, shapefile.ShapefileException, shapely.errors.ShapelyError, struct.error,
-    zipfile.BadZipFile, zlib.error,
+    TypeError, lzma.LZMAError, shapefile.GeoJSON_Error, shapefile.RingSamplingError,
+    shapefile.ShapefileException, shapely.errors.ShapelyError, struct.error, zipfile.BadZipFile,
+    zlib.error,
 )  # fmt: skip
 """What the libraries raise when they read bytes that are no zip or no shapefile."""
 

@@ -303,6 +303,12 @@ def _damaged(data: bytes, compression: int) -> bytes:
     return packed[:80] + bytes(octet ^ 0x5A for octet in packed[80:120]) + packed[120:]
 
 
+def _shapeless(data: bytes) -> bytes:
+    """The first record's shape is of type 0."""
+    shp = _members(data)["taxi_zones.shp"]
+    return _with(data, "taxi_zones.shp", shp[:108] + bytes(4) + shp[112:])
+
+
 def _understated(data: bytes) -> bytes:
     """A zip that says of every part that it unpacks to ten bytes."""
     packed = bytearray(_zipped(_members(data), zipfile.ZIP_DEFLATED))
@@ -363,6 +369,7 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         "found 263 records with 263 ids",
     ),
     "no id": (lambda data: _redrawn(data, renamed="zone_id"), "LocationID"),
+    "a zone without a shape": (_shapeless, "found what cannot be read"),
     "an id is missing": (
         lambda data: _redrawn(data, location_id=lambda i: None if i == 7 else i),
         "found 263 records with 263 ids",
