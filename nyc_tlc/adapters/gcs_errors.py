@@ -13,6 +13,7 @@ from google.api_core import exceptions as api
 from google.cloud.storage import exceptions as storage_errors
 
 from nyc_tlc.adapters.gcs_retry import asked_to_wait
+from nyc_tlc.adapters.google_answers import NOT_GOOGLES
 from nyc_tlc.adapters.google_credentials import no_credentials
 from nyc_tlc.adapters.lake_errors import changed, gone
 from nyc_tlc.core.errors import ConfigurationError, PipelineError, RetryableError
@@ -20,9 +21,6 @@ from nyc_tlc.core.errors import ConfigurationError, PipelineError, RetryableErro
 _PERMISSION = re.compile(r"storage\.[a-z]+\.[a-zA-Z]+")
 _MEMBER = re.compile(r"([\w.+-]+@[\w-]+\.[\w.-]*\w) does not have")
 _OF_THE_BUCKET = "storage.buckets."
-_NOT_THE_STORES = (AttributeError, KeyError, TypeError, ValueError)
-"""What the library, and our reading of it, raise where an answer is JSON but not the store's: that
-of a proxy, whose ``{"error": null}`` the library takes for one of Google's errors."""
 _MOST_TOLD = 1_000
 """Characters of what the store says."""
 
@@ -71,7 +69,7 @@ class GcsErrors:
             ) from error
         except google.auth.exceptions.GoogleAuthError as error:
             raise no_credentials(self.url, error) from error
-        except _NOT_THE_STORES as error:
+        except NOT_GOOGLES as error:
             raise RetryableError(
                 f"{self.url} did not answer well for {path or 'its settings'} (not in the form of "
                 f"Cloud Storage: {type(error).__name__})"
