@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from nyc_tlc.core.bounds import LONGEST_TEXT
 from nyc_tlc.core.calendar_range import within_calendar
 
 
@@ -40,6 +41,8 @@ def _is_flat(kind: pa.DataType) -> bool:
         return _is_flat(kind.value_type)
     if pt.is_timestamp(kind):
         return kind.tz is None
+    if pt.is_fixed_size_binary(kind):
+        return bool(kind.byte_width <= LONGEST_TEXT)
     plain = (pt.is_null, pt.is_boolean, pt.is_integer, pt.is_floating)
     return any(is_kind(kind) for is_kind in (*plain, *_TEXT, *_AS_TEXT))
 

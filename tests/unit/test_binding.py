@@ -190,6 +190,7 @@ def test_an_unknown_column_that_is_there_twice_cannot_be_kept() -> None:
         ("surge", pa.struct([("a", pa.binary())])),
         ("surge", pa.timestamp("us", "America/New_York")),
         ("surge", pa.month_day_nano_interval()),
+        ("surge", pa.binary(4_097)),
         ("sur\0ge", pa.float64()),
     ],
 )
