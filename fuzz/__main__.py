@@ -4,8 +4,10 @@ Writes fuzz/corpus/ and fuzz/results.json, which has an object for each target:
 
 - ``reads``: what it is, for people;
 - ``date``, ``commit``: when and of what it was fuzzed last;
-- ``seconds``, ``executions``: how long, and how many inputs were read;
-- ``coverage``: edges of nyc_tlc, requests and pyshp that they reached, as libFuzzer counts them;
+- ``sessions``, ``seconds``, ``executions``: how often, how long and with how many inputs it was
+  fuzzed, all sessions together;
+- ``coverage``: edges of nyc_tlc, requests and pyshp that the last one reached, as libFuzzer counts
+  them;
 - ``corpus``: files in its corpus afterwards, and ``added``: those that are new;
 - ``crashes``: inputs that broke a promise, still to be mended;
 - ``findings``: sentences of what was found and mended, ever.
@@ -52,12 +54,14 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _record(name: str, session: Session, seconds: int) -> None:
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    before = known.get(name, {"sessions": 0, "seconds": 0, "executions": 0})
     result: dict[str, Any] = {
         "reads": TARGETS[name].reads,
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "commit": _commit(),
-        "seconds": seconds,
-        "executions": session.executions,
+        "sessions": before["sessions"] + 1,
+        "seconds": before["seconds"] + seconds,
+        "executions": before["executions"] + session.executions,
         "coverage": session.coverage,
         "corpus": session.corpus,
         "added": session.added,

@@ -73,12 +73,15 @@ def fuzz(name: str, corpus: Path, seconds: int, most_bytes: int) -> Session:
 
 
 def _minimise(name: str, corpus: Path, found: Path, minimal: Path, most_bytes: int) -> None:
-    """Keep the files with names, and the least of the others that reaches as much."""
+    """Keep the files with names, and the least of the others that reaches as many edges.
+
+    How often an edge is passed guides the fuzzer, but would keep hundreds of files.
+    """
     minimal.mkdir()
     for file in corpus.iterdir():
         if not _OWN_NAME.fullmatch(file.name):
             shutil.copy(file, minimal)
-    _engine(name, minimal, found, "-merge=1", f"-max_len={most_bytes}", *_LIMITS)
+    _engine(name, minimal, found, "-merge=1", "-use_counters=0", f"-max_len={most_bytes}", *_LIMITS)
     shutil.rmtree(corpus)
     shutil.copytree(minimal, corpus)
 
