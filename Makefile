@@ -18,6 +18,8 @@ SOURCE ?= false
 PLAN ?=
 TRIGGER ?=
 PORT ?= 6789
+SECONDS ?= 60
+TARGET ?=
 BENCH = $(BIN)/python -m benchmarks $(1) $(if $(ROWS),--rows $(ROWS)) \
   $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CASES),--cases $(CASES)) $(if $(QUICK),--quick)
 
@@ -199,6 +201,10 @@ bench-settings: $(VENV)/installed ## Measure what each setting of the server doe
 chaos: $(VENV)/installed ## Kill runs, break servers, crowd the stores; writes docs/reliability.md (an hour) [ARGS=…]
 	@$(BIN)/python -m chaos $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/installed ## Fuzz what reads bytes from outside; Linux only [SECONDS=60 TARGET=csv_file]
+	@$(BIN)/python -m fuzz --seconds "$(SECONDS)" $(if $(TARGET),--target "$(TARGET)")
+
 .PHONY: format
 format: $(VENV)/installed ## Format the code and sort its imports
 	$(BIN)/ruff check --fix .
@@ -221,6 +227,7 @@ lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
 	$$compile --all-extras --generate-hashes pyproject.toml -o requirements.lock
 	$$compile pyproject.toml --constraint requirements.lock -o requirements.txt
 	$$compile --generate-hashes embedded/bigquery_emulator.in -o embedded/bigquery_emulator.txt
+	$$compile --generate-hashes fuzz/atheris.in -o fuzz/atheris.txt
 	# uv repeats the project's own bound of Python on every line.
-	sed -i.bak -E "s/python_full_version < '3.13' and //; s/ (;|and) python_full_version < '3.13'//" requirements.lock requirements.txt embedded/bigquery_emulator.txt
-	rm requirements.lock.bak requirements.txt.bak embedded/bigquery_emulator.txt.bak
+	sed -i.bak -E "s/python_full_version < '3.13' and //; s/ (;|and) python_full_version < '3.13'//" requirements.lock requirements.txt embedded/bigquery_emulator.txt fuzz/atheris.txt
+	rm requirements.lock.bak requirements.txt.bak embedded/bigquery_emulator.txt.bak fuzz/atheris.txt.bak

@@ -160,7 +160,11 @@ class Lake(Protocol):
         """Drop the copy of an object that was kept on local disk for the steps to come."""
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """The objects below a prefix, ascending by path."""
+        """The objects below a prefix, ascending by path.
+
+        Without those whose path is none of the lake's, such as ``trips/``, by which Google's
+        console marks a folder.
+        """
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from nyc_tlc.ports import AnyWarehouse, Ports, SourceFileAbsentError
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.run import retried
 from nyc_tlc.steps.work_folder import work_folder
-from nyc_tlc.steps.zone_polygons import land_zone_polygons, read_zone_polygons
+from nyc_tlc.steps.zone_polygons import land_zone_polygons, read_zone_polygons, zone_file
 from nyc_tlc.wiring import NO_BIGQUERY, connect
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ class Zones:
                     "Check TLC_SOURCE_URL."
                 ) from error
             assert fetched is not None  # noqa: S101 - asked for in any case
-            data = fetched.path.read_bytes()
+            data = zone_file(fetched)
             fetched.path.unlink()
         zones = parse_zones(data)
         raw = f"raw/{_TABLE}/{hashlib.sha256(data).hexdigest()}.csv"

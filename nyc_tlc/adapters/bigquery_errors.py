@@ -13,6 +13,7 @@ from google.api_core import exceptions as api
 from google.auth.exceptions import GoogleAuthError, TransportError
 
 from nyc_tlc.adapters.gcs_retry import asked_to_wait
+from nyc_tlc.adapters.google_answers import NOT_GOOGLES
 from nyc_tlc.adapters.google_credentials import no_credentials
 from nyc_tlc.core.errors import (
     ConfigurationError,
@@ -56,8 +57,7 @@ class BigQueryErrors:
         except api.Unauthorized as error:
             raise no_credentials(f"BigQuery {self._dataset}", error) from error
         except api.ClientError as error:
-            reason = str(error.errors[0].get("reason", "")) if error.errors else ""
-            raise self.refused(reason, error.message, code=error.code) from error
+            raise self.refused(_reason(error), str(error.message), code=error.code) from error
         except (
             api.GoogleAPICallError,
             api.RetryError,
@@ -72,6 +72,11 @@ class BigQueryErrors:
             ) from error
         except GoogleAuthError as error:
             raise no_credentials(f"BigQuery {self._dataset}", error) from error
+        except NOT_GOOGLES as error:
+            raise RetryableError(
+                f"BigQuery {self._dataset} did not answer well (not in the form of BigQuery: "
+                f"{type(error).__name__})"
+            ) from error
 
     def ended(self, job: str, error: Mapping[str, Any]) -> PipelineError:
         """The error of a job that was accepted and failed."""
@@ -117,6 +122,14 @@ class BigQueryErrors:
             f"which {role} has: gcloud {command} add-iam-policy-binding {place} {member} "
             f"--role={role} (docs/bigquery.md)."
         )
+
+
+def _reason(error: api.ClientError) -> str:
+    """Google's word for what is wrong; empty where the answer has none."""
+    try:
+        return str(error.errors[0].get("reason", ""))
+    except (AttributeError, LookupError, TypeError):
+        return ""
 
 
 def _kind(error: Exception) -> str:

@@ -21,7 +21,7 @@ from nyc_tlc.adapters.lake_cache import LakeCache
 from nyc_tlc.adapters.lake_errors import ObjectChangedError, ObjectGoneError, gone
 from nyc_tlc.adapters.range_reader import range_reader
 from nyc_tlc.core.errors import RetryableError
-from nyc_tlc.core.manifest import Generation, StoredObject
+from nyc_tlc.core.manifest import Generation, StoredObject, is_lake_path
 
 _UPLOAD_CHUNK = 8 << 20
 """Bytes per request of a resumable upload: bounds memory, and what a broken line costs."""
@@ -152,7 +152,8 @@ class GcsLake:
                 self._bucket, prefix=self._prefix + prefix, timeout=TIMEOUT, retry=repeated(BLIP)
             )
             for blob in blobs:
-                yield self._stored(blob)
+                if is_lake_path(blob.name.removeprefix(self._prefix)):
+                    yield self._stored(blob)
 
     def _seen(self, path: str) -> StoredObject:
         stored = self.stat(path)
@@ -173,12 +174,14 @@ class GcsLake:
         return self._bucket.blob(self._prefix + path, chunk_size=chunk_size, generation=generation)
 
     def _stored(self, blob: storage.Blob) -> StoredObject:
-        return StoredObject(
-            path=blob.name.removeprefix(self._prefix),
-            bytes=int(blob.size),
-            generation=int(blob.generation),
-            crc32c=blob.crc32c,
-        )
+        path = blob.name.removeprefix(self._prefix)
+        with self._errors.of(path, _GET):
+            return StoredObject(
+                path=path,
+                bytes=int(blob.size),
+                generation=int(blob.generation),
+                crc32c=blob.crc32c,
+            )
 
     def _ours(self, path: str, checksum: str, error: ObjectChangedError) -> StoredObject:
         """The object, if it is what we were writing when its precondition failed.

@@ -88,8 +88,7 @@ class GcsBucket:
             )
             if not answer.ok:
                 raise from_http_response(answer)  # type: ignore[no-untyped-call] # has no types
-            resource: dict[str, Any] = answer.json()
-            return resource
+            return dict(answer.json())
 
         return repeated(BLIP)(call)()
 

@@ -13,6 +13,7 @@ from google.api_core import exceptions as api
 from google.cloud.storage import exceptions as storage_errors
 
 from nyc_tlc.adapters.gcs_retry import asked_to_wait
+from nyc_tlc.adapters.google_answers import NOT_GOOGLES
 from nyc_tlc.adapters.google_credentials import no_credentials
 from nyc_tlc.adapters.lake_errors import changed, gone
 from nyc_tlc.core.errors import ConfigurationError, PipelineError, RetryableError
@@ -20,6 +21,8 @@ from nyc_tlc.core.errors import ConfigurationError, PipelineError, RetryableErro
 _PERMISSION = re.compile(r"storage\.[a-z]+\.[a-zA-Z]+")
 _MEMBER = re.compile(r"([\w.+-]+@[\w-]+\.[\w.-]*\w) does not have")
 _OF_THE_BUCKET = "storage.buckets."
+_MOST_TOLD = 1_000
+"""Characters of what the store says."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,11 @@ class GcsErrors:
             ) from error
         except google.auth.exceptions.GoogleAuthError as error:
             raise no_credentials(self.url, error) from error
+        except NOT_GOOGLES as error:
+            raise RetryableError(
+                f"{self.url} did not answer well for {path or 'its settings'} (not in the form of "
+                f"Cloud Storage: {type(error).__name__})"
+            ) from error
 
     def _missing(self, path: str, error: api.NotFound, *, pinned: bool) -> PipelineError:
         if not path or "bucket does not exist" in error.message:
@@ -100,9 +108,11 @@ def _told(error: api.Forbidden) -> tuple[str, str]:
     """The store's own message and reason; of an upload the library has them in its answer only."""
     try:
         answer = error.response.json()["error"]
-        return str(answer["message"]), str((answer.get("errors") or [{}])[0].get("reason", ""))
+        return str(answer["message"])[:_MOST_TOLD], str(
+            (answer.get("errors") or [{}])[0].get("reason", "")
+        )
     except (AttributeError, KeyError, TypeError, ValueError):
-        return error.message, ""
+        return str(error.message)[:_MOST_TOLD], ""
 
 
 def _member_kind(account: str) -> str:

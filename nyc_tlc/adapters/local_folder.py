@@ -19,7 +19,7 @@ from typing import BinaryIO
 from nyc_tlc.adapters.crc32c import crc32c_of_file
 from nyc_tlc.adapters.lake_errors import changed, gone
 from nyc_tlc.core.errors import ConfigurationError, RetryableError
-from nyc_tlc.core.manifest import Generation, StoredObject
+from nyc_tlc.core.manifest import Generation, StoredObject, is_lake_path
 from nyc_tlc.ports import Fetched, Published, SourceFileAbsentError
 
 _ABANDONED_AFTER = 86_400.0
@@ -150,7 +150,7 @@ class FolderLake:
     def list(self, prefix: str) -> Iterator[StoredObject]:
         below = self._root / prefix.rpartition("/")[0]
         paths = (file.relative_to(self._root).as_posix() for file in below.rglob("*"))
-        for path in sorted(path for path in paths if path.startswith(prefix)):
+        for path in sorted(p for p in paths if p.startswith(prefix) and is_lake_path(p)):
             stored = None if path.startswith(".incoming") else self.stat(path)
             if stored is not None:
                 yield stored

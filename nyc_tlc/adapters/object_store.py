@@ -21,7 +21,7 @@ from nyc_tlc.adapters.lake_errors import ObjectChangedError, ObjectGoneError, ch
 from nyc_tlc.adapters.object_store_errors import ObjectStoreErrors
 from nyc_tlc.adapters.range_reader import range_reader
 from nyc_tlc.core.errors import RetryableError
-from nyc_tlc.core.manifest import Generation, StoredObject
+from nyc_tlc.core.manifest import Generation, StoredObject, is_lake_path
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore
@@ -235,7 +235,8 @@ class ObjectStoreLake:
         folder = prefix.rpartition("/")[0]  # the library lists whole folders only
         with self._errors(prefix, "List"):
             pages = list(obstore.list(self._store, folder or None, chunk_size=1000))
-        found = [meta for page in pages for meta in page if meta["path"].startswith(prefix)]
+        below = [meta for page in pages for meta in page if meta["path"].startswith(prefix)]
+        found = [meta for meta in below if is_lake_path(meta["path"])]
         for meta in sorted(found, key=lambda meta: meta["path"]):
             yield StoredObject(
                 path=meta["path"],

@@ -15,6 +15,7 @@ def retry_after(response: requests.Response | None) -> float | None:
         return float(asked)
     try:
         moment = parsedate_to_datetime(asked)
-    except ValueError:
+        seconds = (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):  # the year 1 in a zone, a zone of twenty digits
         return None
-    return max((moment.astimezone(UTC) - datetime.now(UTC)).total_seconds(), 0.0)
+    return max(seconds, 0.0)

@@ -18,12 +18,16 @@ import urllib3
 from nyc_tlc.adapters.local_folder import digest
 from nyc_tlc.adapters.retry_after import retry_after
 from nyc_tlc.core.bounds import MOST_FILE_BYTES
-from nyc_tlc.core.errors import RetryableError, SourceError
+from nyc_tlc.core.errors import RetryableError, SourceError, shown
 from nyc_tlc.ports import Fetched, Published, SourceFileAbsentError
 
 _CHUNK = 1 << 20
 _USERINFO = re.compile(r"//[^/@]*@")
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+_CONTENT_LENGTH = re.compile(r"\d{1,18}")
+"""Python refuses to read a number of 5,000 digits with a ValueError."""
+_MOST_SHOWN = 300
+"""Characters of an address to which a server has sent us."""
 
 
 @dataclass(frozen=True)
@@ -65,22 +69,34 @@ class _Session(requests.Session):
     """Follows a server to other public servers, not into the network that we are in."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
+        try:
+            return self._followed(resp)
+        except ValueError as error:  # bytes that are not UTF-8, a port or an IPv6 that is none
+            raise _misled(resp, "what is no address") from error
+
+    def _followed(self, resp: requests.Response) -> str | None:
         target = super().get_redirect_target(resp)
         if target is None:
             return None
         asked, further = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
+        further.port  # noqa: B018 - one that is no number shows here
         downgraded = asked.scheme == "https" and further.scheme != "https"
         if (
             further.scheme not in {"http", "https"}
             or downgraded
             or not may_follow(asked.hostname or "", further.hostname or "")
         ):
-            raise SourceError(
-                f"{_shown(resp.url)} sends us on to {further.scheme}://{further.hostname}, where "
-                "no published file is expected. Nothing was landed; the month stays as it was. "
-                "Check TLC_SOURCE_URL, and look at what the server says."
-            )
+            raise _misled(resp, f"{further.scheme}://{further.hostname}")
         return target
+
+
+def _misled(response: requests.Response, target: str) -> SourceError:
+    response.close()  # nobody else will: whoever asked never sees it
+    return SourceError(
+        f"{_shown(response.url)} sends us on to {shown(target)}, where no published file is "
+        "expected. Nothing was landed; the month stays as it was. Check TLC_SOURCE_URL, and look "
+        "at what the server says."
+    )
 
 
 def may_follow(asked: str, further: str) -> bool:
@@ -109,7 +125,7 @@ def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]
 
 def _shown(url: str) -> str:
     """An address without user, password and query, which may be secrets."""
-    return _USERINFO.sub("//", url).partition("?")[0]
+    return _USERINFO.sub("//", url).partition("?")[0][:_MOST_SHOWN]
 
 
 class HttpSource:
@@ -173,7 +189,7 @@ class HttpSource:
     def _receive(self, uri: str, response: requests.Response, part: _Part) -> None:
         if "Content-Encoding" in response.headers:
             raise SourceError(
-                f"{uri} came in Content-Encoding {response.headers['Content-Encoding']}, "
+                f"{uri} came in Content-Encoding {shown(response.headers['Content-Encoding'])}, "
                 "expected the bytes as stored. Nothing was landed; the month stays as it was. "
                 "Look at the proxy between here and the source."
             )
@@ -209,7 +225,7 @@ def _too_large(uri: str, found: str) -> SourceError:
 
 def _require_success(uri: str, response: requests.Response) -> None:
     status = response.status_code
-    answer = f"{status} {response.reason}"
+    answer = f"{status} {shown(response.reason)}"
     if status in (requests.codes.ok, requests.codes.partial_content):
         return
     if status in (requests.codes.forbidden, requests.codes.not_found, requests.codes.gone):
@@ -228,7 +244,7 @@ def _extent(response: requests.Response) -> tuple[int, int | None]:
         match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         return (int(match[1]), int(match[3])) if match else (-1, None)
     length = response.headers.get("Content-Length", "")
-    return 0, int(length) if length.isdecimal() else None
+    return 0, int(length) if _CONTENT_LENGTH.fullmatch(length) else None
 
 
 @contextmanager
@@ -242,4 +258,8 @@ def _network_errors(uri: str, part: _Part | None = None) -> Iterator[None]:
         raise SourceError(
             f"{uri} cannot be asked for ({type(error).__name__}). Nothing was landed. "
             "Check TLC_SOURCE_URL."
+        ) from error
+    except ValueError as error:  # of http.client: a chunk of a negative length
+        raise RetryableError(
+            f"{uri} failed (its framing is broken: {shown(str(error))})"
         ) from error

@@ -12,6 +12,7 @@ from nyc_tlc.core.contract.columns import LINEAGE
 from nyc_tlc.core.contract.model import Column, ColumnType, Contract, Vintage
 from nyc_tlc.core.errors import ContractError, shown
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.published_json import is_expressible
 from nyc_tlc.core.source_format import IRREGULAR_ROW, SourceFormat
 
 _LINEAGE_NAMES = {column.name for column in LINEAGE}
@@ -78,16 +79,15 @@ def bind(
     problems = []
     unknown = []
     for field in published:
-        if field.name in vintage.ignored:
-            continue
         column = contract.by_spelling.get(field.name)
-        if column is not None:
+        if column is not None and field.name not in vintage.ignored:
             found.setdefault(column.name, []).append(field)
-        elif not keep_unknown or field.name == IRREGULAR_ROW:
-            problems.append(f"column {_shown(field)} is unknown")
-        elif published.names.count(field.name) > 1:
-            problems.append(f"column {_shown(field)} is there more than once")
-        else:
+            continue
+        is_ignored = field.name in vintage.ignored
+        problem = _problem_beside_contract(field, published, known=is_ignored or keep_unknown)
+        if problem:
+            problems.append(problem)
+        elif not is_ignored:
             unknown.append(field.name)
     problems += [
         f"column {spelling} ({kind}) is missing"
@@ -116,6 +116,20 @@ def bind(
         vintage,
         tuple(unknown),
     )
+
+
+def _problem_beside_contract(field: pa.Field, published: pa.Schema, *, known: bool) -> str:
+    """Why a column of no contract cannot be kept as JSON; empty where it can.
+
+    One that is ignored, too, is in the JSON of a row in quarantine.
+    """
+    if not known or field.name == IRREGULAR_ROW:
+        return f"column {_shown(field)} is unknown"
+    if published.names.count(field.name) > 1:
+        return f"column {_shown(field)} is there more than once"
+    if not is_expressible(field):
+        return f"column {_shown(field)} cannot be kept as JSON"
+    return ""
 
 
 def _shown(field: pa.Field) -> str:

@@ -15,9 +15,14 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _inside_the_lake(path: str) -> str:
+def is_lake_path(path: str) -> bool:
+    """Whether an object may have this path: none that leads out of the lake, or names a folder."""
     parts = path.split("/")
-    if "" in parts or ".." in parts or "." in parts or not path.isprintable() or "\\" in path:
+    return not {"", ".", ".."}.intersection(parts) and path.isprintable() and "\\" not in path
+
+
+def _inside_the_lake(path: str) -> str:
+    if not is_lake_path(path):
         raise ValueError("expected a path inside the lake")
     return path
 

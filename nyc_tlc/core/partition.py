@@ -85,10 +85,13 @@ def parse_months(months: str | int | Sequence[str | int], *, latest: Month) -> t
     Raises:
         ConfigurationError: an item is not of the grammar, or a range runs backwards.
     """
-    chosen = {month for item in _items(months) for month in _months_of(item, latest)}
-    if not chosen:
+    spans = sorted({_span_of(item, latest) for item in _items(months)})
+    if not spans:
         raise ConfigurationError(f"months is empty: expected {_GRAMMAR}. Nothing was started.")
-    return tuple(sorted(chosen))
+    chosen: list[Month] = []
+    for first, last in spans:  # each month once: a thousand ranges of all there are take no longer
+        chosen += (max(first, chosen[-1] + 1) if chosen else first).through(last)
+    return tuple(chosen)
 
 
 def partitions(
@@ -133,20 +136,21 @@ def _items(value: str | int | Sequence[str | int]) -> list[str]:
     return [item.strip() for v in values for item in str(v).split(",") if item.strip()]
 
 
-def _months_of(item: str, latest: Month) -> tuple[Month, ...]:
+def _span_of(item: str, latest: Month) -> tuple[Month, Month]:
+    """Its first and last month."""
     if item == "latest":
-        return (latest,)
+        return latest, latest
     try:
         if item.isdecimal() and len(item) == 4:
-            return Month.parse(f"{item}-01").through(Month.parse(f"{item}-12"))
+            return Month.parse(f"{item}-01"), Month.parse(f"{item}-12")
         first, colon, last = item.partition(":")
-        span = Month.parse(first).through(Month.parse(last if colon else first))
+        span = Month.parse(first), Month.parse(last if colon else first)
     except ValueError as error:
         raise ConfigurationError(
             f"months {shown(item)!r} cannot be read ({error}): expected {_GRAMMAR}. "
             "Nothing was started."
         ) from error
-    if not span:
+    if span[1] < span[0]:
         raise ConfigurationError(
             f"months {shown(item)!r} runs backwards: expected the earlier month first. "
             "Nothing was started."

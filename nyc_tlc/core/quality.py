@@ -136,7 +136,9 @@ FLAGS = (
         "over_24_hours",
         "Lasted more than 24 hours",
         _BOTH_TIMES,
-        lambda _m, _c: _DROPOFF - _PICKUP > _DAY,
+        # Unchecked: what is null may still have the datetime beyond the calendar that made it so,
+        # and a checked subtraction looks there too and stops the month. Others cannot overflow.
+        lambda _m, _c: pc.subtract(_DROPOFF, _PICKUP) > _DAY,
     ),
     Rule(
         "zero_distance",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import struct
 import zipfile
 import zlib
@@ -20,6 +21,7 @@ import shapely
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
+from nyc_tlc.core.bounds import LONGEST_BORDERS, MOST_ZONE_BYTES
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.zone_grid import PolygonGrid
 
@@ -31,12 +33,15 @@ _CRS = CRS.from_epsg(2263)
 _LONGEST_EDGE = 1_000.0
 """Feet: what is straight in the file then leaves its line by 2 mm at most, in longitude and
 latitude."""
+_MILE = 5_280
 _DECIMALS = 8
 """Of a degree: 1 mm. Every zone of TLC's file is a valid polygon still."""
 _NEW_YORK = shapely.box(-74.5, 40.3, -73.5, 41.2)
 _DAMAGES = (
-    ArithmeticError, CRSError, LookupError, RuntimeError, ValueError, shapefile.ShapefileException,
-    shapely.errors.ShapelyError, struct.error, zipfile.BadZipFile, zlib.error,
+    ArithmeticError, CRSError, EOFError, LookupError, OSError, RuntimeError, ValueError,
+    TypeError, lzma.LZMAError, shapefile.GeoJSON_Error, shapefile.RingSamplingError,
+    shapefile.ShapefileException, shapely.errors.ShapelyError, struct.error, zipfile.BadZipFile,
+    zlib.error,
 )  # fmt: skip
 """What the libraries raise when they read bytes that are no zip or no shapefile."""
 
@@ -82,6 +87,9 @@ def parse_zone_polygons(data: bytes) -> ZonePolygons:
         raise _refused(f"found what cannot be read ({found})") from error
     if not shapely.is_valid(feet).all():  # segmentize would mend them, in its own way
         raise _refused("found polygons that cross themselves")
+    miles = shapely.length(feet).sum() / _MILE
+    if miles > LONGEST_BORDERS:  # each is cut into pieces of a thousand feet
+        raise _refused(f"found borders of {miles:,.0f} miles")
     drawn = shapely.orient_polygons(shapely.segmentize(feet, _LONGEST_EDGE))
     polygons = shapely.transform(drawn, _degrees)
     if not shapely.covers(_NEW_YORK, polygons).all():
@@ -93,12 +101,16 @@ def parse_zone_polygons(data: bytes) -> ZonePolygons:
 def _files(data: bytes) -> Mapping[str, bytes]:
     """The parts of the shapefile by suffix, in whatever folder of the zip."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        names = {PurePosixPath(name).name: name for name in archive.namelist()}
-        return {
-            suffix: archive.read(names[f"taxi_zones.{suffix}"])
+        parts = {PurePosixPath(part.filename).name: part for part in archive.infolist()}
+        found = {
+            suffix: parts[f"taxi_zones.{suffix}"]
             for suffix in ("shp", "dbf", "prj")
-            if f"taxi_zones.{suffix}" in names
+            if f"taxi_zones.{suffix}" in parts
         }
+        unpacked = sum(part.file_size for part in found.values())
+        if unpacked > MOST_ZONE_BYTES:  # no more than it says is ever unpacked
+            raise _refused(f"found {unpacked:,} bytes in the zip")
+        return {suffix: archive.read(part) for suffix, part in found.items()}
 
 
 def _in_feet(files: Mapping[str, bytes]) -> npt.NDArray[Any]:
@@ -115,7 +127,7 @@ def _in_feet(files: Mapping[str, bytes]) -> npt.NDArray[Any]:
         records = [record.as_dict() for record in reader.iterRecords()]
         drawn = [shapely.geometry.shape(shape.__geo_interface__) for shape in reader.iterShapes()]
     zones = dict(zip(_location_ids(records), drawn, strict=True))
-    if sorted(zones) != list(range(1, POLYGONS + 1)):
+    if set(zones) != set(range(1, POLYGONS + 1)):  # a set: an id may be missing, or be text
         raise _refused(f"found {len(records)} records with {len(zones)} ids")
     return np.array([zones[location_id] for location_id in sorted(zones)])
 

@@ -5,7 +5,7 @@ import re
 from nyc_tlc.core.bucket_settings import STAGING
 from nyc_tlc.core.partition import Partition
 
-_OF_A_MONTH = re.compile(r"[a-z]+/service=([a-z]+)/year=(\d{4})/month=(\d{2})[/.].+")
+_OF_A_MONTH = re.compile(r"[a-z]+/service=([a-z]+)/year=([1-9][0-9]{3})/month=([0-9]{2})[/.].+")
 DATA_PREFIXES = ("trips/", "quarantine/", "manifests/")
 """Below which everything is of the last load of some month."""
 RAW_PREFIX = "raw/service="

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +17,8 @@ from nyc_tlc.core.bounds import (
     MOST_FOOTER_BYTES,
     MOST_ROW_GROUPS,
 )
-from nyc_tlc.core.errors import SourceError
+from nyc_tlc.core.errors import SourceError, shown
+from nyc_tlc.core.parquet_footer import parse_row_groups
 from nyc_tlc.steps.file_kind import HEAD_BYTES, PARQUET_MAGIC, known_kind
 from nyc_tlc.steps.short_text import is_text, require_short_text
 
@@ -25,6 +26,8 @@ BATCH_ROWS = 65_536
 """Rows decoded at once, and rows of a row group written: 7 MB of a yellow month. Twice as many cost
 70 MB more memory and are no faster."""
 
+_TAIL_BYTES = 2 * len(PARQUET_MAGIC)
+"""The footer's length, in four bytes, and the magic."""
 _PAGE = 1 << 20
 """Bytes of a page, the least that a column takes. Parquet's writers agree on a megabyte."""
 
@@ -40,8 +43,10 @@ def published_rows(path: Path, uri: str) -> int:
         head = file.read(HEAD_BYTES)
         file.seek(max(size - len(PARQUET_MAGIC), 0))
         tail = file.read(len(PARQUET_MAGIC))
-        file.seek(max(size - 2 * len(PARQUET_MAGIC), 0))
+        file.seek(max(size - _TAIL_BYTES, 0))
         footer_bytes = int.from_bytes(file.read(len(PARQUET_MAGIC)), "little")
+        file.seek(max(size - _TAIL_BYTES - footer_bytes, 0))
+        footer = file.read(min(footer_bytes, MOST_FOOTER_BYTES))
     begins = head.startswith(PARQUET_MAGIC)
     if not (begins and tail == PARQUET_MAGIC):
         found = "Parquet cut short" if begins else known_kind(head) or "an unknown kind of file"
@@ -54,7 +59,7 @@ def published_rows(path: Path, uri: str) -> int:
         raise _out_of_bounds(uri, "bytes of footer", footer_bytes, MOST_FOOTER_BYTES)
     with open_parquet(path, uri) as file:
         rows = int(file.metadata.num_rows)
-        _require_bounds(file, uri)
+        _require_bounds(file.metadata, footer, uri)
     if rows < 1:
         raise SourceError(
             f"{uri} holds no rows, expected a month of trips. It was not landed; the month stays "
@@ -63,30 +68,31 @@ def published_rows(path: Path, uri: str) -> int:
     return rows
 
 
-def _require_bounds(file: pq.ParquetFile, uri: str) -> None:
+def _require_bounds(metadata: pq.FileMetaData, footer: bytes, uri: str) -> None:
     """Refuse a file that says of itself, or proves, that it would fill memory."""
-    metadata = file.metadata
     for what, found, most in (
         ("columns", metadata.num_columns, MOST_COLUMNS),
         ("row groups", metadata.num_row_groups, MOST_ROW_GROUPS),
     ):
         if found > most:
             raise _out_of_bounds(uri, what, found, most)
-    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
-    if any(group.num_rows < 0 for group in groups) or (
-        sum(group.num_rows for group in groups) != metadata.num_rows
+    try:
+        groups = parse_row_groups(footer)
+    except ValueError as error:
+        raise _unreadable(uri, error) from error
+    if any(group.rows < 0 for group in groups) or (
+        sum(group.rows for group in groups) != metadata.num_rows
     ):
         raise SourceError(
             f"{uri} contradicts itself: its footer says {metadata.num_rows:,} rows, its row groups "
-            f"have {sum(group.num_rows for group in groups):,}. It was not landed; the month stays "
+            f"have {sum(group.rows for group in groups):,}. It was not landed; the month stays "
             "as it was. Look at what the source serves."
         )
-    for group in groups:
-        for chunk in map(group.column, range(metadata.num_columns)):
-            most = _PAGE + MOST_BYTES_PER_VALUE * max(chunk.num_values, 0)
-            if not 0 <= chunk.total_uncompressed_size <= most:
-                what = f"bytes of {chunk.path_in_schema} in {chunk.num_values:,} values"
-                raise _out_of_bounds(uri, what, chunk.total_uncompressed_size, most)
+    for chunk in chain.from_iterable(group.columns for group in groups):
+        most = _PAGE + MOST_BYTES_PER_VALUE * max(chunk.values, 0)
+        if not 0 <= chunk.uncompressed <= most:
+            what = f"bytes of {shown(chunk.name)} in {chunk.values:,} values"
+            raise _out_of_bounds(uri, what, chunk.uncompressed, most)
 
 
 def _out_of_bounds(uri: str, what: str, found: int, most: int) -> SourceError:
@@ -158,6 +164,10 @@ def read_batches(
         )
 
 
+_MOST_SHOWN = 500
+"""Characters of what Arrow says, which may repeat names of the file."""
+
+
 @contextmanager
 def _as_source_errors(uri: str) -> Iterator[None]:
     try:
@@ -165,7 +175,12 @@ def _as_source_errors(uri: str) -> Iterator[None]:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the machine's trouble, not the file's
-        raise SourceError(
-            f"{uri} cannot be read as Parquet ({str(error).splitlines()[0]}). The month stays as "
-            "it was. Look at what the source serves, and run the month again when it is mended."
-        ) from error
+        raise _unreadable(uri, error) from error
+
+
+def _unreadable(uri: str, error: Exception) -> SourceError:
+    (found, *_) = str(error).splitlines() or [type(error).__name__]
+    return SourceError(
+        f"{uri} cannot be read as Parquet ({found[:_MOST_SHOWN]}). The month stays as it was. "
+        "Look at what the source serves, and run the month again when it is mended."
+    )

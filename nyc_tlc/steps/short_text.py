@@ -21,6 +21,8 @@ def require_short_text(column: pa.Array, name: str, uri: str) -> None:
     Raises:
         SourceError: one is longer than ``LONGEST_TEXT``.
     """
+    if pt.is_dictionary(column.type):
+        column = column.dictionary
     if not is_text(column.type):
         return
     longest = pc.max(pc.binary_length(column)).as_py() or 0

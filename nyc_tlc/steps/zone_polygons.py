@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 
+from nyc_tlc.core.bounds import MOST_ZONE_BYTES
 from nyc_tlc.core.errors import ContractError, ReconciliationError, SourceError
 from nyc_tlc.core.manifest import Landing, parse_record, render_record
 from nyc_tlc.core.zone_polygons import (
@@ -65,6 +66,21 @@ def land_zone_polygons(ports: Ports) -> Landing:
     return landing
 
 
+def zone_file(fetched: Fetched) -> bytes:
+    """What was fetched, read whole.
+
+    Raises:
+        ContractError: it is larger than any zone file; it is deleted.
+    """
+    if fetched.bytes > MOST_ZONE_BYTES:
+        fetched.path.unlink()
+        raise ContractError(
+            f"{fetched.uri} is no zone file: {fetched.bytes:,} bytes, expected at most "
+            f"{MOST_ZONE_BYTES:,}. The zones stay as they were. Look at what the source serves."
+        )
+    return fetched.path.read_bytes()
+
+
 def read_zone_polygons(path: str, lake: Lake) -> ZonePolygons:
     """Landed polygons.
 
@@ -91,8 +107,9 @@ def _landed(lake: Lake) -> Landing | None:
 
 
 def _store(fetched: Fetched, lake: Lake) -> Landing:
+    data = zone_file(fetched)
     try:
-        parse_zone_polygons(fetched.path.read_bytes())
+        parse_zone_polygons(data)
     except ContractError:
         fetched.path.unlink()
         raise

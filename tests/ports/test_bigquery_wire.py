@@ -31,7 +31,7 @@ from nyc_tlc.core.service import FHV, GREEN
 from tests.ports.bigquery_wire import BUCKET, DATASET, ENDED_AT, PROJECT, BigQueryWire, error
 from tests.ports.months import SampleMonth, partition
 from tests.ports.published_months import publish
-from tests.ports.scripted_http import Request, ScriptedServer, serve
+from tests.ports.scripted_http import Answer, Request, ScriptedServer, serve
 
 MONTH = SampleMonth(rows=7, quarantined=[{}, {}])
 JANUARY = MONTH.partition
@@ -313,6 +313,33 @@ def test_service_that_stays_down_is_retryable(
 ) -> None:
     wire.faults.extend([error(503, "backendError", "down")] * 50)
     with pytest.raises(RetryableError, match=r"some-project\.tlc did not answer well"):
+        warehouse.load_partition(JANUARY, manifest)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Answer(500, {"Content-Type": "application/json"}, b'{"error": null}'),
+        Answer(403, {"Content-Type": "application/json"}, b'{"error": "denied by a proxy"}'),
+        Answer(200, {"Content-Type": "application/json"}, b"null"),
+    ],
+)
+def test_json_that_is_not_bigquerys_is_retryable(
+    impatient: None, warehouse: BigQueryWarehouse, wire: BigQueryWire, manifest: Manifest,
+    fault: Answer,
+) -> None:  # fmt: skip
+    """It is a proxy's, and no defect of ours: found by fuzzing Cloud Storage's answers."""
+    wire.faults.extend([fault] * 3)
+    with pytest.raises(RetryableError, match="did not answer well"):
+        warehouse.load_partition(JANUARY, manifest)
+
+
+def test_a_refusal_without_google_s_words_is_a_refusal(
+    warehouse: BigQueryWarehouse, wire: BigQueryWire, manifest: Manifest
+) -> None:
+    body = b'{"error": {"errors": [5], "message": ["no"]}}'
+    wire.faults.append(Answer(400, {"Content-Type": "application/json"}, body))
+    with pytest.raises(ContractError, match=r"refused: .*no.* \(400\)"):
         warehouse.load_partition(JANUARY, manifest)
 
 

@@ -525,3 +525,34 @@ def test_error_of_whoever_reads_is_left_alone(lake: GcsLake, wire: GcsWire) -> N
     wire.put("top/x", b"rows")
     with pytest.raises(KeyError, match="ours"), lake.open("x"):
         raise KeyError("ours")
+
+
+NOT_THE_STORES = {
+    "an empty object": (200, b"{}"),
+    "a list": (200, b"[]"),
+    "null": (200, b"null"),
+    "a size that is no number": (200, b'{"size": "x", "generation": "1", "crc32c": ""}'),
+    "a checksum that is no text": (200, b'{"size": "1", "generation": "1", "crc32c": 5}'),
+    "no error": (500, b'{"error": null}'),
+    "an error that is a text": (403, b'{"error": "x"}'),
+}
+
+
+@pytest.mark.parametrize(("status", "body"), NOT_THE_STORES.values(), ids=NOT_THE_STORES)
+def test_json_that_is_not_the_stores_is_retryable(
+    tmp_path: Path, impatient: None, status: int, body: bytes
+) -> None:
+    """Found by fuzzing: it is a proxy's, and no defect of ours."""
+    answer = Answer(status, {"Content-Type": "application/json"}, body)
+    with serve(lambda _: answer) as server:
+        lake = _lake(server.url, tmp_path)
+        for ask in (lambda: lake.stat("x"), lambda: lake.copy("x", "y", if_generation=0)):
+            with pytest.raises(RetryableError, match="gs://lake/top did not answer well for x"):
+                ask()
+
+
+def test_objects_whose_names_are_no_paths_are_left_out(lake: GcsLake, wire: GcsWire) -> None:
+    """Google's console marks a folder by an object `trips/`; anybody may name others at will."""
+    for name in ("trips/", "trips/a//b", "trips/../x", "trips/a\nb", "trips/a\\b", "trips/ok"):
+        wire.put(f"top/{name}", b"1")
+    assert [stored.path for stored in lake.list("trips/")] == ["trips/ok"]

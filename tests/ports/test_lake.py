@@ -126,6 +126,14 @@ def _paths(lake: Lake, prefix: str) -> list[str]:
     return [stored.path for stored in lake.list(prefix)]
 
 
+def test_files_whose_names_are_no_paths_are_left_out(tmp_path: Path) -> None:
+    lake = FolderLake(tmp_path)
+    lake.write("trips/ok", b"1", if_generation=None)
+    for name in ("a\nb", "a\\b", "a\u200bb"):
+        (tmp_path / "trips" / name).write_bytes(b"1")
+    assert _paths(lake, "trips/") == ["trips/ok"]
+
+
 def test_object_that_was_never_written_is_none(lake: Lake) -> None:
     assert lake.stat(PATH) is None
     assert lake.read(PATH) is None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from embedded.cdn_server import CdnServer
+from nyc_tlc.adapters import tlc_cdn
 from nyc_tlc.adapters.local_folder import FolderSource
 from nyc_tlc.adapters.tlc_cdn import HttpSource
 from nyc_tlc.core.errors import RetryableError, SourceError
@@ -294,6 +295,63 @@ def test_redirect_is_followed_with_its_range(cdn: CdnServer, folder: Path, scrip
 def test_redirect_in_a_circle_is_for_people(folder: Path, scripted) -> None:
     with pytest.raises(SourceError, match="TooManyRedirects"):
         _fetch(_source(scripted(Answer(302, {"Location": "/again"}))), folder)
+
+
+@pytest.mark.parametrize(
+    "location", ["\u00e8ttp://192.0.2.1/", "http://[", "http://a:x/", "http://a:99999999/"]
+)
+def test_redirect_to_what_is_no_address_is_for_people(
+    folder: Path, scripted, location: str
+) -> None:
+    server = scripted(Answer(302, {"Location": location}))
+    with pytest.raises(SourceError, match="sends us on to what is no address"):
+        _fetch(HttpSource(server.url, timeout=5), folder)
+    with pytest.raises(SourceError, match="sends us on to what is no address"):
+        HttpSource(server.url, timeout=5).probe(NAME, unless_etag=None)
+
+
+DIGITS = "9" * 5_000
+"""More than Python reads as a number."""
+
+
+def test_a_size_of_5000_digits_is_no_size(folder: Path, scripted) -> None:
+    server = scripted(Answer(200, {"Content-Length": DIGITS}, b"PAR1"))
+    assert _fetch(HttpSource(server.url, timeout=5), folder).bytes == 4
+
+
+def test_a_range_of_5000_digits_is_refused(folder: Path, scripted) -> None:
+    server = scripted(Answer(206, {"Content-Range": f"bytes {DIGITS}-1/2", "ETag": '"x"'}))
+    with pytest.raises(RetryableError, match="another version or place"):
+        _fetch(HttpSource(server.url, timeout=5), folder)
+
+
+def test_a_chunk_of_negative_length_is_retryable(folder: Path, scripted) -> None:
+    chunked = Answer(200, {"Transfer-Encoding": "chunked"}, b"-4\r\nPAR1\r\n", framed=False)
+    with pytest.raises(RetryableError, match="its framing is broken"):
+        _fetch(HttpSource(scripted(chunked).url, timeout=5), folder)
+
+
+@pytest.mark.parametrize(
+    "asked", ["Mon, 01 Jan 2024 00:00:00 +99999999999999", "Mon, 01 Jan 0001 00:00:00 +2359"]
+)
+def test_a_moment_that_no_calendar_has_is_no_pause(scripted, asked: str) -> None:
+    server = scripted(Answer(503, {"Retry-After": asked}))
+    with pytest.raises(RetryableError) as failure:
+        HttpSource(server.url, timeout=5).probe(NAME, unless_etag=None)
+    assert failure.value.retry_after in {None, 0.0}
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Content-Encoding": "x" * 9_000}, {"Location": f"http://1.1.1.1/{'x' * 9_000}"}]
+)
+def test_what_a_server_says_at_length_is_not_repeated(
+    folder: Path, scripted, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tlc_cdn, "may_follow", lambda *_: False)
+    server = scripted(Answer(302 if "Location" in headers else 200, headers))
+    with pytest.raises(SourceError) as failure:
+        _fetch(HttpSource(server.url, timeout=5), folder)
+    assert len(str(failure.value)) < 1_000
 
 
 def test_bytes_are_asked_for_as_they_are_stored(

@@ -183,6 +183,36 @@ def test_an_unknown_column_that_is_there_twice_cannot_be_kept() -> None:
         bind(Partition(GREEN, Month(2024, 1)), doubled, keep_unknown=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("surge", pa.list_(pa.float64())),
+        ("surge", pa.struct([("a", pa.binary())])),
+        ("surge", pa.timestamp("us", "America/New_York")),
+        ("surge", pa.month_day_nano_interval()),
+        ("surge", pa.binary(4_097)),
+        ("sur\0ge", pa.float64()),
+    ],
+)
+def test_an_unknown_column_that_json_cannot_hold_cannot_be_kept(
+    name: str, kind: pa.DataType
+) -> None:
+    schema = pa.schema([(name, kind)])
+    with pytest.raises(ContractError, match="cannot be kept as JSON"):
+        bind(Partition(GREEN, Month(2024, 1)), schema, keep_unknown=True)
+
+
+def test_an_ignored_column_that_json_cannot_hold_stops_the_month() -> None:
+    """A row in quarantine is kept with all that was published of it."""
+    partition, name = Partition(YELLOW, Month(2010, 2)), "__index_level_0__"
+    schema = published_schema(partition)
+    spoiled = schema.set(schema.get_field_index(name), pa.field(name, pa.list_(pa.int64())))
+    with pytest.raises(ContractError, match=f"column {name} .* cannot be kept as JSON"):
+        bind(partition, spoiled)
+    with pytest.raises(ContractError, match=f"column {name} .* is there more than once"):
+        bind(partition, schema.append(pa.field(name, pa.int64())))
+
+
 def test_a_missing_column_stops_the_month_even_where_unknown_ones_are_kept() -> None:
     partition = Partition(GREEN, Month(2024, 1))
     with pytest.raises(ContractError, match=r"column VendorID \(int32\) is missing"):

@@ -17,6 +17,7 @@ from nyc_tlc.core.contract.model import CodeList, Column, ColumnType, Vintage
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.render import arrow_schema, postgres_columns
 from nyc_tlc.core.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
 from nyc_tlc.core.source_format import SourceFormat
 
@@ -655,3 +656,14 @@ def test_published_spellings_are_known(
     for spelling, code in code_list.spellings.items():
         found.setdefault(code, []).append(spelling)
     assert found == spellings
+
+
+@EVERY
+def test_postgres_has_the_columns_of_the_files_and_the_same_of_them_may_be_missing(
+    service: Service,
+) -> None:
+    """BigQuery's are held against the files' in tests/ports/test_lake_warehouse.py."""
+    lines = postgres_columns(service.contract.columns).split(",\n  ")
+    postgres = [(line.split('"')[1], not line.endswith(" NOT NULL")) for line in lines]
+    stored = arrow_schema(service.contract)
+    assert postgres == [(field.name, field.nullable) for field in stored]

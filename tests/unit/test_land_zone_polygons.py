@@ -70,6 +70,15 @@ def test_polygons_are_landed_by_content_with_a_record(ports: Ports, published: P
     assert not any(path.is_dir() for path in ports.work_dir.iterdir())
 
 
+def test_a_file_larger_than_any_of_zones_is_not_read(ports: Ports, published: Path) -> None:
+    with published.open("ab") as file:
+        file.truncate(33 << 20)
+    with pytest.raises(ContractError, match="34,603,008 bytes, expected at most 33,554,432"):
+        step.land_zone_polygons(ports)
+    assert ports.lake.read(LANDING) is None
+    assert not list(ports.work_dir.rglob("*.zip"))
+
+
 def test_unchanged_polygons_are_not_landed_again(ports: Ports) -> None:
     first = step.land_zone_polygons(ports)
     before = ports.lake.stat(first.raw), ports.lake.stat(LANDING)

@@ -16,6 +16,8 @@ from nyc_tlc.core.manifest import (
     Manifest,
     StoredObject,
     Superseded,
+    WarehouseJob,
+    WarehouseLoad,
     parse_record,
     render_record,
 )
@@ -97,6 +99,21 @@ def test_what_conform_wrote_survives(record: Conformed) -> None:
 @given(_LANDING)
 def test_a_landing_survives(landing: Landing) -> None:
     assert parse_record(Landing, render_record(landing), PATH) == landing
+
+
+@given(
+    st.builds(
+        WarehouseLoad,
+        objects=_OBJECTS,
+        jobs=st.lists(
+            st.builds(WarehouseJob, ended_at=st.datetimes(timezones=st.just(UTC))), max_size=2
+        ).map(tuple),
+        loaded_at=st.datetimes(timezones=st.just(UTC)),
+        reconciled_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+    )
+)
+def test_what_a_warehouse_loaded_survives(load: WarehouseLoad) -> None:
+    assert parse_record(WarehouseLoad, render_record(load), PATH) == load
 
 
 def test_a_record_is_json_that_people_can_read() -> None:

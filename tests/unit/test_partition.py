@@ -87,6 +87,21 @@ def test_a_range_is_every_month_through_its_last(first: Month, more: int) -> Non
     assert parse_months(f"{first}:{last}", latest=LATEST) == first.through(last)
 
 
+@given(st.lists(st.tuples(MONTHS, st.integers(0, 30)), min_size=1, max_size=8))
+def test_ranges_that_overlap_are_every_month_of_them_once(ranges: list[tuple[Month, int]]) -> None:
+    spans = [(first, first + more) for first, more in ranges]
+    chosen = parse_months([f"{first}:{last}" for first, last in spans], latest=LATEST)
+    expected = {month for first, last in spans for month in first.through(last)}
+    assert chosen == tuple(sorted(expected))
+    assert parse_months(",".join(map(str, chosen)), latest=LATEST) == chosen
+
+
+def test_any_number_of_ranges_takes_no_longer_than_their_months() -> None:
+    """A thousand lists of all months that there are would be a hundred million."""
+    text = ",".join(f"1{i:03d}-01:9999-12" for i in range(1_000))
+    assert len(parse_months(text, latest=LATEST)) == 12 * 9_000
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -2,7 +2,8 @@
 
 import json
 import math
-from datetime import datetime
+from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nyc_tlc.core.published_json import to_json
+from nyc_tlc.core.published_json import is_expressible, to_json
 
 
 def _read_back(**columns: pa.Array) -> list[dict[str, Any]]:
@@ -132,3 +133,29 @@ def test_nulls_of_every_type_are_null() -> None:
 
 def test_no_row_is_no_text() -> None:
     assert _read_back(number=pa.array([], pa.float64()), text=pa.array([], pa.string())) == []
+
+
+def test_what_parquet_can_hold_beside_numbers_and_text_is_kept_as_text() -> None:
+    """Polars writes 1.5 as 150.00 and a dictionary's index, and panics at bytes and far dates."""
+    columns = {
+        "amount": pa.array([Decimal("1.5")], pa.decimal128(10, 2)),
+        "day": pa.array([date(2024, 1, 31)]),
+        "far": pa.array([2**31 - 1], pa.int32()).cast(pa.date32()),
+        "at": pa.array([time(1, 2, 3)], pa.time64("us")),
+        "octets": pa.array([b"a\xff\0"]),
+        "four": pa.array([b"abcd"], pa.binary(4)),
+        "named": pa.array(["Midtown"]).dictionary_encode(),
+        "half": pa.array([0.5]).cast(pa.float16()),
+    }
+    assert all(is_expressible(pa.field(name, kind.type)) for name, kind in columns.items())
+    (row,) = _read_back(**columns)
+    assert row == {
+        "amount": "1.50",
+        "day": "2024-01-31",
+        "far": "<value out of range: 2147483647>",
+        "at": "01:02:03.000000",
+        "octets": "a\\xff\\x00",
+        "four": "abcd",
+        "named": "Midtown",
+        "half": 0.5,
+    }

@@ -772,6 +772,26 @@ def test_accepted_and_rejected_are_a_partition_of_the_rows_in_order(
     assert verdict.flags.tolist() == recount
 
 
+@pytest.mark.parametrize("microseconds", [-(2**63), -(2**63) + 1, 2**63 - 1])
+def test_one_datetime_at_the_end_of_the_numbers_does_not_stop_the_month(
+    microseconds: int, published: Published, conformed: Conforming
+) -> None:
+    """The least of them is NaT, if somebody writes it as it is."""
+    batch = published(YELLOW_2024)
+    for field in ("tpep_pickup_datetime", "tpep_dropoff_datetime"):
+        at = batch.schema.get_field_index(field)
+        times = batch.column(at).cast(pa.int64()).to_pylist()
+        times[2] = microseconds
+        spoilt = batch.set_column(
+            at, batch.schema.field(at), pa.array(times, pa.int64()).cast(pa.timestamp("us"))
+        )
+        verdict = Judge(YELLOW_2024).judge(
+            Neighbourhood(None, conformed(YELLOW_2024, spoilt), None)
+        )
+        assert verdict.rejected_rows.to_pylist() == [2]
+        assert verdict.reasons.to_pylist() == ["value_uncastable"]
+
+
 def test_a_long_batch_keeps_its_order(published: Published, judged: Judging) -> None:
     """The evaluator works on pieces of 32,768 rows."""
     rows = 150_000

@@ -30,9 +30,9 @@ def _members(data: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def _zipped(members: dict[str, bytes]) -> bytes:
+def _zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
+    with zipfile.ZipFile(file, "w", compression) as archive:
         for name, data in members.items():
             archive.writestr(name, data)
     return file.getvalue()
@@ -298,6 +298,27 @@ def _flipped(data: bytes) -> bytes:
     return data[:2_000] + bytes([data[2_000] ^ 1]) + data[2_001:]
 
 
+def _damaged(data: bytes, compression: int) -> bytes:
+    packed = _zipped(_members(data), compression)
+    return packed[:80] + bytes(octet ^ 0x5A for octet in packed[80:120]) + packed[120:]
+
+
+def _shapeless(data: bytes) -> bytes:
+    """The first record's shape is of type 0."""
+    shp = _members(data)["taxi_zones.shp"]
+    return _with(data, "taxi_zones.shp", shp[:108] + bytes(4) + shp[112:])
+
+
+def _understated(data: bytes) -> bytes:
+    """A zip that says of every part that it unpacks to ten bytes."""
+    packed = bytearray(_zipped(_members(data), zipfile.ZIP_DEFLATED))
+    at = packed.find(b"PK\x01\x02")
+    while at >= 0:
+        packed[at + 24 : at + 28] = (10).to_bytes(4, "little")
+        at = packed.find(b"PK\x01\x02", at + 4)
+    return bytes(packed)
+
+
 def _degrees(points: list[Any]) -> list[Any]:
     return [[-74 + x / 1e9, 40.7 + y / 1e9] for x, y in points]
 
@@ -348,6 +369,24 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         "found 263 records with 263 ids",
     ),
     "no id": (lambda data: _redrawn(data, renamed="zone_id"), "LocationID"),
+    "a zone without a shape": (_shapeless, "found what cannot be read"),
+    "an id is missing": (
+        lambda data: _redrawn(data, location_id=lambda i: None if i == 7 else i),
+        "found 263 records with 263 ids",
+    ),
+    "damaged lzma": (lambda data: _damaged(data, zipfile.ZIP_LZMA), "found what cannot be read"),
+    "damaged bzip2": (lambda data: _damaged(data, zipfile.ZIP_BZIP2), "found what cannot be read"),
+    "a zone as far as the moon": (
+        lambda data: _redrawn(data, ring=lambda points: [[1e4 * x, y] for x, y in points]),
+        "found borders of",
+    ),
+    "a zip of 34 MB of zeros": (
+        lambda data: _zipped(
+            {**_members(data), "taxi_zones.shp": b"\0" * 34_000_000}, zipfile.ZIP_BZIP2
+        ),
+        "bytes in the zip",
+    ),
+    "more than it says": (_understated, "found what cannot be read"),
 }
 
 
