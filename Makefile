@@ -198,7 +198,7 @@ bench-settings: $(VENV)/installed ## Measure what each setting of the server doe
 	@$(call BENCH,settings)
 
 .PHONY: chaos
-chaos: $(VENV)/installed ## Kill runs, break servers, crowd the stores; writes docs/reliability.md (an hour) [ARGS=…]
+chaos: $(VENV)/installed ## Kill runs, break servers, crowd the stores; writes docs/reliability.md (three hours) [ARGS=--help]
 	@$(BIN)/python -m chaos $(ARGS)
 
 .PHONY: fuzz
