@@ -112,7 +112,10 @@ def _keep(suite: str, trials: list[Trial]) -> None:
     result = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "commit": _commit(),
-        "trials": [asdict(trial) for trial in trials],
+        "trials": [
+            {name: value for name, value in asdict(trial).items() if name != "series" or value}
+            for trial in trials
+        ],
     }
     _RESULTS.mkdir(exist_ok=True)
     text = json.dumps(result, indent=1, ensure_ascii=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -112,8 +113,10 @@ def _of(processes: Sequence[psutil.Process]) -> tuple[int, int]:
 
 
 def _bytes(folder: Path) -> int:
+    """Of a folder in which files come and go meanwhile."""
     total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            total += path.lstat().st_size if path.is_file() else 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(where, name).lstat().st_size
     return total

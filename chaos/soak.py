@@ -127,19 +127,19 @@ class Soak:
     def _trials(self, seconds: float) -> list[Trial]:
         done = ", ".join(f"{count} {what}" for what, count in self._work.done.items())
         what = f"{seconds / 60:.0f} minutes, {len(self._samples)} samples"
-        return [
-            Trial("soak", what, done, tuple(sorted(self._work.problems))),
-            *(
-                _judged(gauge, *pair)
-                for gauge, pair in zip(GAUGES, compared(self._samples), strict=True)
-            ),
+        judged = [
+            _judged(gauge, before, after, tuple(round(row[at], 1) for row in self._samples))
+            for at, (gauge, (before, after)) in enumerate(
+                zip(GAUGES, compared(self._samples), strict=True)
+            )
         ]
+        return [Trial("soak", what, done, tuple(sorted(self._work.problems))), *judged]
 
 
-def _judged(gauge: Gauge, before: float, after: float) -> Trial:
+def _judged(gauge: Gauge, before: float, after: float, series: tuple[float, ...]) -> Trial:
     found = f"{before:,.1f} → {after:,.1f} {gauge.unit}".strip()
     problems = (f"grew: {found}",) if has_grown(gauge, before, after) else ()
-    return Trial("soak", gauge.name, found, problems)
+    return Trial("soak", gauge.name, found, problems, series=series)
 
 
 def run_soak(world: World, *, seconds: float, tell: Tell) -> list[Trial]:

@@ -31,6 +31,7 @@ class Trial:
         problems: What was found wrong afterwards; nothing if all is well.
         reached: Whether the disturbance took place.
         said: The error of the disturbed run, if it ended with one.
+        series: What a gauge showed, over time.
     """
 
     of: str
@@ -39,6 +40,7 @@ class Trial:
     problems: tuple[str, ...]
     reached: bool = True
     said: str = ""
+    series: tuple[float, ...] = ()
 
     def with_problems(self, further: Iterable[str]) -> Trial:
         return replace(self, problems=(*self.problems, *further))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _logger = logging.getLogger(__name__)
@@ -75,4 +77,10 @@ def _retentions() -> Iterator[tuple[Path, str, float]]:
 
 
 def _last_written(folder: Path) -> float:
-    return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+    """Latest change in a folder in which somebody may be at work."""
+    latest = 0.0
+    for where, _, names in os.walk(folder):
+        for path in (Path(where), *(Path(where, name) for name in names)):
+            with suppress(FileNotFoundError):
+                latest = max(latest, path.lstat().st_mtime)
+    return latest
