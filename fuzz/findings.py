@@ -18,6 +18,10 @@ FINDINGS: Mapping[str, Mapping[str, str]] = {
             "An unknown column of bytes, kept by TLC_UNKNOWN_COLUMNS, ended in a panic of polars, "
             "and decimals and categories were written as other values; they are kept as text."
         ),
+        "found-datetime-at-the-end-of-the-numbers": (
+            "One datetime near -2^63 (NaT) overflowed a flag's subtraction and failed the month; "
+            "the row is quarantined."
+        ),
         "found-nested-column-of-unknown-name": (
             "NaN in an unknown column of lists was kept as null; columns that JSON cannot hold "
             "are refused."
