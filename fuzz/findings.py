@@ -1,4 +1,7 @@
-"""What fuzzing has found, by target: each was mended, and its input stays in the corpus."""
+"""What was found by the targets, by the fuzzer or by an input written by hand for its oracle.
+
+Each was mended, and its input stays in the corpus.
+"""
 
 from __future__ import annotations
 
