@@ -1,4 +1,7 @@
-"""What fuzzing has found, by target: each was mended, and its input stays in the corpus."""
+"""What was found by the targets, by the fuzzer or by an input written by hand for its oracle.
+
+Each was mended, and its input stays in the corpus.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,10 @@ FINDINGS: Mapping[str, Mapping[str, str]] = {
         "found-bytes-under-an-unknown-name": (
             "An unknown column of bytes, kept by TLC_UNKNOWN_COLUMNS, ended in a panic of polars, "
             "and decimals and categories were written as other values; they are kept as text."
+        ),
+        "found-datetime-at-the-end-of-the-numbers": (
+            "One datetime near -2^63 (NaT) overflowed a flag's subtraction and failed the month; "
+            "the row is quarantined."
         ),
         "found-nested-column-of-unknown-name": (
             "NaN in an unknown column of lists was kept as null; columns that JSON cannot hold "
