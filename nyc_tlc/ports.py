@@ -157,7 +157,11 @@ class Lake(Protocol):
         """Delete an object; nothing happens when there is none."""
 
     def release(self, path: str) -> None:
-        """Drop the copy of an object that was kept on local disk for the steps to come."""
+        """Drop the copies that were kept on local disk for the steps to come.
+
+        Args:
+            path: Of an object, or of all whose paths begin with it if it ends in ``/``.
+        """
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """The objects below a prefix, ascending by path.

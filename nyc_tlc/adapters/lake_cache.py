@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from nyc_tlc.core.errors import RetryableError
 from nyc_tlc.core.manifest import Generation, StoredObject
 
 Download = Callable[[StoredObject, Path], None]
+_PLACE_ATTEMPTS = 10
 
 
 class LakeCache:
@@ -26,9 +28,7 @@ class LakeCache:
 
     def keep(self, file: Path, stored: StoredObject) -> None:
         """Move in the file that an object was made from."""
-        kept = self._file(stored)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(file, kept)
+        self._place(file, self._file(stored))
 
     @contextmanager
     def open(self, stored: StoredObject, download: Download) -> Iterator[BinaryIO]:
@@ -38,26 +38,28 @@ class LakeCache:
             RetryableError: the bytes that came are not those of the object.
         """
         kept = self._file(stored)
-        if kept.exists() and kept.stat().st_size == stored.bytes:
-            with kept.open("rb") as file:
-                yield file
-            return
-        self._fill(kept, stored, download)
+        file = _opened(kept, stored.bytes)
+        filled = file is None
+        if file is None:
+            self._fill(kept, stored, download)
+            file = kept.open("rb")
         try:
-            with kept.open("rb") as file:
+            with file:
                 yield file
         finally:
-            kept.unlink(missing_ok=True)
+            if filled:
+                kept.unlink(missing_ok=True)
 
     def drop(self, path: str) -> None:
+        """Delete the copies of an object, or of all below a prefix that ends in ``/``."""
         shutil.rmtree(self._folder / path, ignore_errors=True)
 
     def _file(self, stored: StoredObject) -> Path:
         return self._folder / stored.path / _name(stored.generation)
 
     def _fill(self, kept: Path, stored: StoredObject, download: Download) -> None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_name(f"{kept.name}.{uuid.uuid4().hex}")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = self._folder / f"{kept.name}.{uuid.uuid4().hex}.part"
         try:
             download(stored, part)
             # Here and not by the client libraries: they do not verify a download that was resumed.
@@ -67,9 +69,33 @@ class LakeCache:
                     f"{self._url}/{stored.path} was damaged on the way here: found checksum "
                     f"{found}, expected {stored.crc32c}. Nothing was changed"
                 )
-            part.replace(kept)
+            self._place(part, kept)
         finally:
             part.unlink(missing_ok=True)
+
+    def _place(self, file: Path, kept: Path) -> None:
+        """Move a file into a folder that another run may drop at this very moment."""
+        for attempt in range(1, _PLACE_ATTEMPTS + 1):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.move(file, kept)
+            except FileNotFoundError:
+                if attempt == _PLACE_ATTEMPTS:
+                    raise
+            else:
+                return
+
+
+def _opened(kept: Path, size: int) -> BinaryIO | None:
+    """The copy, if it is there and whole."""
+    try:
+        file = kept.open("rb")
+    except FileNotFoundError:
+        return None
+    if os.fstat(file.fileno()).st_size == size:
+        return file
+    file.close()
+    return None
 
 
 def _name(generation: Generation) -> str:

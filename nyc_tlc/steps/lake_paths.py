@@ -20,12 +20,17 @@ def partition_of(path: str) -> Partition | None:
 
 def raw(partition: Partition, sha256: str, suffix: str) -> str:
     """Published bytes, by content: never overwritten."""
-    return f"raw/{partition.hive_path}/{sha256}{suffix}"
+    return f"{landed(partition)}{sha256}{suffix}"
+
+
+def landed(partition: Partition) -> str:
+    """Below which everything is that was published of the month."""
+    return f"raw/{partition.hive_path}/"
 
 
 def landing(partition: Partition) -> str:
     """Record of the version landed last."""
-    return f"raw/{partition.hive_path}/landing.json"
+    return f"{landed(partition)}landing.json"
 
 
 def staging(partition: Partition) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.manifest import Manifest, WarehouseJob, WarehouseLoad, render_record
 from nyc_tlc.core.manifest_table import ManifestRow, Status
+from nyc_tlc.core.partition import Partition
 from nyc_tlc.ports import Lake, LakeWarehouse
 from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.land import in_place
@@ -31,16 +32,35 @@ def load_from_lake(row: ManifestRow, lake: Lake, warehouse: LakeWarehouse) -> Ma
     if known is None or not known.is_of(manifest) or not warehouse.holds(partition, known):
         path = lake_paths.warehouse_load(partition, warehouse.address)
         lake.delete(path)
-        jobs = warehouse.load_partition(partition, manifest)
-        if not in_place(manifest, lake):
-            lake.delete(path)
-            raise ReconciliationError(
-                f"{partition}: another run published the month while {warehouse.address} loaded "
-                "it. It is not recorded as loaded there. Run the month again."
-            )
+        jobs = _loaded(partition, manifest, lake, warehouse)
         record = _record(row, manifest, warehouse, jobs)
         lake.write(path, render_record(record), if_generation=None)
     return replace(row, status=Status.LOADED)
+
+
+def _loaded(
+    partition: Partition, manifest: Manifest, lake: Lake, warehouse: LakeWarehouse
+) -> tuple[WarehouseJob, ...]:
+    """What the jobs did, if they read what the manifest names to their end."""
+    try:
+        jobs = warehouse.load_partition(partition, manifest)
+    except ReconciliationError:
+        # It may have found other rows because another run's were there by then.
+        _require_in_place(partition, manifest, lake, warehouse)
+        raise
+    _require_in_place(partition, manifest, lake, warehouse)
+    return jobs
+
+
+def _require_in_place(
+    partition: Partition, manifest: Manifest, lake: Lake, warehouse: LakeWarehouse
+) -> None:
+    if not in_place(manifest, lake):
+        lake.delete(lake_paths.warehouse_load(partition, warehouse.address))
+        raise ReconciliationError(
+            f"{partition}: another run published the month while {warehouse.address} loaded "
+            "it. It is not recorded as loaded there. Run the month again."
+        )
 
 
 def _published(row: ManifestRow, lake: Lake) -> Manifest:

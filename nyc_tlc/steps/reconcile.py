@@ -115,11 +115,14 @@ def clear_superseded(row: ManifestRow, lake: Lake) -> None:
     """Delete what is staged of a month now proved, by this run and by those that began before it.
 
     Those have died, or are late: what they staged is older than what the stores hold by now, so a
-    late one has to fail rather than load it.
+    late one has to fail rather than load it. What is left of them on local disk goes, too; a run
+    that is alive downloads again what it misses.
     """
     for run, path in _staged(row.partition, lake):
         if run == row.run or began(run) < began(row.run):
             lake.delete(path)
+    lake.release(lake_paths.landed(row.partition))
+    lake.release(lake_paths.staging(row.partition))
 
 
 def _staged(partition: Partition, lake: Lake) -> list[tuple[str, str]]:

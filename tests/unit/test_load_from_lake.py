@@ -1,0 +1,65 @@
+"""Whose fault it is when a warehouse has read other rows than the manifest names."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from nyc_tlc.adapters.local_folder import FolderLake
+from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.manifest import Counts, Landing, Manifest, render_record
+from nyc_tlc.core.manifest_table import ManifestRow, Status
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.service import GREEN
+from nyc_tlc.steps import lake_paths
+from nyc_tlc.steps.load_from_lake import load_from_lake
+
+PARTITION = Partition(GREEN, Month(2024, 1))
+ROW = ManifestRow(
+    service="green", month="2024-01", status=Status.PUBLISHED, run="r", sha256="0" * 64
+)
+
+
+class ShortWarehouse:
+    """Reads a row too few, while somebody else may publish."""
+
+    address = "project.tlc"
+
+    def __init__(self, meanwhile):
+        self._meanwhile = meanwhile
+
+    def load_partition(self, partition, manifest):
+        self._meanwhile()
+        raise ReconciliationError("the job wrote 3 rows, the lake has 4")
+
+
+@pytest.fixture
+def lake(tmp_path):
+    lake = FolderLake(tmp_path)
+    objects = tuple(
+        lake.write(path, b"rows", if_generation=None)
+        for path in (lake_paths.trips(PARTITION), lake_paths.quarantine(PARTITION))
+    )
+    manifest = Manifest(
+        service="green", month="2024-01", contract=PARTITION.contract_id, vintage="2024-01",
+        landing=Landing(source_uri="file:///x", etag=None, last_modified=None, bytes=4,
+                        sha256="0" * 64, rows=4, raw="raw/x"),
+        counts=Counts(published=4, accepted=4, quarantined=0, by_reason={}, by_flag={},
+                      first_pickup=None, last_pickup=None),
+        objects=objects, superseded=(), run="r", published_at=datetime(2024, 3, 1, tzinfo=UTC),
+    )  # fmt: skip
+    lake.write(lake_paths.manifest(PARTITION), render_record(manifest), if_generation=None)
+    return lake
+
+
+def test_rows_that_another_run_published_meanwhile_are_no_loss(lake):
+    def publish():
+        lake.write(lake_paths.trips(PARTITION), b"other rows", if_generation=None)
+
+    with pytest.raises(ReconciliationError, match="another run published the month while"):
+        load_from_lake(ROW, lake, ShortWarehouse(publish))
+
+
+def test_rows_that_are_missing_from_what_is_published_are_one(lake):
+    with pytest.raises(ReconciliationError, match="wrote 3 rows, the lake has 4"):
+        load_from_lake(ROW, lake, ShortWarehouse(lambda: None))
