@@ -21,7 +21,8 @@ from nyc_tlc.core.source_format import IRREGULAR_ROW, SourceFormat
 from nyc_tlc.core.zone_polygons import ZonePolygons, parse_zone_polygons
 
 settings.register_profile("unit", max_examples=60, deadline=None, derandomize=True)
-settings.load_profile("unit")
+settings.register_profile("mutation", settings.get_profile("unit"), max_examples=15)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "unit"))
 
 _ORDINARY = {
     "vendor_id": (1, 2, 1, 2, 6, 2),
