@@ -20,7 +20,14 @@ from nyc_tlc.core.audit.evidence import (
     Unreadable,
 )
 from nyc_tlc.core.audit.kinds import KINDS, Finding, Remedy
-from nyc_tlc.core.audit.months import Verdict, after_repair, audited
+from nyc_tlc.core.audit.months import (
+    AuditedMonth,
+    Verdict,
+    after_repair,
+    audited,
+    remedies,
+    unseen,
+)
 from nyc_tlc.core.manifest import Counts, Landing, Manifest, StoredObject, WarehouseLoad
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
@@ -205,3 +212,46 @@ def test_verdict_is_the_worst_of_the_findings(found: tuple[Finding, ...], verdic
     month = audited(SOUND, found)
     assert month.verdict is verdict
     assert (month.accepted, month.raw_bytes, month.lake_bytes, month.seconds) == (8, 1000, 200, 1.5)
+
+
+def test_an_audited_month_has_the_figures_of_its_manifest_and_the_time_of_its_load() -> None:
+    counts = COUNTS.model_copy(update={"by_day": {"2024-01-31": 8}})
+    manifest = MANIFEST.model_copy(update={"counts": counts})
+    expected = AuditedMonth(
+        MONTH, Verdict.PROVED, published=10, accepted=8, quarantined=2,
+        by_reason={"pickup_missing": 2}, by_day={"2024-01-31": 8}, raw_bytes=1000, lake_bytes=200,
+        seconds=1.5, loaded_at=LOADED_AT,
+    )  # fmt: skip
+    evidence = replace(SOUND, manifest=manifest)
+    assert audited(evidence, ()) == expected
+    untimed = replace(expected, seconds=None, loaded_at=None)
+    assert audited(replace(evidence, ledger=None), ()) == untimed
+    blank = AuditedMonth(MONTH, Verdict.PROVED)
+    assert audited(replace(SOUND, manifest=Unreadable("cut")), ()) == blank
+    assert audited(NOTHING, ()) == AuditedMonth(MONTH, Verdict.NOT_LOADED)
+
+
+@pytest.mark.parametrize(
+    ("is_due", "verdict"), [(True, Verdict.NOT_LOADED), (False, Verdict.NOT_PUBLISHED)]
+)
+def test_a_month_of_which_nothing_is_anywhere(is_due: bool, verdict: Verdict) -> None:
+    assert unseen(MONTH, is_due=is_due) == AuditedMonth(MONTH, verdict)
+
+
+def test_what_a_repair_brought_up_says_why_it_could_not_be_repaired() -> None:
+    new = Finding("lake_rows", MONTH, "a")
+    elsewhere = Finding("table_orphan", None, "b")
+    assert after_repair((), (new, elsewhere), {MONTH: "no room"}) == (
+        replace(new, trouble="no room"), elsewhere,
+    )  # fmt: skip
+    other = replace(new, partition=Partition(GREEN, Month(2024, 2)))
+    assert after_repair((other,), (other,), {MONTH: "no room"}) == (other,)
+
+
+def test_what_is_open_is_told_by_its_remedy() -> None:
+    load, fetch = Finding("lake_rows", MONTH, "a"), Finding("raw_missing", MONTH, "b")
+    done, note = replace(load, repaired=True), Finding("raw_unreferenced", MONTH, "c")
+    assert remedies([load, done, fetch, note]) == {
+        Remedy.LOAD: (load,), Remedy.FETCH: (fetch,), Remedy.REMOVE: (), Remedy.OPERATOR: (),
+        Remedy.NONE: (),
+    }  # fmt: skip
