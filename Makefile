@@ -199,6 +199,10 @@ bench-settings: $(VENV)/installed ## Measure what each setting of the server doe
 chaos: $(VENV)/installed ## Kill runs, break servers, crowd the stores; writes docs/reliability.md (an hour) [ARGS=…]
 	@$(BIN)/python -m chaos $(ARGS)
 
+.PHONY: mutation
+mutation: $(VENV)/installed ## Change the core in 5,000 ways: would a test notice? Writes docs/mutation.md (an hour) [ARGS=alive]
+	@$(BIN)/python -m mutation $(ARGS)
+
 .PHONY: format
 format: $(VENV)/installed ## Format the code and sort its imports
 	$(BIN)/ruff check --fix .
@@ -221,6 +225,7 @@ lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
 	$$compile --all-extras --generate-hashes pyproject.toml -o requirements.lock
 	$$compile pyproject.toml --constraint requirements.lock -o requirements.txt
 	$$compile --generate-hashes embedded/bigquery_emulator.in -o embedded/bigquery_emulator.txt
+	$$compile --generate-hashes mutation/mutmut.in -o mutation/mutmut.txt
 	# uv repeats the project's own bound of Python on every line.
-	sed -i.bak -E "s/python_full_version < '3.13' and //; s/ (;|and) python_full_version < '3.13'//" requirements.lock requirements.txt embedded/bigquery_emulator.txt
-	rm requirements.lock.bak requirements.txt.bak embedded/bigquery_emulator.txt.bak
+	sed -i.bak -E "s/python_full_version < '3.13' and //; s/ (;|and) python_full_version < '3.13'//" requirements.lock requirements.txt embedded/bigquery_emulator.txt mutation/mutmut.txt
+	rm requirements.lock.bak requirements.txt.bak embedded/bigquery_emulator.txt.bak mutation/mutmut.txt.bak
