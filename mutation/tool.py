@@ -32,8 +32,10 @@ def install() -> None:
         return
     shutil.rmtree(_INSTALLED, ignore_errors=True)
     uv = Path(sys.executable).with_name("uv")
-    command: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--require-hashes",
-               "--target", _INSTALLED, "--requirement", _PINS]  # fmt: skip
+    command: list[str | Path] = [
+        uv, "pip", "install", "--quiet", "--python", sys.executable, "--require-hashes",
+        "--target", _INSTALLED, "--requirement", _PINS,
+    ]  # fmt: skip
     subprocess.run(command, check=True)
     done.write_text(digest)
 
