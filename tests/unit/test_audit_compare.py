@@ -194,6 +194,14 @@ def test_a_finding_names_month_place_and_difference() -> None:
     )
 
 
+def test_a_finding_says_why_its_repair_failed_and_no_more_than_it_knows() -> None:
+    sentence = "object_orphan: No record refers to this object"
+    assert str(Finding("object_orphan", None, "a")) == f"{sentence} (a)"
+    assert str(Finding("object_orphan", None, "a", trouble="no right")) == (
+        f"{sentence} (a). The repair failed: no right"
+    )
+
+
 def test_repaired_is_what_is_found_no_more() -> None:
     gone, left = Finding("raw_missing", MONTH, "a"), Finding("lake_rows", MONTH, "b", "5 rows")
     note, new = Finding("raw_unreferenced", MONTH, "c"), Finding("table_orphan", None, "d")

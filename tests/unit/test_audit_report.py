@@ -231,9 +231,9 @@ def test_a_month_that_was_not_audited_is_a_row_of_its_own_with_what_was_found() 
         ["green", "2023-01", "wrong", "table_orphan a", str(findings[0])],
         ["green", "2023-01", "repaired", "object_orphan (repaired) b", ""],
     ]
-    untimed = AuditedMonth(january, Verdict.PROVED, raw_bytes=1_234_567)
+    untimed = AuditedMonth(january, Verdict.PROVED, raw_bytes=12_345_678_901)
     frame = to_frame(_audit([untimed]))
-    assert frame[["megabytes", "seconds"]].to_numpy().tolist() == [[1.235, 0.0]]
+    assert frame[["megabytes", "seconds"]].to_numpy().tolist() == [[12_345.679, 0.0]]
     assert list(to_frame(_audit([])).columns) == list(frame.columns)
 
 

@@ -91,6 +91,12 @@ def test_expected_are_the_months_of_each_service_up_to_the_current_one():
     assert len(expected) == 65 + 66
 
 
+def test_months_that_are_published_as_csv_only_are_expected_as_csv():
+    csv = Publication(SourceFormat.CSV, lag=2, today=date(2024, 6, 15))
+    assert str(expected_partitions([GREEN], Month(2013, 1), csv)[0]) == "green 2013-08"
+    assert str(expected_partitions([GREEN], Month(2013, 1), PUBLICATION)[0]) == "green 2014-01"
+
+
 def test_a_first_month_that_is_not_over_is_refused():
     with pytest.raises(ConfigurationError, match="no month from 2024-06 on is over"):
         expected_partitions([GREEN], Month(2024, 6), PUBLICATION)

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pytest
 
 from nyc_tlc.core.binding import bind
-from nyc_tlc.core.errors import PipelineError, shown
+from nyc_tlc.core.errors import PipelineError, RetryableError, shown
 from nyc_tlc.core.manifest import Landing, parse_record
 from nyc_tlc.core.manifest_table import from_frame, to_frame
 from nyc_tlc.core.month import Month
+from nyc_tlc.core.month_table import months_from_frame, months_to_frame
 from nyc_tlc.core.partition import Partition, parse_months, parse_services, partitions
 from nyc_tlc.core.publication import Publication, expected_partitions
 from nyc_tlc.core.service import GREEN
@@ -83,6 +84,11 @@ INSIDE = "Nothing was started. Choose months inside the range."
             "Nothing was changed by this step. Run the pipeline again.",
         ),
         (
+            lambda: months_from_frame(months_to_frame([])),
+            "the table of months from the block before is empty: Mage could not read its output. "
+            "Nothing was changed by this step. Run the pipeline again.",
+        ),
+        (
             lambda: parse_record(Landing, b'{"etag": 1}', "raw/a.json"),
             "lake object raw/a.json is not a landing record (source_uri: Field required). Nothing "
             "was changed. Delete that object and run the month again; the data are rebuilt from "
@@ -143,6 +149,12 @@ def test_a_file_outside_the_contract_is_refused_with_everything_that_is_wrong() 
         "written; the month stays as it was. If TLC changed its schema, declare it in "
         "nyc_tlc/core/contract/green.py (TLC_UNKNOWN_COLUMNS=keep loads unknown columns meanwhile)."
     )
+
+
+def test_what_may_succeed_later_says_when() -> None:
+    throttled = RetryableError("429", retry_after=7.5)
+    assert (str(throttled), throttled.retry_after) == ("429", 7.5)
+    assert RetryableError("reset").retry_after is None
 
 
 @pytest.mark.parametrize(
