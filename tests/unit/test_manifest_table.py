@@ -216,6 +216,7 @@ def test_charts_count_reasons_over_the_months_and_seconds_by_step() -> None:
     }
     seconds = {"land": 2.0, "conform": 2.5, "load": 4.0, "publish": 0.5, "bigquery": 2.0}
     assert seconds_by_step(**tables) == seconds
+    assert seconds_by_step(land=to_frame([_row(seconds=1 / 3)])) == {"land": 0.333}
 
 
 def test_summary_of_a_plan_sums_what_would_be_loaded() -> None:
