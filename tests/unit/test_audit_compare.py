@@ -386,6 +386,16 @@ def test_every_difference_is_told_with_its_place_and_both_sides(
     assert findings(replace(SOUND, **said)) == (Finding(code, MONTH, place, detail),)
 
 
+def test_a_kept_csv_is_known_by_its_name_less_both_suffixes() -> None:
+    path = f"raw/service=green/year=2024/month=01/{OTHER}.csv.gz"
+    evidence = replace(SOUND, raw={**SOUND.raw, path: _stored(path)}, digests={path: OTHER})
+    assert _codes(evidence) == ["raw_unreferenced"]
+
+
+def test_what_a_manifest_says_is_compared_with_the_ledger() -> None:
+    assert CONTENT == Content(SHA, MONTH.contract_id, published=10, accepted=8, quarantined=2)
+
+
 def test_every_count_that_the_ledger_has_otherwise_is_told() -> None:
     ledger = _ledger(accepted=7, quarantined=1)
     evidence = replace(SOUND, ledger=ledger, scan=TableScan(7, 0), quarantined=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date
 
@@ -9,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from nyc_tlc.core.binding import bind
-from nyc_tlc.core.errors import PipelineError, RetryableError, shown
-from nyc_tlc.core.manifest import Landing, parse_record
+from nyc_tlc.core.errors import PipelineError, RetryableError, SourceError, shown
+from nyc_tlc.core.manifest import Landing, Superseded, parse_record
 from nyc_tlc.core.manifest_table import from_frame, to_frame
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.month_table import months_from_frame, months_to_frame
@@ -107,6 +108,12 @@ INSIDE = "Nothing was started. Choose months inside the range."
             "are rebuilt from raw/.",
         ),
         (
+            lambda: parse_record(Landing, b" " * (1 << 20), "raw/a.json"),
+            "lake object raw/a.json is not a landing record (document: Invalid JSON: EOF while "
+            "parsing a value at line 1 column 1048576). Nothing was changed. Delete that object "
+            "and run the month again; the data are rebuilt from raw/.",
+        ),
+        (
             lambda: parse_zones(b"a,b\n1,2\n"),
             f"taxi_zone_lookup.csv is not the taxi zone lookup: found the columns a, b; "
             f"{EXPECTED_ZONES}",
@@ -149,6 +156,17 @@ def test_a_file_outside_the_contract_is_refused_with_everything_that_is_wrong() 
         "written; the month stays as it was. If TLC changed its schema, declare it in "
         "nyc_tlc/core/contract/green.py (TLC_UNKNOWN_COLUMNS=keep loads unknown columns meanwhile)."
     )
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/raw/a", "raw/", "raw//a", "../a", "raw/../a", "raw/./a", "raw/a\n", "raw\\a"]
+)
+def test_a_record_that_names_an_object_outside_the_lake_is_refused(path: str) -> None:
+    record = {"sha256": "", "raw": path, "contract": ""}
+    with pytest.raises(SourceError, match=r"\(raw: Value error, expected a path inside the lake\)"):
+        parse_record(Superseded, json.dumps(record).encode(), "a.json")
+    inside = json.dumps({**record, "raw": "raw/..a/b.c"}).encode()
+    assert parse_record(Superseded, inside, "a.json").raw == "raw/..a/b.c"
 
 
 def test_what_may_succeed_later_says_when() -> None:
