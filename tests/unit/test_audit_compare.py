@@ -393,7 +393,8 @@ def test_a_kept_csv_is_known_by_its_name_less_both_suffixes() -> None:
 
 
 def test_what_a_manifest_says_is_compared_with_the_ledger() -> None:
-    assert CONTENT == Content(SHA, MONTH.contract_id, published=10, accepted=8, quarantined=2)
+    content = Content.of(MANIFEST)
+    assert content == Content(SHA, MONTH.contract_id, published=10, accepted=8, quarantined=2)
 
 
 def test_every_count_that_the_ledger_has_otherwise_is_told() -> None:
