@@ -29,9 +29,10 @@ _BY_EXIT_CODE: Mapping[int | None, Verdict] = {
     3: Verdict.KILLED,  # the mutant broke pytest itself
     5: Verdict.UNREACHED,
     33: Verdict.UNREACHED,
+    255: Verdict.UNKNOWN,  # pytest refused its arguments; mutmut itself calls that a timeout
 }
 """pytest's own, and mutmut's for a function that no test calls."""
-_OUT_OF_TIME = {-24, -9, 24, 36, 152, 255}
+_OUT_OF_TIME = {-24, -9, 24, 36, 152}
 _MARK = "__mutmut_"
 
 
