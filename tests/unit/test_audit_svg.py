@@ -107,6 +107,16 @@ def test_each_series_of_dots_has_a_shape_of_its_own() -> None:
     assert [number for *_, number in _levels(chart)] == ["0", "500", "1k", "1.5k", "2k"]
 
 
+def test_a_chart_without_points_is_a_grid_up_to_one() -> None:
+    empty = [
+        stacked_bars(MONTHS, [], ["green"], ""),
+        range_line(MONTHS, [], "green", ""),
+        dots(MONTHS, [], ["green"], ""),
+    ]
+    for chart in empty:
+        assert [number for *_, number in _levels(chart)] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
+
+
 def test_the_four_shapes_surround_their_point() -> None:
     assert [mark_path(number, 10, 20) for number in range(5)] == [
         "M6.0 20.0a4.0 4.0 0 1 0 8.0 0a4.0 4.0 0 1 0 -8.0 0z",
