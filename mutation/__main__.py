@@ -94,7 +94,7 @@ def _results(mutants: Sequence[Mutant], again: dict[str, int]) -> dict[str, Any]
         "alive": [
             {"module": m.module, "function": m.function, "verdict": m.verdict, "diff": m.diff}
             for m in mutants
-            if m.is_alive
+            if m.is_alive and m.verdict is not Verdict.UNKNOWN
         ],
     }
 

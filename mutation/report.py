@@ -24,6 +24,7 @@ How it is counted:
 
 - The share is of **all** mutants. One in a function that no test reaches lives; one that makes the
   tests run out of time counts as killed, and is told apart below.
+  One that was not tried, because a run was cut short, lives as well, but is not listed.
 - Nothing is exempt: no `# pragma: no mutate` in the code.
 - mutmut leaves alone what is not in a function (the declarations of contracts, code lists, quality
   rules, finding kinds), properties and other decorated functions, `len`, `isinstance`, and

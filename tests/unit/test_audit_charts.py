@@ -169,6 +169,12 @@ def test_volume_is_told_in_megabytes_of_all_services_together() -> None:
     ]  # fmt: skip
 
 
+def test_a_megabyte_is_a_million_bytes() -> None:
+    large, _ = charts.volume([_month(GREEN, "2024-01", raw_bytes=123_456_789_000)])
+    assert large.note == "123,456.8 MB in all, MB per month"
+    assert _said(large).tips == ("2024-01\ngreen: 123,456.79 MB",)
+
+
 def test_two_services_of_one_month_are_one_bar_of_volume() -> None:
     both = [JANUARY, _month(GREEN, "2024-01", raw_bytes=25_000_000)]
     assert _said(charts.volume(both)[0]).tips == ("2024-01\nyellow: 50.00 MB\ngreen: 25.00 MB",)
