@@ -31,7 +31,7 @@ def main(words: Sequence[str] | None = None) -> int:
     what = _parser().parse_args(words).what
     if what != "report":
         os.nice(10)
-        results = _try_all(anew=what == "all")
+        results = _known() if what == "collect" else _try_all(anew=what == "all")
         RESULTS.write_text(json.dumps(results, indent=0, ensure_ascii=False) + "\n", "utf-8")
     results = json.loads(RESULTS.read_text("utf-8"))
     PAGE.write_text(report(results, read_judgements()), "utf-8")
@@ -43,9 +43,10 @@ def main(words: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make mutation", description=__doc__)
     parser.add_argument(
-        "what", nargs="?", default="all", choices=("all", "alive", "report"),
-        help="all: every mutant (default). alive: those that live, and those of functions that "
-        "changed. report: write the page again, from the results and judgements that are there",
+        "what", nargs="?", default="all", choices=("all", "alive", "collect", "report"),
+        help="all: every mutant (default). alive: those that live, that were not tried, or whose "
+        "functions changed. collect: only those that run at import, after a run that was cut "
+        "short. report: write the page again, from the results and judgements that are there",
     )  # fmt: skip
     return parser
 
@@ -57,6 +58,10 @@ def _try_all(*, anew: bool) -> dict[str, Any]:
     tool.try_mutants()
     if before:
         tool.try_mutants(sorted({m.name for m in _mutants() if m.is_alive} & set(before)))
+    return _known()
+
+
+def _known() -> dict[str, Any]:
     mutants = _mutants()
     again = _alive_since_import(mutants)
     killed = _killed_by_themselves(again)
@@ -75,13 +80,14 @@ def _alive_since_import(mutants: Iterable[Mutant]) -> list[str]:
 
 
 def _killed_by_themselves(names: Sequence[str]) -> set[str]:
-    if names and tool.kills_in_a_process_of_its_own("", _TESTS_OF_IMPORTS):
+    if names and tool.killed_by_themselves([""], _TESTS_OF_IMPORTS):
         raise RuntimeError(f"{' '.join(_TESTS_OF_IMPORTS)} fail without any mutant")
+    halves = [half for half in (names[::2], names[1::2]) if half]
     with ThreadPoolExecutor(2) as workers:
-        fates = workers.map(
-            lambda name: tool.kills_in_a_process_of_its_own(name, _TESTS_OF_IMPORTS), names
+        killed = workers.map(
+            lambda half: tool.killed_by_themselves(half, _TESTS_OF_IMPORTS), halves
         )
-        return {name for name, is_killed in zip(names, fates, strict=True) if is_killed}
+        return set().union(*killed)
 
 
 def _results(mutants: Sequence[Mutant], again: dict[str, int]) -> dict[str, Any]:

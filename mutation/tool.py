@@ -20,8 +20,9 @@ MUTANTS = _COPY / "mutants"
 """Where mutmut writes the copy's mutants, and beside each file what became of them."""
 _REAL_FILES = CHECKOUT.parent / "shared" / "tlc"
 _STATS = MUTANTS / "mutmut-stats.json"
+_NO_FAILURE = {"0", "5"}
+"""pytest's exit codes when every test passed, and when there was none."""
 _RUN = "from mutmut.__main__ import cli; cli()"
-_NO_TEST_RAN = 5
 
 
 def install() -> None:
@@ -68,22 +69,24 @@ def reached_at_import(package: str) -> set[str]:
         "from mutmut.state import state\n"
         "print(*state()._stats)\n"
     )
-    environment = _environment(MUTANT_UNDER_TEST="stats", PYTHONPATH=f"{_INSTALLED}:{MUTANTS}")
+    environment = _environment(MUTANT_UNDER_TEST="stats", PYTHONPATH=f"{MUTANTS}:{_INSTALLED}")
     command = [sys.executable, "-c", script, package]
     done = subprocess.run(command, cwd=MUTANTS, env=environment, capture_output=True, text=True,
                           check=True)  # fmt: skip
     return set(done.stdout.split())
 
 
-def kills_in_a_process_of_its_own(mutant: str, tests: Sequence[str]) -> bool:
-    """Whether the tests fail where the package is imported with the mutant in force."""
-    environment = _environment(MUTANT_UNDER_TEST=mutant, PYTHONPATH=f"{_INSTALLED}:{MUTANTS}")
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--rootdir=.", "-p", "no:cacheprovider",
-               *tests]  # fmt: skip
-    done = subprocess.run(command, cwd=MUTANTS, env=environment, capture_output=True, check=False)
-    if done.returncode == _NO_TEST_RAN:
-        raise RuntimeError(f"no test ran for {mutant}")
-    return done.returncode != 0
+def killed_by_themselves(mutants: Sequence[str], tests: Sequence[str]) -> set[str]:
+    """Those of the mutants by which the tests fail where they are in force at import, too."""
+    script = Path(__file__).with_name("by_itself.py")
+    command = [sys.executable, str(script), *tests]
+    environment = _environment(PYTHONPATH=f"{MUTANTS}:{_INSTALLED}")
+    done = subprocess.run(command, cwd=MUTANTS, env=environment, input="\n".join(mutants),
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    codes = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
+    if set(codes) != set(mutants):
+        raise RuntimeError(f"of {len(mutants)} mutants {len(codes)} were tried")
+    return {mutant for mutant, code in codes.items() if code not in _NO_FAILURE}
 
 
 def version() -> str:
