@@ -54,10 +54,11 @@ def _parser() -> argparse.ArgumentParser:
 def _try_all(*, anew: bool) -> dict[str, Any]:
     tool.install()
     tool.copy_checkout(anew=anew)
-    before = [] if anew else [m.name for m in read_mutants(tool.MUTANTS, _PACKAGE) if m.is_alive]
+    lived = set() if anew else _alive()
     tool.try_mutants()
-    if before:
-        tool.try_mutants(sorted({m.name for m in _mutants() if m.is_alive} & set(before)))
+    lived &= _alive()
+    if lived:
+        tool.try_mutants(sorted(lived))
     return _known()
 
 
@@ -67,6 +68,11 @@ def _known() -> dict[str, Any]:
     killed = _killed_by_themselves(again)
     final = [replace(m, verdict=Verdict.KILLED) if m.name in killed else m for m in mutants]
     return _results(final, {"tried": len(again), "killed": len(killed)})
+
+
+def _alive() -> set[str]:
+    """Those that tests were tried against, and that live."""
+    return {m.name for m in _mutants() if m.is_alive and m.verdict is not Verdict.UNKNOWN}
 
 
 def _mutants() -> list[Mutant]:
