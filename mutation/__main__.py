@@ -30,7 +30,7 @@ _TESTS_OF_IMPORTS = tuple(
 def main(words: Sequence[str] | None = None) -> int:
     what = _parser().parse_args(words).what
     if what != "report":
-        os.nice(10)
+        os.nice(15)
         results = _known() if what == "collect" else _try_all(anew=what == "all")
         RESULTS.write_text(json.dumps(results, indent=0, ensure_ascii=False) + "\n", "utf-8")
     results = json.loads(RESULTS.read_text("utf-8"))

@@ -61,6 +61,14 @@ def test_bars_stand_on_each_other_in_the_order_of_the_series() -> None:
     ]  # fmt: skip
 
 
+def test_every_part_of_a_bar_stands_on_all_that_are_below_it() -> None:
+    point = Point(0, {"a": 20, "b": 30, "c": 50}, "")
+    chart = stacked_bars(MONTHS, [point], ["a", "b", "c"], "")
+    assert re.findall(r'class="([abc])" x="[\d.]+" y="([\d.]+)"', chart) == [
+        ("a", "125.20"), ("b", "82.00"), ("c", "10.00"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("units", "width"), [(58, "4.83"), (60, "5.37"), (400, "0.81"), (10_000, "0.60")]
 )

@@ -246,6 +246,12 @@ def test_bytes_that_no_store_can_hold_are_uncastable_in_every_column(
     ]
 
 
+def test_an_unsigned_nothing_stays_beside_what_is_too_large() -> None:
+    done = cast(pa.array([0, 1, 40_000, None], pa.uint16()), columns.PASSENGER_COUNT)
+    assert done.values.to_pylist() == [0, 1, None, None]
+    assert _marks(done.uncastable, 4) == [False, False, True, False]
+
+
 @TEXTS
 def test_nul_is_uncastable_beside_bytes_that_are_no_text_at_all(kind: pa.DataType) -> None:
     done = cast(_of_bytes([b"\xff", b"HV\0", b"HV"], kind), columns.REQUEST_SOURCE)
