@@ -13,10 +13,11 @@ import sys
 import pytest
 
 _HEAVY = (
-    "duckdb", "hypothesis", "numpy", "pandas", "psycopg2", "pyarrow.acero", "pyarrow.compute",
-    "pyarrow.parquet", "pydantic", "pyproj", "shapefile", "shapely", "sqlglot", "xdist.scheduler",
+    "duckdb", "numpy", "pandas", "psycopg2", "pyarrow.acero", "pyarrow.compute",
+    "pyarrow.parquet", "pydantic", "pyproj", "shapefile", "shapely", "sqlglot",
 )  # fmt: skip
-"""Packages of others, which take most of the time: imported once, for every mutant's process."""
+"""Packages of others, which take most of the time: imported once, for every mutant's process.
+None with a plugin for pytest, which wants to see those imported."""
 
 
 def main() -> None:
