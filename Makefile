@@ -205,6 +205,10 @@ chaos: $(VENV)/installed ## Kill runs, break servers, crowd the stores; writes d
 fuzz: $(VENV)/installed ## Fuzz what reads bytes from outside; Linux only [SECONDS=60 TARGET=csv_file]
 	@$(BIN)/python -m fuzz --seconds "$(SECONDS)" $(if $(TARGET),--target "$(TARGET)")
 
+.PHONY: mutation
+mutation: $(VENV)/installed ## Change the core in 5,000 ways: would a test notice? Writes docs/mutation.md (an hour) [ARGS=alive]
+	@$(BIN)/python -m mutation $(ARGS)
+
 .PHONY: format
 format: $(VENV)/installed ## Format the code and sort its imports
 	$(BIN)/ruff check --fix .
@@ -220,6 +224,8 @@ docs: $(VENV)/installed ## Write the generated pages of docs/ from the code
 audit-picture: $(VENV)/installed ## Draw docs/lake-audit.png anew: sample months, an audit, Chromium
 	$(BIN)/python -m embedded.sample_audit docs/lake-audit.png
 
+LOCKS := requirements.lock requirements.txt embedded/bigquery_emulator.txt fuzz/atheris.txt mutation/mutmut.txt
+
 .PHONY: lock
 lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"
@@ -228,6 +234,7 @@ lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
 	$$compile pyproject.toml --constraint requirements.lock -o requirements.txt
 	$$compile --generate-hashes embedded/bigquery_emulator.in -o embedded/bigquery_emulator.txt
 	$$compile --generate-hashes fuzz/atheris.in -o fuzz/atheris.txt
+	$$compile --generate-hashes mutation/mutmut.in -o mutation/mutmut.txt
 	# uv repeats the project's own bound of Python on every line.
-	sed -i.bak -E "s/python_full_version < '3.13' and //; s/ (;|and) python_full_version < '3.13'//" requirements.lock requirements.txt embedded/bigquery_emulator.txt fuzz/atheris.txt
-	rm requirements.lock.bak requirements.txt.bak embedded/bigquery_emulator.txt.bak fuzz/atheris.txt.bak
+	sed -i.bak -E "s/python_full_version < '3.13' and //; s/ (;|and) python_full_version < '3.13'//" $(LOCKS)
+	rm $(addsuffix .bak,$(LOCKS))

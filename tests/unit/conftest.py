@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from embedded.sample_months import published_schema
 from embedded.sample_polygons import write_zone_polygons
@@ -21,7 +21,13 @@ from nyc_tlc.core.source_format import IRREGULAR_ROW, SourceFormat
 from nyc_tlc.core.zone_polygons import ZonePolygons, parse_zone_polygons
 
 settings.register_profile("unit", max_examples=60, deadline=None, derandomize=True)
-settings.load_profile("unit")
+settings.register_profile(  # of `make mutation`, which asks only whether a test fails
+    "mutation",
+    settings.get_profile("unit"),
+    max_examples=15,
+    phases=(Phase.explicit, Phase.generate),
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "unit"))
 
 _ORDINARY = {
     "vendor_id": (1, 2, 1, 2, 6, 2),

@@ -42,6 +42,8 @@ def test_successes_are_told_where_asked_for():
     assert loaded.lines == (
         "green 2024-01: 1,000 rows, 2 of them quarantined (pickup_missing 2), in 3 s",
     )
+    (clean,) = run_alerts([replace(LOADED, quarantined=0, reasons="")], successes=True)
+    assert clean.lines == ("green 2024-01: 1,000 rows, 0 of them quarantined, in 3 s",)
 
 
 def test_the_type_that_is_told_as_a_schema_change_is_the_one_that_is_raised():
@@ -51,7 +53,10 @@ def test_the_type_that_is_told_as_a_schema_change_is_the_one_that_is_raised():
 def test_late_months_are_told_with_what_to_do():
     alert = late_alert([("green 2026-01", "2026-04-01")])
     assert alert.title == "NYC TLC: 1 month late"
-    assert alert.lines[0].startswith("green 2026-01: expected since 2026-04-01")
+    assert alert.lines == (
+        "green 2026-01: expected since 2026-04-01 and not published. Nothing was changed. See "
+        "nyc.gov/tlc for an announcement; the next sync looks again.",
+    )
     assert late_alert([]) is None
 
 
@@ -64,6 +69,15 @@ def test_a_text_fits_and_counts_what_it_leaves_out(limit):
     assert named == list(lines[: len(named)])
     assert f"and {100 - len(named)} more" in text
     assert len(Alert("", ("y" * 10_000,)).text(limit)) <= limit
+
+
+def test_a_text_has_sixty_characters_of_room_for_what_it_leaves_out():
+    lines = ("a" * 40, "b" * 40)
+    assert Alert("", lines).text(60 + 41 + 41) == "\n".join(lines)
+    more = "… and 1 more: the log of the run has them all"
+    assert Alert("", lines).text(60 + 41 + 40) == f"{lines[0]}\n{more}"
+    assert Alert("", lines).text(60 + 40) == f"{'a' * 40}…\n{more}"
+    assert Alert("", lines[:1]).text(60 + 39) == "a" * 39 + "…"
 
 
 def test_a_failed_block_is_told_unless_its_run_has_told(monkeypatch):

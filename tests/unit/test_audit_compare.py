@@ -20,8 +20,22 @@ from nyc_tlc.core.audit.evidence import (
     Unreadable,
 )
 from nyc_tlc.core.audit.kinds import KINDS, Finding, Remedy
-from nyc_tlc.core.audit.months import Verdict, after_repair, audited
-from nyc_tlc.core.manifest import Counts, Landing, Manifest, StoredObject, WarehouseLoad
+from nyc_tlc.core.audit.months import (
+    AuditedMonth,
+    Verdict,
+    after_repair,
+    audited,
+    remedies,
+    unseen,
+)
+from nyc_tlc.core.manifest import (
+    Counts,
+    Landing,
+    Manifest,
+    StoredObject,
+    Superseded,
+    WarehouseLoad,
+)
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import GREEN
@@ -180,6 +194,14 @@ def test_a_finding_names_month_place_and_difference() -> None:
     )
 
 
+def test_a_finding_says_why_its_repair_failed_and_no_more_than_it_knows() -> None:
+    sentence = "object_orphan: No record refers to this object"
+    assert str(Finding("object_orphan", None, "a")) == f"{sentence} (a)"
+    assert str(Finding("object_orphan", None, "a", trouble="no right")) == (
+        f"{sentence} (a). The repair failed: no right"
+    )
+
+
 def test_repaired_is_what_is_found_no_more() -> None:
     gone, left = Finding("raw_missing", MONTH, "a"), Finding("lake_rows", MONTH, "b", "5 rows")
     note, new = Finding("raw_unreferenced", MONTH, "c"), Finding("table_orphan", None, "d")
@@ -205,3 +227,220 @@ def test_verdict_is_the_worst_of_the_findings(found: tuple[Finding, ...], verdic
     month = audited(SOUND, found)
     assert month.verdict is verdict
     assert (month.accepted, month.raw_bytes, month.lake_bytes, month.seconds) == (8, 1000, 200, 1.5)
+
+
+def test_an_audited_month_has_the_figures_of_its_manifest_and_the_time_of_its_load() -> None:
+    counts = COUNTS.model_copy(update={"by_day": {"2024-01-31": 8}})
+    manifest = MANIFEST.model_copy(update={"counts": counts})
+    expected = AuditedMonth(
+        MONTH, Verdict.PROVED, published=10, accepted=8, quarantined=2,
+        by_reason={"pickup_missing": 2}, by_day={"2024-01-31": 8}, raw_bytes=1000, lake_bytes=200,
+        seconds=1.5, loaded_at=LOADED_AT,
+    )  # fmt: skip
+    evidence = replace(SOUND, manifest=manifest)
+    assert audited(evidence, ()) == expected
+    untimed = replace(expected, seconds=None, loaded_at=None)
+    assert audited(replace(evidence, ledger=None), ()) == untimed
+    blank = AuditedMonth(MONTH, Verdict.PROVED)
+    assert audited(replace(SOUND, manifest=Unreadable("cut")), ()) == blank
+    assert audited(NOTHING, ()) == AuditedMonth(MONTH, Verdict.NOT_LOADED)
+
+
+@pytest.mark.parametrize(
+    ("is_due", "verdict"), [(True, Verdict.NOT_LOADED), (False, Verdict.NOT_PUBLISHED)]
+)
+def test_a_month_of_which_nothing_is_anywhere(is_due: bool, verdict: Verdict) -> None:
+    assert unseen(MONTH, is_due=is_due) == AuditedMonth(MONTH, verdict)
+
+
+def test_what_a_repair_brought_up_says_why_it_could_not_be_repaired() -> None:
+    new = Finding("lake_rows", MONTH, "a")
+    elsewhere = Finding("table_orphan", None, "b")
+    assert after_repair((), (new, elsewhere), {MONTH: "no room"}) == (
+        replace(new, trouble="no room"), elsewhere,
+    )  # fmt: skip
+    other = replace(new, partition=Partition(GREEN, Month(2024, 2)))
+    assert after_repair((other,), (other,), {MONTH: "no room"}) == (other,)
+
+
+def test_what_is_open_is_told_by_its_remedy() -> None:
+    load, fetch = Finding("lake_rows", MONTH, "a"), Finding("raw_missing", MONTH, "b")
+    done, note = replace(load, repaired=True), Finding("raw_unreferenced", MONTH, "c")
+    assert remedies([load, done, fetch, note]) == {
+        Remedy.LOAD: (load,), Remedy.FETCH: (fetch,), Remedy.REMOVE: (), Remedy.OPERATOR: (),
+        Remedy.NONE: (),
+    }  # fmt: skip
+
+
+OTHER = "b" * 64
+OTHER_RAW = f"raw/service=green/year=2024/month=01/{OTHER}.parquet"
+SUPERSEDED = Superseded(sha256=OTHER, raw=OTHER_RAW, contract=MANIFEST.contract)
+
+
+def _counted(**other: object) -> Manifest:
+    return MANIFEST.model_copy(update={"counts": COUNTS.model_copy(update=other)})
+
+
+def _ledger(**other: object) -> LedgerRecord:
+    return LedgerRecord(replace(CONTENT, **other), LOADED_AT, LOADED_AT, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"landing": Unreadable("cut")}, ("landing_unreadable", "landing", "cut")),
+        ({"landing": None}, ("landing_missing", "landing", "")),
+        ({"raw": {}}, ("raw_missing", RAW, "")),
+        (
+            {"raw": {RAW: _stored(RAW, bytes=1001)}},
+            ("raw_tampered", RAW, "1,001 bytes, expected 1,000"),
+        ),
+        (
+            {"digests": {RAW: OTHER}},
+            ("raw_tampered", RAW, "SHA-256 bbbbbbbbbbbb…, expected aaaaaaaaaaaa…"),
+        ),
+        (
+            {"manifest": MANIFEST.model_copy(update={"superseded": (SUPERSEDED,)})},
+            ("superseded_missing", OTHER_RAW, ""),
+        ),
+        (
+            {
+                "manifest": MANIFEST.model_copy(update={"superseded": (SUPERSEDED,)}),
+                "raw": {**SOUND.raw, OTHER_RAW: _stored(OTHER_RAW)},
+                "digests": {OTHER_RAW: "c" * 64},
+            },
+            ("superseded_tampered", OTHER_RAW, "SHA-256 cccccccccccc…"),
+        ),
+        (
+            {
+                "raw": {**SOUND.raw, OTHER_RAW: _stored(OTHER_RAW)},
+                "digests": {OTHER_RAW: OTHER},
+            },
+            ("raw_unreferenced", OTHER_RAW, ""),
+        ),
+        ({"manifest": Unreadable("cut")}, ("manifest_unreadable", "manifest", "cut")),
+        ({"manifest": None}, ("manifest_missing", "manifest", "")),
+        (
+            {"manifest": _counted(by_reason={"pickup_missing": 1000})},
+            (
+                "manifest_inconsistent",
+                "manifest",
+                "10 published, 8 accepted, 2 quarantined, 1,000 by reason",
+            ),
+        ),
+        (
+            {"manifest": MANIFEST.model_copy(update={"objects": MANIFEST.objects[:1]})},
+            ("manifest_inconsistent", "manifest", "1 objects, expected trips and quarantine"),
+        ),
+        (
+            {
+                "landing": LANDING.model_copy(update={"sha256": OTHER, "raw": OTHER_RAW}),
+                "raw": {**SOUND.raw, OTHER_RAW: _stored(OTHER_RAW, bytes=1000)},
+            },
+            ("revision_not_loaded", "manifest", "bbbbbbbbbbbb… landed, aaaaaaaaaaaa… loaded"),
+        ),
+        (
+            {"ledger": _ledger(contract="green/0")},
+            ("contract_stale", "ledger", f"green/0, expected {MONTH.contract_id}"),
+        ),
+        ({"files": {"trips": SOUND.files["trips"]}}, ("lake_missing", "quarantine", "")),
+        (
+            {"files": {**SOUND.files, "trips": StoredFile(_stored("trips"), 1234)}},
+            ("lake_rows", "trips", "1,234 rows, expected 8"),
+        ),
+        ({"ledger": None}, ("ledger_missing", "ledger", "")),
+        (
+            {"ledger": _ledger(sha256=OTHER)},
+            (
+                "ledger_differs",
+                "ledger",
+                "content bbbbbbbbbbbb…, the manifest says aaaaaaaaaaaa…",
+            ),
+        ),
+        (
+            {"ledger": _ledger(published=1234, accepted=8)},
+            ("ledger_differs", "ledger", "1,234 published, the manifest says 10"),
+        ),
+        (
+            {"ledger": replace(SOUND.ledger, reconciled_at=None)},  # type: ignore[type-var]
+            ("not_reconciled", "ledger", ""),
+        ),
+        ({"scan": None}, ("table_missing", "green_2024_01", "")),
+        ({"scan": TableScan(1234, 0)}, ("table_rows", "green_2024_01", "1,234 rows, expected 8")),
+        ({"scan": TableScan(8, 1234)}, ("table_altered", "green_2024_01", "1,234 rows")),
+        (
+            {"quarantined": 1234},
+            ("quarantine_rows", "quarantine", "1,234 rows of green 2024-01, expected 2"),
+        ),
+        (
+            {"source": SourceAnswer.REVISED},
+            ("source_revised", LANDING.source_uri, ""),
+        ),
+        ({"source": SourceAnswer.ABSENT}, ("source_absent", LANDING.source_uri, "")),
+    ],
+)
+def test_every_difference_is_told_with_its_place_and_both_sides(
+    said: dict[str, object], expected: tuple[str, str, str]
+) -> None:
+    code, place, detail = expected
+    assert findings(replace(SOUND, **said)) == (Finding(code, MONTH, place, detail),)
+
+
+def test_a_kept_csv_is_known_by_its_name_less_both_suffixes() -> None:
+    path = f"raw/service=green/year=2024/month=01/{OTHER}.csv.gz"
+    evidence = replace(SOUND, raw={**SOUND.raw, path: _stored(path)}, digests={path: OTHER})
+    assert _codes(evidence) == ["raw_unreferenced"]
+
+
+def test_what_a_manifest_says_is_compared_with_the_ledger() -> None:
+    content = Content.of(MANIFEST)
+    assert content == Content(SHA, MONTH.contract_id, published=10, accepted=8, quarantined=2)
+
+
+def test_every_count_that_the_ledger_has_otherwise_is_told() -> None:
+    ledger = _ledger(accepted=7, quarantined=1)
+    evidence = replace(SOUND, ledger=ledger, scan=TableScan(7, 0), quarantined=1)
+    (finding,) = findings(evidence)
+    assert finding.detail == ("7 accepted, the manifest says 8, 1 quarantined, the manifest says 2")
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "detail"),
+    [
+        ((None, None), "bigquery_missing", "no record"),
+        ((LOAD, None), "bigquery_missing", "its tables are gone, or were made anew"),
+        ((Unreadable("cut"), (8, 2)), "bigquery_unreadable", "cut"),
+        (
+            (LOAD, (1234, 2)),
+            "bigquery_rows",
+            "1,234 accepted and 2 quarantined, expected 8 and 2",
+        ),
+        ((LOAD.model_copy(update={"contract": "green/0"}), (8, 2)), "bigquery_differs", ""),
+        ((LOAD.model_copy(update={"reconciled_at": None}), (8, 2)), "not_reconciled", ""),
+    ],
+)
+def test_what_bigquery_has_otherwise_is_told_of_its_record(
+    said: tuple[WarehouseLoad | Unreadable | None, tuple[int, int] | None], code: str, detail: str
+) -> None:
+    evidence = replace(SOUND, bigquery=LakeWarehouseSays("record", *said))
+    assert findings(evidence) == (Finding(code, MONTH, "record", detail),)
+
+
+def test_a_month_that_was_only_landed_is_not_loaded() -> None:
+    evidence = replace(NOTHING, landing=LANDING, raw=SOUND.raw)
+    assert findings(evidence) == (Finding("not_loaded", MONTH, "manifest"),)
+    assert _codes(replace(evidence, quarantined=2)) == [
+        "manifest_missing", "ledger_missing", "quarantine_rows",
+    ]  # fmt: skip
+    assert _codes(replace(NOTHING, quarantined=2, landing=Unreadable("cut"))) == [
+        "landing_unreadable", "manifest_missing", "ledger_missing", "quarantine_rows",
+    ]  # fmt: skip
+
+
+def test_a_damaged_record_hides_no_other_finding_and_makes_none() -> None:
+    damaged = replace(SOUND, manifest=Unreadable("cut"), landing=Unreadable("cut"))
+    assert _codes(damaged) == ["landing_unreadable", "raw_unreferenced", "manifest_unreadable"]
+    bigquery = LakeWarehouseSays("record", LOAD, (7, 2))
+    assert _codes(replace(damaged, bigquery=bigquery, source=SourceAnswer.REVISED)) == _codes(
+        damaged
+    )

@@ -14,9 +14,10 @@ import pytest
 from nyc_tlc import audit_report
 from nyc_tlc.adapters.local_folder import FolderLake
 from nyc_tlc.core.audit.kinds import Finding
-from nyc_tlc.core.audit.months import Audit, AuditedMonth, Verdict, to_frame
+from nyc_tlc.core.audit.months import Audit, AuditedMonth, Verdict, require_sound, to_frame
 from nyc_tlc.core.audit.report import REPORT, render
 from nyc_tlc.core.audit.svg import Axis, Point, compact, dots, range_line, stacked_bars, thinned
+from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.quality import REASONS
@@ -205,9 +206,57 @@ def test_the_table_has_a_row_per_month_and_one_per_finding_of_none() -> None:
         ["2023-02", "proved", ""],
         ["", "wrong", "table_orphan c"],
     ]
+    assert frame.drop(columns=["month", "verdict", "findings", "wrong"]).to_dict("split") == {
+        "index": [0, 1, 2],
+        "columns": ["service", "published", "accepted", "quarantined", "megabytes", "seconds"],
+        "data": [
+            ["green", 290, 280, 10, 0.005, 1.25],
+            ["green", 290, 280, 10, 0.005, 1.25],
+            ["", 0, 0, 0, 0.0, 0.0],
+        ],
+    }
     assert [text.partition(":")[0] for text in frame["wrong"]] == [
         "green 2023-01", "", "table_orphan",
     ]  # fmt: skip
+
+
+def test_a_month_that_was_not_audited_is_a_row_of_its_own_with_what_was_found() -> None:
+    january = Partition(GREEN, Month(2023, 1))
+    findings = [
+        Finding("table_orphan", january, "a"),
+        Finding("object_orphan", january, "b", repaired=True),
+    ]
+    frame = to_frame(_audit([], findings))
+    assert frame[["service", "month", "verdict", "findings", "wrong"]].to_numpy().tolist() == [
+        ["green", "2023-01", "wrong", "table_orphan a", str(findings[0])],
+        ["green", "2023-01", "repaired", "object_orphan (repaired) b", ""],
+    ]
+    untimed = AuditedMonth(january, Verdict.PROVED, raw_bytes=12_345_678_901)
+    frame = to_frame(_audit([untimed]))
+    assert frame[["megabytes", "seconds"]].to_numpy().tolist() == [[12_345.679, 0.0]]
+    assert list(to_frame(_audit([])).columns) == list(frame.columns)
+
+
+def test_a_run_ends_with_an_error_that_names_everything_that_is_wrong() -> None:
+    months = [_month(GREEN, Month(2023, 1), Verdict.WRONG)]
+    findings = [
+        Finding("raw_missing", months[0].partition, "a"),
+        Finding("lake_missing", months[0].partition, "b"),
+        Finding("raw_unreferenced", months[0].partition, "c"),
+        Finding("table_orphan", None, "d", repaired=True),
+    ]
+    rest = (
+        "\nAll stays as it is. Run lake_audit with repair=true: it loads the months again and "
+        "removes what nothing refers to, but nothing from raw/. docs/audit.md says what to do "
+        "about what it leaves."
+    )
+    with pytest.raises(ReconciliationError) as error:
+        require_sound(to_frame(_audit(months, findings)))
+    lines = f"  {findings[0]}\n  {findings[1]}"
+    assert str(error.value) == f"2 things are wrong in the stores:\n{lines}{rest}"
+    with pytest.raises(ReconciliationError, match=r"^1 thing is wrong in the stores:\n"):
+        require_sound(to_frame(_audit(months, findings[:1])))
+    require_sound(to_frame(_audit(months, findings[2:])))
 
 
 def test_the_report_is_fetched_from_the_lake(

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nyc_tlc.core.binding import bind
-from nyc_tlc.core.cast import cast
-from nyc_tlc.core.conform import Conformed, conform
+from nyc_tlc.core.cast import Cast, cast
+from nyc_tlc.core.conform import Conformed, _first_filled, conform
 from nyc_tlc.core.contract import columns
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.month import Month
@@ -722,6 +722,16 @@ def test_a_base_that_no_store_can_hold_marks_the_row_whichever_it_is(
     result = conformed(FHV_2018, batch, source_format=CSV)
     assert _lost(result) == [True, True, False, True, True, False]
     assert _column(result, "dispatching_base_num")[2:] == ["B1", None, None, None]
+
+
+def test_a_code_that_one_of_two_columns_cannot_map_marks_the_row() -> None:
+    values = pa.array([1, 2, None], pa.int16())
+    first = Cast(values, unmapped=pa.array([False, False, True]))
+    second = Cast(values, unmapped=pa.array([True, False, False]))
+    both = _first_filled(first, second)
+    assert (both.unmapped.to_pylist(), both.uncastable) == ([True, False, True], None)
+    assert _first_filled(first, Cast(values)).unmapped == first.unmapped
+    assert _first_filled(Cast(values), second).unmapped == second.unmapped
 
 
 def test_an_irregular_row_is_marked_and_its_line_is_no_extra_column(

@@ -124,6 +124,12 @@ def test_every_error_is_told_once() -> None:
     assert merge([[one], [one]])[0].error == "no connection"
 
 
+def test_the_first_branch_that_failed_says_of_what_kind_the_error_is() -> None:
+    one, other = _row().failed("cut short", "SourceError"), _row().failed("locked", "LockError")
+    assert merge([[_row()], [one], [other]])[0].error_type == "SourceError"
+    assert merge([[_row()], [_row()]])[0].error_type == ""
+
+
 def test_the_slower_branch_gives_the_time() -> None:
     assert merge([[_row(seconds=1.5)], [_row(seconds=4.0)]])[0].seconds == 4.0
 
@@ -143,7 +149,9 @@ def test_the_slower_branch_gives_the_time() -> None:
 def test_branches_that_disagree_about_the_partitions_are_an_error(other: list[ManifestRow]) -> None:
     rows = [_row("2024-01"), _row("2024-02")]
     for branches in ([rows, other], [other, rows], [rows, rows, other]):
-        with pytest.raises(ReconciliationError, match="disagree about the partitions"):
+        with pytest.raises(
+            ReconciliationError, match=r"disagree about the partitions.*\. Run the pip"
+        ):
             merge(branches)
 
 
@@ -151,7 +159,11 @@ def test_the_summary_adds_up() -> None:
     lines = summary(
         [
             _row(
-                "2024-01", published=1_000_001, accepted=1_000_000, quarantined=1, bytes=2_340_000
+                "2024-01",
+                published=1_000_001,
+                accepted=1_000_000,
+                quarantined=1,
+                bytes=123_456_789_000,
             ),
             _row("2024-02", published=20, accepted=17, quarantined=3, seconds=12.34),
         ]
@@ -161,7 +173,7 @@ def test_the_summary_adds_up() -> None:
         "partition", "status", "published", "accepted", "quarantined", "MB", "seconds",
     ]  # fmt: skip
     assert lines[1].split() == [
-        "green", "2024-01", "loaded", "1,000,001", "1,000,000", "1", "2.3", "0.0",
+        "green", "2024-01", "loaded", "1,000,001", "1,000,000", "1", "123,456.8", "0.0",
     ]  # fmt: skip
     assert lines[2].split() == ["green", "2024-02", "loaded", "20", "17", "3", "0.0", "12.3"]
     assert lines[3].split() == ["2", "partitions", "1,000,021", "1,000,017", "4"]
@@ -204,16 +216,17 @@ def test_charts_count_reasons_over_the_months_and_seconds_by_step() -> None:
     }
     seconds = {"land": 2.0, "conform": 2.5, "load": 4.0, "publish": 0.5, "bigquery": 2.0}
     assert seconds_by_step(**tables) == seconds
+    assert seconds_by_step(land=to_frame([_row(seconds=1 / 3)])) == {"land": 0.333}
 
 
 def test_summary_of_a_plan_sums_what_would_be_loaded() -> None:
     rows = [
-        _row("2024-01", status=Status.PLANNED, bytes=1_500_000, plan=True),
-        _row("2024-02", status=Status.PLANNED, bytes=2_000_000, plan=True),
+        _row("2024-01", status=Status.PLANNED, bytes=123_456_000_000, plan=True),
+        _row("2024-02", status=Status.PLANNED, bytes=789_000, plan=True),
         _row("2024-03", status=Status.UNCHANGED, bytes=9_000_000, plan=True),
     ]
     assert summary(rows).splitlines()[-1] == (
-        "plan: 2 of 3 partitions would be loaded, from 3.5 MB of published files. Nothing was "
-        "loaded or written."
+        "plan: 2 of 3 partitions would be loaded, from 123,456.8 MB of published files. Nothing "
+        "was loaded or written."
     )
     assert "plan:" not in summary([_row("2024-01")])

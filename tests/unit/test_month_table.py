@@ -45,6 +45,17 @@ def test_summary_shows_what_is_not_simply_loaded():
     ]
 
 
+def test_a_summary_without_anything_to_say_is_its_sums():
+    quiet = MonthRow("green", "2024-01", State.LOADED, asked=True)
+    assert months_summary([quiet]).splitlines() == [
+        "1 months: 1 loaded",
+        "asked about 1 of them; to load: 0, 0.0 MB",
+    ]
+    large = MonthRow("green", "2024-02", State.AVAILABLE, asked=True, bytes=123_456_789_000)
+    assert "green 2024-02  available  123,456.8" in months_summary([large])
+    assert months_summary([large]).endswith("to load: 1, 123,456.8 MB")
+
+
 def begun(row, *, plan=False):
     (row,) = start([row.partition], force=False, plan=plan, now=datetime.now(UTC))
     return row
@@ -77,3 +88,5 @@ def test_everything_else_that_was_asked_about_is_final(state, status, plan):
 def test_why_asking_failed_becomes_the_error():
     row = MonthRow("green", "2024-01", State.FAILED, asked=True, note="503")
     assert manifest_row(row, begun(row)).error == "503"
+    late = MonthRow("green", "2024-01", State.LATE, asked=True, note="403")
+    assert manifest_row(late, begun(late)).error == ""

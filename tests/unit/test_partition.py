@@ -289,3 +289,20 @@ def test_files_of_both_formats_lie_where_their_publishers_have_them() -> None:
 )
 def test_a_files_name_tells_its_format(path: str, source_format: SourceFormat) -> None:
     assert SourceFormat.of(path) is source_format
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (("green", "2024", "01"), "green 2024-01"),
+        (("fhvhv", "2024", "12"), "fhvhv 2024-12"),
+        (("red", "2024", "01"), None),
+        (("green", "2024", "00"), None),
+        (("green", "2024", "13"), None),
+    ],
+)
+def test_the_parts_of_a_path_are_a_partition_or_none(
+    parts: tuple[str, str, str], expected: str | None
+) -> None:
+    found = Partition.of(*parts)
+    assert (str(found) if found else found) == expected

@@ -56,9 +56,25 @@ def test_state_follows_from_source_and_stores(month, sighting, loaded, state):
 
 
 def test_late_and_withdrawn_months_say_what_the_source_answered():
-    for loaded in ("", OLD):
-        note = state_of(green("2023-01"), Sighting(absent="x 403"), loaded, PUBLICATION).note
-        assert "x 403" in note
+    month, absent = green("2023-01"), Sighting(absent="x 403")
+    assert state_of(month, absent, "", PUBLICATION) == MonthState(
+        month, State.LATE, note="absent though its publication lag of 2 months is over: x 403"
+    )
+    assert state_of(month, absent, OLD, PUBLICATION) == MonthState(
+        month,
+        State.WITHDRAWN,
+        note="x 403 (also the CDN's answer when it throttles); it was loaded before and stays as "
+        "it is in every store",
+    )
+    recent = green("2024-05")
+    assert state_of(recent, absent, "", PUBLICATION) == MonthState(recent, State.NOT_PUBLISHED)
+
+
+def test_a_month_that_is_there_keeps_what_the_source_states_of_its_file():
+    month = green("2024-05")
+    assert state_of(month, Sighting(bytes=7, last_modified="May"), "", PUBLICATION) == MonthState(
+        month, State.AVAILABLE, bytes=7, last_modified="May"
+    )
 
 
 @pytest.mark.parametrize(("month", "state"), [("2024-06", "expected"), ("2024-05", "loaded")])
@@ -73,6 +89,12 @@ def test_expected_are_the_months_of_each_service_up_to_the_current_one():
     assert str(expected[0]) == "fhvhv 2019-02"
     assert [str(p) for p in expected[-2:]] == ["green 2024-05", "green 2024-06"]
     assert len(expected) == 65 + 66
+
+
+def test_months_that_are_published_as_csv_only_are_expected_as_csv():
+    csv = Publication(SourceFormat.CSV, lag=2, today=date(2024, 6, 15))
+    assert str(expected_partitions([GREEN], Month(2013, 1), csv)[0]) == "green 2013-08"
+    assert str(expected_partitions([GREEN], Month(2013, 1), PUBLICATION)[0]) == "green 2014-01"
 
 
 def test_a_first_month_that_is_not_over_is_refused():

@@ -733,6 +733,24 @@ def test_a_pair_across_the_border_of_batches_is_a_pair_like_any_other(
     ]
 
 
+def test_each_batch_stands_between_the_last_row_before_and_the_first_after(
+    published: Published, conformed: Conforming
+) -> None:
+    batch = published(YELLOW_2024, trip_distance=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+
+    def distances(rows: pa.RecordBatch | None) -> list[float] | None:
+        return None if rows is None else rows.column("trip_distance").to_pylist()
+
+    assert [
+        (distances(one.before), distances(one.batch.trips), distances(one.after))
+        for one in neighbourhoods(_in_batches(conformed, batch, [2, 4]))
+    ] == [
+        (None, [1.0, 2.0], [3.0]),
+        ([2.0], [3.0, 4.0], [5.0]),
+        ([4.0], [5.0, 6.0], None),
+    ]
+
+
 def test_no_batch_has_no_neighbourhood() -> None:
     assert list(neighbourhoods([])) == []
 

@@ -67,6 +67,7 @@ def test_parquet_is_geoparquet_and_plain_parquet_alike(table: pa.Table) -> None:
     assert geo["version"] == "1.1.0"
     column = geo["columns"][geo["primary_column"]]
     assert (column["encoding"], column["geometry_types"]) == ("WKB", ["Polygon"])
+    assert column["orientation"] == "counterclockwise"
     west, south, east, north = column["bbox"]
     assert -74.3 < west < east < -73.6
     assert 40.4 < south < north < 41

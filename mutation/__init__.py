@@ -1,0 +1,1 @@
+"""Would a test notice? Changes nyc_tlc/core in thousands of small ways and runs its tests."""
