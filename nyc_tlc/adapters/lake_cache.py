@@ -16,7 +16,7 @@ from nyc_tlc.core.errors import RetryableError
 from nyc_tlc.core.manifest import Generation, StoredObject
 
 Download = Callable[[StoredObject, Path], None]
-_PLACE_ATTEMPTS = 10
+_PLACE_ATTEMPTS = 100
 
 
 class LakeCache:
@@ -40,9 +40,9 @@ class LakeCache:
         kept = self._file(stored)
         file = _opened(kept, stored.bytes)
         filled = file is None
-        if file is None:
+        while file is None:  # for as long as others drop what we download
             self._fill(kept, stored, download)
-            file = kept.open("rb")
+            file = _opened(kept)
         try:
             with file:
                 yield file
@@ -76,23 +76,23 @@ class LakeCache:
     def _place(self, file: Path, kept: Path) -> None:
         """Move a file into a folder that another run may drop at this very moment."""
         for attempt in range(1, _PLACE_ATTEMPTS + 1):
-            kept.parent.mkdir(parents=True, exist_ok=True)
             try:
+                kept.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(file, kept)
-            except FileNotFoundError:
+            except (FileNotFoundError, FileExistsError):  # the second by mkdir, of a folder gone
                 if attempt == _PLACE_ATTEMPTS:
                     raise
             else:
                 return
 
 
-def _opened(kept: Path, size: int) -> BinaryIO | None:
-    """The copy, if it is there and whole."""
+def _opened(kept: Path, size: int | None = None) -> BinaryIO | None:
+    """The copy, if it is there, and has that size."""
     try:
         file = kept.open("rb")
     except FileNotFoundError:
         return None
-    if os.fstat(file.fileno()).st_size == size:
+    if size in {None, os.fstat(file.fileno()).st_size}:
         return file
     file.close()
     return None
