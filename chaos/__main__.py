@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
+from chaos.chart import chart
 from chaos.crowd import run_crowd
 from chaos.faults import faults, run_faults
 from chaos.kills import run_kills, run_random_kills
@@ -30,6 +31,7 @@ from embedded.stack import CHECKOUT
 _RESULTS = Path(__file__).with_name("results")
 _FOUND = Path(__file__).with_name("found.md")
 _REPORT = CHECKOUT / "docs" / "reliability.md"
+_CHART = CHECKOUT / "docs" / "soak.svg"
 _EPILOG = """
 Real servers are started in a temporary folder: PostgreSQL, the emulators of Cloud Storage and
 BigQuery, a server of published files, and proxies that break what passes. The whole takes some
@@ -124,6 +126,8 @@ def _keep(suite: str, trials: list[Trial]) -> None:
 
 def _write_report() -> None:
     results = {file.stem: json.loads(file.read_text("utf-8")) for file in _RESULTS.glob("*.json")}
+    if "soak" in results:
+        _CHART.write_text(chart(results["soak"]["trials"]), "utf-8")
     _REPORT.write_text(report(results, _FOUND.read_text("utf-8")), encoding="utf-8")
     _tell(f"written: {_REPORT.relative_to(CHECKOUT)}")
 

@@ -47,7 +47,8 @@ _TITLES = {
         "version each time, and readers look. Given is the median of the second quarter of the "
         "time and that of the last: what grew by more than its gauge allows (`chaos/gauges.py`) is "
         "a problem. Mage's outputs and logs were kept for two minutes in place of 90 and 30 days; "
-        "its own database grows by some 9 KB a run.",
+        "its own database grows by some 9 KB a run.\n\n"
+        "![What each gauge showed over the hour](soak.svg)",
     ),
     "losses": (
         "Stores that are lost",

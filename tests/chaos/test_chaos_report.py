@@ -1,11 +1,13 @@
 """The report of `make chaos`: what it counts, and that the full run was as large as promised."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from chaos.boundaries import FailPoint
+from chaos.chart import chart
 from chaos.gauges import GAUGES, Gauge, compared, has_grown
 from chaos.report import report
 from chaos.two_versions import Trial
@@ -61,6 +63,16 @@ def test_a_gauge_has_grown_when_it_passes_its_share_and_slack():
 def test_the_page_is_made_from_what_the_suites_kept():
     found = (ROOT / "chaos" / "found.md").read_text("utf-8")
     assert (ROOT / "docs" / "reliability.md").read_text("utf-8") == report(RESULTS, found)
+
+
+def test_the_chart_has_a_line_for_every_gauge():
+    gauge = Trial("soak", "files <open>", "1.0 → 2.0", (), series=(1.0, 2.0, 4.0))
+    (line,) = re.findall(
+        r'points="([^"]*)"', chart([vars(gauge), vars(Trial("soak", "x", "", ()))])
+    )
+    assert line == "15.0,80.0 150.0,68.0 285.0,44.0"
+    assert "files &lt;open&gt;" in chart([vars(gauge)])
+    assert (ROOT / "docs" / "soak.svg").read_text("utf-8") == chart(RESULTS["soak"]["trials"])
 
 
 def test_the_full_run_was_as_large_as_promised_and_found_nothing():
