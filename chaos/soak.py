@@ -23,8 +23,8 @@ from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import SERVICES
 
-_BY_LOADER = tuple(Partition(SERVICES["yellow"], Month(2024, number)) for number in (1, 2, 3))
-_BY_MAGE = tuple(Partition(SERVICES["green"], Month(2024, number)) for number in (1, 2))
+_BY_LOADER = tuple(Partition(SERVICES["yellow"], Month(2023, number)) for number in (1, 2, 3))
+_BY_MAGE = tuple(Partition(SERVICES["green"], Month(2023, number)) for number in (1, 2))
 _SEEDS = (1, 2)
 _ROWS = 20_000
 _RETENTION = 120.0
@@ -76,7 +76,8 @@ class Soak:
         while time.monotonic() < deadline:
             time.sleep(every)
             for folder in (".variables", ".logs"):
-                clear_expired(kept, folder, _RETENTION, time.time())
+                cleared = clear_expired(kept / "pipelines", folder, _RETENTION, time.time())
+                self._work.done[f"folders of {folder} cleared"] += cleared
             self._samples.append(take(self._world.stores, kept, *pids))
 
     def _until_over(self, work: Callable[[int], None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.errors import ContractError, ReconciliationError
 from nyc_tlc.core.manifest import Manifest, WarehouseJob, WarehouseLoad, render_record
 from nyc_tlc.core.manifest_table import ManifestRow, Status
 from nyc_tlc.core.partition import Partition
@@ -25,6 +25,7 @@ def load_from_lake(row: ManifestRow, lake: Lake, warehouse: LakeWarehouse) -> Ma
     Raises:
         ReconciliationError: the lake does not hold this run's version, or another run published
             the month meanwhile.
+        ContractError: the warehouse cannot read what is published.
     """
     partition = row.partition
     manifest = _published(row, lake)
@@ -44,8 +45,8 @@ def _loaded(
     """What the jobs did, if they read what the manifest names to their end."""
     try:
         jobs = warehouse.load_partition(partition, manifest)
-    except ReconciliationError:
-        # It may have found other rows because another run's were there by then.
+    except (ContractError, ReconciliationError):
+        # Other rows, or bytes that it cannot read, may be another run's that were there by then.
         _require_in_place(partition, manifest, lake, warehouse)
         raise
     _require_in_place(partition, manifest, lake, warehouse)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from nyc_tlc.adapters.local_folder import FolderLake
-from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.errors import ContractError, ReconciliationError
 from nyc_tlc.core.manifest import Counts, Landing, Manifest, render_record
 from nyc_tlc.core.manifest_table import ManifestRow, Status
 from nyc_tlc.core.month import Month
@@ -18,19 +18,24 @@ PARTITION = Partition(GREEN, Month(2024, 1))
 ROW = ManifestRow(
     service="green", month="2024-01", status=Status.PUBLISHED, run="r", sha256="0" * 64
 )
+ERRORS = (
+    ReconciliationError("the job wrote 3 rows, the lake has 4"),
+    ContractError("the table and the published file do not fit one another"),
+)
 
 
 class ShortWarehouse:
-    """Reads a row too few, while somebody else may publish."""
+    """Cannot read the month, or not all of it, while somebody else may publish."""
 
     address = "project.tlc"
 
-    def __init__(self, meanwhile):
+    def __init__(self, error, meanwhile):
+        self._error = error
         self._meanwhile = meanwhile
 
     def load_partition(self, partition, manifest):
         self._meanwhile()
-        raise ReconciliationError("the job wrote 3 rows, the lake has 4")
+        raise self._error
 
 
 @pytest.fixture
@@ -52,14 +57,16 @@ def lake(tmp_path):
     return lake
 
 
-def test_rows_that_another_run_published_meanwhile_are_no_loss(lake):
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_what_another_run_published_meanwhile_is_no_loss(lake, error):
     def publish():
         lake.write(lake_paths.trips(PARTITION), b"other rows", if_generation=None)
 
     with pytest.raises(ReconciliationError, match="another run published the month while"):
-        load_from_lake(ROW, lake, ShortWarehouse(publish))
+        load_from_lake(ROW, lake, ShortWarehouse(error, publish))
 
 
-def test_rows_that_are_missing_from_what_is_published_are_one(lake):
-    with pytest.raises(ReconciliationError, match="wrote 3 rows, the lake has 4"):
-        load_from_lake(ROW, lake, ShortWarehouse(lambda: None))
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_what_is_missing_from_what_is_published_is_one(lake, error):
+    with pytest.raises(type(error), match=str(error)):
+        load_from_lake(ROW, lake, ShortWarehouse(error, lambda: None))
