@@ -30,6 +30,7 @@ from embedded.stack import CHECKOUT
 
 _RESULTS = Path(__file__).with_name("results")
 _FOUND = Path(__file__).with_name("found.md")
+_FUZZED = CHECKOUT / "fuzz" / "results.json"
 _REPORT = CHECKOUT / "docs" / "reliability.md"
 _CHART = CHECKOUT / "docs" / "soak.svg"
 _EPILOG = """
@@ -128,7 +129,8 @@ def _write_report() -> None:
     results = {file.stem: json.loads(file.read_text("utf-8")) for file in _RESULTS.glob("*.json")}
     if "soak" in results:
         _CHART.write_text(chart(results["soak"]["trials"]), "utf-8")
-    _REPORT.write_text(report(results, _FOUND.read_text("utf-8")), encoding="utf-8")
+    fuzzed = json.loads(_FUZZED.read_text("utf-8"))
+    _REPORT.write_text(report(results, fuzzed, _FOUND.read_text("utf-8")), encoding="utf-8")
     _tell(f"written: {_REPORT.relative_to(CHECKOUT)}")
 
 

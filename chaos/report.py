@@ -56,6 +56,16 @@ _TITLES = {
         "and lake from the published bytes in `raw/`.",
     ),
 }
+_FUZZED = """## Bytes from outside
+
+`make fuzz` gives mutated bytes to everything that reads what others wrote, guided by the lines and
+branches that each input reaches. No input may end in a traceback, in memory without bound, or in
+rows that are not the file's. The corpora are kept in `fuzz/corpus/`, and every test run reads them
+again. Which changes of the code itself the tests would notice: [mutation.md](mutation.md).
+
+| what is read | executions | time | corpus | found, and mended |
+|---|---:|---:|---:|---|
+"""
 _RULES = {
     "a reader was misled": "reader",
     "something was left": ("orphan", "process is left"),
@@ -64,16 +74,18 @@ _RULES = {
 }
 
 
-def report(results: Results, found: str) -> str:
+def report(results: Results, fuzzed: Results, found: str) -> str:
     """The page.
 
     Args:
         results: Of each suite: ``date``, ``commit``, ``trials``.
+        fuzzed: Of each target: what it reads, ``executions``, ``seconds``, ``corpus``,
+            ``findings``.
         found: What was found and mended, in Markdown.
     """
     parts = [_INTRO, _summary(results), _broken_rules(results)]
     parts += [_section(name, results[name]["trials"]) for name in _TITLES if name in results]
-    return "\n".join([*parts, found])
+    return "\n".join([*parts, _fuzz_section(fuzzed), found])
 
 
 def _summary(results: Results) -> str:
@@ -117,6 +129,15 @@ def _section(name: str, trials: Trials) -> str:
     title, about = _TITLES[name]
     lines = _kill_lines(trials) if name == "kills" else _trial_lines(trials)
     return f"## {title}\n\n{about}\n\n" + "\n".join(lines) + "\n"
+
+
+def _fuzz_section(fuzzed: Results) -> str:
+    rows = [
+        f"| {_cell(target['reads'])} | {target['executions']:,} | {target['seconds']:,} s | "
+        f"{target['corpus']} | {_cell(' '.join(target['findings']))} |"
+        for target in fuzzed.values()
+    ]
+    return _FUZZED + "\n".join(rows) + "\n"
 
 
 def _kill_lines(trials: Trials) -> Iterator[str]:

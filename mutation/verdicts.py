@@ -88,6 +88,8 @@ def _of_module(folder: Path, source: Path) -> Iterator[Mutant]:
 def _verdict(exit_code: int | None) -> Verdict:
     if exit_code in _OUT_OF_TIME:
         return Verdict.TIMEOUT
+    if exit_code is not None and exit_code < 0:
+        return Verdict.KILLED  # the mutant let native code end the process by a signal
     if exit_code not in _BY_EXIT_CODE:
         raise ValueError(f"exit code {exit_code} is none that mutmut documents")
     return _BY_EXIT_CODE[exit_code]

@@ -19,6 +19,9 @@ RESULTS = {
 }
 
 
+FUZZED = json.loads((ROOT / "fuzz" / "results.json").read_text("utf-8"))
+
+
 def result(*trials):
     return {"date": "d", "commit": "c", "trials": [vars(trial) for trial in trials]}
 
@@ -26,10 +29,19 @@ def result(*trials):
 def test_the_report_tells_what_was_found():
     good = Trial("kill", str(FailPoint("step: land", 1, "before")), "killed", ())
     bad = Trial("GCS", "a copy | lost", "absorbed", ("a row is gone",), said="x failed:\n  why")
-    text = report({"kills": result(good), "faults": result(bad)}, "## Found\n")
+    target = {
+        "reads": "names",
+        "executions": 1_234_567,
+        "seconds": 60,
+        "corpus": 7,
+        "findings": ["a", "b"],
+    }
+    results = {"kills": result(good), "faults": result(bad)}
+    text = report(results, {"lake_paths": target}, "## Found\n")
     assert "| step: land | 1 | repaired |" in text
     assert "| GCS | a copy \\| lost | a row is gone | why |" in text
     assert "| Servers, networks and disks that fail | 1 | 1 | 1 |" in text
+    assert "| names | 1,234,567 | 60 s | 7 | a b |" in text
     assert text.endswith("## Found\n")
 
 
@@ -44,7 +56,7 @@ def test_the_report_tells_what_was_found():
     ],
 )
 def test_every_problem_is_counted_under_its_rule(problem, row):
-    text = report({"crowd": result(Trial("crowd", "all", "", (problem,)))}, "")
+    text = report({"crowd": result(Trial("crowd", "all", "", (problem,)))}, {}, "")
     assert row in text
     assert sum(line.endswith("| 0 |") for line in text.splitlines()) == 4
 
@@ -62,7 +74,7 @@ def test_a_gauge_has_grown_when_it_passes_its_share_and_slack():
 
 def test_the_page_is_made_from_what_the_suites_kept():
     found = (ROOT / "chaos" / "found.md").read_text("utf-8")
-    assert (ROOT / "docs" / "reliability.md").read_text("utf-8") == report(RESULTS, found)
+    assert (ROOT / "docs" / "reliability.md").read_text("utf-8") == report(RESULTS, FUZZED, found)
 
 
 def test_the_chart_has_a_line_for_every_gauge():
