@@ -81,14 +81,15 @@ class Box:
 """
 
 
-def test_mutants_are_read_with_what_was_changed(tmp_path):
+@pytest.mark.parametrize("failed", [1, -6])  # a failed test; native code that aborted
+def test_mutants_are_read_with_what_was_changed(tmp_path, failed):
     source = tmp_path / "a" / "b" / "c.py"
     source.parent.mkdir(parents=True)
     source.write_text(MUTATED)
     spans = {"x_double__mutmut_orig": [1, 2], "x_double__mutmut_1": [3, 4],
              "xǁBoxǁsize__mutmut_orig": [6, 7], "xǁBoxǁsize__mutmut_1": [8, 9]}  # fmt: skip
     source.with_name("c.py.spans").write_text(json.dumps({"version": 1, "spans": spans}))
-    codes = {"a.b.c.x_double__mutmut_1": 1, "a.b.c.xǁBoxǁsize__mutmut_1": 33}
+    codes = {"a.b.c.x_double__mutmut_1": failed, "a.b.c.xǁBoxǁsize__mutmut_1": 33}
     source.with_name("c.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
     mutants = list(read_mutants(tmp_path, "a.b"))
     assert mutants == [
