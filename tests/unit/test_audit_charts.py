@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -117,7 +117,7 @@ def test_trips_per_day_are_summed_over_the_files_that_have_some() -> None:
         ("2024-01-01: 60,000 trips", "2024-01-02: 70,000 trips", "2024-02-01: 505 trips"),
     )
     assert _said(green).tips == ("2023-12-31: 2,000 trips",)
-    assert 'points="59.9,46.0 70.5,28.0"' in yellow.svg
+    assert 'class="yellow line" points="59.9,46.0 70.5,28.0"' in yellow.svg
     assert charts.trips_per_day([_month(GREEN, "2024-01")]) == []
 
 
@@ -142,6 +142,40 @@ def test_a_point_of_a_long_line_stands_for_several_days() -> None:
     )
     assert len(said.tips) == 264
     assert charts._range([3, 5, 10]) == {"low": 3, "high": 10, "mean": 6.0}
+
+
+def test_a_month_of_which_no_day_is_known_shows_none_of_its_neighbours() -> None:
+    january = _month(YELLOW, "2024-01", by_day={"2024-01-31": 70, "2024-02-01": 5})
+    (panel,) = charts.trips_per_day([january, _month(YELLOW, "2024-02")])
+    assert _said(panel).tips == ("2024-01-31: 70 trips",)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "width", "labels"),
+    [
+        (date(2023, 1, 15), date(2023, 3, 2), 2, {8.5: "2023-02", 22.5: "2023-03"}),
+        (date(2022, 1, 1), date(2023, 12, 31), 2, {0: "2022-01", 60: "2022-05", 121.5: "2022-09",
+         182.5: "2023-01", 242.5: "2023-05", 304: "2023-09"}),
+        (date(2022, 1, 1), date(2024, 1, 1), 5, {0: "2022", 73: "2023", 146: "2024"}),
+        (date(2022, 12, 31), date(2024, 12, 1), 1, {1: "2023", 366: "2024"}),
+    ],
+)  # fmt: skip
+def test_days_are_labelled_by_months_and_by_years_once_there_are_more_than_two(
+    first: date, last: date, width: int, labels: dict[float, str]
+) -> None:
+    assert charts._day_labels(first.toordinal(), last.toordinal(), width) == labels
+
+
+@pytest.mark.parametrize(("days", "points"), [(319, 319), (320, 320), (321, 161), (640, 320)])
+def test_a_line_has_as_many_points_as_days_up_to_320(days: int, points: int) -> None:
+    by_day = {str(date(2023, 1, 1) + timedelta(day)): 1 for day in range(days)}
+    months = [
+        _month(GREEN, str(month), by_day={
+            day: trips for day, trips in by_day.items() if day.startswith(str(month))
+        })
+        for month in Month.parse("2023-01").through(Month.parse("2024-12"))
+    ]  # fmt: skip
+    assert len(_said(charts.trips_per_day(months)[0]).tips) == points
 
 
 @pytest.mark.parametrize(

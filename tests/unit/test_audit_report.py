@@ -113,6 +113,26 @@ def test_every_month_is_in_the_calendar_and_says_in_words_what_its_colour_means(
     assert signs == ["✓", "↻", "!", "·", "…"]
 
 
+@pytest.mark.parametrize(
+    ("accepted", "quarantined", "share"),
+    [(280, 10, "34.48"), (0, 1, "1000.00"), (2_000, 1_000, "333.33")],
+)
+def test_rows_set_aside_are_told_per_thousand_published(
+    accepted: int, quarantined: int, share: str
+) -> None:
+    month = AuditedMonth(
+        Partition(GREEN, Month(2024, 1)), Verdict.PROVED, accepted=accepted,
+        quarantined=quarantined, published=accepted + quarantined,
+    )  # fmt: skip
+    assert f"{share} ‰ of the published rows" in render(_audit([month]))
+
+
+def test_the_legend_counts_the_months_of_each_verdict() -> None:
+    html = render(_audit([_month(GREEN, Month(2024, 1)), _month(GREEN, Month(2024, 2))]))
+    counts = re.findall(r'<li><span class="sign [^\n]*<span class="muted">\((\d+)\)', html)
+    assert counts == ["2", "0", "0", "0", "0"]
+
+
 def test_every_string_is_escaped() -> None:
     findings = [
         Finding("raw_missing", Partition(GREEN, Month(2024, 1)), HOSTILE, HOSTILE, trouble=HOSTILE),
@@ -180,6 +200,9 @@ def test_a_long_line_is_drawn_by_few_points() -> None:
         (0, "0"),
         (0.25, "0.25"),
         (999, "999"),
+        (1e3, "1k"),
+        (1e6, "1M"),
+        (1e9, "1G"),
         (1250, "1.25k"),
         (3_066_766, "3.07M"),
         (4.5e9, "4.5G"),

@@ -30,8 +30,8 @@ def _drawn(chart: str) -> list[str]:
 def _levels(chart: str) -> list[tuple[float, float, str]]:
     """Each level of the grid: where its line is, where its number, and the number."""
     found = re.findall(
-        r'<line class="grid" x1="44" x2="394" y1="([\d.]+)" y2="\1" />'
-        r'<text x="38" y="([\d.]+)" class="end">([^<]+)</text>',
+        r'<line class="grid" x1="44" x2="394" y1="(-?[\d.]+)" y2="\1" />'
+        r'<text x="38" y="(-?[\d.]+)" class="end">([^<]+)</text>',
         chart,
     )
     return [(float(line), float(text), number) for line, text, number in found]

@@ -403,6 +403,10 @@ def test_a_csv_may_have_the_columns_of_any_parquet_vintage(service: Service) -> 
         schema = pa.schema([(name, pa.string()) for name in vintage.published])
         bindings = bind(partition, schema, source_format=SourceFormat.CSV)
         assert len(_sources(bindings)) == len(schema), vintage.first
+        assert bindings.unknown == ()
+        own = service.contract.vintage_of(partition.month, SourceFormat.CSV)
+        fits_own = set(own.published) <= set(schema.names)
+        assert bindings.vintage.first == (own if fits_own else vintage).first
 
 
 def test_a_csv_that_lacks_a_column_is_told_what_a_csv_of_the_month_has() -> None:
@@ -540,6 +544,7 @@ def test_unknown_columns_of_a_csv_can_be_kept() -> None:
     bindings = bind(partition, schema, source_format=SourceFormat.CSV, keep_unknown=True)
     assert str(bindings.vintage.first) == "2013-08"
     assert "surge" not in str(_sources(bindings))
+    assert bindings.unknown == ("surge",)
 
 
 def test_a_column_with_the_name_of_our_own_is_never_kept() -> None:

@@ -254,9 +254,9 @@ def test_an_unsigned_nothing_stays_beside_what_is_too_large() -> None:
 
 @TEXTS
 def test_nul_is_uncastable_beside_bytes_that_are_no_text_at_all(kind: pa.DataType) -> None:
-    done = cast(_of_bytes([b"\xff", b"HV\0", b"HV"], kind), columns.REQUEST_SOURCE)
-    assert done.values.to_pylist() == [None, None, "HV"]
-    assert _marks(done.uncastable, 3) == [True, True, False]
+    done = cast(_of_bytes([b"\xff", b"HV\0", b"HV", None], kind), columns.REQUEST_SOURCE)
+    assert done.values.to_pylist() == [None, None, "HV", None]
+    assert _marks(done.uncastable, 4) == [True, True, False, False]
 
 
 PAYMENTS = {

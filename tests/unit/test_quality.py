@@ -681,6 +681,12 @@ def test_what_one_row_lacks_tells_it_from_the_other(name: str, judged: Judging) 
         assert _is_pair(judged(YELLOW_2024, **pair)) == [False, False]
 
 
+def test_a_pair_is_one_beside_a_row_that_lacks_what_identifies_it(judged: Judging) -> None:
+    rows = {name: [charge, refund, charge] for name, (charge, refund) in _pair().items()}
+    rows["vendor_id"] = [2, 2, None]
+    assert _is_pair(judged(YELLOW_2024, **rows)) == [True, True, False]
+
+
 def test_two_missing_totals_are_no_charge_and_its_refund(judged: Judging) -> None:
     nulls = {**_pair(), "total_amount": [None, None]}
     assert _is_pair(judged(YELLOW_2024, **nulls)) == [False, False]
