@@ -57,7 +57,7 @@ class Soak:
             running(self._world.pipeline_environment, folder) as mage,
             ThreadPoolExecutor(3) as pool,
         ):
-            kept = Path(mage.environment["MAGE_DATA_DIR"])
+            kept = Path(mage.environment["MAGE_DATA_DIR"], mage.project.name)
             works = [
                 pool.submit(self._until_over, partial(self._load, loader)),
                 pool.submit(self._until_over, partial(self._load_by_mage, mage)),
