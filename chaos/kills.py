@@ -54,7 +54,7 @@ def run_random_kills(month: TwoVersions, *, times: int, tell: Tell) -> list[Tria
 
 def judged(month: TwoVersions, of: str, what: str, ending: Ending) -> Trial:
     """What the stores show after a kill, and after the run that follows it."""
-    problems = list(month.torn())
+    problems = [*([ending.error] if ending.signal and ending.error else ()), *month.torn()]
     month.load()
     problems += month.unlike_undisturbed()
     outcome = "killed, then repaired by the next run" if ending.signal else "not reached"

@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from nyc_tlc.steps import load
 from nyc_tlc.trips import Trips
 
 _LAST = Month(2026, 12)
+_LONGEST_RUN = 300.0
+"""Seconds: one that waits for something that never comes must not end the trials."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +95,18 @@ def _forked(order: Order) -> Ending:
         child = os.fork()
         if child == 0:
             _child(order, answer)
-        with _killed_after(order.kill_after, child):
+        began = time.monotonic()
+        with _killed_after(order.kill_after or _LONGEST_RUN, child):
             _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
-            return Ending(os.WTERMSIG(status), "", {}, {})
+            endless = time.monotonic() - began >= _LONGEST_RUN
+            said = f"it had not ended after {_LONGEST_RUN:.0f} s, and was killed" if endless else ""
+            return Ending(os.WTERMSIG(status), said, {}, {})
         return Ending(**json.loads(answer.read_text("utf-8")))
 
 
 @contextmanager
-def _killed_after(seconds: float | None, child: int) -> Iterator[None]:
-    if seconds is None:
-        yield
-        return
+def _killed_after(seconds: float, child: int) -> Iterator[None]:
     killer = threading.Timer(seconds, os.kill, (child, signal.SIGKILL))
     killer.start()
     try:

@@ -21,6 +21,7 @@ from nyc_tlc.adapters.postgres_ledger import lock_keys
 
 _MID_COPY = 1_500_000
 """Bytes of one connection: in the midst of the COPY of either part."""
+_NO_PLACE = "remaining connection slots are reserved"
 
 
 def postgres_faults() -> Iterator[Fault]:
@@ -39,7 +40,7 @@ def postgres_faults() -> Iterator[Fault]:
     yield Fault("Postgres", "first connection reset at its start", _reset_postgres(0))
     yield Fault("Postgres", "every connection reset", _reset_postgres(0, times=99), "Tried 5 times")
     yield Fault("Postgres", "no connection left for 1.5 s", _crowd(seconds=1.5))
-    yield Fault("Postgres", "no connection left at all", _crowd(seconds=60.0), "too many clients")
+    yield Fault("Postgres", "no connection left at all", _crowd(60.0), _NO_PLACE)
     yield Fault("Postgres", "a writer locks the table for 2 s", _locked(seconds=2.0))
     yield Fault("Postgres", "a reader has the month open for 3 s", _read(seconds=3.0))
     for setting, value, said in (
@@ -113,22 +114,19 @@ def _terminate_backend(world: World) -> None:
 def _crowd(seconds: float) -> During:
     @contextmanager
     def during(world: World) -> Iterator[Callable[[], int]]:
-        name = world.stores.environment["POSTGRES_USER"]
         ((most,),) = world.stores.sql(
             "SELECT setting::int FROM pg_settings WHERE name='max_connections'"
         )
         with ExitStack() as crowd:
             held = [crowd.enter_context(closing(world.stores.connect())) for _ in range(most - 5)]
-            # A superuser has reserved places; those are taken, too.
-            while True:
-                try:
+            # What is left is for superusers, and for those who came before us.
+            with suppress(psycopg2.OperationalError):
+                while True:
                     held.append(crowd.enter_context(closing(world.stores.connect())))
-                except Exception:  # noqa: BLE001 - full is what it is meant to be
-                    break
             leaving = threading.Timer(seconds, crowd.close)
             leaving.start()
             try:
-                yield lambda: len(held) if name else 0
+                yield lambda: len(held)
             finally:
                 leaving.cancel()
                 leaving.join()

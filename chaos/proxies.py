@@ -300,9 +300,11 @@ def _flipped(data: bytes) -> bytes:
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
+    """Pass on what comes until it ends, in order or by a reset; then end the other side."""
     with suppress(OSError):
         while chunk := source.recv(_CHUNK):
             target.sendall(chunk)
+    with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
 
 
