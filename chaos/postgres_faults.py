@@ -47,7 +47,7 @@ def postgres_faults() -> Iterator[Fault]:
         ("statement_timeout", "50ms", "Raise statement_timeout"),
         ("default_transaction_read_only", "on", "read-only"),
         ("default_transaction_isolation", "serializable", ABSORBED),
-        ("idle_in_transaction_session_timeout", "5ms", "idle-in-transaction"),
+        ("idle_in_transaction_session_timeout", "5ms", ABSORBED),
         ("lock_timeout", "1ms", ABSORBED),
     ):
         yield Fault("Postgres", f"{setting} = {value}", _role_setting(setting, value), said)

@@ -25,8 +25,15 @@ _KEEPALIVES: Mapping[str, Any] = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+}
+_SESSION: Mapping[str, str] = {
     # The server, too, is to notice within a minute that we are gone, and let go of our locks.
-    "options": "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    # The transaction of a month says nothing while others copy its parts: no more than a minute
+    # here, but longer than many servers let a transaction be idle.
+    "idle_in_transaction_session_timeout": "1h",
 }
 _REFUSALS = (
     "authentication failed",
@@ -122,6 +129,7 @@ class Database:
                 connect_timeout=self.connect_timeout,
                 application_name="nyc_tlc",
                 **self.tls.parameters(),
+                options=" ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
                 **_KEEPALIVES,
             )
         except psycopg2.OperationalError as error:

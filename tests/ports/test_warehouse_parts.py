@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from nyc_tlc.adapters.postgres import PostgresWarehouse
+from nyc_tlc.adapters.postgres_connection import Database
 from nyc_tlc.core.errors import ReconciliationError, SourceError
 from nyc_tlc.ports import Batches, StoreCounts
 from tests.conftest import Query
@@ -59,6 +62,28 @@ def test_a_month_in_parts_reads_as_one_table_with_every_column(
     )
     assert ("green_2024_01_0_brin",) in indexes
     assert not any("new" in name for (name,) in indexes)
+
+
+def test_a_server_that_ends_idle_transactions_waits_for_the_parts(
+    warehouse: PostgresWarehouse, database: Database, query: Query
+) -> None:
+    load(warehouse, MONTH)
+    slow = [
+        replace(part, batches=_after(0.3, part.batches)) if part.first_row else part
+        for part in parts(MONTH)
+    ]
+    setting = f"ALTER ROLE {database.user} {{}} idle_in_transaction_session_timeout"
+    query(setting.format("SET") + " = '20ms'")
+    try:
+        warehouse.replace_partition(MONTH.entry, slow, MONTH.quarantine(), force=True)
+    finally:
+        query(setting.format("RESET"))
+    assert warehouse.count(MONTH.partition) == StoreCounts(accepted=10, quarantined=0)
+
+
+def _after(seconds: float, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    time.sleep(seconds)
+    yield from batches
 
 
 def test_queries_by_pick_up_time_leave_the_parts_of_other_months_out(
