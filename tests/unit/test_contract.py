@@ -14,6 +14,7 @@ from embedded.sample_months import published_schema
 from nyc_tlc.core.contract import codes
 from nyc_tlc.core.contract.columns import LINEAGE
 from nyc_tlc.core.contract.model import CodeList, Column, ColumnType, Vintage
+from nyc_tlc.core.contract.vintages import csv_vintage
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
@@ -497,7 +498,7 @@ def test_green_ehail_fee_is_double_null_and_double_again() -> None:
 
 
 def test_green_improvement_surcharge_is_null_in_2014_02() -> None:
-    nulls = [month for month, kind in _types(GREEN, "improvement_surcharge") if kind != "double"]
+    nulls = [month for month, kind in _types(GREEN, "improvement_surcharge") if kind == "null"]
     assert nulls == ["2014-02"]
 
 
@@ -511,6 +512,12 @@ def test_fhv_dropoff_zones_are_integers_in_2020_07_too() -> None:
     for month, kind in _types(FHV, "DOlocationID"):
         whole = month in {"2019-05", "2019-06", "2020-07"} or month >= "2023-02"
         assert kind == ("int64" if whole else "double"), month
+
+
+def test_a_header_is_read_without_its_quotes_and_spaces() -> None:
+    assert list(csv_vintage("2017-01", '"base", "Pickup time" ,zone').published) == [
+        "base", "Pickup time", "zone",
+    ]  # fmt: skip
 
 
 def test_fhv_shared_ride_flag_is_null_double_null_and_integer() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from embedded.sample_months import write_month
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.parquet_footer import parse_row_groups
+from nyc_tlc.core.parquet_footer import ColumnChunk, RowGroup, parse_row_groups
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import GREEN, SERVICES, Service
 
@@ -123,3 +123,72 @@ def test_what_is_no_footer_is_said(hostile: bytes, found: str) -> None:
 
 def test_a_footer_without_row_groups_has_none() -> None:
     assert parse_row_groups(b"\x00") == ()
+
+
+_GROUPS = bytes.fromhex("1c 19 1c 3c 39 28 01 78 01 79 26 0e 16 2a 00 00 26 05 00")
+"""A list of one group of -3 rows, which has the column x.y of 7 values and 21 bytes."""
+_EXPECTED = (RowGroup(-3, (ColumnChunk("x.y", 7, 21),)),)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "11 39",  # true
+        "12 39",  # false
+        "13 ff 39",
+        "14 80 01 39",  # an integer of two bytes
+        "17 00 11 22 33 44 55 66 77 39",  # a double
+        "18 02 61 62 39",
+        "19 21 01 02 39",  # two booleans
+        "1a 22 02 01 39",  # a set of them
+        "19 f3 0f" + "aa" * 15 + "39",  # a list whose length does not fit its first byte
+        "1b 00 39",  # an empty map
+        "1b 02 85 01 61 80 01 01 62 02 39",  # a map of texts to numbers
+        "1b 01 58 02 02 61 62 39",  # and of numbers to texts
+        "1b 02 1c 01 15 0e 00 02 15 0e 00 39",  # and of booleans to structs
+        "1c 15 0e 00 39",
+        "05 02 0e 39",  # a field with its number written out
+        "05 c8 01 0e 09 08",  # both so, the second less than the first
+        "f3 00 09 08",
+    ],
+)
+def test_row_groups_are_found_behind_whatever_stands_before_them(fields: str) -> None:
+    assert parse_row_groups(bytes.fromhex(fields) + _GROUPS + b"\x00") == _EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ("1c 36 0e 00", RowGroup(7, ())),  # no columns
+        ("1c 19 1c 3c 56 0e 16 2a 00 00 26 0e 00", RowGroup(7, (ColumnChunk("", 7, 21),))),
+        ("1c 19 1c 3c 35 02 26 0e 16 2a 00 00 26 0e 00", RowGroup(7, (ColumnChunk("", 7, 21),))),
+        ("1c 19 1c 3c 39 18 01 ff 26 0e 16 2a 00 00 26 0e 00",
+         RowGroup(7, (ColumnChunk("\ufffd", 7, 21),))),
+    ],
+)  # fmt: skip
+def test_what_a_row_group_lacks_is_empty(groups: str, expected: RowGroup) -> None:
+    assert parse_row_groups(bytes.fromhex("49" + groups + "00")) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("octet", "deepest"),
+    [(b"\x1c", 32), (b"\x19", 34)],  # structs in structs; lists in a list, the last of them empty
+)
+def test_values_may_nest_32_deep(octet: bytes, deepest: int) -> None:
+    assert parse_row_groups(octet * deepest + bytes(40)) == ()
+    with pytest.raises(ValueError, match="^the footer is more than 32 levels deep$"):
+        parse_row_groups(octet * (deepest + 1) + bytes(40))
+
+
+@pytest.mark.parametrize(
+    ("hostile", "said"),
+    [
+        (b"\x15", "the footer ends too early"),
+        (b"\x49\x15\x02\x00", "the footer has another form than Parquet's"),
+        (b"\x49\x1c\x00\x00", "the footer has another form than Parquet's"),  # no rows
+        (b"\x46" + b"\xff" * 10, "the footer has a number of more than 64 bits"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(hostile: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        parse_row_groups(hostile)
