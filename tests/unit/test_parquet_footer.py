@@ -176,7 +176,7 @@ def test_what_a_row_group_lacks_is_empty(groups: str, expected: RowGroup) -> Non
 )
 def test_values_may_nest_32_deep(octet: bytes, deepest: int) -> None:
     assert parse_row_groups(octet * deepest + bytes(40)) == ()
-    with pytest.raises(ValueError, match="^the footer is more than 32 levels deep$"):
+    with pytest.raises(ValueError, match=r"^the footer is more than 32 levels deep$"):
         parse_row_groups(octet * (deepest + 1) + bytes(40))
 
 
