@@ -23,7 +23,7 @@ def chart(trials: Sequence[Mapping[str, Any]]) -> str:
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" font-size="12">\n'
+        'font-family="sans-serif" font-size="11">\n'
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>\n{plots}\n</svg>\n'
     )
 
