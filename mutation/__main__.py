@@ -56,9 +56,10 @@ def _try_all(*, anew: bool) -> dict[str, Any]:
     tool.copy_checkout(anew=anew)
     lived = set() if anew else _alive()
     tool.try_mutants()
-    lived &= _alive()
-    if lived:
-        tool.try_mutants(sorted(lived))
+    # What is not known by now is of a run that broke.
+    again = lived & _alive() | _named(Verdict.UNKNOWN)
+    if again:
+        tool.try_mutants(sorted(again))
     return _known()
 
 
@@ -72,7 +73,11 @@ def _known() -> dict[str, Any]:
 
 def _alive() -> set[str]:
     """Those that tests were tried against, and that live."""
-    return {m.name for m in _mutants() if m.is_alive and m.verdict is not Verdict.UNKNOWN}
+    return _named(Verdict.SURVIVED, Verdict.UNREACHED)
+
+
+def _named(*verdicts: Verdict) -> set[str]:
+    return {m.name for m in _mutants() if m.verdict in verdicts}
 
 
 def _mutants() -> list[Mutant]:
