@@ -48,6 +48,8 @@ def postgres_faults() -> Iterator[Fault]:
         ("default_transaction_read_only", "on", "read-only"),
         ("default_transaction_isolation", "serializable", ABSORBED),
         ("idle_in_transaction_session_timeout", "5ms", ABSORBED),
+        ("transaction_timeout", "50ms", "transaction_timeout)"),
+        ("idle_session_timeout", "1ms", ABSORBED),
         ("lock_timeout", "1ms", ABSORBED),
     ):
         yield Fault("Postgres", f"{setting} = {value}", _role_setting(setting, value), said)

@@ -43,6 +43,10 @@ _REFUSALS = (
     "no pg_hba.conf",
 )
 """By which libpq says that trying again is of no use; it gives no code before the connection is."""
+_SESSION_ENDED = (
+    "The session was ended; the server's log says why (a restart, an administrator, the role's "
+    "transaction_timeout)"
+)
 _TLS_REFUSALS = ("certificate", "does not support SSL", "SSL error")
 
 
@@ -93,9 +97,9 @@ class Database:
                 connection.commit()
             except psycopg2.Error as error:
                 # Closing the connection rolls back, even where the server is gone.
-                raise self._explained(error) from error
+                raise self._explained(error, session_ended=connection.closed != 0) from error
 
-    def _explained(self, error: psycopg2.Error) -> PipelineError:
+    def _explained(self, error: psycopg2.Error, *, session_ended: bool) -> PipelineError:
         said = f"Postgres {self!r} refused: {_said(error)}. The transaction was rolled back"
         if isinstance(error, psycopg2.DataError | psycopg2.IntegrityError):
             return ContractError(
@@ -112,7 +116,9 @@ class Database:
                 "is built beside the old one"
             )
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-            return RetryableError(f"{said}; the month stays as it was")
+            # In the midst of a COPY libpq loses the server's last words.
+            why = f". {_SESSION_ENDED}" if session_ended else ""
+            return RetryableError(f"{said}; the month stays as it was{why}")
         return ConfigurationError(
             f"{said}. The schema must be ours: let the role own it, and move away what is not of "
             "this project."
