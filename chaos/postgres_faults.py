@@ -162,12 +162,12 @@ def _holding(statement: str, seconds: float) -> During:
 def _role_setting(name: str, value: str) -> During:
     @contextmanager
     def during(world: World) -> Iterator[Callable[[], int]]:
-        role = world.stores.environment["POSTGRES_USER"]
-        world.stores.sql(f"ALTER ROLE {role} SET {name} = '{value}'")
+        server, role = world.stack.postgres, world.stores.environment["POSTGRES_USER"]
+        server.psql(f"ALTER ROLE {role} SET {name} = '{value}'")
         try:
             yield lambda: 1
         finally:
-            world.stores.sql(f"BEGIN READ WRITE; ALTER ROLE {role} RESET {name}; COMMIT")
+            server.psql(f"ALTER ROLE {role} RESET {name}")
 
     return during
 
