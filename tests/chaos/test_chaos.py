@@ -1,42 +1,23 @@
-"""The short form of `make chaos`: a sample of every suite, on servers of its own."""
+"""The short form of `make chaos`: what is killed, broken and lost, on servers of its own."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from chaos.crowd import run_crowd
 from chaos.faults import faults, run_faults
-from chaos.gauges import GAUGES
 from chaos.kills import run_kills, run_random_kills
 from chaos.losses import run_losses
 from chaos.mage_kills import run_mage_kills
-from chaos.soak import run_soak
 from chaos.two_versions import Trial, TwoVersions
-from chaos.world import World, open_world
+from chaos.world import World
 
 _FAULTS = (
     "Postgres: connection reset in the midst of a COPY",
     "GCS: a copy: done, but the answer is lost",
-    "source: broke off before its Content-Length",
     "source: gzip on top",
     "BigQuery: a job: done, but the answer is lost",
 )
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    # pytest's own folders are closed to others; here root's server account can enter.
-    folder = Path(tempfile.mkdtemp(prefix="nyc-tlc-chaos-"))
-    folder.chmod(0o755)
-    try:
-        with open_world(folder / "world") as opened:
-            yield opened
-    finally:
-        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +33,9 @@ def problems(trials: list[Trial]) -> list[str]:
 def test_a_killed_run_leaves_the_old_month_or_the_new_one_and_the_next_repairs_it(
     month: TwoVersions,
 ):
-    trials = run_kills(month, most=3, tell=print)
+    trials = run_kills(month, most=2, tell=print)
     assert problems(trials) == []
-    assert sum(trial.reached for trial in trials) >= 2
+    assert any(trial.reached for trial in trials)
 
 
 def test_a_run_killed_at_any_moment_is_repaired_and_so_is_mage_run(month: TwoVersions):
@@ -72,19 +53,6 @@ def test_a_fault_is_absorbed_or_refused_in_words(month: TwoVersions):
     assert problems(trials) == []
     assert len(trials) == len(_FAULTS)
     assert all(trial.reached for trial in trials)
-
-
-def test_of_many_runs_at_once_readers_see_whole_months_only(world: World):
-    (trial,) = run_crowd(world, processes=3, seconds=6, tell=print)
-    assert trial.problems == ()
-
-
-def test_loads_by_a_process_that_stays_and_by_the_scheduler_are_measured(world: World):
-    work, *gauges = run_soak(world, seconds=15, tell=print)
-    assert work.problems == ()
-    assert "by the process that stays" in work.outcome
-    # Whether they have grown shows in an hour only.
-    assert [gauge.what for gauge in gauges] == [gauge.name for gauge in GAUGES]
 
 
 def test_lost_stores_are_rebuilt_from_the_lake(month: TwoVersions):
