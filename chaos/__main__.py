@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +22,7 @@ from chaos.mage_kills import run_mage_kills
 from chaos.report import report
 from chaos.soak import run_soak
 from chaos.two_versions import Trial, TwoVersions
-from chaos.world import World, open_world
+from chaos.world import World, temporary_world
 from embedded.stack import CHECKOUT
 
 _RESULTS = Path(__file__).with_name("results")
@@ -100,7 +97,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     failed = 0
     for suite in options.what or _SUITES:
-        with _world() as world:
+        with temporary_world() as world:
             effort = _QUICK if options.quick else _FULL
             trials = _SUITES[suite](world, replace(effort, only=options.only))
         failed += sum(bool(trial.problems) for trial in trials)
@@ -132,18 +129,6 @@ def _write_report() -> None:
     fuzzed = json.loads(_FUZZED.read_text("utf-8"))
     _REPORT.write_text(report(results, fuzzed, _FOUND.read_text("utf-8")), encoding="utf-8")
     _tell(f"written: {_REPORT.relative_to(CHECKOUT)}")
-
-
-@contextmanager
-def _world() -> Iterator[World]:
-    folder = Path(tempfile.mkdtemp(prefix="nyc-tlc-chaos-"))
-    # The server's own account has to enter where this runs as root.
-    folder.chmod(0o755)
-    try:
-        with open_world(folder / "world") as world:
-            yield world
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _commit() -> str:

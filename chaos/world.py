@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -155,6 +156,19 @@ def open_world(folder: Path) -> Iterator[World]:
             proxies.close()
     finally:
         stack.stop()
+
+
+@contextmanager
+def temporary_world() -> Iterator[World]:
+    """The servers of a folder that is removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="nyc-tlc-chaos-"))
+    # The server's own account has to enter where this runs as root.
+    folder.chmod(0o755)
+    try:
+        with open_world(folder / "world") as world:
+            yield world
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _steers(name: str) -> bool:
