@@ -15,7 +15,6 @@ from chaos.world import World
 _FAULTS = (
     "Postgres: connection reset in the midst of a COPY",
     "GCS: a copy: done, but the answer is lost",
-    "source: gzip on top",
     "BigQuery: a job: done, but the answer is lost",
 )
 
