@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.boundaries import FailPoint, Watch
+from nyc_tlc.adapters import bigquery, gcs, tlc_cdn  # noqa: F401 - once, not in every run
 from nyc_tlc.core.errors import PipelineError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import parse_months, parse_services, partitions

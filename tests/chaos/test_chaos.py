@@ -15,6 +15,8 @@ from chaos.world import World
 _FAULTS = (
     "Postgres: connection reset in the midst of a COPY",
     "GCS: a copy: done, but the answer is lost",
+    "source: broke off before its Content-Length",
+    "source: gzip on top",
     "BigQuery: a job: done, but the answer is lost",
 )
 
@@ -32,9 +34,9 @@ def problems(trials: list[Trial]) -> list[str]:
 def test_a_killed_run_leaves_the_old_month_or_the_new_one_and_the_next_repairs_it(
     month: TwoVersions,
 ):
-    trials = run_kills(month, most=2, tell=print)
+    trials = run_kills(month, most=3, tell=print)
     assert problems(trials) == []
-    assert any(trial.reached for trial in trials)
+    assert sum(trial.reached for trial in trials) >= 2
 
 
 def test_a_run_killed_at_any_moment_is_repaired_and_so_is_mage_run(month: TwoVersions):
