@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from fuzz.oracle import require
 from nyc_tlc.core.month import Month
 from nyc_tlc.steps.lake_paths import partition_of
 from nyc_tlc.steps.staged import is_abandoned
 
-_NOW = datetime(2026, 11, 25)  # noqa: DTZ001 - in UTC, without zone
+_NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
 
 def read(data: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nyc_tlc.core.alert import Alert
 from nyc_tlc.core.errors import PartitionsFailedError
-from nyc_tlc.settings import Settings
+from nyc_tlc.job import open_job
 from nyc_tlc.wiring import connect_alerts
 
 
@@ -21,4 +21,5 @@ def tell_of_failed_block(pipeline: str, error: object) -> None:
     if isinstance(error, PartitionsFailedError):
         return
     alert = Alert(f"NYC TLC: {pipeline} failed", (str(error),))
-    connect_alerts(Settings.load()).send(alert)
+    _, alerts = open_job(connect_alerts)
+    alerts.send(alert)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from nyc_tlc.core.code_lists import code_lists, code_table
 from nyc_tlc.core.contract.model import CodeList
+from nyc_tlc.job import open_job
 from nyc_tlc.ports import AnyWarehouse, Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.run import retried
@@ -33,8 +34,7 @@ class CodeLists:
         Raises:
             ConfigurationError: settings are missing or wrong; lists all of them.
         """
-        settings = Settings.load()
-        return cls(settings, connect(settings))
+        return cls(*open_job(connect))
 
     def load_to_postgres(self) -> pd.DataFrame:
         """Replace one table per list, atomically each."""

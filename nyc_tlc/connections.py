@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 
 from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.job import open_job
 from nyc_tlc.ports import Lake
-from nyc_tlc.settings import Settings
 from nyc_tlc.wiring import NO_BIGQUERY, connect
 
 
@@ -17,7 +17,7 @@ def check_postgres() -> str:
         RetryableError: nothing answered.
         ConfigurationError: settings are missing, or the server refused us.
     """
-    return f"Postgres answers: {connect(Settings.load()).warehouse.describe()}"
+    return f"Postgres answers: {open_job(connect)[1].warehouse.describe()}"
 
 
 def check_lake() -> str:
@@ -28,7 +28,7 @@ def check_lake() -> str:
         ConfigurationError: settings are missing, or the bucket is missing or refuses us.
         ReconciliationError: it did not give back what was written.
     """
-    lake = connect(Settings.load()).lake
+    lake = open_job(connect)[1].lake
     _round_trip(lake)
     return f"Lake answers: {lake.url}: written, read and deleted"
 
@@ -40,7 +40,7 @@ def check_bigquery() -> str:
         RetryableError: nothing answered.
         ConfigurationError: settings are missing, we may not, or dataset and bucket are apart.
     """
-    bigquery = connect(Settings.load()).bigquery
+    bigquery = open_job(connect)[1].bigquery
     return (
         f"BigQuery {NO_BIGQUERY}"
         if bigquery is None

@@ -27,8 +27,8 @@ from nyc_tlc.core.errors import PipelineError, ReconciliationError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.service import SERVICES
+from nyc_tlc.job import open_job
 from nyc_tlc.ports import Inspector, Ports
-from nyc_tlc.run_log import tell
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.inspect import Inspection, Survey, orphans
 from nyc_tlc.steps.run import retried
@@ -89,9 +89,8 @@ class LakeAudit:
         Raises:
             ConfigurationError: settings are missing or wrong; lists all of them.
         """
-        settings = Settings.load()
-        tell(settings.tlc_log_level)
-        return cls(settings, connect(settings), connect_inspector(settings))
+        settings, ports = open_job(connect)
+        return cls(settings, ports, connect_inspector(settings))
 
     def audit(self, scope: AuditScope) -> pd.DataFrame:
         """Compare, repair if asked to, and write the report; one row per month.
@@ -122,7 +121,7 @@ class LakeAudit:
             evidence |= self._evidence(inspection, suspects, survey)
         astray = [
             finding
-            for finding in orphans(survey, datetime.now(UTC).replace(tzinfo=None))
+            for finding in orphans(survey, datetime.now(UTC))
             if finding.partition is None or _is_in_scope(finding.partition, chosen)
         ]
         found = [finding for partition in partitions for finding in findings(evidence[partition])]

@@ -12,8 +12,8 @@ from nyc_tlc.core.manifest_table import Status
 from nyc_tlc.core.marts.declared import MARTS
 from nyc_tlc.core.marts.model import Mart
 from nyc_tlc.core.marts.rows import MartRow, from_frame, summary, to_frame
+from nyc_tlc.job import open_job
 from nyc_tlc.ports import MartPorts, MartStore
-from nyc_tlc.run_log import tell
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.build_mart import Held, build, plan, prove
 from nyc_tlc.steps.run import Effort, require_all, retried, run_each
@@ -35,9 +35,7 @@ class Marts:
         Raises:
             ConfigurationError: settings are missing or wrong; lists all of them.
         """
-        settings = Settings.load()
-        tell(settings.tlc_log_level)
-        return cls(settings, connect_marts(settings))
+        return cls(*open_job(connect_marts))
 
     def build_in_postgres(self, *, force: bool) -> pd.DataFrame:
         """Build the months that changed since; ``force`` builds every month."""

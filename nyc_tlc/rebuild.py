@@ -13,8 +13,8 @@ from nyc_tlc.core.errors import PipelineError
 from nyc_tlc.core.manifest_table import ManifestRow, summary
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition, parse_months, parse_services, partitions
+from nyc_tlc.job import open_job
 from nyc_tlc.ports import Ports
-from nyc_tlc.run_log import tell
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.conform import conform
@@ -103,9 +103,8 @@ class Rebuild:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        settings = Settings.load()
-        tell(settings.tlc_log_level)
-        rebuild = Rebuild(settings, connect(settings))
+        settings, ports = open_job(connect)
+        rebuild = Rebuild(settings, ports)
         kept = rebuild.published() if options.what == "postgres" else rebuild.landed()
         chosen = _chosen(kept, options)
         sys.stdout.write(

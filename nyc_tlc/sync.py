@@ -33,8 +33,8 @@ from nyc_tlc.core.publication import (
     worth_asking,
 )
 from nyc_tlc.core.service import Service
+from nyc_tlc.job import open_job
 from nyc_tlc.ports import LedgerEntry, Ports
-from nyc_tlc.run_log import tell
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.look import look, look_at_each
 from nyc_tlc.steps.run import Effort, retried, start
@@ -77,9 +77,7 @@ class Sync:
         Raises:
             ConfigurationError: settings are missing or wrong; lists all of them.
         """
-        settings = Settings.load()
-        tell(settings.tlc_log_level)
-        return cls(settings, connect(settings))
+        return cls(*open_job(connect))
 
     def find(
         self, services: Sequence[Service], *, first: Month | None, scope: Scope, plan: bool

@@ -25,8 +25,8 @@ from nyc_tlc.core.month import Month
 from nyc_tlc.core.partition import Partition
 from nyc_tlc.core.publication import MonthState, Publication, State
 from nyc_tlc.core.service import SERVICES
+from nyc_tlc.job import open_job
 from nyc_tlc.ports import Ports
-from nyc_tlc.run_log import tell
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import land
@@ -55,9 +55,7 @@ class Trips:
         Raises:
             ConfigurationError: settings are missing or wrong; lists all of them.
         """
-        settings = Settings.load()
-        tell(settings.tlc_log_level)
-        return cls(settings, connect(settings))
+        return cls(*open_job(connect))
 
     def land(
         self, partitions: Iterable[Partition], *, force: bool = False, plan: bool = False

@@ -7,6 +7,7 @@ import logging
 import pandas as pd
 
 from nyc_tlc.core.service import SERVICES
+from nyc_tlc.job import open_job
 from nyc_tlc.ports import AnyWarehouse, Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.run import retried
@@ -27,8 +28,7 @@ class Views:
         Raises:
             ConfigurationError: settings are missing or wrong; lists all of them.
         """
-        settings = Settings.load()
-        return cls(settings, connect(settings))
+        return cls(*open_job(connect))
 
     def load_to_postgres(self) -> pd.DataFrame:
         """Replace the views, all at once; the dimension tables must be there."""

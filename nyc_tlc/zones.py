@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from nyc_tlc.core.errors import ReconciliationError, SourceError
 from nyc_tlc.core.zone_table import with_geo_metadata, with_geojson, zone_table
 from nyc_tlc.core.zones import FILE_NAME, ZONES, parse_zones
+from nyc_tlc.job import open_job
 from nyc_tlc.ports import AnyWarehouse, Ports, SourceFileAbsentError
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.run import retried
@@ -47,8 +48,7 @@ class Zones:
         Raises:
             ConfigurationError: settings are missing or wrong; lists all of them.
         """
-        settings = Settings.load()
-        return cls(settings, connect(settings))
+        return cls(*open_job(connect))
 
     def land(self) -> pd.DataFrame:
         """Keep the published lookup and polygons in the lake's ``raw/``, by content.

@@ -23,9 +23,9 @@ from nyc_tlc.core.render import arrow_schema, quarantine_arrow_schema
 from nyc_tlc.core.source_format import IRREGULAR_ROW, SourceFormat
 from nyc_tlc.ports import Lake, Ports
 from nyc_tlc.prefetch import prefetch
-from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.land import landed_version
 from nyc_tlc.steps.published_file import PublishedFile, open_published
+from nyc_tlc.steps.staged import staging_folder
 from nyc_tlc.steps.tally import Tally, require_whole_month
 from nyc_tlc.steps.work_folder import work_folder
 
@@ -222,7 +222,7 @@ def _stage(
     ports: Ports,
 ) -> ManifestRow:
     partition, landing = reading.partition, reading.landing
-    folder = f"{lake_paths.staging(partition)}{landing.sha256[:16]}_{row.run}/"
+    folder = staging_folder(row)
     staged = tuple(ports.lake.take(file, folder + file.name) for file in files)
     record = Conformed(
         service=row.service,

@@ -163,7 +163,7 @@ class Inspection:
 
 
 def orphans(survey: Survey, now: datetime) -> tuple[Finding, ...]:
-    """Objects and tables that nothing refers to; ``now`` is in UTC, without zone."""
+    """Objects and tables that nothing refers to; ``now`` is in UTC."""
     objects = [
         *((None, stored) for stored in survey.strangers),
         *((partition, stored) for partition, stored in _data(survey)

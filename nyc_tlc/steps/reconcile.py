@@ -9,13 +9,13 @@ from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.manifest import Generation, Manifest, WarehouseLoad
 from nyc_tlc.core.manifest_table import ManifestRow, Status
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.run import Run
 from nyc_tlc.ports import Counted, Lake, Ports, StoreCounts
 from nyc_tlc.steps import lake_paths
 from nyc_tlc.steps.land import in_place
 from nyc_tlc.steps.parquet_file import open_parquet
 from nyc_tlc.steps.publish import read_manifest
-from nyc_tlc.steps.run import began
-from nyc_tlc.steps.staged import ledger_entry
+from nyc_tlc.steps.staged import ledger_entry, staged_by
 from nyc_tlc.steps.warehouse_load import mark_reconciled, read_load
 
 
@@ -107,7 +107,7 @@ def clear_failed(rows: Iterable[ManifestRow], lake: Lake) -> None:
     for row in rows:
         if row.status is Status.FAILED and row.staged:
             for run, path in _staged(row.partition, lake):
-                if run == row.run:
+                if str(run) == row.run:
                     lake.delete(path)
 
 
@@ -118,16 +118,16 @@ def clear_superseded(row: ManifestRow, lake: Lake) -> None:
     late one has to fail rather than load it. What is left of them on local disk goes, too; a run
     that is alive downloads again what it misses.
     """
+    own = Run.parse(row.run)
     for run, path in _staged(row.partition, lake):
-        if run == row.run or began(run) < began(row.run):
+        if run is not None and (str(run) == row.run or run.began < own.began):
             lake.delete(path)
     lake.release(lake_paths.landed(row.partition))
     lake.release(lake_paths.staging(row.partition))
 
 
-def _staged(partition: Partition, lake: Lake) -> list[tuple[str, str]]:
+def _staged(partition: Partition, lake: Lake) -> list[tuple[Run | None, str]]:
     """The staged objects of a month: which run staged it, and its path."""
     return [
-        (stored.path.rsplit("/", 2)[1].partition("_")[2], stored.path)
-        for stored in lake.list(lake_paths.staging(partition))
+        (staged_by(stored.path), stored.path) for stored in lake.list(lake_paths.staging(partition))
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import time
-import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from nyc_tlc.core.errors import (
 from nyc_tlc.core.manifest_table import FINAL, ManifestRow, Status
 from nyc_tlc.core.marts.rows import MartRow
 from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.run import Run
 
 _logger = logging.getLogger(__name__)
 _LONGEST_WAIT = 60.0
@@ -50,8 +50,8 @@ class Effort:
 def start(
     partitions: Iterable[Partition], *, force: bool, plan: bool = False, now: datetime
 ) -> list[ManifestRow]:
-    """The rows with which a run begins; its name sorts by time and is unique."""
-    run = f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
+    """The rows with which a run begins."""
+    run = str(Run(now))
     return [
         ManifestRow(
             service=partition.service.name,
@@ -63,11 +63,6 @@ def start(
         )
         for partition in partitions
     ]
-
-
-def began(run: str) -> str:
-    """When a run began, in UTC, from its name; sorts by time."""
-    return run.partition("-")[0]
 
 
 def run_each(

@@ -7,16 +7,25 @@ from datetime import datetime, timedelta
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.manifest import Conformed, parse_record
 from nyc_tlc.core.manifest_table import ManifestRow
+from nyc_tlc.core.run import Run
 from nyc_tlc.ports import Lake, LedgerEntry
-from nyc_tlc.steps.run import began
+from nyc_tlc.steps import lake_paths
 
 ABANDONED_AFTER = timedelta(days=1)
 """A younger folder may belong to a run under way on another machine."""
 
 
-def staged_by(path: str) -> str:
-    """Name of the run that staged an object."""
-    return path.rpartition("/")[0].rpartition("/")[2].partition("_")[2]
+def staging_folder(row: ManifestRow) -> str:
+    """Where a run stages a month: by content and run, so that two runs stage side by side."""
+    return f"{lake_paths.staging(row.partition)}{row.sha256[:16]}_{row.run}/"
+
+
+def staged_by(path: str) -> Run | None:
+    """The run that staged an object; None when no run of ours is named so."""
+    try:
+        return Run.parse(path.rpartition("/")[0].rpartition("/")[2].partition("_")[2])
+    except ValueError:
+        return None
 
 
 def is_abandoned(path: str, now: datetime) -> bool:
@@ -24,13 +33,10 @@ def is_abandoned(path: str, now: datetime) -> bool:
 
     Args:
         path: Of a staged object.
-        now: In UTC, without zone.
+        now: In UTC.
     """
-    try:
-        staged_at = datetime.strptime(began(staged_by(path)), "%Y%m%dT%H%M%S")  # noqa: DTZ007
-    except ValueError:
-        return True  # no run of ours is named so
-    return now - staged_at > ABANDONED_AFTER
+    run = staged_by(path)
+    return run is None or now - run.began > ABANDONED_AFTER
 
 
 def read_conformed(row: ManifestRow, lake: Lake) -> Conformed:

@@ -488,6 +488,16 @@ def test_what_cannot_be_removed_keeps_nothing_else_from_being_repaired(folder_wo
     assert codes_of(repaired, other) == {"table_orphan": False}
 
 
+def test_a_repair_leaves_what_a_load_under_way_has_staged(folder_world):
+    month, *_ = MONTHS.values()
+    folder_world.load(month)
+    trips = folder_world.auditing._trips
+    conformed = trips.conform(trips.land([month], force=True))
+    assert codes_of(folder_world.audit(month, repair=True), month) == {}
+    loaded, published = trips.load_to_postgres(conformed), trips.publish_to_lake(conformed)
+    assert trips.reconcile(loaded, published)["status"].tolist() == ["reconciled"]
+
+
 def test_a_repair_that_fails_says_why_and_the_month_stays_wrong(folder_world):
     month, other, *_ = MONTHS.values()
     folder_world.load(month, other)

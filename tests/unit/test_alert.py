@@ -1,6 +1,7 @@
 """What a run tells: the right months, each once, with reason and next step."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,7 +10,6 @@ from nyc_tlc.core.alert import Alert, late_alert, mart_alert, run_alerts
 from nyc_tlc.core.errors import ConfigurationError, ContractError, PartitionsFailedError
 from nyc_tlc.core.manifest_table import ManifestRow, Status
 from nyc_tlc.core.marts.rows import MartRow
-from nyc_tlc.settings import Settings
 
 LOADED = ManifestRow(
     "green", "2024-01", Status.RECONCILED, published=1_000, accepted=998, quarantined=2,
@@ -82,9 +82,8 @@ def test_a_text_has_sixty_characters_of_room_for_what_it_leaves_out():
 
 def test_a_failed_block_is_told_unless_its_run_has_told(monkeypatch):
     sent = []
-    monkeypatch.setattr(Settings, "load", lambda: None)
     monkeypatch.setattr(
-        "nyc_tlc.alerts.connect_alerts", lambda _: type("", (), {"send": sent.append})
+        "nyc_tlc.alerts.open_job", lambda _: (None, SimpleNamespace(send=sent.append))
     )
     tell_of_failed_block("tlc_trips", PartitionsFailedError("2 of 3"))
     tell_of_failed_block("tlc_zones", ConfigurationError("no lake. Set LAKE_URL."))

@@ -1,0 +1,49 @@
+"""Open a job: settings read, log configured, stores connected. Every job begins here."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import TextIO, TypeVar
+
+from nyc_tlc.settings import Settings
+
+T = TypeVar("T")
+
+
+def open_job(connect: Callable[[Settings], T]) -> tuple[Settings, T]:
+    """The settings of the environment, and what they connect to.
+
+    Args:
+        connect: One of ``wiring``'s functions.
+
+    Raises:
+        ConfigurationError: settings are missing or wrong; lists all of them.
+    """
+    settings = Settings.load()
+    configure_logging(settings.tlc_log_level)
+    return settings, connect(settings)
+
+
+def configure_logging(level: str) -> None:
+    """Send the pipeline's log to standard output, where Mage collects what a block prints."""
+    logger = logging.getLogger("nyc_tlc")
+    logger.setLevel(level)
+    logger.propagate = False
+    if not any(isinstance(handler, _StdoutHandler) for handler in logger.handlers):
+        handler = _StdoutHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+
+
+class _StdoutHandler(logging.StreamHandler[TextIO]):
+    """Writes to the current ``sys.stdout``: Mage redirects it for every block."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stdout
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        pass
