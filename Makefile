@@ -20,11 +20,11 @@ TRIGGER ?=
 PORT ?= 6789
 SECONDS ?= 60
 TARGET ?=
-BENCH = $(BIN)/python -m benchmarks $(1) $(if $(ROWS),--rows $(ROWS)) \
+BENCH = $(BIN)/python -m qa.benchmarks $(1) $(if $(ROWS),--rows $(ROWS)) \
   $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CASES),--cases $(CASES)) $(if $(QUICK),--quick)
 
 # SERVICE has a default for `make run`; here only what was given counts.
-REBUILD = $(STACK) exec -- $(BIN)/python -m nyc_tlc.rebuild $(1) $(if $(MONTHS),--months "$(MONTHS)") \
+REBUILD = $(STACK) exec -- $(BIN)/python -m nyc_tlc.jobs.rebuild $(1) $(if $(MONTHS),--months "$(MONTHS)") \
   $(if $(filter-out file,$(origin SERVICE)),--service "$(SERVICE)") $(if $(PLAN),--plan)
 
 export PYTHONPATH := $(CURDIR)
@@ -90,7 +90,7 @@ audit: $(VENV)/installed ## Hold every store against the others [SERVICE MONTHS 
 
 .PHONY: report
 report: $(VENV)/installed ## Fetch the report of the last audit, say where it is and open it
-	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.audit_report
+	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.jobs.audit_report
 
 .PHONY: schedules
 schedules: $(VENV)/installed ## List the triggers of the running Mage [MAGE_URL=http://…]
@@ -114,7 +114,7 @@ psql: $(VENV)/installed ## Open a SQL prompt on the embedded Postgres
 
 .PHONY: gcs-setup
 gcs-setup: $(VENV)/installed ## Say what the lake's bucket should delete and keep by itself [APPLY=true]
-	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.bucket_setup $(if $(filter true,$(APPLY)),--apply)
+	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.jobs.bucket $(if $(filter true,$(APPLY)),--apply)
 
 .PHONY: status
 status: $(VENV)/installed ## Say which parts of the embedded stack run
@@ -153,7 +153,7 @@ test-containers: $(VENV)/installed ## Build the images, run docker-compose.yml a
 
 .PHONY: azurite
 azurite: $(VENV)/installed ## Install Microsoft's emulator of Azure, for the tests that need it (npm)
-	$(BIN)/python -m tests.ports.object_stores
+	$(BIN)/python -m tests.ports.lake.object_stores
 
 .PHONY: test-cloud
 test-cloud: $(VENV)/installed ## Test against real stores: make test-cloud TLC_TEST_LAKE_URL=gs://… (docs/lake.md)
@@ -199,15 +199,15 @@ bench-settings: $(VENV)/installed ## Measure what each setting of the server doe
 
 .PHONY: chaos
 chaos: $(VENV)/installed ## Kill runs, break servers, crowd the stores; writes docs/reliability.md (three hours) [ARGS=--help]
-	@$(BIN)/python -m chaos $(ARGS)
+	@$(BIN)/python -m qa.chaos $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/installed ## Fuzz what reads bytes from outside; Linux only [SECONDS=60 TARGET=csv_file]
-	@$(BIN)/python -m fuzz --seconds "$(SECONDS)" $(if $(TARGET),--target "$(TARGET)")
+	@$(BIN)/python -m qa.fuzz --seconds "$(SECONDS)" $(if $(TARGET),--target "$(TARGET)")
 
 .PHONY: mutation
 mutation: $(VENV)/installed ## Change the core in 5,000 ways: would a test notice? Writes docs/mutation.md (an hour) [ARGS=alive]
-	@$(BIN)/python -m mutation $(ARGS)
+	@$(BIN)/python -m qa.mutation $(ARGS)
 
 .PHONY: format
 format: $(VENV)/installed ## Format the code and sort its imports
@@ -216,15 +216,15 @@ format: $(VENV)/installed ## Format the code and sort its imports
 
 .PHONY: docs
 docs: $(VENV)/installed ## Write the generated pages of docs/ from the code
-	$(BIN)/python -m nyc_tlc.core.dictionary > docs/data-dictionary.md
-	$(BIN)/python -m nyc_tlc.settings > docs/configuration.md
-	$(BIN)/python -m infra.cost > docs/cost.md
+	$(BIN)/python -m docs.generate.data_dictionary > docs/data-dictionary.md
+	$(BIN)/python -m docs.generate.configuration > docs/configuration.md
+	$(BIN)/python -m docs.generate.cost > docs/cost.md
 
 .PHONY: audit-picture
 audit-picture: $(VENV)/installed ## Draw docs/lake-audit.png anew: sample months, an audit, Chromium
 	$(BIN)/python -m embedded.sample_audit docs/lake-audit.png
 
-LOCKS := requirements.lock requirements.txt embedded/bigquery_emulator.txt fuzz/atheris.txt mutation/mutmut.txt
+LOCKS := requirements.lock requirements.txt embedded/servers/bigquery_emulator.txt qa/fuzz/atheris.txt qa/mutation/mutmut.txt
 
 .PHONY: lock
 lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
@@ -232,9 +232,9 @@ lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
 	compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate"
 	$$compile --all-extras --generate-hashes pyproject.toml -o requirements.lock
 	$$compile pyproject.toml --constraint requirements.lock -o requirements.txt
-	$$compile --generate-hashes embedded/bigquery_emulator.in -o embedded/bigquery_emulator.txt
-	$$compile --generate-hashes fuzz/atheris.in -o fuzz/atheris.txt
-	$$compile --generate-hashes mutation/mutmut.in -o mutation/mutmut.txt
+	$$compile --generate-hashes embedded/servers/bigquery_emulator.in -o embedded/servers/bigquery_emulator.txt
+	$$compile --generate-hashes qa/fuzz/atheris.in -o qa/fuzz/atheris.txt
+	$$compile --generate-hashes qa/mutation/mutmut.in -o qa/mutation/mutmut.txt
 	# uv repeats the project's own bound of Python on every line.
 	sed -i.bak -E "s/python_full_version < '3.13' and //; s/ (;|and) python_full_version < '3.13'//" $(LOCKS)
 	rm $(addsuffix .bak,$(LOCKS))

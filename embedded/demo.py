@@ -14,15 +14,15 @@ from pathlib import Path
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from embedded.daemon import ServerStartError
 from embedded.demo_counts import counts_table, stores
-from embedded.postgres_server import psql_environment, psql_program
-from embedded.sample_months import write_month
-from embedded.sample_polygons import write_zone_polygons
-from embedded.sample_zones import write_zone_lookup
+from embedded.samples.months import write_month
+from embedded.samples.polygons import write_zone_polygons
+from embedded.samples.zones import write_zone_lookup
+from embedded.servers.daemon import ServerStartError
+from embedded.servers.postgres import psql_environment, psql_program
 from embedded.stack import CHECKOUT, DEFAULT_STATE_DIR, Stack
+from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import parse_months, parse_services, partitions
 
 _SERVICES = "yellow,green"
 _MONTHS = "2023-01:2023-02"

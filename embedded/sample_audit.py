@@ -19,17 +19,17 @@ from pathlib import Path
 import psycopg2
 from playwright.sync_api import ViewportSize, sync_playwright
 
-from embedded.sample_months import write_month
+from embedded.samples.months import write_month
 from embedded.stack import Stack
 from nyc_tlc.core.audit.report import REPORT
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.row_counts import expected_rows
+from nyc_tlc.core.contract.service import FHVHV, GREEN, SERVICES, YELLOW
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.published_rows import expected_rows
-from nyc_tlc.core.service import FHVHV, GREEN, SERVICES, YELLOW
-from nyc_tlc.lake_audit import AuditScope, LakeAudit
+from nyc_tlc.jobs.audit import AuditScope, LakeAudit
+from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.settings import Settings
-from nyc_tlc.trips import Trips
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import connect_stores
 
 _MONTHS = Month(2019, 1).through(Month(2024, 5))
 _SCALE = 1000
@@ -89,7 +89,7 @@ def _report() -> bytes:
     """Load, spoil and audit on servers of their own."""
     with _stack() as stack:
         chosen = _sample_months(stack.cdn_root / "trip-data")
-        trips = Trips.connect()
+        trips = Trips.open()
         with ThreadPoolExecutor(2) as pool:
             for _ in pool.map(lambda partition: trips.load_again(partition, fetch=True), chosen):
                 pass
@@ -100,8 +100,8 @@ def _report() -> bytes:
             for month in _MONTHS
             if month >= service.first_month
         ]
-        LakeAudit.connect().audit(AuditScope(tuple(every)))
-        found = connect(Settings.load()).lake.read(REPORT)
+        LakeAudit.open().audit(AuditScope(tuple(every)))
+        found = connect_stores(Settings.load()).lake.read(REPORT)
         assert found is not None  # noqa: S101 - the audit has just written it
         return found[0]
 

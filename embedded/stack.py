@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded.bigquery_server import BigQueryServer, EmulatorAbsentError, is_installed
 from embedded.environment import (
     keep_secrets,
     merge,
@@ -20,10 +19,11 @@ from embedded.environment import (
     without_server,
     write_env_file,
 )
-from embedded.gcs_server import GcsServer
-from embedded.http_daemon import HttpDaemon
-from embedded.ports import HOST
-from embedded.postgres_server import LOADER, PostgresServer, psql_environment, psql_program
+from embedded.servers.bigquery import BigQueryServer, EmulatorAbsentError, is_installed
+from embedded.servers.gcs import GcsServer
+from embedded.servers.http_daemon import HttpDaemon
+from embedded.servers.ports import HOST
+from embedded.servers.postgres import LOADER, PostgresServer, psql_environment, psql_program
 from mage_server.environment import closed_settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -57,7 +57,7 @@ class Stack:
         self.cdn = HttpDaemon(
             "cdn",
             self.state_dir,
-            module="embedded.cdn_server",
+            module="embedded.servers.cdn",
             arguments=["--root", self.cdn_root],
         )
         self.bigquery = BigQueryServer(self.state_dir, self.gcs.objects_dir)

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 
-from embedded.ports import HOST
+from embedded.servers.ports import HOST
 from embedded.stack import CHECKOUT, Stack, run_environment
 
 

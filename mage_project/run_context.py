@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from nyc_tlc.core.errors import ConfigurationError, shown
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
+from nyc_tlc.core.contract.service import Service
+from nyc_tlc.core.errors import ConfigurationError, shorten
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition, parse_months, parse_services, partitions
-from nyc_tlc.core.service import Service
-from nyc_tlc.lake_audit import AuditScope
+from nyc_tlc.jobs.audit import AuditScope
+from nyc_tlc.jobs.sync import Scope
 from nyc_tlc.settings import Settings
-from nyc_tlc.sync import Scope
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
@@ -105,7 +106,7 @@ def run_scope(kwargs: Mapping[str, Any]) -> Scope:
     text = str(kwargs.get("scope") or "changed").strip().lower()
     if text not in {"changed", "all"}:
         raise ConfigurationError(
-            f"scope is {shown(text)!r}: expected changed (only the months that may have "
+            f"scope is {shorten(text)!r}: expected changed (only the months that may have "
             "changed) or all. Nothing was started."
         )
     return cast("Scope", text)
@@ -139,7 +140,7 @@ def _flag(kwargs: Mapping[str, Any], name: str) -> bool:
     text = str(kwargs.get(name) or "").strip().lower()
     if text not in _TRUE | _FALSE:
         raise ConfigurationError(
-            f"{name} is {shown(text)!r}: expected true or false. Nothing was started."
+            f"{name} is {shorten(text)!r}: expected true or false. Nothing was started."
         )
     return text in _TRUE
 
@@ -175,7 +176,7 @@ def _instant(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         raise ConfigurationError(
-            f"execution_date {shown(text)!r} is not a date: expected 2024-03-05 or the like. "
+            f"execution_date {shorten(text)!r} is not a date: expected 2024-03-05 or the like. "
             "Nothing was started."
         ) from None
 
@@ -199,6 +200,6 @@ def _numbers(kwargs: Mapping[str, Any], name: str) -> list[int]:
         return [int(item) for item in items if str(item).strip()]
     except ValueError:
         raise ConfigurationError(
-            f"{name} is {shown(repr(value))}: expected a number or a list of numbers. "
+            f"{name} is {shorten(repr(value))}: expected a number or a list of numbers. "
             "Nothing was started."
         ) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,8 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import ConfigurationError
-from nyc_tlc.core.source_format import SourceFormat
 
 IO_CONFIG = Path(__file__).resolve().parents[1] / "io_config.yml"
 _CSV_MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
@@ -221,34 +220,6 @@ class Settings(BaseModel):
             raise ConfigurationError(_complaint(error, io_config)) from None
 
 
-def configuration_page() -> str:
-    """docs/configuration.md: every variable, its default, its meaning."""
-    return "\n".join(
-        [
-            "# Configuration",
-            "",
-            "Written by `make docs` from `nyc_tlc/settings.py`. Environment variables only: "
-            "`cp dev.env .env`, or set them where you run it. Empty means not set.",
-            "",
-            "| variable | default | meaning |",
-            "|---|---|---|",
-            *_settings_rows(),
-            "",
-        ]
-    )
-
-
-def _settings_rows() -> list[str]:
-    rows = []
-    for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
-        if name == "tlc_work_dir":
-            default = "`nyc-tlc` in the temporary folder"
-        text = "required" if field.is_required() else default
-        rows.append(f"| `{name.upper()}` | {text} | {field.description} |")
-    return rows
-
-
 def _profile(environment: Mapping[str, str], io_config: Path) -> Mapping[str, Any]:
     name = environment.get("TLC_PROFILE") or "default"
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
@@ -302,7 +273,3 @@ def _problem(problem: Mapping[str, Any]) -> str:
     if problem["type"] == "missing":
         return "not set"
     return str(problem["msg"]).removeprefix("Value error, ")
-
-
-if __name__ == "__main__":
-    sys.stdout.write(configuration_page())

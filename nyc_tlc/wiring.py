@@ -6,37 +6,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from nyc_tlc.adapters.alert_channels import AlertChannels, EmailAlerts, SlackAlerts, TeamsAlerts
-from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
-from nyc_tlc.adapters.postgres import PostgresWarehouse
-from nyc_tlc.adapters.postgres_connection import Database, Tls
-from nyc_tlc.adapters.postgres_inspection import PostgresInspector
+from nyc_tlc.adapters.alerts import AlertChannels, EmailAlerts, SlackAlerts, TeamsAlerts
+from nyc_tlc.adapters.lake.folder import FolderLake
+from nyc_tlc.adapters.postgres.connection import Database, Tls
+from nyc_tlc.adapters.postgres.inspector import PostgresInspector
+from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.adapters.source.folder import FolderSource
+from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import ConfigurationError
-from nyc_tlc.core.manifest import WarehouseLoad
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.ports import (
-    Alerts,
-    Inspector,
-    Lake,
-    LakeWarehouse,
-    MartPorts,
-    MartStore,
-    Ports,
-    Source,
-)
+from nyc_tlc.core.lake.records import WarehouseLoad
+from nyc_tlc.ports.alerts import Alerts
+from nyc_tlc.ports.audit import Inspector
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.lake import Lake
+from nyc_tlc.ports.marts import MartPorts, MartStore
+from nyc_tlc.ports.source import Source
+from nyc_tlc.ports.warehouse import LakeWarehouse
 from nyc_tlc.settings import IO_CONFIG, Settings
 from nyc_tlc.steps.warehouse_load import read_load
 
 if TYPE_CHECKING:
-    from nyc_tlc.adapters.bigquery_connection import BigQueryDataset
+    from nyc_tlc.adapters.bigquery.connection import BigQueryDataset
 
 if TYPE_CHECKING:
-    from nyc_tlc.adapters.gcs_bucket import GcsBucket
+    from nyc_tlc.adapters.lake.gcs_bucket import GcsBucket
 
 NO_BIGQUERY = "skipped: BIGQUERY_DATASET is not set"
 
 
-def connect(settings: Settings) -> Ports:
+def connect_stores(settings: Settings) -> Ports:
     """The outside world that the settings describe. Nothing is contacted yet."""
     warehouse = PostgresWarehouse(_database(settings), settings.postgres_schema)
     return Ports(
@@ -73,7 +71,7 @@ def connect_alerts(settings: Settings) -> Alerts:
 
 def connect_marts(settings: Settings) -> MartPorts:
     """The warehouses of the settings, and their ledger. Nothing is contacted yet."""
-    from nyc_tlc.adapters.postgres_marts import PostgresMarts  # late: sqlglot costs 0.2 s
+    from nyc_tlc.adapters.postgres.marts import PostgresMarts  # late: sqlglot costs 0.2 s
 
     database, schema = _database(settings), settings.postgres_schema
     return MartPorts(
@@ -87,7 +85,7 @@ def _bigquery_marts(settings: Settings) -> MartStore | None:
     dataset = _bigquery_dataset(settings)
     if dataset is None:
         return None
-    from nyc_tlc.adapters.bigquery_marts import BigQueryMarts
+    from nyc_tlc.adapters.bigquery.marts import BigQueryMarts
 
     lake = _lake(settings)
 
@@ -118,7 +116,7 @@ def _database(settings: Settings) -> Database:
 def _source(settings: Settings) -> Source:
     if settings.tlc_source_url.startswith("file://"):
         return FolderSource(_path(settings.tlc_source_url))
-    from nyc_tlc.adapters.tlc_cdn import HttpSource
+    from nyc_tlc.adapters.source.cdn import HttpSource
 
     return HttpSource(settings.tlc_source_url, timeout=settings.tlc_source_timeout)
 
@@ -126,7 +124,7 @@ def _source(settings: Settings) -> Source:
 def _lake(settings: Settings) -> Lake:
     url, cache = settings.lake_url, settings.tlc_work_dir / "lake_cache"
     if url.startswith("gs://"):
-        from nyc_tlc.adapters import gcs  # late: the client library costs half a second
+        from nyc_tlc.adapters.lake import gcs  # late: the client library costs half a second
 
         return gcs.connect(
             url,
@@ -135,7 +133,7 @@ def _lake(settings: Settings) -> Lake:
             key_file=settings.google_application_credentials,
         )
     if url.startswith(("s3://", "az://")):
-        from nyc_tlc.adapters import object_store
+        from nyc_tlc.adapters.lake import object_store
 
         return object_store.connect(url, cache=cache)
     return FolderLake(_path(url))
@@ -145,7 +143,7 @@ def _bigquery(settings: Settings) -> LakeWarehouse | None:
     dataset = _bigquery_dataset(settings)
     if dataset is None:
         return None
-    from nyc_tlc.adapters.bigquery import BigQueryWarehouse
+    from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
 
     return BigQueryWarehouse(dataset)
 
@@ -154,7 +152,7 @@ def _bigquery_dataset(settings: Settings) -> BigQueryDataset | None:
     if settings.bigquery_project is None or settings.bigquery_dataset is None:
         return None
     # Late: the client library costs half a second.
-    from nyc_tlc.adapters.bigquery_connection import BigQuerySettings, connect
+    from nyc_tlc.adapters.bigquery.connection import BigQuerySettings, connect
 
     return connect(
         BigQuerySettings(
@@ -182,7 +180,7 @@ def connect_bucket(settings: Settings) -> GcsBucket:
             "Google Cloud Storage is set up from here. Nothing was changed. docs/lake.md says "
             "what a bucket elsewhere needs."
         )
-    from nyc_tlc.adapters import gcs_bucket
+    from nyc_tlc.adapters.lake import gcs_bucket
 
     return gcs_bucket.connect(
         settings.lake_url,

@@ -15,12 +15,12 @@ import psycopg2
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-from embedded.bigquery_server import BigQueryServer, EmulatorAbsentError
-from embedded.gcs_server import GcsServer
-from embedded.ports import HOST
-from embedded.postgres_server import PostgresServer
-from nyc_tlc.adapters.postgres import PostgresWarehouse
-from nyc_tlc.adapters.postgres_connection import Database
+from embedded.servers.bigquery import BigQueryServer, EmulatorAbsentError
+from embedded.servers.gcs import GcsServer
+from embedded.servers.ports import HOST
+from embedded.servers.postgres import PostgresServer
+from nyc_tlc.adapters.postgres.connection import Database
+from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 
 Query = Callable[..., list[tuple[Any, ...]]]
 

@@ -1,6 +1,6 @@
 """Send an alert when a block fails under the scheduler; `mage run` tells it by its exit status."""
 
-from nyc_tlc.alerts import tell_of_failed_block
+from nyc_tlc.jobs.alerts import tell_of_failed_block
 
 if "callback" not in globals():
     from mage_ai.data_preparation.decorators import callback

@@ -1,7 +1,7 @@
 """Build in Postgres the months of every mart that changed since they were built."""
 
 from mage_project.run_context import run_force
-from nyc_tlc.marts import Marts
+from nyc_tlc.jobs.marts import Marts
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter
@@ -9,4 +9,4 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def build_marts_in_postgres(*_, **kwargs):
-    return Marts.connect().build_in_postgres(force=run_force(kwargs))
+    return Marts.open().build_in_postgres(force=run_force(kwargs))

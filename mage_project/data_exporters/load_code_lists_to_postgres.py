@@ -1,6 +1,6 @@
 """Replace the code lists' dimension tables in Postgres."""
 
-from nyc_tlc.code_lists import CodeLists
+from nyc_tlc.jobs.code_lists import CodeLists
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter
@@ -8,4 +8,4 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def load_code_lists_to_postgres(*_, **__):
-    return CodeLists.connect().load_to_postgres()
+    return CodeLists.open().load_to_postgres()

@@ -1,6 +1,6 @@
 """Let BigQuery load each published month from the lake, if it is configured."""
 
-from nyc_tlc.trips import Trips
+from nyc_tlc.jobs.trips import Trips
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter
@@ -8,4 +8,4 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def load_trips_to_bigquery(table, **_):
-    return Trips.connect().load_to_bigquery(table)
+    return Trips.open().load_to_bigquery(table)

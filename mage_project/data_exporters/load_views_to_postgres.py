@@ -1,6 +1,6 @@
 """Replace the views that name zones and codes, and the one of all services."""
 
-from nyc_tlc.views import Views
+from nyc_tlc.jobs.views import Views
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter
@@ -8,4 +8,4 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def load_views_to_postgres(*_, **__):
-    return Views.connect().load_to_postgres()
+    return Views.open().load_to_postgres()

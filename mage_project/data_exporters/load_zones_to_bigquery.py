@@ -1,6 +1,6 @@
 """Replace the taxi_zone dimension in BigQuery, if it is configured."""
 
-from nyc_tlc.zones import Zones
+from nyc_tlc.jobs.zones import Zones
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter
@@ -8,4 +8,4 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def load_zones_to_bigquery(landed, **_):
-    return Zones.connect().load_to_bigquery(landed)
+    return Zones.open().load_to_bigquery(landed)

@@ -1,6 +1,6 @@
 """Replace the code lists in the lake's reference/."""
 
-from nyc_tlc.code_lists import CodeLists
+from nyc_tlc.jobs.code_lists import CodeLists
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter
@@ -8,4 +8,4 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def publish_code_lists_to_lake(*_, **__):
-    return CodeLists.connect().publish_to_lake()
+    return CodeLists.open().publish_to_lake()

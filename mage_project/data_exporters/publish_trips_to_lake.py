@@ -1,6 +1,6 @@
 """Replace each conformed month in the lake, and commit it by its manifest."""
 
-from nyc_tlc.trips import Trips
+from nyc_tlc.jobs.trips import Trips
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter
@@ -8,4 +8,4 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def publish_trips_to_lake(table, **_):
-    return Trips.connect().publish_to_lake(table)
+    return Trips.open().publish_to_lake(table)

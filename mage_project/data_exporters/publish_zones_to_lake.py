@@ -1,6 +1,6 @@
 """Replace the taxi zones in the lake's reference/."""
 
-from nyc_tlc.zones import Zones
+from nyc_tlc.jobs.zones import Zones
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter
@@ -8,4 +8,4 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def publish_zones_to_lake(landed, **_):
-    return Zones.connect().publish_to_lake(landed)
+    return Zones.open().publish_to_lake(landed)

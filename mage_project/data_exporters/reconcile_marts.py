@@ -1,6 +1,6 @@
 """Prove that every mart has exactly the accepted trips of each month; fail the run if not."""
 
-from nyc_tlc.marts import Marts
+from nyc_tlc.jobs.marts import Marts
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter, test
@@ -8,7 +8,7 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def reconcile_marts(in_postgres, in_bigquery, **_):
-    return Marts.connect().reconcile(in_postgres, in_bigquery)
+    return Marts.open().reconcile(in_postgres, in_bigquery)
 
 
 @test

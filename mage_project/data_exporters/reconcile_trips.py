@@ -1,6 +1,6 @@
 """Prove each month in every store; fail the run with every partition that failed."""
 
-from nyc_tlc.trips import Trips
+from nyc_tlc.jobs.trips import Trips
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter, test
@@ -8,7 +8,7 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def reconcile_trips(loaded, published, **_):
-    return Trips.connect().reconcile(loaded, published)
+    return Trips.open().reconcile(loaded, published)
 
 
 @test

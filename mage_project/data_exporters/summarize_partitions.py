@@ -1,6 +1,6 @@
 """Put the months that were loaded one by one into one table."""
 
-from nyc_tlc.trips import Trips
+from nyc_tlc.jobs.trips import Trips
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter
@@ -8,4 +8,4 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def summarize_partitions(rows, **_):
-    return Trips.connect().summarize(rows)
+    return Trips.open().summarize(rows)

@@ -1,7 +1,7 @@
 """Hold every store against the others, month by month; repair if asked to; write the report."""
 
 from mage_project.run_context import run_audit
-from nyc_tlc.lake_audit import LakeAudit
+from nyc_tlc.jobs.audit import LakeAudit
 
 if "data_loader" not in globals():
     from mage_ai.data_preparation.decorators import data_loader, test
@@ -9,7 +9,7 @@ if "data_loader" not in globals():
 
 @data_loader
 def audit_lake(**kwargs):
-    return LakeAudit.connect().audit(run_audit(kwargs))
+    return LakeAudit.open().audit(run_audit(kwargs))
 
 
 @test

@@ -1,6 +1,6 @@
 """Prove the lake with a write, a read and a delete, and say where it is."""
 
-from nyc_tlc.connections import check_lake as check
+from nyc_tlc.jobs.connections import check_lake as check
 
 if "data_loader" not in globals():
     from mage_ai.data_preparation.decorators import data_loader

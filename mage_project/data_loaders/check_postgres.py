@@ -1,6 +1,6 @@
 """Prove the Postgres connection with SELECT 1, and say what it is connected to."""
 
-from nyc_tlc.connections import check_postgres as check
+from nyc_tlc.jobs.connections import check_postgres as check
 
 if "data_loader" not in globals():
     from mage_ai.data_preparation.decorators import data_loader

@@ -1,7 +1,7 @@
 """Find what TLC has published that the stores do not hold, or has revised or withdrawn since."""
 
 from mage_project.run_context import run_first_month, run_plan, run_scope, run_services
-from nyc_tlc.sync import Sync
+from nyc_tlc.jobs.sync import Sync
 
 if "data_loader" not in globals():
     from mage_ai.data_preparation.decorators import data_loader, test
@@ -9,7 +9,7 @@ if "data_loader" not in globals():
 
 @data_loader
 def find_trips(**kwargs):
-    return Sync.connect().find(
+    return Sync.open().find(
         run_services(kwargs),
         first=run_first_month(kwargs),
         scope=run_scope(kwargs),

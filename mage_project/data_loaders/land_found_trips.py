@@ -1,7 +1,7 @@
 """Land what was found, in the lake's raw/; the other months that were asked about are final."""
 
 from mage_project.run_context import run_plan
-from nyc_tlc.sync import Sync
+from nyc_tlc.jobs.sync import Sync
 
 if "data_loader" not in globals():
     from mage_ai.data_preparation.decorators import data_loader
@@ -9,4 +9,4 @@ if "data_loader" not in globals():
 
 @data_loader
 def land_found_trips(table, **kwargs):
-    return Sync.connect().land(table, plan=run_plan(kwargs))
+    return Sync.open().land(table, plan=run_plan(kwargs))

@@ -1,7 +1,7 @@
 """Land the published files of the run's months in the lake's raw/, if they are new."""
 
 from mage_project.run_context import run_force, run_partitions, run_plan
-from nyc_tlc.trips import Trips
+from nyc_tlc.jobs.trips import Trips
 
 if "data_loader" not in globals():
     from mage_ai.data_preparation.decorators import data_loader, test
@@ -10,7 +10,7 @@ if "data_loader" not in globals():
 @data_loader
 def land_trips(**kwargs):
     partitions = run_partitions(kwargs)
-    return Trips.connect().land(partitions, force=run_force(kwargs), plan=run_plan(kwargs))
+    return Trips.open().land(partitions, force=run_force(kwargs), plan=run_plan(kwargs))
 
 
 @test

@@ -1,6 +1,6 @@
 """Land TLC's taxi zones, names and polygons, in the lake's raw/."""
 
-from nyc_tlc.zones import Zones
+from nyc_tlc.jobs.zones import Zones
 
 if "data_loader" not in globals():
     from mage_ai.data_preparation.decorators import data_loader, test
@@ -8,7 +8,7 @@ if "data_loader" not in globals():
 
 @data_loader
 def land_zones(**_):
-    return Zones.connect().land()
+    return Zones.open().land()
 
 
 @test

@@ -1,6 +1,6 @@
 """Conform each landed month to its service's contract and set aside what cannot be a trip."""
 
-from nyc_tlc.trips import Trips
+from nyc_tlc.jobs.trips import Trips
 
 if "transformer" not in globals():
     from mage_ai.data_preparation.decorators import test, transformer
@@ -8,7 +8,7 @@ if "transformer" not in globals():
 
 @transformer
 def conform_trips(table, **_):
-    return Trips.connect().conform(table)
+    return Trips.open().conform(table)
 
 
 @test

@@ -48,7 +48,7 @@ class ConfigurationError(PipelineError):
 _MOST_SHOWN = 80
 
 
-def shown(value: object) -> str:
+def shorten(value: object) -> str:
     """What was found, as a message may repeat it: of something long, only the beginning."""
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}… ({len(text):,} characters)"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from nyc_tlc.core.errors import shown
+from nyc_tlc.core.errors import shorten
 
 _YYYY_MM = re.compile(r"([1-9]\d{3})-(0[1-9]|1[0-2])", re.ASCII)
 
@@ -31,7 +31,7 @@ class Month:
         """
         match = _YYYY_MM.fullmatch(text)
         if match is None:
-            raise ValueError(f"{shown(text)!r} is not a month of the form 2024-01")
+            raise ValueError(f"{shorten(text)!r} is not a month of the form 2024-01")
         return cls(int(match[1]), int(match[2]))
 
     @classmethod

@@ -12,25 +12,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nyc_tlc.core import conform as core
-from nyc_tlc.core.binding import Bindings, bind
-from nyc_tlc.core.judge import Judge, Judged, Neighbourhood, neighbourhoods
-from nyc_tlc.core.manifest import Conformed, Counts, Landing, render_record
-from nyc_tlc.core.manifest_table import ManifestRow, Status
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.published_json import to_json
-from nyc_tlc.core.render import arrow_schema, quarantine_arrow_schema
-from nyc_tlc.core.source_format import IRREGULAR_ROW, SourceFormat
-from nyc_tlc.ports import Lake, Ports
-from nyc_tlc.prefetch import prefetch
+from nyc_tlc.core.catalog.counts import Counts
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.schemas import arrow_schema, quarantine_arrow_schema
+from nyc_tlc.core.contract.source_format import IRREGULAR_ROW, SourceFormat
+from nyc_tlc.core.files.published_file import PublishedFile, open_published
+from nyc_tlc.core.lake.records import Conformed, Landing, render_record
+from nyc_tlc.core.prefetch import prefetch
+from nyc_tlc.core.rows import conform as core
+from nyc_tlc.core.rows.as_json import to_json
+from nyc_tlc.core.rows.binding import Bindings, bind
+from nyc_tlc.core.rows.judge import Judge, Judged, Neighbourhood, neighbourhoods
+from nyc_tlc.core.rows.tally import Tally, require_whole_month
+from nyc_tlc.core.runs.run_table import RunRow, Status
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.lake import Lake
 from nyc_tlc.steps.land import landed_version
-from nyc_tlc.steps.published_file import PublishedFile, open_published
-from nyc_tlc.steps.staged import staging_folder
-from nyc_tlc.steps.tally import Tally, require_whole_month
+from nyc_tlc.steps.staging import staging_folder
 from nyc_tlc.steps.work_folder import work_folder
 
 if TYPE_CHECKING:
-    from nyc_tlc.core.zone_polygons import ZonePolygons
+    from nyc_tlc.core.zones.polygons import ZonePolygons
 
 _COMPRESSION_LEVEL = 1
 """Of zstd: higher levels save 3-6 % of the bytes for twice the time."""
@@ -51,7 +53,7 @@ class _Reading:
     polygons: ZonePolygons | None = None
     zone_polygons: str = ""
 
-    def conform(self, batch: pa.RecordBatch, first_row: int) -> core.Conformed:
+    def conform(self, batch: pa.RecordBatch, first_row: int) -> core.ConformedBatch:
         return core.conform(
             batch,
             self.bindings,
@@ -61,7 +63,7 @@ class _Reading:
         )
 
 
-def conform(row: ManifestRow, ports: Ports, *, keep_unknown: bool = False) -> ManifestRow:
+def conform(row: RunRow, ports: Ports, *, keep_unknown: bool = False) -> RunRow:
     """Reshape a landed month to the contract and stage it for the stores.
 
     Memory does not grow with the file: a few batches are in flight, and the rows of the
@@ -88,7 +90,7 @@ def conform(row: ManifestRow, ports: Ports, *, keep_unknown: bool = False) -> Ma
                 reading = _reading(partition, landing, file, ports, keep_unknown=keep_unknown)
                 tally = _write(reading, file, staged)
         finally:
-            ports.lake.release(landing.raw)
+            ports.lake.drop_cached(landing.raw)
         # What Arrow keeps for reuse would add to the peak of the load: 60 MB.
         pa.default_memory_pool().release_unused()
         require_whole_month(partition, landing, tally)
@@ -121,7 +123,7 @@ def _reading(
     if not bindings.locates_by_coordinates:
         return _Reading(partition, landing, bindings)
     # Late: shapely and pyproj cost memory and start-up that most months need not pay.
-    from nyc_tlc.steps.zone_polygons import landed_zone_polygons
+    from nyc_tlc.steps.land_zones import landed_zone_polygons
 
     return _Reading(partition, landing, bindings, *landed_zone_polygons(ports))
 
@@ -162,7 +164,7 @@ def _judged(
     """The verdict on each published batch, and its rows for the quarantine."""
     waiting: list[pa.RecordBatch] = []
 
-    def conformed() -> Iterator[core.Conformed]:
+    def conformed() -> Iterator[core.ConformedBatch]:
         row = 0
         for batch in published:
             waiting.append(batch)
@@ -215,15 +217,15 @@ def _rarely_repeats(field: pa.Field) -> bool:
 
 
 def _stage(
-    row: ManifestRow,
+    row: RunRow,
     reading: _Reading,
     counts: Counts,
     files: tuple[Path, ...],
     ports: Ports,
-) -> ManifestRow:
+) -> RunRow:
     partition, landing = reading.partition, reading.landing
     folder = staging_folder(row)
-    staged = tuple(ports.lake.take(file, folder + file.name) for file in files)
+    staged = tuple(ports.lake.upload(file, folder + file.name) for file in files)
     record = Conformed(
         service=row.service,
         month=row.month,

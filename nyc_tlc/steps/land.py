@@ -7,23 +7,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from nyc_tlc.core.catalog.counts import Counts
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.publication import Publication
+from nyc_tlc.core.catalog.row_counts import row_count_warning
+from nyc_tlc.core.checksum import sha256_of
+from nyc_tlc.core.contract.source_format import SourceFormat, published_paths
 from nyc_tlc.core.errors import NotPublishedYet, SourceError
-from nyc_tlc.core.manifest import Counts, Landing, Manifest, parse_record, render_record
-from nyc_tlc.core.manifest_table import ManifestRow, Status
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.publication import Publication
-from nyc_tlc.core.published_rows import row_count_warning
-from nyc_tlc.core.source_format import SourceFormat, published_paths
-from nyc_tlc.ports import Fetched, Lake, Ports, SourceFileAbsentError
-from nyc_tlc.steps import lake_paths
-from nyc_tlc.steps.published_file import published_rows
+from nyc_tlc.core.files.published_file import count_rows
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.lake.records import Landing, Manifest, parse_record, render_record
+from nyc_tlc.core.runs.run_table import RunRow, Status
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.lake import Lake
+from nyc_tlc.ports.source import Fetched, SourceFileAbsentError
 from nyc_tlc.steps.warehouse_load import is_proved
 from nyc_tlc.steps.work_folder import work_folder
 
 T = TypeVar("T")
 
 
-def land(row: ManifestRow, ports: Ports, publication: Publication) -> ManifestRow:
+def land(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
     """Bring the newest published version of a month into ``raw/``.
 
     A version that every store already holds, proved, makes the row ``unchanged`` (unless
@@ -51,7 +55,7 @@ def land(row: ManifestRow, ports: Ports, publication: Publication) -> ManifestRo
     assert landing is not None  # noqa: S101 - "not modified" answers only a known version
     manifest = None if row.force else _published_and_proved(partition, landing, ports)
     counts = manifest.counts if manifest else None
-    return ManifestRow(
+    return RunRow(
         service=row.service,
         month=row.month,
         status=_status(partition, manifest, ports),
@@ -67,7 +71,7 @@ def land(row: ManifestRow, ports: Ports, publication: Publication) -> ManifestRo
     )
 
 
-def landed_before(row: ManifestRow, lake: Lake) -> ManifestRow:
+def landed_before(row: RunRow, lake: Lake) -> RunRow:
     """The version that lies in ``raw/``, as if it had landed just now; the source is not asked.
 
     Raises:
@@ -86,6 +90,26 @@ def landed_before(row: ManifestRow, lake: Lake) -> ManifestRow:
         sha256=landing.sha256,
         warning=_warning(row.partition, landing),
     )
+
+
+def land_again(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
+    """Land for a repair: the version in ``raw/`` if its bytes are whole; else fetch the month.
+
+    So a repair does not bring a revision along, and works where the source is out of reach.
+
+    Raises:
+        NotPublishedYet: raw/ is damaged and the source does not have the month yet.
+        SourceError: raw/ is damaged and the source does not have the month any more.
+    """
+    landing = landed(row.partition, ports.lake)
+    if landing is None or not _is_whole(landing, ports.lake):
+        return land(row, ports, publication)
+    return landed_before(row, ports.lake)
+
+
+def _is_whole(landing: Landing, lake: Lake) -> bool:
+    with lake.open(landing.raw) as raw:
+        return sha256_of(raw) == landing.sha256
 
 
 def landed_version(partition: Partition, sha256: str, lake: Lake) -> Landing:
@@ -116,7 +140,7 @@ def landed(partition: Partition, lake: Lake) -> Landing | None:
 
 
 def _fetch(
-    row: ManifestRow,
+    row: RunRow,
     known: Landing | None,
     ports: Ports,
     source_format: SourceFormat,
@@ -127,10 +151,10 @@ def _fetch(
     def fetch(path: str, etag: str | None) -> Fetched | None:
         return ports.source.fetch(path, folder, unless_etag=None if row.force else etag)
 
-    return where_it_lies(row.partition, known, source_format, fetch)
+    return find_source_path(row.partition, known, source_format, fetch)
 
 
-def where_it_lies(
+def find_source_path(
     partition: Partition,
     known: Landing | None,
     source_format: SourceFormat,
@@ -166,10 +190,10 @@ def _warning(partition: Partition, landing: Landing) -> str:
     return row_count_warning(partition, landing.rows)
 
 
-def _store(row: ManifestRow, fetched: Fetched, lake: Lake) -> Landing:
+def _store(row: RunRow, fetched: Fetched, lake: Lake) -> Landing:
     partition = row.partition
     try:
-        rows = published_rows(fetched.path, fetched.uri)
+        rows = count_rows(fetched.path, fetched.uri)
     except SourceError as error:
         fetched.path.unlink()
         raise SourceError(f"{partition}: {error}") from error
@@ -179,7 +203,7 @@ def _store(row: ManifestRow, fetched: Fetched, lake: Lake) -> Landing:
     if stored is not None and stored.bytes == landing.bytes and not row.force:
         fetched.path.unlink()
     else:
-        lake.take(fetched.path, landing.raw)
+        lake.upload(fetched.path, landing.raw)
     lake.write(lake_paths.landing(partition), render_record(landing), if_generation=None)
     return landing
 

@@ -9,13 +9,15 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nyc_tlc.core.manifest import StoredObject
-from nyc_tlc.core.manifest_table import ManifestRow, Status
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.render import arrow_schema
-from nyc_tlc.ports import MOST_PARTS, Batches, Lake, Ports
-from nyc_tlc.steps.parquet_file import open_parquet, read_batches
-from nyc_tlc.steps.staged import ledger_entry, read_conformed
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.schemas import arrow_schema
+from nyc_tlc.core.files.parquet_file import open_parquet, read_batches
+from nyc_tlc.core.lake.records import StoredObject
+from nyc_tlc.core.runs.run_table import RunRow, Status
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.lake import Lake
+from nyc_tlc.ports.warehouse import MOST_PARTS, Batches
+from nyc_tlc.steps.staging import ledger_entry, read_conformed
 
 _WORTH_PARTS = 500_000
 """Rows: a smaller month is loaded in half a second, and stays one plain table."""
@@ -30,7 +32,7 @@ _QUARANTINE_SCHEMA = pa.schema(
 )
 
 
-def load(row: ManifestRow, ports: Ports) -> ManifestRow:
+def load(row: RunRow, ports: Ports) -> RunRow:
     """Replace one month in the warehouse, atomically, rows and ledger together.
 
     Raises:
@@ -40,7 +42,7 @@ def load(row: ManifestRow, ports: Ports) -> ManifestRow:
     return replace(row, status=Status.LOADED)
 
 
-def load_objects(row: ManifestRow, objects: Sequence[StoredObject], ports: Ports) -> None:
+def load_objects(row: RunRow, objects: Sequence[StoredObject], ports: Ports) -> None:
     """Replace one month in the warehouse with what two objects of the lake hold.
 
     Args:

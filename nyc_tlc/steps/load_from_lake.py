@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import ContractError, ReconciliationError
-from nyc_tlc.core.manifest import Manifest, WarehouseJob, WarehouseLoad, render_record
-from nyc_tlc.core.manifest_table import ManifestRow, Status
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.ports import Lake, LakeWarehouse
-from nyc_tlc.steps import lake_paths
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.lake.records import Manifest, WarehouseJob, WarehouseLoad, render_record
+from nyc_tlc.core.runs.run_table import RunRow, Status
+from nyc_tlc.ports.lake import Lake
+from nyc_tlc.ports.warehouse import LakeWarehouse
 from nyc_tlc.steps.land import in_place
 from nyc_tlc.steps.publish import read_manifest
 from nyc_tlc.steps.warehouse_load import read_load
 
 
-def load_from_lake(row: ManifestRow, lake: Lake, warehouse: LakeWarehouse) -> ManifestRow:
+def load_from_lake(row: RunRow, lake: Lake, warehouse: LakeWarehouse) -> RunRow:
     """Replace one month in the warehouse with what is published, and record that in the lake.
 
     The record is removed before the month is replaced and written when it is: a run that dies in
@@ -64,7 +65,7 @@ def _require_in_place(
         )
 
 
-def _published(row: ManifestRow, lake: Lake) -> Manifest:
+def _published(row: RunRow, lake: Lake) -> Manifest:
     manifest = read_manifest(row.partition, lake)
     wanted = (row.sha256, row.partition.contract_id)
     if manifest is None or (manifest.landing.sha256, manifest.contract) != wanted:
@@ -77,7 +78,7 @@ def _published(row: ManifestRow, lake: Lake) -> Manifest:
 
 
 def _record(
-    row: ManifestRow,
+    row: RunRow,
     manifest: Manifest,
     warehouse: LakeWarehouse,
     jobs: tuple[WarehouseJob, ...],

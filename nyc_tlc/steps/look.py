@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.publication import Publication, Sighting
 from nyc_tlc.core.errors import PipelineError
-from nyc_tlc.core.manifest_table import ManifestRow, Status
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.publication import Publication, Sighting
-from nyc_tlc.ports import Ports, Published, SourceFileAbsentError
-from nyc_tlc.steps.land import absent, landed, proved, where_it_lies
-from nyc_tlc.steps.run import Effort, retried
+from nyc_tlc.core.runs.run_table import RunRow, Status
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.source import Probed, SourceFileAbsentError
+from nyc_tlc.steps.land import absent, find_source_path, landed, proved
+from nyc_tlc.steps.run_each import Effort, retried
 
 Look = Callable[[Partition], Sighting]
 
@@ -39,7 +40,7 @@ def look_at_each(
         return list(pool.map(outcome, partitions))
 
 
-def plan(row: ManifestRow, ports: Ports, publication: Publication) -> ManifestRow:
+def plan(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
     """Say what landing the month would lead to; ``bytes`` is the size of its published file.
 
     Raises:
@@ -65,11 +66,11 @@ def _ask(
 ) -> tuple[Sighting, SourceFileAbsentError | None]:
     known = landed(partition, ports.lake)
 
-    def probe(path: str, etag: str | None) -> Published | None:
+    def probe(path: str, etag: str | None) -> Probed | None:
         return ports.source.probe(path, unless_etag=etag)
 
     try:
-        published = where_it_lies(partition, known, publication.source_format, probe)
+        published = find_source_path(partition, known, publication.source_format, probe)
     except SourceFileAbsentError as error:
         return Sighting(absent=str(error)), error
     if published is not None:
@@ -83,7 +84,7 @@ def _ask(
     ), None
 
 
-def _why(row: ManifestRow, sighting: Sighting) -> str:
+def _why(row: RunRow, sighting: Sighting) -> str:
     if row.force:
         return "would be loaded again, by force"
     if sighting.sha256:

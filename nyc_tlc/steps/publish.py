@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import ReconciliationError
-from nyc_tlc.core.manifest import (
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.lake.records import (
     Conformed,
     Generation,
     Manifest,
@@ -14,15 +16,14 @@ from nyc_tlc.core.manifest import (
     parse_record,
     render_record,
 )
-from nyc_tlc.core.manifest_table import ManifestRow, Status
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.ports import Lake, Ports
-from nyc_tlc.steps import lake_paths
+from nyc_tlc.core.runs.run_table import RunRow, Status
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.lake import Lake
 from nyc_tlc.steps.land import in_place
-from nyc_tlc.steps.staged import read_conformed
+from nyc_tlc.steps.staging import read_conformed
 
 
-def publish(row: ManifestRow, ports: Ports) -> ManifestRow:
+def publish(row: RunRow, ports: Ports) -> RunRow:
     """Replace the month in ``trips/`` and ``quarantine/``, then write its manifest.
 
     Each object is replaced at once, on the condition that it is still the one seen before. Of two
@@ -86,7 +87,7 @@ def _replace(
 
 
 def _committed(
-    row: ManifestRow,
+    row: RunRow,
     conformed: Conformed,
     objects: tuple[StoredObject, ...],
     previous: Manifest | None,

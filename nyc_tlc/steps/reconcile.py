@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import ReconciliationError
-from nyc_tlc.core.manifest import Generation, Manifest, WarehouseLoad
-from nyc_tlc.core.manifest_table import ManifestRow, Status
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.run import Run
-from nyc_tlc.ports import Counted, Lake, Ports, StoreCounts
-from nyc_tlc.steps import lake_paths
+from nyc_tlc.core.files.parquet_file import open_parquet
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.lake.records import Generation, Manifest, WarehouseLoad
+from nyc_tlc.core.runs.run import Run
+from nyc_tlc.core.runs.run_table import RunRow, Status
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.lake import Lake
+from nyc_tlc.ports.warehouse import Counted, StoreCounts
 from nyc_tlc.steps.land import in_place
-from nyc_tlc.steps.parquet_file import open_parquet
 from nyc_tlc.steps.publish import read_manifest
-from nyc_tlc.steps.staged import ledger_entry, staged_by
+from nyc_tlc.steps.staging import ledger_entry, staged_by
 from nyc_tlc.steps.warehouse_load import mark_reconciled, read_load
 
 
@@ -26,7 +28,7 @@ class _InBigQuery:
     counted: Counted
 
 
-def reconcile(row: ManifestRow, ports: Ports) -> ManifestRow:
+def reconcile(row: RunRow, ports: Ports) -> RunRow:
     """Count the month in every store; only equal counts make it loaded.
 
     The ledger is told last: a run that is killed before that is repeated, and one that is killed
@@ -85,7 +87,7 @@ def _in_bigquery(
     return _InBigQuery(*record, ports.bigquery.count(partition))
 
 
-def _manifest_problems(row: ManifestRow, manifest: Manifest | None, lake: Lake) -> list[str]:
+def _manifest_problems(row: RunRow, manifest: Manifest | None, lake: Lake) -> list[str]:
     if manifest is None:
         return ["the lake has no manifest of it"]
     wanted = (row.sha256, row.partition.contract_id)
@@ -97,12 +99,12 @@ def _manifest_problems(row: ManifestRow, manifest: Manifest | None, lake: Lake) 
 def _lake_counts(manifest: Manifest, lake: Lake) -> StoreCounts:
     rows = []
     for stored in manifest.objects:
-        with lake.peek(stored.path) as source, open_parquet(source, stored.path) as file:
+        with lake.open_range(stored.path) as source, open_parquet(source, stored.path) as file:
             rows.append(int(file.metadata.num_rows))
     return StoreCounts(*rows)
 
 
-def clear_failed(rows: Iterable[ManifestRow], lake: Lake) -> None:
+def clear_failed(rows: Iterable[RunRow], lake: Lake) -> None:
     """Delete what this run staged of the months that failed; their next run stages anew."""
     for row in rows:
         if row.status is Status.FAILED and row.staged:
@@ -111,7 +113,7 @@ def clear_failed(rows: Iterable[ManifestRow], lake: Lake) -> None:
                     lake.delete(path)
 
 
-def clear_superseded(row: ManifestRow, lake: Lake) -> None:
+def clear_superseded(row: RunRow, lake: Lake) -> None:
     """Delete what is staged of a month now proved, by this run and by those that began before it.
 
     Those have died, or are late: what they staged is older than what the stores hold by now, so a
@@ -122,8 +124,8 @@ def clear_superseded(row: ManifestRow, lake: Lake) -> None:
     for run, path in _staged(row.partition, lake):
         if run is not None and (str(run) == row.run or run.began < own.began):
             lake.delete(path)
-    lake.release(lake_paths.landed(row.partition))
-    lake.release(lake_paths.staging(row.partition))
+    lake.drop_cached(lake_paths.landed(row.partition))
+    lake.drop_cached(lake_paths.staging(row.partition))
 
 
 def _staged(partition: Partition, lake: Lake) -> list[tuple[Run | None, str]]:

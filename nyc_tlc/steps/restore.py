@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import ReconciliationError
-from nyc_tlc.core.manifest import Manifest
-from nyc_tlc.core.manifest_table import ManifestRow, Status
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.ports import Lake, Ports
-from nyc_tlc.steps import lake_paths
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.lake.records import Manifest
+from nyc_tlc.core.runs.run_table import RunRow, Status
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.lake import Lake
 from nyc_tlc.steps.land import in_place
 from nyc_tlc.steps.load import load_objects
 from nyc_tlc.steps.publish import read_manifest
 
 
-def restore(row: ManifestRow, ports: Ports) -> ManifestRow:
+def restore(row: RunRow, ports: Ports) -> RunRow:
     """Load the published rows of a month; neither source nor ``raw/`` is read.
 
     Raises:

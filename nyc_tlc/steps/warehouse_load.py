@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from nyc_tlc.core.manifest import (
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.lake.records import (
     Generation,
     Manifest,
     WarehouseJob,
@@ -12,9 +14,8 @@ from nyc_tlc.core.manifest import (
     parse_record,
     render_record,
 )
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.ports import Lake, LakeWarehouse
-from nyc_tlc.steps import lake_paths
+from nyc_tlc.ports.lake import Lake
+from nyc_tlc.ports.warehouse import LakeWarehouse
 
 
 def read_load(

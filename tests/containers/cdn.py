@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from embedded import cdn_server
+from embedded.servers import cdn as cdn_server
 
 cdn_server.HOST = "0.0.0.0"
 cdn_server.CdnServer(Path("/cdn"), 8080).serve_forever()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from embedded.mage import MageServer
+from embedded.servers.mage import MageServer
 from mage_server.api import MageApi
 
 ROOT = Path(__file__).parents[2]

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from embedded.ports import free_port
-from embedded.sample_months import write_month
-from embedded.sample_polygons import write_zone_polygons
-from embedded.sample_zones import write_zone_lookup
+from embedded.samples.months import write_month
+from embedded.samples.polygons import write_zone_polygons
+from embedded.samples.zones import write_zone_lookup
+from embedded.servers.ports import free_port
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import SERVICES
 from tests.containers.compose import EMULATORS, IMAGE, Compose, build, copy_checkout
 
 ROWS = 20_000

@@ -82,7 +82,7 @@ def test_a_killed_container_comes_back_with_its_data(compose, service):
 
 
 def test_mages_process_can_change_neither_code_nor_secrets(compose):
-    for path in ("/app/nyc_tlc/trips.py", "/app/mage_project/x.py", "/run/secrets/nyc-tlc/x"):
+    for path in ("/app/nyc_tlc/jobs/trips.py", "/app/mage_project/x.py", "/run/secrets/nyc-tlc/x"):
         touched = subprocess.run(
             ["docker", "exec", compose.container("mage")["Id"], "touch", path],
             capture_output=True, text=True, check=False,

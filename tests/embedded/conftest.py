@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedded.postgres_server import PostgresServer
+from embedded.servers.postgres import PostgresServer
 from embedded.stack import Stack
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from embedded import bigquery_server
-from embedded.bigquery_server import BigQueryServer, EmulatorAbsentError
+from embedded.servers import bigquery as bigquery_server
+from embedded.servers.bigquery import BigQueryServer, EmulatorAbsentError
 from embedded.stack import Stack
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from embedded.cdn_server import CdnServer
+from embedded.servers.cdn import CdnServer
 
 _CONTENT = os.urandom(600_000)
 _NAME = "trip-data/yellow_tripdata_2024-01.parquet"

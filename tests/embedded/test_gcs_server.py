@@ -9,7 +9,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from embedded.gcs_server import GcsServer
+from embedded.servers.gcs import GcsServer
 
 
 @pytest.fixture

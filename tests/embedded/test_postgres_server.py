@@ -7,10 +7,10 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from embedded import cluster_home
-from embedded.cluster_home import find_home
-from embedded.daemon import ServerStartError
-from embedded.postgres_server import PostgresServer
+from embedded.servers import cluster_home
+from embedded.servers.cluster_home import find_home
+from embedded.servers.daemon import ServerStartError
+from embedded.servers.postgres import PostgresServer
 from embedded.stack import Stack
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="root only: another account is needed")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from embedded import process_mark
-from embedded.process_mark import ProcessMark, mark_process, program_of
+from embedded.servers import process_mark
+from embedded.servers.process_mark import ProcessMark, mark_process, program_of
 
 
 def test_mark_holds_while_the_process_lives_and_not_as_a_zombie() -> None:

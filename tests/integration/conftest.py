@@ -12,13 +12,13 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as api
 
-from embedded.cdn_server import CdnServer
-from embedded.mage import MageServer, running
-from embedded.sample_months import write_month
+from embedded.samples.months import write_month
+from embedded.servers.cdn import CdnServer
+from embedded.servers.mage import MageServer, running
 from embedded.stack import Stack
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import SERVICES
 from tests.alert_sinks import Webhook, webhook
 
 ROOT = Path(__file__).parents[2]

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from nyc_tlc.settings import Settings
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import connect_stores
 
 
 def download(environment: dict[str, str], prefix: str, into: Path) -> Path:
     """Bring every object below a prefix into a folder; returns the prefix's folder there."""
-    lake = connect(Settings.load(environment)).lake
+    lake = connect_stores(Settings.load(environment)).lake
     for stored in lake.list(prefix):
         target = into / stored.path
         target.parent.mkdir(parents=True, exist_ok=True)

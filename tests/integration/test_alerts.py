@@ -6,12 +6,12 @@ from types import MappingProxyType
 
 import pytest
 
-from embedded.mage import until
+from embedded.servers.mage import until
+from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.service import SERVICES
+from nyc_tlc.jobs.sync import Sync
 from nyc_tlc.settings import Settings
-from nyc_tlc.sync import Sync
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import connect_stores
 from tests.alert_sinks import mail_server, webhook
 
 pytestmark = pytest.mark.integration
@@ -75,7 +75,7 @@ def test_a_month_that_becomes_late_is_told_once(scheduled):
         told = {**scheduled.on.environment, "TLC_ALERT_SLACK_WEBHOOK": alerts.url}
         settings = Settings.load(told)
         for _ in range(2):
-            Sync(settings, connect(settings)).find(
+            Sync(settings, connect_stores(settings)).find(
                 [SERVICES["fhvhv"]], first=late, scope="all", plan=False
             )
     (message,) = alerts.texts()

@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from embedded.sample_months import write_month
+from embedded.samples.months import write_month
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import GREEN, YELLOW
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import GREEN, YELLOW
 from nyc_tlc.settings import Settings
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import connect_stores
 
 pytestmark = pytest.mark.integration
 
@@ -68,7 +68,7 @@ def damaged_run(mage, source, shared, tmp_path_factory):
 
 def state(here):
     """What every reader sees, by month: rows in Postgres, objects and generations in the lake."""
-    lake = connect(Settings.load(here.environment)).lake
+    lake = connect_stores(Settings.load(here.environment)).lake
     objects = [
         (stored.path, stored.generation)
         for zone in ("trips/", "quarantine/", "manifests/")
@@ -116,7 +116,7 @@ def test_the_months_before_stay_in_every_store_and_the_good_one_is_loaded(damage
 
 def test_nothing_half_written_is_left(damaged_run):
     here, _, _ = damaged_run
-    lake = connect(Settings.load(here.environment)).lake
+    lake = connect_stores(Settings.load(here.environment)).lake
     assert list(lake.list("staging/")) == []
     assert here.sql("SELECT relname FROM pg_class WHERE relname LIKE %s", "%\\_new%") == []
     work = Settings.load(here.environment).tlc_work_dir

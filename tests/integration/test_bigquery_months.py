@@ -12,20 +12,20 @@ import pandas as pd
 import psutil
 import pytest
 
-from embedded.bigquery_server import BigQueryServer
-from embedded.gcs_server import GcsServer
-from embedded.ports import HOST
-from embedded.postgres_server import PostgresServer
-from embedded.sample_months import write_month
-from nyc_tlc.adapters.bigquery import BigQueryWarehouse
-from nyc_tlc.connections import check_bigquery
+from embedded.samples.months import write_month
+from embedded.servers.bigquery import BigQueryServer
+from embedded.servers.gcs import GcsServer
+from embedded.servers.ports import HOST
+from embedded.servers.postgres import PostgresServer
+from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import PartitionsFailedError
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import GREEN
+from nyc_tlc.jobs.connections import check_bigquery
+from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.settings import Settings
-from nyc_tlc.trips import Trips
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import connect_stores
 
 MONTHS = [Partition(GREEN, Month(2024, month)) for month in (1, 2)]
 ROWS = {1: 400, 2: 300}
@@ -41,7 +41,7 @@ class Pipeline:
     def run(self, *, force: bool = False, **changes: str) -> dict[str, str]:
         """Each month's status in the end."""
         settings = Settings.load({**self.environment, **changes})
-        trips = Trips(settings, connect(settings))
+        trips = Trips(settings, connect_stores(settings))
         conformed = trips.conform(trips.land(MONTHS, force=force))
         done = trips.reconcile(
             trips.load_to_postgres(conformed),
@@ -53,14 +53,14 @@ class Pipeline:
         write_month(MONTHS[0], rows, self.published, seed=7)
 
     def in_bigquery(self) -> list[int]:
-        warehouse = connect(Settings.load(self.environment)).bigquery
+        warehouse = connect_stores(Settings.load(self.environment)).bigquery
         assert warehouse is not None
         counts = [warehouse.count(partition).counts for partition in MONTHS]
         return [count.accepted + count.quarantined for count in counts]
 
     def records(self) -> list[dict]:
         """What the lake says that BigQuery holds, January first."""
-        lake = connect(Settings.load(self.environment)).lake
+        lake = connect_stores(Settings.load(self.environment)).lake
         paths = [stored.path for stored in lake.list("loads/bigquery/")]
         return [json.loads(found[0]) for path in paths if (found := lake.read(path))]
 
@@ -164,7 +164,7 @@ def test_bigquery_that_is_wanted_later_gets_the_months_that_are_there(
     assert pipeline.run(BIGQUERY_DATASET="") == _all("unchanged")
     # From what is published: nothing is read again, judged again or sent to Postgres again.
     for step in ("conform", "load", "publish"):
-        monkeypatch.setattr(f"nyc_tlc.trips.{step}", _never)
+        monkeypatch.setattr(f"nyc_tlc.jobs.trips.{step}", _never)
     assert pipeline.run() == _all("reconciled")
     assert pipeline.in_bigquery() == [400, 300]
     assert pipeline.run() == _all("unchanged")
@@ -176,7 +176,7 @@ def _never(*_: object, **__: object) -> None:
 
 def test_dataset_that_was_dropped_is_filled_again(pipeline: Pipeline) -> None:
     pipeline.run()
-    warehouse = connect(Settings.load(pipeline.environment)).bigquery
+    warehouse = connect_stores(Settings.load(pipeline.environment)).bigquery
     assert isinstance(warehouse, BigQueryWarehouse)
     client, dataset = warehouse._client, warehouse._dataset.reference
     client.delete_dataset(dataset, delete_contents=True)
@@ -196,8 +196,8 @@ def _dies(before: str, after: Callable | None = None) -> Callable:
 @pytest.mark.parametrize(
     ("moment", "carried_out"),
     [
-        ("nyc_tlc.adapters.bigquery.BigQueryWarehouse._submit", False),
-        ("nyc_tlc.adapters.bigquery.BigQueryWarehouse._submit", True),
+        ("nyc_tlc.adapters.bigquery.warehouse.BigQueryWarehouse._submit", False),
+        ("nyc_tlc.adapters.bigquery.warehouse.BigQueryWarehouse._submit", True),
         ("nyc_tlc.steps.load_from_lake.in_place", False),
         ("nyc_tlc.steps.load_from_lake.replace", False),
         ("nyc_tlc.steps.reconcile.mark_reconciled", False),
@@ -273,8 +273,8 @@ def test_run_without_bigquery_says_so(
     pipeline: Pipeline, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings.load({**pipeline.environment, "BIGQUERY_DATASET": ""})
-    trips = Trips(settings, connect(settings))
+    trips = Trips(settings, connect_stores(settings))
     table = trips.land(MONTHS, force=False)
-    with caplog.at_level("INFO", logger="nyc_tlc.trips"):
+    with caplog.at_level("INFO", logger="nyc_tlc.jobs.trips"):
         assert trips.load_to_bigquery(table) is table
     assert "skipped: BIGQUERY_DATASET is not set" in caplog.text

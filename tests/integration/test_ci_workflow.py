@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from embedded.ports import HOST
+from embedded.servers.ports import HOST
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())

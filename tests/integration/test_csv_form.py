@@ -12,17 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
+from nyc_tlc.adapters.lake.folder import FolderLake
+from nyc_tlc.adapters.source.folder import FolderSource
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.publication import Publication
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import ContractError, SourceError
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.publication import Publication
-from nyc_tlc.core.service import SERVICES
-from nyc_tlc.core.source_format import SourceFormat
-from nyc_tlc.ports import Ports
+from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import land
-from nyc_tlc.steps.run import start
+from nyc_tlc.steps.run_each import start
 
 TODAY = datetime(2026, 11, 22, tzinfo=UTC)
 COURSE_MONTHS = {"2020-10": 95_120, "2020-11": 88_605, "2020-12": 83_130}

@@ -12,29 +12,30 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from embedded.sample_csv import LAYOUTS, write_csv_month
-from embedded.sample_months import published_batches, published_schema, write_month
-from embedded.sample_polygons import write_zone_polygons
-from embedded.sample_trips import trips as sample_trips
-from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
+from embedded.samples.csv_months import LAYOUTS, write_csv_month
+from embedded.samples.months import published_batches, published_schema, write_month
+from embedded.samples.polygons import write_zone_polygons
+from embedded.samples.trips import trips as sample_trips
+from nyc_tlc.adapters.lake.folder import FolderLake
+from nyc_tlc.adapters.source.folder import FolderSource
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.publication import Publication
+from nyc_tlc.core.contract.schemas import arrow_schema
+from nyc_tlc.core.contract.service import FHV, SERVICES
+from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.contract.vintages import LAST_KNOWN_MONTH
-from nyc_tlc.core.manifest_table import Status
+from nyc_tlc.core.files import parquet_file
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.publication import Publication
-from nyc_tlc.core.quality import FLAGS
-from nyc_tlc.core.render import arrow_schema
-from nyc_tlc.core.service import FHV, SERVICES
-from nyc_tlc.core.source_format import SourceFormat
-from nyc_tlc.ports import Ports
+from nyc_tlc.core.rows.rules import FLAGS
+from nyc_tlc.core.runs.run_table import Status
+from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.steps import load as load_step
-from nyc_tlc.steps import parquet_file
 from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import land
 from nyc_tlc.steps.load import load
 from nyc_tlc.steps.publish import publish
 from nyc_tlc.steps.reconcile import reconcile
-from nyc_tlc.steps.run import Effort, run_each, start
+from nyc_tlc.steps.run_each import Effort, run_each, start
 
 ROWS = 120
 EFFORT = Effort(workers=2, attempts=1)

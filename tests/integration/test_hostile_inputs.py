@@ -27,19 +27,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from embedded.sample_csv import write_csv_month
-from embedded.sample_months import published_batches, published_schema, write_month
+from embedded.samples.csv_months import write_csv_month
+from embedded.samples.months import published_batches, published_schema, write_month
 from mage_project.run_context import run_force, run_partitions
-from nyc_tlc.adapters import tlc_cdn
-from nyc_tlc.adapters.postgres_connection import Database
+from nyc_tlc.adapters.postgres.connection import Database
+from nyc_tlc.adapters.source import cdn as tlc_cdn
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import GREEN
+from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import ConfigurationError, PipelineError, SourceError
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import GREEN
-from nyc_tlc.core.source_format import SourceFormat
+from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.settings import Settings
-from nyc_tlc.trips import Trips
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import connect_stores
 from tests.ports.scripted_http import Answer, serve
 
 MONTH = Partition(GREEN, Month(2020, 10))
@@ -453,7 +453,7 @@ class Stores:
     def run(self, **changes: str) -> str:
         """Run every step; what it ended with."""
         settings = Settings.load({**self.environment, **changes})
-        trips = Trips(settings, connect(settings))
+        trips = Trips(settings, connect_stores(settings))
         with pytest.raises(PipelineError) as caught:
             every_step(trips)
         return str(caught.value)
@@ -473,7 +473,7 @@ class Stores:
             rows = cursor.fetchall()
             cursor.execute("SELECT service, source_month, sha256, reconciled_at FROM ledger")
             ledger = cursor.fetchall()
-        lake = connect(Settings.load(env)).lake
+        lake = connect_stores(Settings.load(env)).lake
         zones = ("trips/", "quarantine/", "manifests/", "staging/")
         return rows, ledger, [(o.path, o.generation) for zone in zones for o in lake.list(zone)]
 
@@ -497,7 +497,7 @@ def loaded(
             stores.published.mkdir()
             write_good(stores, source_format)
             settings = Settings.load(stores.environment)
-            trips = Trips(settings, connect(settings))
+            trips = Trips(settings, connect_stores(settings))
             every_step(trips)
             made[source_format] = stores
         return made[source_format]
@@ -666,7 +666,7 @@ def test_records_of_the_lake(
 ) -> None:
     change, expected = RECORDS[name]
     stores = loaded("parquet")
-    lake = connect(Settings.load(stores.environment)).lake
+    lake = connect_stores(Settings.load(stores.environment)).lake
     (record,) = [o.path for o in lake.list("raw/") if o.path.endswith(".json")]
     kept = lake.read(record)
     assert kept is not None

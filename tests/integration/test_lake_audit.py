@@ -17,33 +17,36 @@ import pyarrow.parquet as pq
 import pytest
 from markupsafe import escape
 
-from embedded.gcs_server import GcsServer
-from embedded.ports import HOST
-from embedded.postgres_server import PostgresServer
-from embedded.sample_months import write_month
-from nyc_tlc.adapters import bigquery_connection
-from nyc_tlc.adapters import gcs as gcs_adapter
-from nyc_tlc.adapters.bigquery import BigQueryWarehouse
-from nyc_tlc.adapters.bigquery_connection import BigQuerySettings
-from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
-from nyc_tlc.adapters.postgres import PostgresWarehouse
-from nyc_tlc.adapters.postgres_connection import Database
-from nyc_tlc.adapters.postgres_inspection import PostgresInspector
-from nyc_tlc.adapters.postgres_ledger import take_turn
-from nyc_tlc.core.audit.kinds import KINDS, Remedy
-from nyc_tlc.core.audit.months import require_sound
+from embedded.samples.months import write_month
+from embedded.servers.gcs import GcsServer
+from embedded.servers.ports import HOST
+from embedded.servers.postgres import PostgresServer
+from nyc_tlc.adapters.bigquery import connection as bigquery_connection
+from nyc_tlc.adapters.bigquery.connection import BigQuerySettings
+from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
+from nyc_tlc.adapters.lake import gcs as gcs_adapter
+from nyc_tlc.adapters.lake.folder import FolderLake
+from nyc_tlc.adapters.postgres.connection import Database
+from nyc_tlc.adapters.postgres.inspector import PostgresInspector
+from nyc_tlc.adapters.postgres.ledger import take_turn
+from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.adapters.source.folder import FolderSource
+from nyc_tlc.core.audit.findings import KINDS, Remedy
 from nyc_tlc.core.audit.report import REPORT
+from nyc_tlc.core.audit.verdicts import require_sound
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import ReconciliationError
-from nyc_tlc.core.manifest import Manifest, WarehouseLoad, parse_record, render_record
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.lake.records import Manifest, WarehouseLoad, parse_record, render_record
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import GREEN
-from nyc_tlc.lake_audit import AuditScope, LakeAudit
-from nyc_tlc.ports import Lake, LakeWarehouse, Ports
+from nyc_tlc.jobs.audit import AuditScope, LakeAudit
+from nyc_tlc.jobs.trips import Trips
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.lake import Lake
+from nyc_tlc.ports.warehouse import LakeWarehouse
 from nyc_tlc.settings import Settings
-from nyc_tlc.steps import lake_paths
-from nyc_tlc.steps.inspect import Inspection
-from nyc_tlc.trips import Trips
+from nyc_tlc.steps.inspect_month import Inspection
 
 ROWS = 400
 FIRST = Month(2021, 3)

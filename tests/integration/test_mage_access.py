@@ -20,7 +20,7 @@ import psutil
 import pytest
 import requests
 
-from embedded.mage import ROOT, MageServer
+from embedded.servers.mage import ROOT, MageServer
 from mage_server.api import CLIENT_ID
 from tests.integration.conftest import Scheduled
 

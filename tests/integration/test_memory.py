@@ -7,27 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from embedded.sample_months import write_month
-from embedded.sample_polygons import write_zone_polygons
+from embedded.samples.months import write_month
+from embedded.samples.polygons import write_zone_polygons
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import YELLOW
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import YELLOW
 from tests.integration.conftest import ROOT
 
 CONFORM = """
 import json, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from nyc_tlc.adapters.local_folder import FolderLake, FolderSource
+from nyc_tlc.adapters.lake.folder import FolderLake
+from nyc_tlc.adapters.source.folder import FolderSource
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import YELLOW
-from nyc_tlc.core.source_format import SourceFormat
-from nyc_tlc.ports import Ports
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import YELLOW
+from nyc_tlc.core.contract.source_format import SourceFormat
+from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.steps.conform import conform
-from nyc_tlc.core.publication import Publication
+from nyc_tlc.core.catalog.publication import Publication
 from nyc_tlc.steps.land import land
-from nyc_tlc.steps.run import start
+from nyc_tlc.steps.run_each import start
 
 folder, month = Path(sys.argv[1]), Month.parse(sys.argv[2])
 lake, now = FolderLake(folder / "lake"), datetime(2026, 11, 22, tzinfo=UTC)

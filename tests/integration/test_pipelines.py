@@ -10,16 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from embedded.cdn_server import CdnServer
-from embedded.sample_months import write_month
-from embedded.sample_polygons import write_zone_polygons
-from embedded.sample_zones import write_zone_lookup
-from nyc_tlc.core.code_lists import code_lists
+from embedded.samples.months import write_month
+from embedded.samples.polygons import write_zone_polygons
+from embedded.samples.zones import write_zone_lookup
+from embedded.servers.cdn import CdnServer
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.code_lists import code_lists
+from nyc_tlc.core.contract.service import GREEN, YELLOW
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import GREEN, YELLOW
 from nyc_tlc.settings import Settings
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import connect_stores
 from tests.alert_sinks import webhook
 from tests.integration.lake_files import download
 
@@ -116,7 +116,7 @@ def test_a_revised_month_replaces_the_old_one_everywhere_and_keeps_its_raw_file(
     ]
     assert here.sql("SELECT sum(hashtextextended(green::text, 0)::numeric) FROM green "
                     "WHERE source_month = '2024-06-01'") == june  # fmt: skip
-    lake = connect(Settings.load(here.environment)).lake
+    lake = connect_stores(Settings.load(here.environment)).lake
     raw = [s.path for s in lake.list("raw/service=green/year=2024/month=05/")]
     assert len([path for path in raw if path.endswith(".parquet")]) == 2
     record = lake.read("manifests/service=green/year=2024/month=05.json")
@@ -185,7 +185,7 @@ def test_zones_have_the_same_place_on_the_map_in_both_stores(mage, cdn, tmp_path
     here = mage.on("polygons", tmp_path, cdn.url)
     run = here.run("tlc_zones")
     assert run.returncode == 0, run.stdout
-    lake = connect(Settings.load(here.environment)).lake
+    lake = connect_stores(Settings.load(here.environment)).lake
     landing = json.loads(lake.read("raw/taxi_zones/landing.json")[0])
     assert lake.stat(landing["raw"]).bytes == landing["bytes"]
     folder = download(here.environment, "reference/taxi_zone/", tmp_path / "lake")

@@ -6,9 +6,9 @@ import random
 import duckdb
 import pytest
 
-from nyc_tlc.core.service import GREEN
+from nyc_tlc.core.contract.service import GREEN
 from tests.integration.lake_files import download
-from tests.ports.marts_answers import daily_zone_trips
+from tests.ports.marts.marts_answers import daily_zone_trips
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from embedded.mage import ROOT, until
+from embedded.servers.mage import ROOT, until
 from tests.integration.lake_files import download
 
 pytestmark = pytest.mark.integration

@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from embedded.cdn_server import CdnServer
-from embedded.sample_months import write_month
+from embedded.samples.months import write_month
+from embedded.servers.cdn import CdnServer
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import GREEN
 from nyc_tlc.settings import Settings
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import connect_stores
 from tests.integration.conftest import Mage
 from tests.ports.scripted_http import Answer, serve
 
@@ -116,7 +116,7 @@ def files_below(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def lake_objects(environment: dict[str, str]) -> Iterator[tuple[str, bytes]]:
-    lake = connect(Settings.load(environment)).lake
+    lake = connect_stores(Settings.load(environment)).lake
     for stored in lake.list(""):
         found = lake.read(stored.path)
         assert found is not None

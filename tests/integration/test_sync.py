@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from embedded.cdn_server import CdnServer
-from embedded.sample_months import write_month
+from embedded.samples.months import write_month
+from embedded.servers.cdn import CdnServer
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import PartitionsFailedError
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import GREEN
+from nyc_tlc.jobs.sync import Sync
+from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.settings import Settings
-from nyc_tlc.sync import Sync
-from nyc_tlc.trips import Trips
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import connect_stores
 from tests.alert_sinks import webhook
 
 pytestmark = pytest.mark.integration
@@ -67,9 +67,9 @@ class Syncing:
     def __init__(self, here):
         self.here = here
         settings = Settings.load(here.environment)
-        self.lake = connect(settings).lake
-        self._sync = Sync(settings, connect(settings))
-        self.trips = Trips(settings, connect(settings))
+        self.lake = connect_stores(settings).lake
+        self._sync = Sync(settings, connect_stores(settings))
+        self.trips = Trips(settings, connect_stores(settings))
 
     def with_settings(self, **settings):
         return Syncing(replace(self.here, environment={**self.here.environment, **settings}))

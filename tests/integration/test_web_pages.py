@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from nyc_tlc.audit_report import fetch
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import SERVICES
-from nyc_tlc.lake_audit import AuditScope, LakeAudit
+from nyc_tlc.jobs.audit import AuditScope, LakeAudit
+from nyc_tlc.jobs.audit_report import fetch
 from nyc_tlc.settings import Settings
-from nyc_tlc.wiring import connect, connect_inspector
+from nyc_tlc.wiring import connect_inspector, connect_stores
 
 pytestmark = pytest.mark.integration
 PICTURES = Path(__file__).parents[2] / ".screenshots"
@@ -119,7 +119,7 @@ def loaded(scheduled) -> None:
 def report(scheduled, loaded, tmp_path_factory) -> Path:
     """What `make report` fetches after an audit of the stores that the scheduler loads."""
     settings = Settings.load(scheduled.on.environment)
-    ports = connect(settings)
+    ports = connect_stores(settings)
     months = Month.parse("2023-03").through(Month.parse("2023-05"))
     scope = AuditScope(tuple(Partition(SERVICES["green"], month) for month in months))
     LakeAudit(settings, ports, connect_inspector(settings)).audit(scope)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 
-from tests.ports.object_stores import NotToBeHadError, ObjectStore, azure_server, s3_server
+from tests.ports.lake.object_stores import NotToBeHadError, ObjectStore, azure_server, s3_server
 
 
 @pytest.fixture(scope="session")

@@ -12,14 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nyc_tlc.core.binding import bind
-from nyc_tlc.core.conform import conform
-from nyc_tlc.core.judge import Judge, neighbourhoods
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.schemas import arrow_schema
+from nyc_tlc.core.contract.service import GREEN, Service
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.render import arrow_schema
-from nyc_tlc.core.service import GREEN, Service
-from nyc_tlc.ports import Batches, LedgerEntry, Warehouse
+from nyc_tlc.core.rows.binding import bind
+from nyc_tlc.core.rows.conform import conform
+from nyc_tlc.core.rows.judge import Judge, neighbourhoods
+from nyc_tlc.ports.warehouse import Batches, LedgerEntry, Warehouse
 
 QUARANTINE_SCHEMA = pa.schema(
     [

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nyc_tlc.core.manifest import Counts, Landing, Manifest, StoredObject
-from nyc_tlc.core.render import quarantine_arrow_schema
-from nyc_tlc.ports import Lake
-from nyc_tlc.steps import lake_paths
+from nyc_tlc.core.catalog.counts import Counts
+from nyc_tlc.core.contract.schemas import quarantine_arrow_schema
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.lake.records import Landing, Manifest, StoredObject
+from nyc_tlc.ports.lake import Lake
 from tests.ports.months import SampleMonth
 
 

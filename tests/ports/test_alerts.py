@@ -5,8 +5,8 @@ import smtplib
 
 import pytest
 
-from nyc_tlc.adapters.alert_channels import AlertChannels, EmailAlerts, SlackAlerts, TeamsAlerts
-from nyc_tlc.core.alert import Alert
+from nyc_tlc.adapters.alerts import AlertChannels, EmailAlerts, SlackAlerts, TeamsAlerts
+from nyc_tlc.core.runs.alerts import Alert
 from nyc_tlc.settings import Settings
 from nyc_tlc.wiring import connect_alerts
 from tests.alert_sinks import mail_server, webhook

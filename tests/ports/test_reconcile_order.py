@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from embedded.sample_months import write_month
+from embedded.samples.months import write_month
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import GREEN
-from nyc_tlc.ports import Ledger
+from nyc_tlc.jobs.trips import Trips
+from nyc_tlc.ports.warehouse import Ledger
 from nyc_tlc.settings import Settings
-from nyc_tlc.trips import Trips
-from nyc_tlc.wiring import connect
+from nyc_tlc.wiring import connect_stores
 
 PARTITION = Partition(GREEN, Month(2024, 1))
 
@@ -56,7 +56,7 @@ def run(settings, ports):
 
 
 def test_the_ledger_is_told_when_nothing_is_left_to_do(settings):
-    ports = connect(settings)
+    ports = connect_stores(settings)
     with pytest.raises(SystemExit):
         run(settings, replace(ports, ledger=DyingLedger(ports.ledger)))
     assert list(ports.lake.list("staging/")) == []
@@ -67,7 +67,7 @@ def test_the_ledger_is_told_when_nothing_is_left_to_do(settings):
 
 def test_a_month_that_postgres_holds_in_another_version_is_not_proved(settings):
     """Equal counts are no proof of equal content; nothing that is staged is cleared."""
-    ports = connect(settings)
+    ports = connect_stores(settings)
     trips = Trips(settings, ports)
     conformed = trips.conform(trips.land([PARTITION]))
     loaded, published = trips.load_to_postgres(conformed), trips.publish_to_lake(conformed)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from embedded.ports import HOST
+from embedded.servers.ports import HOST
 from nyc_tlc.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from embedded.postgres_server import SETTINGS
+from embedded.servers.postgres import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")

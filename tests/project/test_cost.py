@@ -6,13 +6,13 @@ import pytest
 import sqlglot
 from sqlglot.optimizer.optimizer import optimize
 
-from infra.cost import VOLUMES, cost_page
+from docs.generate.cost import VOLUMES, cost_page
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.row_counts import expected_rows
+from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.marts.declared import MARTS
 from nyc_tlc.core.marts.query import Dialect, month_query
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.published_rows import expected_rows
-from nyc_tlc.core.service import SERVICES
 
 ROOT = Path(__file__).parents[2]
 

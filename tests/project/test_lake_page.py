@@ -3,12 +3,13 @@
 import re
 from pathlib import Path
 
-from nyc_tlc.adapters import gcs, gcs_retry, object_store
-from nyc_tlc.core import bucket_settings
+from nyc_tlc.adapters.google import retry as gcs_retry
+from nyc_tlc.adapters.lake import gcs, object_store
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import YELLOW
+from nyc_tlc.core.lake import bucket as bucket_settings
+from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import YELLOW
-from nyc_tlc.steps import lake_paths
 
 ROOT = Path(__file__).parents[2]
 PAGE = " ".join((ROOT / "docs" / "lake.md").read_text("utf-8").split())
@@ -39,7 +40,7 @@ def test_paths_are_those_of_the_lake():
 
 def test_every_permission_that_an_error_names_is_listed():
     for name in ("gcs.py", "gcs_bucket.py"):
-        source = (ROOT / "nyc_tlc" / "adapters" / name).read_text()
+        source = (ROOT / "nyc_tlc" / "adapters" / "lake" / name).read_text()
         for permission in re.findall(r'"(storage\.[a-z]+\.[a-z]+)"', source):
             kind, verb = permission.rsplit(".", 1)
             assert permission in PAGE or (kind in PAGE and f"`.{verb}`" in PAGE)

@@ -10,7 +10,7 @@ import yaml
 from jinja2 import Template
 from mage_ai.orchestration.notification.config import NotificationConfig
 
-from nyc_tlc.core.service import SERVICES
+from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.settings import Settings
 
 PROJECT = Path(__file__).parents[2] / "mage_project"

@@ -113,7 +113,7 @@ def test_make_hands_mage_its_variables(words, variables):
 
 def test_the_pipeline_imports_without_mage_in_sight():
     code = (
-        "import sys; sys.modules['mage_ai'] = None; import nyc_tlc.trips, nyc_tlc.zones, "
-        "nyc_tlc.connections"
+        "import sys; sys.modules['mage_ai'] = None; import nyc_tlc.jobs.trips, nyc_tlc.jobs.zones, "
+        "nyc_tlc.jobs.connections"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=True)

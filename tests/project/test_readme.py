@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from nyc_tlc.core.audit.kinds import KINDS
-from nyc_tlc.core.dictionary import dictionary
-from nyc_tlc.core.quality import FLAGS
-from nyc_tlc.core.service import SERVICES
-from nyc_tlc.settings import configuration_page
+from docs.generate.configuration import configuration_page
+from docs.generate.data_dictionary import dictionary
+from nyc_tlc.core.audit.findings import KINDS
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.rows.rules import FLAGS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

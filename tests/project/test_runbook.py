@@ -71,7 +71,7 @@ def test_every_error_has_a_line(where, message):
 
 
 def _said_under_faults() -> Iterator[tuple[str, str]]:
-    kept = (ROOT / "chaos" / "results").glob("*.json")
+    kept = (ROOT / "qa" / "chaos" / "results").glob("*.json")
     for trial in (one for file in kept for one in json.loads(file.read_text("utf-8"))["trials"]):
         if trial["said"]:
             # The first line is the heading of every run that fails.

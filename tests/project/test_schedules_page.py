@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from nyc_tlc.core.publication import State
+from nyc_tlc.core.catalog.publication import State
 
 ROOT = Path(__file__).parents[2]
 PIPELINES = ROOT / "mage_project" / "pipelines"

@@ -11,11 +11,11 @@ import sqlglot
 from sqlglot.errors import ErrorLevel
 from sqlglot.optimizer.qualify import qualify
 
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.marts.declared import MARTS
 from nyc_tlc.core.marts.query import Dialect, month_query
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.service import SERVICES
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
@@ -78,7 +78,7 @@ def test_query_reads_columns_of_the_contract_and_gives_those_of_the_mart(mart, s
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
 def test_every_service_gives_marts_the_same_columns(service):
     names = [
-        parsed((ROOT / f"nyc_tlc/core/marts/trips_{name}.sql").read_text(), Dialect.POSTGRES)
+        parsed((ROOT / f"nyc_tlc/core/marts/sql/trips_{name}.sql").read_text(), Dialect.POSTGRES)
         for name in (service.name, "yellow")
     ]
     assert names[0].named_selects == names[1].named_selects

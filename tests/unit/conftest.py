@@ -11,14 +11,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import Phase, settings
 
-from embedded.sample_months import published_schema
-from embedded.sample_polygons import write_zone_polygons
-from nyc_tlc.core.binding import bind
-from nyc_tlc.core.conform import Conformed, conform
-from nyc_tlc.core.judge import Judge, Judged, Neighbourhood
-from nyc_tlc.core.partition import Partition
-from nyc_tlc.core.source_format import IRREGULAR_ROW, SourceFormat
-from nyc_tlc.core.zone_polygons import ZonePolygons, parse_zone_polygons
+from embedded.samples.months import published_schema
+from embedded.samples.polygons import write_zone_polygons
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.source_format import IRREGULAR_ROW, SourceFormat
+from nyc_tlc.core.rows.binding import bind
+from nyc_tlc.core.rows.conform import ConformedBatch, conform
+from nyc_tlc.core.rows.judge import Judge, Judged, Neighbourhood
+from nyc_tlc.core.zones.polygons import ZonePolygons, parse_zone_polygons
 
 settings.register_profile("unit", max_examples=60, deadline=None, derandomize=True)
 settings.register_profile(  # of `make mutation`, which asks only whether a test fails
@@ -118,7 +118,7 @@ def _conformed(
     first_row: int = 0,
     source_format: SourceFormat = SourceFormat.PARQUET,
     polygons: ZonePolygons | None = None,
-) -> Conformed:
+) -> ConformedBatch:
     named = [name for name in batch.schema.names if name != IRREGULAR_ROW]
     bindings = bind(partition, batch.select(named).schema, source_format=source_format)
     return conform(batch, bindings, partition=partition, first_row=first_row, polygons=polygons)
@@ -130,7 +130,7 @@ def published() -> Published:
 
 
 @pytest.fixture(scope="session")
-def conformed() -> Callable[..., Conformed]:
+def conformed() -> Callable[..., ConformedBatch]:
     return _conformed
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nyc_tlc.prefetch import prefetch
+from nyc_tlc.core.prefetch import prefetch
 
 
 def _settled(produced: list[int]) -> int:

@@ -8,11 +8,11 @@ from datetime import date, datetime
 from math import ceil
 
 from nyc_tlc.core.audit import svg
-from nyc_tlc.core.audit.months import AuditedMonth
 from nyc_tlc.core.audit.svg import Axis, Point
+from nyc_tlc.core.audit.verdicts import AuditedMonth
+from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.quality import REASONS
-from nyc_tlc.core.service import SERVICES
+from nyc_tlc.core.rows.rules import REASONS
 
 _MOST_POINTS = 320
 """Of a line: more could not be told apart on a phone."""

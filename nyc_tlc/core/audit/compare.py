@@ -7,8 +7,8 @@ from itertools import chain
 from pathlib import PurePosixPath
 
 from nyc_tlc.core.audit.evidence import Content, Evidence, SourceAnswer, StoredFile, Unreadable
-from nyc_tlc.core.audit.kinds import Finding
-from nyc_tlc.core.manifest import Landing, Manifest, StoredObject
+from nyc_tlc.core.audit.findings import Finding
+from nyc_tlc.core.lake.records import Landing, Manifest, StoredObject
 
 
 def findings(evidence: Evidence) -> tuple[Finding, ...]:

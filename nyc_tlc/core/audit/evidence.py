@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from nyc_tlc.core.manifest import Landing, Manifest, StoredObject, WarehouseLoad
-from nyc_tlc.core.partition import Partition
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.lake.records import Landing, Manifest, StoredObject, WarehouseLoad
 
 
 class SourceAnswer(StrEnum):

@@ -10,9 +10,9 @@ import jinja2
 from markupsafe import Markup
 
 from nyc_tlc.core.audit import charts, svg
-from nyc_tlc.core.audit.months import Audit, AuditedMonth, Verdict
-from nyc_tlc.core.quality import REASONS
-from nyc_tlc.core.service import SERVICES
+from nyc_tlc.core.audit.verdicts import Audit, AuditedMonth, Verdict
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.rows.rules import REASONS
 
 REPORT = "report/lake_audit.html"
 """Where the lake has the page of the last audit."""

@@ -159,7 +159,7 @@ SOURCE_ROW = Column(
 QUALITY_FLAGS = Column(
     "quality_flags",
     ColumnType.INTEGER,
-    "One bit for each quality flag of nyc_tlc/core/quality.py",
+    "One bit for each quality flag of nyc_tlc/core/rows/rules.py",
     required=True,
 )
 EXTRA_COLUMNS = Column(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
+from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.source_format import SourceFormat
 
 
 class ColumnType(Enum):

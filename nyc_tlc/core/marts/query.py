@@ -12,8 +12,8 @@ from importlib import resources
 import sqlglot
 from sqlglot import exp
 
+from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.marts.model import Mart
-from nyc_tlc.core.partition import Partition
 
 _WRITTEN_IN = "postgres"
 _TRIPS = "service_trips"
@@ -47,7 +47,7 @@ def month_query(mart: Mart, partition: Partition, dialect: Dialect, *where: str)
 
 @cache
 def _text(name: str) -> str:
-    return resources.files("nyc_tlc.core.marts").joinpath(name).read_text("utf-8")
+    return resources.files("nyc_tlc.core.marts").joinpath("sql", name).read_text("utf-8")
 
 
 def _parsed(name: str) -> exp.Query:

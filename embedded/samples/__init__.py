@@ -1,0 +1,1 @@
+"""Generated sample months, zones and polygons."""

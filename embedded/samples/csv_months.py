@@ -1,0 +1,153 @@
+"""Write months in the CSV forms that TLC published until 2021, oddities of their layout included.
+
+Deterministic: the same rows give the same bytes, compressed or not.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.month import Month
+
+_CRLF = "\r\n"
+_LF_AND_BLANK = "\n\r\n"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the lines of a service's files look from a month on.
+
+    Attributes:
+        header_end: What follows the column names: a line's end, or one and an empty line. Rows
+            end in CRLF.
+        header_comma: What stands between the column names.
+        surplus: Empty fields that each row has beyond the header's.
+        quoted: Whether names and values stand in quotes, empty ones too.
+    """
+
+    first: Month
+    header_end: str = _CRLF
+    header_comma: str = ","
+    surplus: int = 0
+    quoted: bool = False
+
+
+LAYOUTS = {
+    "yellow": (
+        Layout(Month(2009, 1), _LF_AND_BLANK),
+        Layout(Month(2014, 1), _LF_AND_BLANK, header_comma=", "),
+        Layout(Month(2015, 1)),
+        Layout(Month(2016, 7), surplus=2),
+        Layout(Month(2017, 1), _LF_AND_BLANK),
+        Layout(Month(2019, 1)),
+    ),
+    "green": (
+        Layout(Month(2013, 8), " " + _LF_AND_BLANK, surplus=2),
+        Layout(Month(2015, 1), " " + _CRLF, surplus=2),
+        Layout(Month(2015, 7), " " + _CRLF),
+        Layout(Month(2016, 1), " " + _LF_AND_BLANK),
+        Layout(Month(2016, 7), _LF_AND_BLANK, surplus=2),
+        Layout(Month(2017, 1), _LF_AND_BLANK),
+        Layout(Month(2019, 1)),
+    ),
+    "fhv": (
+        Layout(Month(2015, 1)),
+        Layout(Month(2017, 7), quoted=True),
+        Layout(Month(2019, 1)),
+    ),
+    "fhvhv": (Layout(Month(2019, 2)),),
+}
+"""By service, ascending.
+
+Source: the first lines of every monthly file 2009-01..2020-06 but fhvhv 2019-10, and three whole
+files of green 2020 (read 2026-11).
+"""
+
+
+def layout_of(partition: Partition) -> Layout:
+    """The layout of a month's file; after the last known change, that of the last."""
+    layouts = LAYOUTS[partition.service.name]
+    return max((layout for layout in layouts if layout.first <= partition.month),
+               key=lambda layout: layout.first, default=layouts[0])  # fmt: skip
+
+
+def write_csv_month(
+    partition: Partition,
+    rows: pa.Table | Iterable[pa.RecordBatch],
+    folder: Path,
+    *,
+    compressed: bool = True,
+) -> Path:
+    """Write the CSV file of a month into a folder; returns its path.
+
+    Args:
+        partition: Decides name and layout of the file.
+        rows: At least one batch, under the file's own column names. Values are written as TLC
+            wrote them: datetimes to the second, numbers without exponent, nulls as nothing.
+            Texts must hold neither commas nor quotes; none of TLC's do.
+        folder: Where to.
+        compressed: ``.csv.gz`` as mirrors have it, or ``.csv`` as TLC published it.
+    """
+    layout = layout_of(partition)
+    batches = _batches(rows) if isinstance(rows, pa.Table) else iter(rows)
+    suffix = ".csv.gz" if compressed else ".csv"
+    path = folder / f"{partition.file_stem}{suffix}"
+    first = next(batches)
+    with _created(path, compressed=compressed) as file:
+        file.write(_header(first.schema.names, layout).encode())
+        file.write(_lines(first, layout))
+        for batch in batches:
+            file.write(_lines(batch, layout))
+    return path
+
+
+def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    """The table's batches, or an empty one for its names."""
+    yield from table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+
+
+@contextmanager
+def _created(path: Path, *, compressed: bool) -> Iterator[BinaryIO]:
+    with path.open("wb") as file:
+        if not compressed:
+            yield file
+            return
+        # Neither name nor time in the gzip header, so that the same rows give the same bytes.
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
+            yield cast("BinaryIO", packed)
+
+
+def _header(names: list[str], layout: Layout) -> str:
+    quote = '"' if layout.quoted else ""
+    return layout.header_comma.join(f"{quote}{name}{quote}" for name in names) + layout.header_end
+
+
+def _lines(batch: pa.RecordBatch, layout: Layout) -> bytes:
+    if not batch.num_rows:
+        return b""
+    quote = '"' if layout.quoted else ""
+    texts = [pc.fill_null(_text(column), "") for column in batch.columns]
+    lines = pc.binary_join_element_wise(*texts, f"{quote},{quote}").to_pylist()
+    end = quote + "," * layout.surplus + _CRLF
+    return "".join(f"{quote}{line}{end}" for line in lines).encode()
+
+
+def _text(column: pa.Array) -> pa.Array:
+    if pt.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("s"), safe=False)
+    text = column.cast(pa.string())
+    if pt.is_floating(column.type) and pc.any(pc.match_substring(text, "e")).as_py():
+        plain = [value if value is None else f"{Decimal(value):f}" for value in text.to_pylist()]
+        return pa.array(plain, pa.string())
+    return text

@@ -1,0 +1,108 @@
+"""Write months as TLC publishes them: names, physical types, row groups and defects alike.
+
+Deterministic: service, month, rows and seed give the same bytes (with the same pyarrow).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from embedded.samples.polygons import write_zone_polygons
+from embedded.samples.text import published_array
+from embedded.samples.trips import Values, trips
+from embedded.samples.zones import write_zone_lookup
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.contract.source_format import SourceFormat
+from nyc_tlc.core.month import Month
+
+_ROW_GROUP = 1_000_000
+"""TLC's own row groups since 2024; also what bounds the generator's memory."""
+_ZSTD_SINCE = Month(2023, 2)
+"""Before, TLC's files are gzip (footers of 2020-03..2025-11)."""
+
+
+def published_schema(
+    partition: Partition, source_format: SourceFormat = SourceFormat.PARQUET
+) -> pa.Schema:
+    """The exact Arrow schema in which TLC publishes this month; of a CSV, text throughout."""
+    vintage = partition.service.contract.vintage_of(partition.month, source_format)
+    published = [(name, _arrow_type(kind)) for name, kind in vintage.published.items()]
+    return pa.schema([*published, *((name, pa.int64()) for name in vintage.ignored)])
+
+
+def write_month(partition: Partition, rows: int, folder: Path, *, seed: int = 0) -> Path:
+    """Write the published file of a month with ``rows`` rows into a folder; returns its path."""
+    path = folder / partition.file_name
+    schema = published_schema(partition)
+    compression = "zstd" if partition.month >= _ZSTD_SINCE else "gzip"
+    with pq.ParquetWriter(path, schema, compression=compression) as writer:
+        for batch in published_batches(partition, rows, schema, seed=seed):
+            writer.write_batch(batch)
+    return path
+
+
+def published_batches(
+    partition: Partition, rows: int, schema: pa.Schema, *, seed: int = 0
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a month in one of its published schemas: the same trips in each."""
+    for group in range(0, max(rows, 1), _ROW_GROUP):
+        rng = np.random.default_rng(
+            [seed, *partition.service.name.encode(), partition.month.year,
+             partition.month.month, group]
+        )  # fmt: skip
+        values = trips(partition, min(_ROW_GROUP, rows - group), rng)
+        yield _published(partition, schema, values)
+
+
+def _published(partition: Partition, schema: pa.Schema, values: Values) -> pa.RecordBatch:
+    by_spelling = partition.service.contract.by_spelling
+    rows = values["pickup_datetime"][0].size
+    arrays: list[pa.Array] = []
+    filled: set[str] = set()
+    for field in schema:
+        column = by_spelling.get(field.name)
+        if column is None:  # a stray index
+            arrays.append(pa.array(np.arange(rows), field.type))
+        elif column.name in filled:  # fhv 2018 has an empty second base column
+            arrays.append(pa.nulls(rows, field.type))
+        else:
+            arrays.append(published_array(values[column.name], column, field.type, partition))
+            filled.add(column.name)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _arrow_type(kind: str) -> pa.DataType:
+    return pa.timestamp("us") if kind == "timestamp[us]" else pa.type_for_alias(kind)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--service", default="all", help=f"{', '.join(SERVICES)}, a list, or all")
+    parser.add_argument("--months", required=True, help="2024-01, 2024-01:2024-06, 2024, a list")
+    parser.add_argument("--rows", type=int, default=50_000, help="rows of each month")
+    parser.add_argument("--seed", type=int, default=0, help="another seed gives other trips")
+    parser.add_argument("--into", type=Path, required=True, help="root of a folder like the CDN's")
+    options = parser.parse_args(arguments)
+    last = Month(2026, 12)
+    chosen = partitions(
+        parse_services(options.service), parse_months(options.months, latest=last), current=last
+    )
+    for folder in ("trip-data", "misc"):
+        (options.into / folder).mkdir(parents=True, exist_ok=True)
+    write_zone_lookup(options.into / "misc" / "taxi_zone_lookup.csv")
+    write_zone_polygons(options.into / "misc" / "taxi_zones.zip")
+    for partition in chosen:
+        path = write_month(partition, options.rows, options.into / "trip-data", seed=options.seed)
+        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""A GCS emulator over plain files, as a background server with one bucket.
+
+Objects and their metadata (generation, crc32c, bucket list) survive a restart and a kill. It serves
+one request at a time and ignores every precondition (``ifGenerationMatch`` and the like).
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from embedded.servers.http_daemon import HttpDaemon
+from embedded.servers.ports import HOST
+
+DEFAULT_BUCKET = "nyc-tlc-lake"
+
+
+class GcsServer(HttpDaemon):
+    """The emulator of a state directory; its objects are files under ``objects_dir``."""
+
+    def __init__(self, state_dir: Path, bucket: str = DEFAULT_BUCKET) -> None:
+        """Describe the emulator; nothing is started."""
+        data_dir = state_dir.absolute() / "gcs"
+        super().__init__(
+            "gcs",
+            state_dir,
+            module="embedded.servers.gcs",
+            arguments=["--data-dir", data_dir, "--bucket", bucket],
+        )
+        self.bucket = bucket
+        self.objects_dir = data_dir / ".cloudstorage"
+
+
+def _stop_between_requests(_signal: int, _frame: FrameType | None) -> None:
+    # The emulator rewrites its index in place: ended in the middle of a request it could leave
+    # half an index. Its own answer to Ctrl-C finishes the request first.
+    raise KeyboardInterrupt
+
+
+def _write_whole(store: Any, path: str, content: bytes) -> None:  # noqa: ANN401 - it has no types
+    # The emulator's own writes in place: killed then, it would find half an index, and not start.
+    target = store._disk_path(path)  # noqa: SLF001 - there is no other way in
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    unfinished.write_bytes(content)
+    unfinished.replace(target)
+
+
+def _end_at_once(failure: threading.ExceptHookArgs) -> None:
+    # The emulator waits for ever for its thread when the port is taken.
+    sys.stderr.write(f"emulator thread ended: {failure.exc_value!r}\n")
+    os._exit(1)
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", required=True)
+    parser.add_argument("--bucket", required=True)
+    parser.add_argument("--host", default=HOST)
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    # Read by the emulator when imported; one set in the shell would hide the objects.
+    os.environ["STORAGE_DIR"] = ".cloudstorage"
+    emulator = importlib.import_module("gcp_storage_emulator.server")
+    storage: Any = importlib.import_module("gcp_storage_emulator.storage")
+    storage._FileStore.write_bytes = _write_whole  # noqa: SLF001
+
+    # Below this it complains about every download.
+    logging.basicConfig(level=logging.ERROR)
+    signal.signal(signal.SIGTERM, _stop_between_requests)
+    threading.excepthook = _end_at_once
+    emulator.create_server(
+        arguments.host,
+        arguments.port,
+        in_memory=False,
+        default_bucket=arguments.bucket,
+        data_dir=arguments.data_dir,
+    ).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""`mage start` with its scheduler, API and web pages, for trials that look at them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import requests
+
+from embedded.servers.ports import HOST, free_port
+from mage_server.api import MageApi, MageApiError
+
+ROOT = Path(__file__).resolve().parents[2]
+_START_SECONDS = 90.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class MageServer:
+    """A running Mage, and its API as its owner sees it.
+
+    Attributes:
+        project: Mage's copy of ``mage_project``, which it may rewrite.
+        log: All that the server said.
+        pid: Of the server; 0 where it runs in a container.
+    """
+
+    project: Path
+    log: Path
+    environment: Mapping[str, str]
+    api: MageApi
+    pid: int = 0
+
+    @property
+    def email(self) -> str:
+        return self.environment["DEFAULT_OWNER_EMAIL"]
+
+    @property
+    def password(self) -> str:
+        return self.environment["DEFAULT_OWNER_PASSWORD"]
+
+    @property
+    def url(self) -> str:
+        return self.api.url
+
+    @property
+    def session(self) -> requests.Session:
+        return self.api.session
+
+    def get(self, path: str, **query: object) -> dict[str, Any]:
+        return self.api.get(path, **query)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self.api.post(path, body)
+
+    def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self.api.put(path, body)
+
+    def trigger(self, pipeline: str, name: str) -> dict[str, Any]:
+        """A trigger by its name; waits until the scheduler has read it from triggers.yaml."""
+
+        def found() -> dict[str, Any] | None:
+            listed = self.get(f"pipelines/{pipeline}/pipeline_schedules")["pipeline_schedules"]
+            return next((trigger for trigger in listed if trigger["name"] == name), None)
+
+        return until(found, f"trigger {name} of {pipeline}", seconds=30)
+
+    def finished(self, run: int, seconds: float = 90) -> dict[str, Any]:
+        """A pipeline run, once it is at an end, with its ``block_runs``."""
+
+        def ended() -> dict[str, Any] | None:
+            answer = self.get(f"pipeline_runs/{run}")["pipeline_run"]
+            return answer if answer["status"] in {"completed", "failed", "cancelled"} else None
+
+        return until(ended, f"run {run}", seconds=seconds)
+
+
+def until(answer: Callable[[], T | None], what: str, *, seconds: float) -> T:
+    """Ask again and again until there is an answer."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (found := answer()) is not None:
+            return found
+        time.sleep(0.3)
+    raise TimeoutError(f"{what}: nothing after {seconds:.0f} s")
+
+
+@contextmanager
+def running(environment: Mapping[str, str], folder: Path, **settings: str) -> Iterator[MageServer]:
+    """`mage start` on a copy of the project, signed in; ended with all its children.
+
+    Args:
+        environment: As of ``make ui``: connections, and the owner's name and password.
+        folder: For the copy, Mage's data and its log.
+        settings: Further variables.
+    """
+    port = free_port()
+    project = folder / "mage_project"
+    shutil.copytree(
+        ROOT / "mage_project", project, ignore=shutil.ignore_patterns("__pycache__", ".*")
+    )
+    environment = {
+        **environment,
+        "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
+        "MAGE_DATA_DIR": str(folder / "mage_data"),
+        "SCHEDULER_TRIGGER_INTERVAL": "1",
+        "DISABLE_AUTO_BROWSER_OPEN": "1",
+        **settings,
+    }
+    log = folder / "mage.log"
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mage_server", project, "--host", HOST, "--port", str(port)],
+            cwd=folder, env=environment, stdout=said, stderr=said, start_new_session=True,
+        )  # fmt: skip
+    server = MageServer(project, log, environment, MageApi(f"http://{HOST}:{port}"), process.pid)
+    try:
+        until(lambda: _up(process, server), "mage start", seconds=_START_SECONDS)
+        yield server
+    finally:
+        server.api.close()
+        _end(process)
+
+
+def _up(process: subprocess.Popen[bytes], server: MageServer) -> bool | None:
+    if process.poll() is not None:
+        raise RuntimeError(f"mage start ended:\n{server.log.read_text()[-3000:]}")
+    try:
+        server.api.sign_in(server.email, server.password)
+    except (requests.ConnectionError, requests.Timeout, MageApiError):
+        return None
+    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End Mage: its scheduler and workers survive a SIGTERM to the server (Mage 0.9.80)."""
+    family = []
+    with suppress(psutil.NoSuchProcess):
+        family = psutil.Process(process.pid).children(recursive=True)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for child in family:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    process.wait()

@@ -1,1 +1,0 @@
-"""Google Cloud for the pipeline: Terraform, and what it costs."""

@@ -1,0 +1,1 @@
+"""BigQuery: trips, marts and views."""

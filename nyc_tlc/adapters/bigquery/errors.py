@@ -1,0 +1,132 @@
+"""BigQuery's refusals in our words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import TimeoutError as NotDoneError
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from google.api_core import exceptions as api
+from google.auth.exceptions import GoogleAuthError, TransportError
+
+from nyc_tlc.adapters.google.answers import NOT_GOOGLES
+from nyc_tlc.adapters.google.credentials import no_credentials
+from nyc_tlc.adapters.google.retry import asked_to_wait
+from nyc_tlc.core.errors import ConfigurationError, ContractError, PipelineError, RetryableError
+
+_PERMISSION = re.compile(r"\b(?:bigquery|storage)\.[a-z]+\.[a-zA-Z]+")
+_PASSING = frozenset(
+    {
+        "backendError", "internalError", "jobBackendError", "jobInternalError",
+        "jobRateLimitExceeded", "quotaExceeded", "rateLimitExceeded", "stopped", "tableUnavailable",
+        "timeout",
+    }
+)  # fmt: skip
+"""Reasons for which the same job may succeed later. Quotas of a day are among them: the run gives
+up after its attempts, and says so."""
+_COLLIDED = "Could not serialize access"
+"""What a statement is told that changes a partition which another changes at the same time."""
+
+
+class BigQueryErrors:
+    """Explains what went wrong in one dataset."""
+
+    def __init__(self, project: str, dataset: str) -> None:
+        self._project = project
+        self._dataset = f"{project}.{dataset}"
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """The library's errors, as ours.
+
+        Raises:
+            RetryableError: the service or the network failed, or a quota is used up for now.
+            ConfigurationError: we may not, or what we are to work on is not there.
+            ContractError: the service does not take what we sent.
+        """
+        try:
+            yield
+        except api.Unauthorized as error:
+            raise no_credentials(f"BigQuery {self._dataset}", error) from error
+        except api.ClientError as error:
+            raise self.refused(_reason(error), str(error.message), code=error.code) from error
+        except (
+            api.GoogleAPICallError,
+            api.RetryError,
+            requests.RequestException,
+            ConnectionError,
+            TransportError,
+            NotDoneError,
+        ) as error:
+            raise RetryableError(
+                f"BigQuery {self._dataset} did not answer well ({_kind(error)})",
+                retry_after=asked_to_wait(error),
+            ) from error
+        except GoogleAuthError as error:
+            raise no_credentials(f"BigQuery {self._dataset}", error) from error
+        except NOT_GOOGLES as error:
+            raise RetryableError(
+                f"BigQuery {self._dataset} did not answer well (not in the form of BigQuery: "
+                f"{type(error).__name__})"
+            ) from error
+
+    def ended(self, job: str, error: Mapping[str, Any]) -> PipelineError:
+        """The error of a job that was accepted and failed."""
+        return self.refused(str(error.get("reason", "")), f"{error.get('message')}; job {job}")
+
+    def refused(self, reason: str, message: str, *, code: int | None = None) -> PipelineError:
+        said = f"BigQuery {self._dataset} refused: {message.rstrip('.')}"
+        if reason in _PASSING or code == 429 or _COLLIDED in message:
+            return RetryableError(f"{said} ({reason or code}); nothing was changed there")
+        if reason == "accessDenied" or code == 403:
+            return self._forbidden(said, message)
+        if "different locations" in message:
+            return ConfigurationError(
+                f"{said}. Nothing was changed there. A bucket is loaded from its own region only: "
+                "put the dataset where the bucket is (BIGQUERY_DATASET, BIGQUERY_LOCATION), or the "
+                "other way round (LAKE_URL)."
+            )
+        if reason == "notFound" or code == 404:
+            return ConfigurationError(
+                f"{said}. Nothing was changed there. Somebody deleted it, or BIGQUERY_PROJECT or "
+                "BIGQUERY_DATASET is another's. Correct that, or run it again: what is ours is "
+                "made anew."
+            )
+        return ContractError(
+            f"{said} ({reason or code}). Nothing was changed there. The table and the published "
+            "file do not fit one another: this is a defect to report, unless somebody changed the "
+            "table."
+        )
+
+    def _forbidden(self, said: str, message: str) -> ConfigurationError:
+        found = _PERMISSION.search(message)
+        permission = found[0] if found else "(BigQuery does not say which)"
+        member = "--member=serviceAccount:ACCOUNT"
+        if permission.startswith("storage."):
+            role, command = "roles/storage.objectViewer", "storage buckets"
+            place = "gs://BUCKET"
+        else:
+            in_project = permission.startswith("bigquery.jobs.")
+            role = "roles/bigquery.jobUser" if in_project else "roles/bigquery.dataEditor"
+            command, place = "projects", self._project
+        return ConfigurationError(
+            f"{said}. Nothing was changed there. The account needs the permission {permission}, "
+            f"which {role} has: gcloud {command} add-iam-policy-binding {place} {member} "
+            f"--role={role} (docs/bigquery.md)."
+        )
+
+
+def _reason(error: api.ClientError) -> str:
+    """Google's word for what is wrong; empty where the answer has none."""
+    try:
+        return str(error.errors[0].get("reason", ""))
+    except (AttributeError, LookupError, TypeError):
+        return ""
+
+
+def _kind(error: Exception) -> str:
+    cause = error.cause if isinstance(error, api.RetryError) else None
+    return type(cause or error).__name__

@@ -1,0 +1,1 @@
+"""What every Google client needs."""

@@ -1,0 +1,170 @@
+"""A lake in a plain folder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO
+
+from nyc_tlc.adapters.lake.errors import changed, gone
+from nyc_tlc.core.checksum import crc32c_of_file
+from nyc_tlc.core.errors import ConfigurationError, RetryableError
+from nyc_tlc.core.lake.records import Generation, StoredObject, is_lake_path
+
+_ABANDONED_AFTER = 86_400.0
+"""Seconds."""
+
+
+class FolderLake:
+    """A lake in a folder. Objects are replaced by rename, which is atomic.
+
+    The generation of an object is the file's modification time in nanoseconds.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._incoming = root / ".incoming"
+        self._sweep()
+
+    @property
+    def url(self) -> str:
+        return self._root.as_uri()
+
+    def stat(self, path: str) -> StoredObject | None:
+        try:
+            stat = self._file(path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not S_ISREG(stat.st_mode):
+            return None
+        return StoredObject(path=path, bytes=stat.st_size, generation=stat.st_mtime_ns, crc32c="")
+
+    def read(self, path: str) -> tuple[bytes, Generation] | None:
+        try:
+            with self._file(path).open("rb") as file:
+                return file.read(), os.fstat(file.fileno()).st_mtime_ns
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    def write(self, path: str, data: bytes, *, if_generation: Generation | None) -> StoredObject:
+        with self._new_file(path) as incoming:
+            incoming.write_bytes(data)
+            return self._place(incoming, path, if_generation)
+
+    def upload(self, file: Path, path: str) -> StoredObject:
+        with self._new_file(path) as incoming:
+            shutil.move(file, incoming)
+            return self._place(incoming, path, None)
+
+    def copy(self, source: str, target: str, *, if_generation: Generation) -> StoredObject:
+        with self._new_file(target) as incoming:
+            try:
+                shutil.copyfile(self._file(source), incoming)
+            except FileNotFoundError:
+                raise gone(source) from None
+            return self._place(incoming, target, if_generation)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        try:
+            file = self._file(path).open("rb")
+        except FileNotFoundError:
+            raise gone(path) from None
+        with file:
+            yield file
+
+    def open_range(self, path: str) -> AbstractContextManager[BinaryIO]:
+        return self.open(path)
+
+    def delete(self, path: str) -> None:
+        with self._lock():
+            self._file(path).unlink(missing_ok=True)
+            for parent in self._file(path).parents:
+                if parent == self._root or (parent.exists() and any(parent.iterdir())):
+                    return
+                if parent.exists():
+                    parent.rmdir()
+
+    def drop_cached(self, path: str) -> None:
+        """Nothing is kept beside the lake itself."""
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        below = self._root / prefix.rpartition("/")[0]
+        paths = (file.relative_to(self._root).as_posix() for file in below.rglob("*"))
+        for path in sorted(p for p in paths if p.startswith(prefix) and is_lake_path(p)):
+            stored = None if path.startswith(".incoming") else self.stat(path)
+            if stored is not None:
+                yield stored
+
+    def _file(self, path: str) -> Path:
+        file = self._root.joinpath(*path.split("/"))
+        if ".." in path.split("/"):
+            raise ValueError(f"{path} leaves the lake")
+        return file
+
+    @contextmanager
+    def _new_file(self, path: str) -> Iterator[Path]:
+        """A name beside the objects, for bytes on their way to ``path``; gone afterwards."""
+        target = self._file(path)
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            incoming = self._incoming / uuid.uuid4().hex
+            try:
+                yield incoming
+            finally:
+                incoming.unlink(missing_ok=True)
+        except OSError as error:
+            raise _explained(error, target) from error
+
+    def _sweep(self) -> None:
+        """Remove what writers that were killed left behind, once no writer can be that slow."""
+        for left in self._incoming.glob("?" * 32):
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_ctime > _ABANDONED_AFTER:
+                    left.unlink()
+
+    def _place(self, incoming: Path, path: str, if_generation: Generation | None) -> StoredObject:
+        target = self._file(path)
+        checksum = crc32c_of_file(incoming)
+        with incoming.open("rb") as file:
+            os.fsync(file.fileno())
+        with self._lock():
+            found = self.stat(path)
+            generation = 0 if found is None else int(found.generation)
+            if if_generation is not None and generation != if_generation:
+                raise changed(target.as_uri())
+            # The kernel's own file time ticks in milliseconds: two writes could share one.
+            written = max(time.time_ns(), generation + 1)
+            os.utime(incoming, ns=(written, written))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            incoming.replace(target)
+        stat = target.stat()
+        return StoredObject(
+            path=path, bytes=stat.st_size, generation=stat.st_mtime_ns, crc32c=checksum
+        )
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        with (self._incoming / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _explained(error: OSError, file: Path) -> RetryableError | ConfigurationError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return RetryableError(
+            f"no room is left in the lake for {file}. What was there is untouched. Make room"
+        )
+    return ConfigurationError(
+        f"{file} cannot be written ({error.strerror}). What was there is untouched. Check "
+        "LAKE_URL and who may write there."
+    )

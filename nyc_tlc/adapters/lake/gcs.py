@@ -1,0 +1,236 @@
+"""The lake in Google Cloud Storage, real or emulated."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
+
+from nyc_tlc.adapters.google.credentials import google_credentials
+from nyc_tlc.adapters.google.retry import BLIP, TIMEOUT, UPLOAD_OUTAGE, UPLOAD_TIMEOUT, repeated
+from nyc_tlc.adapters.lake.cache import LakeCache
+from nyc_tlc.adapters.lake.errors import ObjectChangedError, ObjectGoneError, gone
+from nyc_tlc.adapters.lake.gcs_errors import GcsErrors
+from nyc_tlc.adapters.lake.range_reader import range_reader
+from nyc_tlc.core.checksum import crc32c
+from nyc_tlc.core.errors import RetryableError
+from nyc_tlc.core.lake.records import Generation, StoredObject, is_lake_path
+
+_UPLOAD_CHUNK = 8 << 20
+"""Bytes per request of a resumable upload: bounds memory, and what a broken line costs."""
+_GET, _CREATE = "storage.objects.get", "storage.objects.create"
+_DELETE, _LIST = "storage.objects.delete", "storage.objects.list"
+
+
+class GcsLake:
+    """A lake below a prefix of one bucket.
+
+    Files moved into the lake stay on local disk too, until they are deleted from the lake: the
+    steps that follow on the same machine read them there. A copy is used only while the bucket
+    still holds its generation.
+    """
+
+    def __init__(self, url: str, client: storage.Client, *, cache: Path) -> None:
+        bucket, _, prefix = url.removeprefix("gs://").partition("/")
+        self._url = url
+        self._client = client
+        self._bucket = client.bucket(bucket)
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._cache = LakeCache(cache, url=url)
+        self._errors = GcsErrors(url, bucket)
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def stat(self, path: str) -> StoredObject | None:
+        blob = self._blob(path)
+        try:
+            with self._errors.of(path, _GET):
+                blob.reload(timeout=TIMEOUT, retry=repeated(BLIP))
+        except ObjectGoneError:
+            return None
+        return self._stored(blob)
+
+    def read(self, path: str) -> tuple[bytes, Generation] | None:
+        stored = self.stat(path)
+        if stored is None:
+            return None
+        blob = self._blob(path, generation=stored.generation)
+        with self._errors.of(path, _GET, pinned=True):
+            data = blob.download_as_bytes(timeout=TIMEOUT, retry=repeated(BLIP))
+        return data, stored.generation
+
+    def write(self, path: str, data: bytes, *, if_generation: Generation | None) -> StoredObject:
+        blob = self._blob(path)
+        try:
+            with self._errors.of(path, _CREATE):
+                blob.upload_from_string(
+                    data,
+                    content_type=mimetypes.guess_type(path)[0] or "application/octet-stream",
+                    if_generation_match=if_generation,
+                    checksum="crc32c",
+                    timeout=UPLOAD_TIMEOUT,
+                    retry=repeated(BLIP),
+                )
+        except ObjectChangedError as error:
+            return self._ours(path, crc32c(data), error)
+        return self._stored(blob)
+
+    def upload(self, file: Path, path: str) -> StoredObject:
+        blob = self._blob(path, chunk_size=_UPLOAD_CHUNK)
+        with self._errors.of(path, _CREATE), _restarted(f"{self._url}/{path}"):
+            # Always the whole object, whoever else wrote it: repeating is safe.
+            blob.upload_from_filename(
+                str(file), checksum="crc32c", timeout=UPLOAD_TIMEOUT, retry=repeated(UPLOAD_OUTAGE)
+            )
+        stored = self._stored(blob)
+        self._cache.keep(file, stored)
+        return stored
+
+    def copy(self, source: str, target: str, *, if_generation: Generation) -> StoredObject:
+        origin = self.stat(source)
+        if origin is None:
+            raise gone(f"{self._url}/{source}")
+        try:
+            with self._errors.of(target, _CREATE, absent=source):
+                return self._rewrite(origin, target, if_generation)
+        except ObjectChangedError as error:
+            return self._ours(target, origin.crc32c, error)
+
+    def _rewrite(
+        self, origin: StoredObject, target: str, if_generation: Generation
+    ) -> StoredObject:
+        blob, token = self._blob(target), None
+        while True:
+            token, _, _ = blob.rewrite(
+                self._blob(origin.path, generation=origin.generation),
+                token=token,
+                if_generation_match=if_generation,
+                timeout=TIMEOUT,
+                retry=repeated(BLIP),
+            )
+            if token is None:
+                return self._stored(blob)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        with self._cache.open(self._seen(path), self._download) as file:
+            yield file
+
+    def open_range(self, path: str) -> AbstractContextManager[BinaryIO]:
+        stored = self._seen(path)
+        blob = self._blob(path, generation=stored.generation)
+
+        def fetch(start: int, end: int) -> bytes:
+            with self._errors.of(path, _GET, pinned=True):
+                data: bytes = blob.download_as_bytes(
+                    start=start, end=end - 1, checksum=None, timeout=TIMEOUT, retry=repeated(BLIP)
+                )
+            return data
+
+        return range_reader(stored.bytes, fetch)
+
+    def delete(self, path: str) -> None:
+        with suppress(ObjectGoneError), self._errors.of(path, _DELETE):
+            self._blob(path).delete(timeout=TIMEOUT, retry=repeated(BLIP))
+        self.drop_cached(path)
+
+    def drop_cached(self, path: str) -> None:
+        self._cache.drop(path)
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        with self._errors.of(prefix, _LIST):
+            blobs = self._client.list_blobs(
+                self._bucket, prefix=self._prefix + prefix, timeout=TIMEOUT, retry=repeated(BLIP)
+            )
+            for blob in blobs:
+                if is_lake_path(blob.name.removeprefix(self._prefix)):
+                    yield self._stored(blob)
+
+    def _seen(self, path: str) -> StoredObject:
+        stored = self.stat(path)
+        if stored is None:
+            raise gone(f"{self._url}/{path}")
+        return stored
+
+    def _download(self, stored: StoredObject, target: Path) -> None:
+        blob = self._blob(stored.path, generation=stored.generation)
+        with self._errors.of(stored.path, _GET, pinned=True):
+            blob.download_to_filename(
+                str(target), checksum="crc32c", timeout=TIMEOUT, retry=repeated(UPLOAD_OUTAGE)
+            )
+
+    def _blob(
+        self, path: str, *, chunk_size: int | None = None, generation: Generation | None = None
+    ) -> storage.Blob:
+        return self._bucket.blob(self._prefix + path, chunk_size=chunk_size, generation=generation)
+
+    def _stored(self, blob: storage.Blob) -> StoredObject:
+        path = blob.name.removeprefix(self._prefix)
+        with self._errors.of(path, _GET):
+            return StoredObject(
+                path=path,
+                bytes=int(blob.size),
+                generation=int(blob.generation),
+                crc32c=blob.crc32c,
+            )
+
+    def _ours(self, path: str, checksum: str, error: ObjectChangedError) -> StoredObject:
+        """The object, if it is what we were writing when its precondition failed.
+
+        The library repeats a request whose answer was lost, and the repetition then meets what
+        the first one wrote.
+        """
+        found = self.stat(path)
+        if found is None or found.crc32c != checksum:
+            raise error
+        return found
+
+
+@contextmanager
+def _restarted(uri: str) -> Iterator[None]:
+    """Have the run begin an upload anew of which the store kept less than a chunk.
+
+    It may (308 with a shorter Range); the library then stops at its own count of the bytes.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise RetryableError(f"the upload of {uri} was broken off ({error})") from error
+
+
+def connect(url: str, *, cache: Path, emulator: str | None, key_file: Path | None) -> GcsLake:
+    """A lake with whatever credentials google-auth finds; anonymous only for an emulator.
+
+    Raises:
+        ConfigurationError: there are no usable credentials.
+    """
+    bucket = url.removeprefix("gs://").partition("/")[0]
+    return GcsLake(url, _client(bucket, emulator, key_file), cache=cache)
+
+
+@lru_cache(maxsize=1)
+def _client(bucket: str, emulator: str | None, key_file: Path | None) -> storage.Client:
+    """One for all blocks of a process: clients refer to themselves, and are not closed by going."""
+    if emulator:
+        return storage.Client(
+            project="emulated",
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # has no types
+            client_options={"api_endpoint": emulator},
+        )
+    # Objects belong to buckets: no call needs a project, and some credentials name none.
+    return storage.Client(
+        project=None, credentials=google_credentials(key_file, what_for=f"gs://{bucket}")
+    )
+
+
+# A child that shares its parent's connections would read the parent's answers.
+os.register_at_fork(after_in_child=_client.cache_clear)

@@ -1,0 +1,115 @@
+"""The settings of the lake's bucket: what they are, and what they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from google.api_core.exceptions import from_http_response
+from google.auth.credentials import AnonymousCredentials
+from google.auth.transport.requests import AuthorizedSession
+
+from nyc_tlc.adapters.google.credentials import google_credentials
+from nyc_tlc.adapters.google.retry import BLIP, TIMEOUT, repeated
+from nyc_tlc.adapters.lake.errors import ObjectChangedError
+from nyc_tlc.adapters.lake.gcs_errors import GcsErrors
+from nyc_tlc.core.errors import RetryableError
+from nyc_tlc.core.lake.bucket import bucket_settings
+
+_ENDPOINT = "https://storage.googleapis.com"
+
+
+class GcsBucket:
+    """The bucket of a lake's address. Rules that others gave it are left alone.
+
+    Asked for by HTTP: the library's Bucket drops the lifecycle rules that it does not know.
+    """
+
+    def __init__(self, url: str, session: AuthorizedSession, endpoint: str) -> None:
+        name, _, prefix = url.removeprefix("gs://").partition("/")
+        self._session = session
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._errors = GcsErrors(f"gs://{name}", name)
+        self._resource = f"{endpoint}/storage/v1/b/{name}"
+        self.name = name
+
+    def settings(self) -> dict[str, Any]:
+        """The bucket's resource, as it is.
+
+        Raises:
+            ConfigurationError: it does not exist, or we may not see its settings.
+        """
+        with self._errors.of("", "storage.buckets.get"):
+            return self._call("GET")
+
+    def wanted(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """What is to be changed of these settings; empty when nothing is."""
+        wanted = bucket_settings(self._prefix)
+        wanted["lifecycle"]["rule"] = self._rules(settings, wanted["lifecycle"]["rule"])
+        return {
+            name: value for name, value in wanted.items() if not _holds(settings.get(name), value)
+        }
+
+    def change(self, settings: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        """Change them, if they are still those that were seen.
+
+        Raises:
+            ConfigurationError: we may not.
+            RetryableError: somebody else changed the bucket meanwhile.
+        """
+        seen = {"ifMetagenerationMatch": settings["metageneration"]}
+        try:
+            with self._errors.of("", "storage.buckets.update"):
+                self._call("PATCH", params=seen, json=wanted)
+        except ObjectChangedError as error:
+            raise RetryableError(
+                f"gs://{self.name} was changed by somebody else meanwhile. Nothing was changed by "
+                "us. Run it again."
+            ) from error
+
+    def _rules(
+        self, settings: Mapping[str, Any], ours: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        present = settings.get("lifecycle", {}).get("rule", [])
+        missing = [rule for rule in ours if rule not in present]
+        staging = ours[0]["condition"]["matchesPrefix"]
+        outdated = [
+            rule
+            for rule in present
+            if rule["condition"].get("matchesPrefix") == staging and rule not in ours
+        ]
+        return [*(rule for rule in present if rule not in outdated), *missing]
+
+    def _call(self, method: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - of requests
+        def call() -> dict[str, Any]:
+            answer = self._session.request(  # type: ignore[no-untyped-call] # has no types
+                method, self._resource, timeout=TIMEOUT, **more
+            )
+            if not answer.ok:
+                raise from_http_response(answer)  # type: ignore[no-untyped-call] # has no types
+            return dict(answer.json())
+
+        return repeated(BLIP)(call)()
+
+
+def connect(url: str, *, emulator: str | None, key_file: Path | None) -> GcsBucket:
+    """A bucket with whatever credentials google-auth finds; anonymous only for an emulator.
+
+    Raises:
+        ConfigurationError: there are no usable credentials.
+    """
+    if emulator:
+        anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call] # has no types
+        return GcsBucket(url, AuthorizedSession(anonymous), emulator)  # type: ignore[no-untyped-call]
+    credentials = google_credentials(key_file, what_for=url)
+    return GcsBucket(url, AuthorizedSession(credentials), _ENDPOINT)  # type: ignore[no-untyped-call]
+
+
+def _holds(found: object, wanted: object) -> bool:
+    """Whether a setting says at least what is wanted of it."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(
+            _holds(found.get(name), value) for name, value in wanted.items()
+        )
+    return found == wanted

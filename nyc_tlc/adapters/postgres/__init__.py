@@ -1,0 +1,1 @@
+"""Postgres: trips, ledger, marts, views, and what the audit sees of them."""

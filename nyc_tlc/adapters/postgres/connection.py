@@ -1,0 +1,158 @@
+"""Connections to Postgres, and its refusals in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from certifi import where
+from psycopg2 import errors as pg
+from psycopg2.extensions import connection as Connection  # noqa: N812 - its class names are lower case
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
+
+from nyc_tlc.core.errors import ConfigurationError, ContractError, PipelineError, RetryableError
+
+_KEEPALIVES: Mapping[str, Any] = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+_SESSION: Mapping[str, str] = {
+    # The server, too, is to notice within a minute that we are gone, and let go of our locks.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    # The transaction of a month says nothing while others copy its parts: no more than a minute
+    # here, but longer than many servers let a transaction be idle.
+    "idle_in_transaction_session_timeout": "1h",
+}
+_REFUSALS = (
+    "authentication failed",
+    "permission denied",
+    "does not exist",
+    "no password supplied",
+    "no pg_hba.conf",
+)
+"""By which libpq says that trying again is of no use; it gives no code before the connection is."""
+_SESSION_ENDED = (
+    "The session was ended; the server's log says why (a restart, an administrator, the role's "
+    "transaction_timeout)"
+)
+_TLS_REFUSALS = ("certificate", "does not support SSL", "SSL error")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How the connection is encrypted, and what proves the server.
+
+    Attributes:
+        mode: One of libpq's.
+        root_certificates: To trust where the mode asks for proof. None: for ``verify-full`` those
+            that browsers trust, for ``verify-ca`` libpq's own file.
+    """
+
+    mode: str = "prefer"
+    root_certificates: Path | None = None
+
+    def parameters(self) -> Mapping[str, Any]:
+        """For libpq."""
+        trusted = self.root_certificates
+        if trusted is None and self.mode == "verify-full":
+            # libpq's "system" means, in psycopg2's wheel, a folder of the machine that built it.
+            trusted = Path(where())
+        return {"sslmode": self.mode} | ({"sslrootcert": str(trusted)} if trusted else {})
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database, and who we are there."""
+
+    host: str
+    port: int
+    dbname: str
+    user: str
+    password: str
+    connect_timeout: int
+    tls: Tls = field(default_factory=Tls)
+
+    def __repr__(self) -> str:
+        return f"{self.user}@{self.host}:{self.port}/{self.dbname}"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """One transaction on a connection of its own; rolled back on any error."""
+        with closing(self._connect()) as connection:
+            try:
+                with connection.cursor() as cursor:
+                    yield cursor
+                connection.commit()
+            except psycopg2.Error as error:
+                # Closing the connection rolls back, even where the server is gone.
+                raise self._explained(error, session_ended=connection.closed != 0) from error
+
+    def _explained(self, error: psycopg2.Error, *, session_ended: bool) -> PipelineError:
+        said = f"Postgres {self!r} refused: {_said(error)}. The transaction was rolled back"
+        if isinstance(error, psycopg2.DataError | psycopg2.IntegrityError):
+            return ContractError(
+                f"{said}; the month stays as it was. The contract lets a value through that the "
+                "table does not take: this is a defect to report."
+            )
+        if isinstance(error, pg.QueryCanceled):
+            return ConfigurationError(
+                f"{said}; the month stays as it was. Raise statement_timeout for the role."
+            )
+        if isinstance(error, pg.DiskFull):
+            return RetryableError(
+                f"{said}; the month stays as it was. Make room on the server's disk: the new month "
+                "is built beside the old one"
+            )
+        if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+            # In the midst of a COPY libpq loses the server's last words.
+            why = f". {_SESSION_ENDED}" if session_ended else ""
+            return RetryableError(f"{said}; the month stays as it was{why}")
+        return ConfigurationError(
+            f"{said}. The schema must be ours: let the role own it, and move away what is not of "
+            "this project."
+        )
+
+    def _connect(self) -> Connection:
+        try:
+            connection: Connection = psycopg2.connect(
+                host=self.host,
+                port=self.port,
+                dbname=self.dbname,
+                user=self.user,
+                password=self.password,
+                connect_timeout=self.connect_timeout,
+                application_name="nyc_tlc",
+                **self.tls.parameters(),
+                options=" ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
+                **_KEEPALIVES,
+            )
+        except psycopg2.OperationalError as error:
+            said = _said(error)
+            if any(word in said for word in _TLS_REFUSALS):
+                raise ConfigurationError(
+                    f"Postgres {self!r} and we do not agree about TLS "
+                    f"(POSTGRES_SSLMODE={self.tls.mode}): {said}. Nothing was changed and no "
+                    "password was sent. Check POSTGRES_SSLMODE and POSTGRES_SSLROOTCERT, which "
+                    "has to hold the certificate that signed the server's."
+                ) from None
+            if any(refusal in said for refusal in _REFUSALS):
+                raise ConfigurationError(
+                    f"Postgres {self!r} refused us: {said}. Nothing was changed. Check "
+                    "POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DBNAME."
+                ) from None
+            raise RetryableError(
+                f"Postgres {self!r} does not answer: {said}. Nothing was changed. Check that "
+                "it runs, and POSTGRES_HOST and POSTGRES_PORT"
+            ) from None
+        return connection
+
+
+def _said(error: psycopg2.Error) -> str:
+    return " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,182 @@
+"""What the audit asks of Postgres: the catalog, the ledger, and every row once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from psycopg2 import errors as pg
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
+from psycopg2.sql import SQL, Composable, Identifier
+
+from nyc_tlc.adapters.postgres import ledger
+from nyc_tlc.adapters.postgres import schema as ddl
+from nyc_tlc.adapters.postgres.connection import Database
+from nyc_tlc.core.audit.evidence import Content, LedgerRecord, TableScan
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.errors import RetryableError
+from nyc_tlc.core.month import Month
+from nyc_tlc.ports.audit import Inventory
+
+_OF_A_MONTH = re.compile(r"([a-z]+)_(\d{4})_(\d{2})(_.*)?")
+
+
+class PostgresInspector:
+    """Looks into the schema of a PostgresWarehouse."""
+
+    def __init__(self, database: Database, schema: str) -> None:
+        self._database = database
+        self._schema = schema
+
+    def inventory(self) -> Inventory:
+        with self._database.transaction() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            children = self._children(cursor)
+            months = {name: _month_of(name) for name in children}
+            return Inventory(
+                ledger=self._ledger(cursor),
+                attached=frozenset(month for month in months.values() if month),
+                quarantined=self._quarantined(cursor),
+                leftovers=self._leftovers(cursor),
+                foreign=tuple(name for name, month in months.items() if month is None),
+            )
+
+    def scan(self, partition: Partition) -> TableScan | None:
+        with self._database.transaction() as cursor:
+            if not ddl.is_attached(cursor, self._schema, partition):
+                return None
+            try:
+                scans = [self._scan(cursor, leaf) for leaf in self._leaves(cursor, partition)]
+            except pg.UndefinedTable as error:
+                raise RetryableError(
+                    f"{partition}: a load replaced the month in Postgres while it was counted"
+                ) from error
+            return TableScan(sum(scan.rows for scan in scans), sum(s.altered for s in scans))
+
+    def drop_leftover(self, name: str) -> bool:
+        with self._database.transaction() as cursor:
+            partition = _beginning_of(name)
+            if partition is None or name not in self._leftovers(cursor):
+                return False
+            if not ledger.is_my_turn(cursor, self._schema, partition):
+                return False
+            cursor.execute(SQL("DROP TABLE IF EXISTS {}").format(self._name(name)))
+            return True
+
+    def _children(self, cursor: Cursor) -> list[str]:
+        """The tables that readers of the services see, a month's parts apart."""
+        cursor.execute(
+            "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid "
+            "WHERE inhparent = ANY(%s) ORDER BY 1",
+            [self._service_tables(cursor)],
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+    def _service_tables(self, cursor: Cursor) -> list[int]:
+        cursor.execute(
+            "SELECT oid::bigint FROM pg_class WHERE relnamespace = to_regnamespace(%s) "
+            "AND relname = ANY(%s)",
+            [Identifier(self._schema).as_string(cursor), list(SERVICES)],
+        )
+        return [oid for (oid,) in cursor.fetchall()]
+
+    def _leftovers(self, cursor: Cursor) -> tuple[str, ...]:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(%s) "
+            "AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1",
+            [Identifier(self._schema).as_string(cursor)],
+        )
+        alone = {name: _beginning_of(name) for (name,) in cursor.fetchall()}
+        cursor.execute(
+            "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted "
+            "AND classid = %s",
+            [ddl.LOCK_SPACE],
+        )
+        taken = {key for (key,) in cursor.fetchall()}
+        return tuple(
+            name
+            for name, partition in alone.items()
+            if partition and ledger.lock_keys(self._schema, partition)[1] % (1 << 32) not in taken
+        )
+
+    def _ledger(self, cursor: Cursor) -> Mapping[Partition, LedgerRecord]:
+        if not self._exists(cursor, "ledger"):
+            return {}
+        cursor.execute(
+            SQL(
+                "SELECT service, source_month, sha256, contract, rows_published, rows_accepted, "
+                "rows_quarantined, loaded_at, reconciled_at, "
+                # Not by name: a ledger from before it had the column is read too.
+                "(to_jsonb(ledger) ->> 'seconds')::double precision FROM {} AS ledger"
+            ).format(self._name("ledger"))
+        )
+        return {
+            Partition(SERVICES[service], Month.of(month)): LedgerRecord(
+                Content(*said[:5]), *said[5:]
+            )
+            for service, month, *said in cursor.fetchall()
+            if service in SERVICES
+        }
+
+    def _quarantined(self, cursor: Cursor) -> Mapping[Partition, int]:
+        if not self._exists(cursor, "quarantine"):
+            return {}
+        cursor.execute(
+            SQL("SELECT service, source_month, count(*) FROM {} GROUP BY 1, 2").format(
+                self._name("quarantine")
+            )
+        )
+        return {
+            Partition(SERVICES[service], Month.of(month)): rows
+            for service, month, rows in cursor.fetchall()
+            if service in SERVICES
+        }
+
+    def _leaves(self, cursor: Cursor, partition: Partition) -> list[tuple[int, str]]:
+        """The table of a month, or its parts."""
+        cursor.execute(
+            "SELECT relid::bigint, relname FROM pg_partition_tree(%s) "
+            "JOIN pg_class ON oid = relid WHERE isleaf",
+            [self._name(partition.table_name).as_string(cursor)],
+        )
+        return cursor.fetchall()
+
+    def _scan(self, cursor: Cursor, leaf: tuple[int, str]) -> TableScan:
+        """Count a table that one COPY filled, and what was done to it since.
+
+        A load writes every row in one transaction, so all have one ``xmin``: other rows were
+        inserted or updated by hand. The server's statistics know of updates and deletions too,
+        unless it crashed since. With ``xmin`` 3 million rows are counted in 0.24 s, not 0.15.
+        """
+        relid, name = leaf
+        cursor.execute(
+            SQL(
+                "SELECT count(*), "
+                "count(*) FILTER (WHERE xmin <> (SELECT xmin FROM {table} LIMIT 1)), "
+                "pg_stat_get_tuples_updated(%s) + pg_stat_get_tuples_deleted(%s) FROM {table}"
+            ).format(table=self._name(name)),
+            [relid, relid],
+        )
+        row = cursor.fetchone()
+        assert row is not None  # noqa: S101 - an aggregate has one
+        return TableScan(row[0], max(row[1], row[2]))
+
+    def _exists(self, cursor: Cursor, table: str) -> bool:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [self._name(table).as_string(cursor)])
+        return cursor.fetchone() == (True,)
+
+    def _name(self, table: str) -> Composable:
+        return Identifier(self._schema, table)
+
+
+def _month_of(name: str) -> Partition | None:
+    """The month whose table has this name."""
+    match = _OF_A_MONTH.fullmatch(name)
+    return Partition.of(*match.groups()[:3]) if match and not match[4] else None
+
+
+def _beginning_of(name: str) -> Partition | None:
+    """The month with whose table's name this one begins."""
+    match = _OF_A_MONTH.fullmatch(name)
+    return Partition.of(*match.groups()[:3]) if match else None

@@ -1,0 +1,79 @@
+"""The ledger's entries in Postgres, and the turns that runs take at a partition."""
+
+from __future__ import annotations
+
+import zlib
+
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
+from psycopg2.sql import SQL, Composable, Identifier, Literal
+
+from nyc_tlc.adapters.postgres import schema as ddl
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.month import Month
+from nyc_tlc.ports.warehouse import LedgerEntry
+
+_TURN_TIMEOUT = "30min"
+"""How long to wait for another run that is at the same partition."""
+
+
+def read_entry(cursor: Cursor, schema: str, partition: Partition) -> LedgerEntry | None:
+    """The entry of a partition whose table is there; None otherwise."""
+    if not ddl.is_attached(cursor, schema, partition):
+        return None
+    cursor.execute(
+        SQL("{} WHERE service = %s AND source_month = %s").format(_entries(schema)),
+        [partition.service.name, partition.month.start.date()],
+    )
+    found = cursor.fetchone()
+    return None if found is None else LedgerEntry(partition, *found[2:])
+
+
+def read_entries(cursor: Cursor, schema: str) -> list[LedgerEntry]:
+    """The entries of every partition whose table is there, by service and month."""
+    cursor.execute(
+        "SELECT to_regclass(%s) IS NULL", [Identifier(schema, "ledger").as_string(cursor)]
+    )
+    if cursor.fetchone() == (True,):
+        return []
+    cursor.execute(
+        SQL(
+            "{} JOIN pg_namespace ON nspname = %s "
+            "JOIN pg_class AS month ON month.relnamespace = pg_namespace.oid "
+            "AND month.relname = service || to_char(source_month, '_YYYY_MM') "
+            "JOIN pg_inherits ON inhrelid = month.oid "
+            "JOIN pg_class AS parent ON parent.oid = inhparent AND parent.relname = service "
+            "ORDER BY service, source_month"
+        ).format(_entries(schema)),
+        [schema],
+    )
+    return [
+        LedgerEntry(Partition(SERVICES[service], Month.of(day)), *entry)
+        for service, day, *entry in cursor.fetchall()
+    ]
+
+
+def _entries(schema: str) -> Composable:
+    return SQL(
+        "SELECT service, source_month, sha256, contract, rows_published, rows_accepted, "
+        "rows_quarantined, run, loaded_at, reconciled_at, "
+        # Not by name: a ledger from before it had the column is read before it gets it.
+        "(to_jsonb(ledger) ->> 'seconds')::double precision FROM {} AS ledger"
+    ).format(Identifier(schema, "ledger"))
+
+
+def take_turn(cursor: Cursor, schema: str, partition: Partition) -> None:
+    """Let runs at the same partition follow one another, until the transaction ends."""
+    cursor.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(_TURN_TIMEOUT)))
+    cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", lock_keys(schema, partition))
+
+
+def is_my_turn(cursor: Cursor, schema: str, partition: Partition) -> bool:
+    """Take the turn if nobody has it; says whether it is ours."""
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", lock_keys(schema, partition))
+    return cursor.fetchone() == (True,)
+
+
+def lock_keys(schema: str, partition: Partition) -> list[int]:
+    """The keys of the partition's advisory lock."""
+    return [ddl.LOCK_SPACE, zlib.crc32(f"{schema}.{partition}".encode()) - (1 << 31)]

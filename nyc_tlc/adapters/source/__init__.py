@@ -1,0 +1,1 @@
+"""Where the published files come from."""

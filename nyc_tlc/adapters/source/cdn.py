@@ -1,0 +1,265 @@
+"""Published files over HTTP(S): TLC's CDN, or any server with its manners."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import tqdm
+import urllib3
+
+from nyc_tlc.adapters.retry_after import retry_after
+from nyc_tlc.core.checksum import sha256_of_file
+from nyc_tlc.core.errors import RetryableError, SourceError, shorten
+from nyc_tlc.core.limits import MOST_FILE_BYTES
+from nyc_tlc.ports.source import Fetched, Probed, SourceFileAbsentError
+
+_CHUNK = 1 << 20
+_USERINFO = re.compile(r"//[^/@]*@")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+_CONTENT_LENGTH = re.compile(r"\d{1,18}")
+"""Python refuses to read a number of 5,000 digits with a ValueError."""
+_MOST_SHOWN = 300
+"""Characters of an address to which a server has sent us."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A download under way: the bytes so far, and the version that they belong to."""
+
+    file: Path
+
+    @property
+    def _tag(self) -> Path:
+        return self.file.with_name(self.file.name + ".etag")
+
+    @property
+    def size(self) -> int:
+        return self.file.stat().st_size if self.file.exists() else 0
+
+    def resumable(self) -> str | None:
+        """The version tag under which the download can go on; None to start anew."""
+        return self._tag.read_text() if self.size and self._tag.exists() else None
+
+    def start(self, etag: str | None) -> None:
+        self.file.write_bytes(b"")
+        # A weak tag promises equal meaning, not equal bytes: no range may rest on it.
+        if etag and not etag.startswith("W/"):
+            self._tag.write_text(etag)
+        else:
+            self._tag.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        self.file.unlink(missing_ok=True)
+        self._tag.unlink(missing_ok=True)
+
+    def finish(self, target: Path) -> None:
+        self.file.replace(target)
+        self._tag.unlink(missing_ok=True)
+
+
+class _Session(requests.Session):
+    """Follows a server to other public servers, not into the network that we are in."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        try:
+            return self._followed(resp)
+        except ValueError as error:  # bytes that are not UTF-8, a port or an IPv6 that is none
+            raise _misled(resp, "what is no address") from error
+
+    def _followed(self, resp: requests.Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        if target is None:
+            return None
+        asked, further = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
+        further.port  # noqa: B018 - one that is no number shows here
+        downgraded = asked.scheme == "https" and further.scheme != "https"
+        if (
+            further.scheme not in {"http", "https"}
+            or downgraded
+            or not may_follow(asked.hostname or "", further.hostname or "")
+        ):
+            raise _misled(resp, f"{further.scheme}://{further.hostname}")
+        return target
+
+
+def _misled(response: requests.Response, target: str) -> SourceError:
+    response.close()  # nobody else will: whoever asked never sees it
+    return SourceError(
+        f"{_shown(response.url)} sends us on to {shorten(target)}, where no published file is "
+        "expected. Nothing was landed; the month stays as it was. Check TLC_SOURCE_URL, and look "
+        "at what the server says."
+    )
+
+
+def may_follow(asked: str, further: str) -> bool:
+    """Whether a redirect between two hosts leads nowhere that a stranger must not send us.
+
+    A server of the internet may name others there; one of our own network others beside it, but
+    not the addresses by which clouds hand out credentials (link-local, 169.254.169.254).
+    """
+    if asked == further:
+        return True
+    addresses = _addresses(further)
+    if any(address.is_link_local or address.is_multicast for address in addresses):
+        return False
+    if all(address.is_global for address in addresses):
+        return True
+    return not any(address.is_global for address in _addresses(asked))
+
+
+def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []  # the request itself will say so
+    return [ipaddress.ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
+
+
+def _shown(url: str) -> str:
+    """An address without user, password and query, which may be secrets."""
+    return _USERINFO.sub("//", url).partition("?")[0][:_MOST_SHOWN]
+
+
+class HttpSource:
+    """Published files below an ``http(s)://`` address."""
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        self._url = url.rstrip("/")
+        # What errors and manifests say: a user and password in the address stay out of them.
+        self._shown_url = _USERINFO.sub("//", self._url)
+        self._timeout = timeout
+        self._session = _Session()
+        # The bytes as stored: their hash and their ranges are of no use in another encoding.
+        self._session.headers["Accept-Encoding"] = "identity"
+
+    def fetch(self, name: str, folder: Path, *, unless_etag: str | None) -> Fetched | None:
+        uri = f"{self._shown_url}/{name}"
+        target = folder / Path(name).name
+        part = _Part(target.with_name(target.name + ".part"))
+        with _network_errors(uri, part), self._get(name, part, unless_etag) as response:
+            if response.status_code == requests.codes.not_modified:
+                return None
+            if response.status_code == requests.codes.requested_range_not_satisfiable:
+                part.discard()
+                raise RetryableError(f"{uri} answered 416: the part on disk is of another version")
+            _require_success(uri, response)
+            self._receive(uri, response, part)
+        etag = response.headers.get("ETag")
+        modified = response.headers.get("Last-Modified")
+        part.finish(target)
+        return Fetched(target, uri, etag, modified, target.stat().st_size, sha256_of_file(target))
+
+    def probe(self, name: str, *, unless_etag: str | None) -> Probed | None:
+        uri = f"{self._shown_url}/{name}"
+        headers = {"If-None-Match": unless_etag} if unless_etag else {}
+        with _network_errors(uri):
+            # GitHub, where the CSV mirror is, answers with a redirect, which HEAD does not follow
+            # by itself.
+            response = self._session.head(
+                f"{self._url}/{name}", headers=headers, timeout=self._timeout, allow_redirects=True
+            )
+        if response.status_code == requests.codes.not_modified:
+            return None
+        _require_success(uri, response)
+        etag = response.headers.get("ETag")
+        if etag is not None and etag == unless_etag:
+            return None  # a server that does not know conditional requests
+        _, size = _extent(response)
+        return Probed(uri, etag, response.headers.get("Last-Modified"), size)
+
+    def _get(self, name: str, part: _Part, unless_etag: str | None) -> requests.Response:
+        headers = {}
+        if unless_etag:
+            headers["If-None-Match"] = unless_etag
+        etag = part.resumable()
+        if etag:
+            headers |= {"Range": f"bytes={part.size}-", "If-Range": etag}
+        return self._session.get(
+            f"{self._url}/{name}", headers=headers, timeout=self._timeout, stream=True
+        )
+
+    def _receive(self, uri: str, response: requests.Response, part: _Part) -> None:
+        if "Content-Encoding" in response.headers:
+            raise SourceError(
+                f"{uri} came in Content-Encoding {shorten(response.headers['Content-Encoding'])}, "
+                "expected the bytes as stored. Nothing was landed; the month stays as it was. "
+                "Look at the proxy between here and the source."
+            )
+        start, total = _extent(response)
+        if total is not None and total > MOST_FILE_BYTES:
+            raise _too_large(uri, f"{total:,}")
+        if response.status_code == requests.codes.ok:
+            part.start(response.headers.get("ETag"))
+        elif start != part.size or response.headers.get("ETag") != part.resumable():
+            part.discard()
+            raise RetryableError(f"{uri} went on with another version or place than asked for")
+        bar = tqdm.tqdm(
+            total=total, initial=part.size, desc=part.file.stem, unit="B", unit_scale=True,
+            disable=None, leave=False,
+        )  # fmt: skip
+        with part.file.open("ab") as file, bar:
+            for chunk in response.raw.stream(_CHUNK, decode_content=False):
+                file.write(chunk)
+                bar.update(len(chunk))
+                if file.tell() > MOST_FILE_BYTES:
+                    part.discard()
+                    raise _too_large(uri, f"more than {file.tell():,}")
+        if total is not None and part.size != total:
+            raise RetryableError(f"{uri} broke off: {part.size:,} of {total:,} bytes came")
+
+
+def _too_large(uri: str, found: str) -> SourceError:
+    return SourceError(
+        f"{uri} is no month of trips: {found} bytes, expected at most {MOST_FILE_BYTES:,}. Nothing "
+        "was landed; the month stays as it was. Look at what the source serves."
+    )
+
+
+def _require_success(uri: str, response: requests.Response) -> None:
+    status = response.status_code
+    answer = f"{status} {shorten(response.reason)}"
+    if status in (requests.codes.ok, requests.codes.partial_content):
+        return
+    if status in (requests.codes.forbidden, requests.codes.not_found, requests.codes.gone):
+        raise SourceFileAbsentError(uri, answer)
+    if status in (requests.codes.request_timeout, requests.codes.too_many) or status >= 500:
+        raise RetryableError(f"{uri} answered {answer}", retry_after=retry_after(response))
+    raise SourceError(
+        f"{uri} answered {answer}, expected 200. Nothing was landed; the month stays as it was. "
+        "Check TLC_SOURCE_URL."
+    )
+
+
+def _extent(response: requests.Response) -> tuple[int, int | None]:
+    """First byte of the answer and size of the whole file, if stated."""
+    if response.status_code == requests.codes.partial_content:
+        match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        return (int(match[1]), int(match[3])) if match else (-1, None)
+    length = response.headers.get("Content-Length", "")
+    return 0, int(length) if _CONTENT_LENGTH.fullmatch(length) else None
+
+
+@contextmanager
+def _network_errors(uri: str, part: _Part | None = None) -> Iterator[None]:
+    try:
+        yield
+    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+        kept = f"; {part.size:,} bytes are kept for resuming" if part else ""
+        raise RetryableError(f"{uri} failed ({type(error).__name__}){kept}") from error
+    except requests.RequestException as error:
+        raise SourceError(
+            f"{uri} cannot be asked for ({type(error).__name__}). Nothing was landed. "
+            "Check TLC_SOURCE_URL."
+        ) from error
+    except ValueError as error:  # of http.client: a chunk of a negative length
+        raise RetryableError(
+            f"{uri} failed (its framing is broken: {shorten(str(error))})"
+        ) from error

@@ -1,0 +1,1 @@
+"""Which months there are, and what TLC publishes."""

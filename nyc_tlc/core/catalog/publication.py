@@ -1,0 +1,204 @@
+"""How far each month's publication has come, and which months are worth asking about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from itertools import groupby
+
+from nyc_tlc.core.catalog.counts import Counts
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import Service
+from nyc_tlc.core.contract.source_format import SourceFormat
+from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.month import Month
+
+
+class State(StrEnum):
+    """What is known of a month, from its end to its last revision."""
+
+    EXPECTED = "expected"
+    """It is not over yet, so nobody has been asked about it."""
+    NOT_PUBLISHED = "not published yet"
+    LATE = "late"
+    """Absent at the source though its usual lag is over."""
+    AVAILABLE = "available"
+    """Published, and not in every store as it is, proved and under today's contract."""
+    LOADED = "loaded"
+    REVISED = "revised"
+    """Loaded, but the source has another version by now."""
+    FAILED = "failed"
+    """Asking about it or loading it failed last; it is tried again at the next run."""
+    WITHDRAWN = "withdrawn"
+    """Loaded, but the source has it no longer. It stays as it is."""
+
+
+TO_LOAD = frozenset({State.AVAILABLE, State.REVISED})
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is known of how TLC publishes.
+
+    Attributes:
+        source_format: The form of the files at the source.
+        lag: Months after its end for which a month may still be missing.
+        today: Decides whether a month is over, and whether a missing one is late.
+    """
+
+    source_format: SourceFormat
+    lag: int
+    today: date
+
+    def is_over(self, month: Month) -> bool:
+        return month < Month.of(self.today)
+
+    def due(self, month: Month) -> Month:
+        """In which month it is published at the latest."""
+        return month + 1 + self.lag
+
+    def is_late(self, month: Month) -> bool:
+        return Month.of(self.today) > self.due(month)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What asking the source about a partition showed.
+
+    Attributes:
+        absent: What the source answered when it does not have the file; empty when it does.
+        sha256: Content of the landed version, if the source still has that; else empty.
+        counts: Rows of that version, if every store holds it, proved, under today's contract.
+        bytes: Size of the file as the source states it; None when it does not.
+        last_modified: As the source states it.
+    """
+
+    absent: str = ""
+    sha256: str = ""
+    counts: Counts | None = None
+    bytes: int | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True)
+class MonthState:
+    """The state of a partition, as it is kept beside the ledger.
+
+    Attributes:
+        asked: Whether the source was asked about it this time.
+        bytes: Size of the published file; None leaves what was known.
+        last_modified: As the source states it; None leaves what was known.
+        note: What is worth knowing of the state, or why it failed.
+    """
+
+    partition: Partition
+    state: State
+    asked: bool = True
+    bytes: int | None = None
+    last_modified: str | None = None
+    note: str = ""
+
+
+def expected_partitions(
+    services: Iterable[Service], first: Month, publication: Publication
+) -> tuple[Partition, ...]:
+    """Every partition from ``first`` to the month we are in, service by service, ascending.
+
+    Raises:
+        ConfigurationError: no month of these services is over yet.
+    """
+    current = Month.of(publication.today)
+    expected = tuple(
+        Partition(service, month)
+        for service in services
+        for month in max(first, service.first_month_in(publication.source_format)).through(current)
+    )
+    if not any(publication.is_over(partition.month) for partition in expected):
+        raise ConfigurationError(
+            f"no month from {first} on is over: TLC cannot have published one. Nothing was "
+            "started. Set TLC_FIRST_MONTH (or the variable first_month) to an earlier month."
+        )
+    return expected
+
+
+def worth_asking(
+    expected: Iterable[Partition],
+    loaded: Collection[Partition],
+    before: Mapping[Partition, State],
+    publication: Publication,
+    *,
+    recent: int,
+) -> tuple[Partition, ...]:
+    """The partitions about which the source may have news.
+
+    These are the months that are not loaded, those that were revised, failed or gone when they
+    were last asked about, and the ``recent`` newest loaded ones of each service. TLC seldom
+    touches older ones: it rewrote its history in June to August 2022 and changed none of 439
+    files from December 2023 to August 2024, though their Last-Modified differed between its
+    listings.
+
+    Args:
+        expected: Service by service, ascending.
+        loaded: Proved, under today's contract.
+        before: States recorded by earlier runs.
+        publication: Decides which months are over.
+        recent: Loaded months of each service to ask about.
+    """
+    over = [partition for partition in expected if publication.is_over(partition.month)]
+    newest = {
+        partition
+        for _, group in groupby(over, key=lambda partition: partition.service.name)
+        for partition in [p for p in group if p in loaded][-recent:]
+    }
+    unsettled = TO_LOAD | {State.FAILED, State.WITHDRAWN}
+    return tuple(
+        partition
+        for partition in over
+        if partition not in loaded or partition in newest or before.get(partition) in unsettled
+    )
+
+
+def state_of(
+    partition: Partition, sighting: Sighting, loaded_sha256: str, publication: Publication
+) -> MonthState:
+    """The state of a partition that the source was asked about.
+
+    Args:
+        partition: Which month of which service.
+        sighting: What asking showed.
+        loaded_sha256: Content that the ledger has for it; empty when it has none.
+        publication: Decides whether an absent month is late.
+    """
+    if sighting.absent:
+        return _absent(partition, sighting.absent, publication, is_loaded=bool(loaded_sha256))
+    is_other = loaded_sha256 not in {"", sighting.sha256}
+    state = State.REVISED if is_other else State.AVAILABLE
+    return MonthState(
+        partition,
+        State.LOADED if sighting.counts else state,
+        bytes=sighting.bytes,
+        last_modified=sighting.last_modified,
+    )
+
+
+def _absent(
+    partition: Partition, answer: str, publication: Publication, *, is_loaded: bool
+) -> MonthState:
+    if is_loaded:
+        note = (
+            f"{answer} (also the CDN's answer when it throttles); it was loaded before and stays "
+            "as it is in every store"
+        )
+        return MonthState(partition, State.WITHDRAWN, note=note)
+    if publication.is_late(partition.month):
+        note = f"absent though its publication lag of {publication.lag} months is over: {answer}"
+        return MonthState(partition, State.LATE, note=note)
+    return MonthState(partition, State.NOT_PUBLISHED)
+
+
+def unasked_state(partition: Partition, publication: Publication) -> MonthState:
+    """The state of a partition that there was no reason to ask about."""
+    is_over = publication.is_over(partition.month)
+    return MonthState(partition, State.LOADED if is_over else State.EXPECTED, asked=False)

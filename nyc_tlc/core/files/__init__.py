@@ -1,0 +1,1 @@
+"""Reading published files, Parquet and CSV, safely."""

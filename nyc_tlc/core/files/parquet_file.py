@@ -1,0 +1,186 @@
+"""Published Parquet files: whole, readable, and streamed batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nyc_tlc.core.errors import SourceError, shorten
+from nyc_tlc.core.files.file_kind import HEAD_BYTES, PARQUET_MAGIC, known_kind
+from nyc_tlc.core.files.parquet_footer import parse_row_groups
+from nyc_tlc.core.files.short_text import is_text, require_short_text
+from nyc_tlc.core.limits import (
+    MOST_BYTES_PER_VALUE,
+    MOST_COLUMNS,
+    MOST_FOOTER_BYTES,
+    MOST_ROW_GROUPS,
+)
+
+BATCH_ROWS = 65_536
+"""Rows decoded at once, and rows of a row group written: 7 MB of a yellow month. Twice as many cost
+70 MB more memory and are no faster."""
+
+_TAIL_BYTES = 2 * len(PARQUET_MAGIC)
+"""The footer's length, in four bytes, and the magic."""
+_PAGE = 1 << 20
+"""Bytes of a page, the least that a column takes. Parquet's writers agree on a megabyte."""
+
+
+def count_rows(path: Path, uri: str) -> int:
+    """Rows of a downloaded file, by its footer.
+
+    Raises:
+        SourceError: it is not a whole Parquet file; says what it begins with.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+        file.seek(max(size - len(PARQUET_MAGIC), 0))
+        tail = file.read(len(PARQUET_MAGIC))
+        file.seek(max(size - _TAIL_BYTES, 0))
+        footer_bytes = int.from_bytes(file.read(len(PARQUET_MAGIC)), "little")
+        file.seek(max(size - _TAIL_BYTES - footer_bytes, 0))
+        footer = file.read(min(footer_bytes, MOST_FOOTER_BYTES))
+    begins = head.startswith(PARQUET_MAGIC)
+    if not (begins and tail == PARQUET_MAGIC):
+        found = "Parquet cut short" if begins else known_kind(head) or "an unknown kind of file"
+        raise SourceError(
+            f"{uri} is not a whole Parquet file: found {found} ({size:,} bytes, beginning with "
+            f"{head[:24]!r}), expected PAR1 at both ends. It was not landed; the month stays as "
+            "it was. Look at what the source serves, and run the month again when it is mended."
+        )
+    if footer_bytes > MOST_FOOTER_BYTES:
+        raise _out_of_bounds(uri, "bytes of footer", footer_bytes, MOST_FOOTER_BYTES)
+    with open_parquet(path, uri) as file:
+        rows = int(file.metadata.num_rows)
+        _require_bounds(file.metadata, footer, uri)
+    if rows < 1:
+        raise SourceError(
+            f"{uri} holds no rows, expected a month of trips. It was not landed; the month stays "
+            "as it was. Look at what the source serves."
+        )
+    return rows
+
+
+def _require_bounds(metadata: pq.FileMetaData, footer: bytes, uri: str) -> None:
+    """Refuse a file that says of itself, or proves, that it would fill memory."""
+    for what, found, most in (
+        ("columns", metadata.num_columns, MOST_COLUMNS),
+        ("row groups", metadata.num_row_groups, MOST_ROW_GROUPS),
+    ):
+        if found > most:
+            raise _out_of_bounds(uri, what, found, most)
+    try:
+        groups = parse_row_groups(footer)
+    except ValueError as error:
+        raise _unreadable(uri, error) from error
+    if any(group.rows < 0 for group in groups) or (
+        sum(group.rows for group in groups) != metadata.num_rows
+    ):
+        raise SourceError(
+            f"{uri} contradicts itself: its footer says {metadata.num_rows:,} rows, its row groups "
+            f"have {sum(group.rows for group in groups):,}. It was not landed; the month stays "
+            "as it was. Look at what the source serves."
+        )
+    for chunk in chain.from_iterable(group.columns for group in groups):
+        most = _PAGE + MOST_BYTES_PER_VALUE * max(chunk.values, 0)
+        if not 0 <= chunk.uncompressed <= most:
+            what = f"bytes of {shorten(chunk.name)} in {chunk.values:,} values"
+            raise _out_of_bounds(uri, what, chunk.uncompressed, most)
+
+
+def _out_of_bounds(uri: str, what: str, found: int, most: int) -> SourceError:
+    return SourceError(
+        f"{uri} is no month of trips: {found:,} {what}, expected at most {most:,}. It was not "
+        "landed; the month stays as it was. Look at what the source serves."
+    )
+
+
+@contextmanager
+def open_parquet(source: Path | BinaryIO, uri: str) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file for streaming.
+
+    Raises:
+        SourceError: its footer is damaged.
+    """
+    with _as_source_errors(uri):
+        # Without pre-buffering, memory is bounded by a batch and not by a row group.
+        file = pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20)
+        file.schema_arrow.names  # noqa: B018 - names that are not UTF-8 show here
+    with file:
+        yield file
+
+
+def require_short_texts(file: pq.ParquetFile, source: Path | BinaryIO, uri: str) -> None:
+    """Look at the dictionaries of a file's texts before a row is decoded.
+
+    A dictionary names a text once and its rows repeat a number: by one text of a megabyte, a file
+    of some kilobytes becomes 64 GB in a batch.
+
+    Raises:
+        SourceError: a text is longer than any of TLC's.
+    """
+    texts = [field.name for field in file.schema_arrow if is_text(field.type)]
+    if not texts:
+        return
+    with _as_source_errors(uri):
+        coded = pq.ParquetFile(source, read_dictionary=texts, pre_buffer=False, buffer_size=_PAGE)
+        for group in range(coded.num_row_groups):
+            rows = coded.iter_batches(1, row_groups=[group], columns=texts, use_threads=False)
+            for batch in islice(rows, 1):
+                for name in batch.schema.names:
+                    column = batch.column(name)
+                    if pa.types.is_dictionary(column.type):
+                        require_short_text(column.dictionary, name, uri)
+
+
+def read_batches(
+    file: pq.ParquetFile,
+    uri: str,
+    *,
+    row_groups: Sequence[int] | None = None,
+    columns: Sequence[str] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Stream a file's rows in order.
+
+    Args:
+        file: An open file.
+        uri: What errors call it.
+        row_groups: Only these; None for all.
+        columns: Only these; None for all.
+
+    Raises:
+        SourceError: a page of the file is damaged.
+    """
+    with _as_source_errors(uri):
+        yield from file.iter_batches(
+            BATCH_ROWS, row_groups=row_groups, columns=columns, use_threads=False
+        )
+
+
+_MOST_SHOWN = 500
+"""Characters of what Arrow says, which may repeat names of the file."""
+
+
+@contextmanager
+def _as_source_errors(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the machine's trouble, not the file's
+        raise _unreadable(uri, error) from error
+
+
+def _unreadable(uri: str, error: Exception) -> SourceError:
+    (found, *_) = str(error).splitlines() or [type(error).__name__]
+    return SourceError(
+        f"{uri} cannot be read as Parquet ({found[:_MOST_SHOWN]}). The month stays as it was. "
+        "Look at what the source serves, and run the month again when it is mended."
+    )

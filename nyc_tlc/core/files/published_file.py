@@ -1,0 +1,66 @@
+"""A published file of either format: checked whole when it lands, streamed when it is conformed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from nyc_tlc.core.contract.source_format import IRREGULAR_ROW, SourceFormat
+from nyc_tlc.core.files import csv_file, parquet_file
+from nyc_tlc.core.files.short_text import require_short_text
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """An open file.
+
+    Attributes:
+        batches: Its rows in order, to be read once.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+def count_rows(path: Path, uri: str) -> int:
+    """Rows of a downloaded file, by its footer or by its lines.
+
+    Raises:
+        SourceError: it is not a whole file of the format that its name promises.
+    """
+    if SourceFormat.of(path.name) is SourceFormat.PARQUET:
+        return parquet_file.count_rows(path, uri)
+    return csv_file.count_rows(path, uri)
+
+
+@contextmanager
+def open_published(
+    source: BinaryIO, uri: str, source_format: SourceFormat
+) -> Iterator[PublishedFile]:
+    """Open a landed file for streaming.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    if source_format is SourceFormat.PARQUET:
+        with parquet_file.open_parquet(source, uri) as parquet:
+            parquet_file.require_short_texts(parquet, source, uri)
+            batches = parquet_file.read_batches(parquet, uri)
+            yield PublishedFile(parquet.schema_arrow, _with_short_texts(batches, uri))
+        return
+    with csv_file.open_csv(source, uri) as csv:
+        yield PublishedFile(csv.schema, _with_short_texts(csv_file.read_batches(csv, uri), uri))
+
+
+def _with_short_texts(batches: Iterator[pa.RecordBatch], uri: str) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            # A line that is no row is quarantined as it is, as far as it is a line.
+            if name != IRREGULAR_ROW:
+                require_short_text(column, name, uri)
+        yield batch

@@ -1,0 +1,1 @@
+"""Records and paths of the lake."""

@@ -1,0 +1,54 @@
+"""Where everything of a partition lies in the lake."""
+
+import re
+
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.lake.bucket import STAGING
+
+_OF_A_MONTH = re.compile(r"[a-z]+/service=([a-z]+)/year=([1-9][0-9]{3})/month=([0-9]{2})[/.].+")
+DATA_PREFIXES = ("trips/", "quarantine/", "manifests/")
+"""Below which everything is of the last load of some month."""
+RAW_PREFIX = "raw/service="
+STAGING_PREFIX = STAGING
+
+
+def partition_of(path: str) -> Partition | None:
+    """The partition to which an object belongs; None when its path is not of one."""
+    match = _OF_A_MONTH.fullmatch(path)
+    return Partition.of(*match.groups()) if match else None
+
+
+def raw(partition: Partition, sha256: str, suffix: str) -> str:
+    """Published bytes, by content: never overwritten."""
+    return f"{landed(partition)}{sha256}{suffix}"
+
+
+def landed(partition: Partition) -> str:
+    """Below which everything is that was published of the month."""
+    return f"raw/{partition.hive_path}/"
+
+
+def landing(partition: Partition) -> str:
+    """Record of the version landed last."""
+    return f"{landed(partition)}landing.json"
+
+
+def staging(partition: Partition) -> str:
+    return f"{STAGING_PREFIX}{partition.hive_path}/"
+
+
+def trips(partition: Partition) -> str:
+    return f"trips/{partition.hive_path}/part-0.parquet"
+
+
+def quarantine(partition: Partition) -> str:
+    return f"quarantine/{partition.hive_path}/part-0.parquet"
+
+
+def warehouse_load(partition: Partition, warehouse: str) -> str:
+    """Record of what a warehouse loaded from the lake last."""
+    return f"loads/bigquery/{warehouse}/{partition.hive_path}.json"
+
+
+def manifest(partition: Partition) -> str:
+    return f"manifests/{partition.hive_path}.json"

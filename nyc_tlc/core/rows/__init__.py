@@ -1,0 +1,1 @@
+"""A published row becomes a trip, or goes to quarantine."""

@@ -1,0 +1,1 @@
+"""The tables that travel through a run."""

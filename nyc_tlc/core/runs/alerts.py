@@ -1,0 +1,117 @@
+"""What is worth telling somebody who is not looking: failures, schema changes, late months."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nyc_tlc.core.errors import ContractError
+from nyc_tlc.core.runs.mart_table import MartRow
+from nyc_tlc.core.runs.run_table import RunRow, Status
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One message.
+
+    Attributes:
+        title: One line without a partition.
+        lines: One each per partition: which, why, and the next step.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+
+    def text(self, limit: int) -> str:
+        """The lines, in no more than so many characters: what is left out is counted."""
+        kept: list[str] = []
+        room = limit - 60
+        for line in self.lines:
+            if len(line) + 1 > room:
+                break
+            kept.append(line)
+            room -= len(line) + 1
+        left_out = len(self.lines) - len(kept)
+        if not kept:
+            kept, left_out = [self.lines[0][:room] + "…"], left_out - 1
+        more = [f"… and {left_out:,} more: the log of the run has them all"] if left_out else []
+        return "\n".join([*kept, *more])
+
+
+def run_alerts(rows: Sequence[RunRow], *, successes: bool) -> list[Alert]:
+    """What to tell of a run that has come to its end.
+
+    A month whose columns are not the contract's is told of once, as a schema change: whether it
+    stopped the month or its columns were kept.
+
+    Args:
+        rows: Every partition of the run.
+        successes: Tell of the months that were loaded, too.
+    """
+    changed = [row for row in rows if _schema_changed(row)]
+    failed = [row for row in rows if row.status is Status.FAILED and row not in changed]
+    loaded = [row for row in rows if row.status is Status.RECONCILED] if successes else []
+    told = (
+        ("failed", [f"{_name(row)}: {row.error}" for row in failed]),
+        ("with other columns", [f"{_name(row)}: {_schema_change(row)}" for row in changed]),
+        ("loaded", [f"{_name(row)}: {_loaded(row)}" for row in loaded]),
+    )
+    return [
+        Alert(f"NYC TLC: {_months(len(lines))} {what}", tuple(lines))
+        for what, lines in told
+        if lines
+    ]
+
+
+def mart_alert(rows: Iterable[MartRow]) -> Alert | None:
+    """What to tell of the months that could not be built in a mart."""
+    lines = tuple(
+        f"{row.mart} in {row.store}, {row.service} {row.month}: {row.error}"
+        for row in rows
+        if row.status is Status.FAILED
+    )
+    return Alert(f"NYC TLC: {_months(len(lines))} of marts failed", lines) if lines else None
+
+
+def late_alert(months: Iterable[tuple[str, str]]) -> Alert | None:
+    """What to tell of months that TLC has not published in its usual time.
+
+    Args:
+        months: Partition, and since when it is expected.
+    """
+    lines = tuple(
+        f"{partition}: expected since {since} and not published. Nothing was changed. See "
+        "nyc.gov/tlc for an announcement; the next sync looks again."
+        for partition, since in months
+    )
+    return Alert(f"NYC TLC: {_months(len(lines))} late", lines) if lines else None
+
+
+def _schema_changed(row: RunRow) -> bool:
+    if row.status is Status.FAILED:
+        return row.error_type == ContractError.__name__
+    return row.status is Status.RECONCILED and bool(row.unknown_columns)
+
+
+def _schema_change(row: RunRow) -> str:
+    return row.error or (
+        f"columns that the contract does not know were kept in extra_columns: "
+        f"{row.unknown_columns}. The month is loaded. Declare them in "
+        f"nyc_tlc/core/contract/{row.service}.py."
+    )
+
+
+def _loaded(row: RunRow) -> str:
+    why = f" ({row.reasons})" if row.reasons else ""
+    return (
+        f"{row.published:,} rows, {row.quarantined:,} of them quarantined{why}, in "
+        f"{row.seconds:,.0f} s"
+    )
+
+
+def _name(row: RunRow) -> str:
+    return f"{row.service} {row.month}"
+
+
+def _months(number: int) -> str:
+    return f"{number:,} month" if number == 1 else f"{number:,} months"

@@ -1,0 +1,86 @@
+"""The table that says what came of each month of each mart: one row per store, mart and month."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.runs.frames import frame_of, records_of
+from nyc_tlc.core.runs.run_table import Status, aligned
+
+
+@dataclass(frozen=True)
+class MartRow:
+    """One month of a mart in one store.
+
+    Attributes:
+        store: Warehouse that holds the mart.
+        service: Empty, like mart and month, where a whole store is skipped.
+        month: ``2024-01``.
+        trips: Accepted rows of the month, which is what the mart's trips must add up to.
+        rows: Rows of the mart; 0 until it is built.
+        note: Why the month is skipped, if it is; no failure.
+    """
+
+    store: str
+    mart: str
+    service: str
+    month: str
+    status: Status
+    trips: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    note: str = ""
+    error: str = ""
+    error_type: str = ""
+
+    @property
+    def partition(self) -> Partition:
+        return Partition(SERVICES[self.service], Month.parse(self.month))
+
+    def failed(self, error: str, error_type: str = "") -> MartRow:
+        return replace(self, status=Status.FAILED, error=error, error_type=error_type)
+
+
+def to_frame(rows: Iterable[MartRow]) -> pd.DataFrame:
+    """Rows as a DataFrame whose types survive Mage's way through Parquet."""
+    return frame_of(MartRow, rows, enumeration="status")
+
+
+def from_frame(frame: pd.DataFrame) -> list[MartRow]:
+    """The rows of :func:`to_frame`.
+
+    Raises:
+        ReconciliationError: the table is empty: Mage hands over an empty one when it could not
+            read a block's output.
+    """
+    records = records_of(frame, "table of marts")
+    return [MartRow(**{**record, "status": Status(record["status"])}) for record in records]
+
+
+def summary(rows: Sequence[MartRow]) -> str:
+    """The table for people."""
+    header = ("mart", "month", "store", "status", "trips", "rows", "seconds")
+    lines = [
+        (
+            row.mart,
+            f"{row.service} {row.month}",
+            row.store,
+            row.status.value,
+            f"{row.trips:,}",
+            f"{row.rows:,}",
+            f"{row.seconds:,.1f}",
+        )
+        for row in rows
+    ]
+    notes = [
+        f"note: {' '.join(filter(None, (row.store, row.service, row.month)))}: {row.note}"
+        for row in rows
+        if row.note
+    ]
+    return "\n".join([*aligned([header, *lines], left=4), *notes])

@@ -1,0 +1,105 @@
+"""The table of a sync: one row per month, what is known of it and what the stores hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.publication import TO_LOAD, State
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.runs.frames import frame_of, records_of
+from nyc_tlc.core.runs.run_table import RunRow, Status, aligned
+
+_STATUS = {
+    State.LOADED: Status.UNCHANGED,
+    State.WITHDRAWN: Status.UNCHANGED,
+    State.NOT_PUBLISHED: Status.NOT_PUBLISHED,
+    State.LATE: Status.NOT_PUBLISHED,
+    State.FAILED: Status.FAILED,
+}
+_QUIET = frozenset({State.LOADED, State.EXPECTED})
+
+
+@dataclass(frozen=True)
+class SyncRow:
+    """What is known of a month when a sync begins to load.
+
+    Attributes:
+        month: ``2024-01``.
+        asked: Whether the source was asked about it.
+        published: Rows of the published file, as loaded last; 0 when it was not.
+        bytes: Size of the published file as the source states it; 0 when it was not asked or
+            does not say.
+        note: What is worth knowing of the state, or why asking failed.
+    """
+
+    service: str
+    month: str
+    state: State
+    asked: bool
+    published: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    bytes: int = 0
+    last_modified: str = ""
+    note: str = ""
+
+    @property
+    def partition(self) -> Partition:
+        return Partition(SERVICES[self.service], Month.parse(self.month))
+
+
+def months_to_frame(rows: Iterable[SyncRow]) -> pd.DataFrame:
+    """Rows as a DataFrame whose types survive Mage's way through Parquet."""
+    return frame_of(SyncRow, rows, enumeration="state")
+
+
+def months_from_frame(frame: pd.DataFrame) -> list[SyncRow]:
+    """The rows of :func:`months_to_frame`.
+
+    Raises:
+        ReconciliationError: the table is empty: Mage could not read a block's output.
+    """
+    records = records_of(frame, "sync table")
+    return [SyncRow(**{**record, "state": State(record["state"])}) for record in records]
+
+
+def run_row(row: SyncRow, begun: RunRow) -> RunRow:
+    """The row with which a month that was asked about goes on: final, unless it is to be loaded."""
+    if row.state in TO_LOAD and not begun.plan:
+        return begun
+    values = asdict(begun) | {
+        "status": Status.PLANNED if row.state in TO_LOAD else _STATUS[row.state],
+        "published": row.published,
+        "accepted": row.accepted,
+        "quarantined": row.quarantined,
+        "bytes": row.bytes,
+    }
+    return RunRow(**values | {"error": row.note if row.state is State.FAILED else ""})
+
+
+def months_summary(rows: Sequence[SyncRow]) -> str:
+    """The months that are not simply loaded, and how many are in each state, for people."""
+    lines = [
+        (f"{row.service} {row.month}", row.state.value, f"{row.bytes / 1e6:,.1f}", row.note)
+        for row in rows
+        if row.state not in _QUIET
+    ]
+    counts = Counter(row.state for row in rows)
+    states = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    to_load = [row for row in rows if row.state in TO_LOAD]
+    size = sum(row.bytes for row in to_load) / 1e6
+    table = aligned([("month", "state", "MB", "note"), *lines]) if lines else []
+    return "\n".join(
+        [
+            *table,
+            f"{len(rows)} months: {states}",
+            f"asked about {sum(row.asked for row in rows)} of them; to load: {len(to_load)}, "
+            f"{size:,.1f} MB",
+        ]
+    )

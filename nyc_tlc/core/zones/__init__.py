@@ -1,0 +1,1 @@
+"""Taxi zones: names, polygons, and which zone a point is in."""

@@ -1,0 +1,25 @@
+"""Tell somebody that a block failed, where the run cannot tell it itself."""
+
+from __future__ import annotations
+
+from nyc_tlc.core.errors import PartitionsFailedError
+from nyc_tlc.core.runs.alerts import Alert
+from nyc_tlc.jobs.open import open_job
+from nyc_tlc.wiring import connect_alerts
+
+
+def tell_of_failed_block(pipeline: str, error: object) -> None:
+    """Send an alert, unless the run has told which partitions failed.
+
+    Args:
+        pipeline: The pipeline that the block is of.
+        error: What the block raised, or its text.
+
+    Raises:
+        ConfigurationError: settings are missing or wrong; lists all of them.
+    """
+    if isinstance(error, PartitionsFailedError):
+        return
+    alert = Alert(f"NYC TLC: {pipeline} failed", (str(error),))
+    _, alerts = open_job(connect_alerts)
+    alerts.send(alert)

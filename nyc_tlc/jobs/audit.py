@@ -1,0 +1,247 @@
+"""The audit of every store, its repair and its report: what Mage's blocks call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import pandas as pd
+
+from nyc_tlc.core.audit.compare import findings
+from nyc_tlc.core.audit.evidence import Evidence
+from nyc_tlc.core.audit.findings import Finding, Remedy
+from nyc_tlc.core.audit.report import REPORT, render
+from nyc_tlc.core.audit.verdicts import Audit, after_repair, audited, remedies, to_frame, unseen
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.errors import PipelineError, ReconciliationError
+from nyc_tlc.core.month import Month
+from nyc_tlc.jobs.open import open_job
+from nyc_tlc.jobs.trips import Trips
+from nyc_tlc.ports.audit import Inspector
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.settings import Settings
+from nyc_tlc.steps.inspect_month import Inspection, Survey, orphans
+from nyc_tlc.steps.run_each import retried
+from nyc_tlc.wiring import connect_inspector, connect_stores
+
+T = TypeVar("T")
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AuditScope:
+    """What is audited, and how.
+
+    Attributes:
+        partitions: Service by service, ascending.
+        deep: Read the bytes of every object again.
+        ask_source: Ask the source whether it still has what was landed.
+        repair: Make right what is wrong.
+    """
+
+    partitions: tuple[Partition, ...]
+    deep: bool = False
+    ask_source: bool = False
+    repair: bool = False
+
+    def __str__(self) -> str:
+        how = [
+            "every byte read again" if self.deep else "sizes, checksums and every row counted",
+            *(["source asked"] if self.ask_source else []),
+            "with repair" if self.repair else "nothing was changed",
+        ]
+        return f"{len(self.partitions):,} months looked for; {', '.join(how)}"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One look at the stores."""
+
+    evidence: Mapping[Partition, Evidence]
+    findings: tuple[Finding, ...]
+
+
+class LakeAudit:
+    """Every store against the others, month by month."""
+
+    def __init__(self, settings: Settings, ports: Ports, inspector: Inspector) -> None:
+        self._settings = settings
+        self._ports = ports
+        self._inspector = inspector
+        self._trips = Trips(settings, ports)
+
+    @classmethod
+    def open(cls) -> LakeAudit:
+        """With the settings of the environment.
+
+        Raises:
+            ConfigurationError: settings are missing or wrong; lists all of them.
+        """
+        settings, ports = open_job(connect_stores)
+        return cls(settings, ports, connect_inspector(settings))
+
+    def audit(self, scope: AuditScope) -> pd.DataFrame:
+        """Compare, repair if asked to, and write the report; one row per month.
+
+        The stores need not rest: a month that a run replaces meanwhile is looked at twice.
+        """
+        inspection = Inspection(
+            self._ports, self._inspector, deep=scope.deep, ask_source=scope.ask_source
+        )
+        seen = self._look(inspection, scope.partitions, again=True)
+        if scope.repair and any(finding.is_open for finding in seen.findings):
+            seen = self._repaired(inspection, scope.partitions, seen)
+        audit = self._audit(scope, seen)
+        self._ports.lake.write(REPORT, render(audit).encode(), if_generation=None)
+        _logger.info("%s", _summary(audit, self._ports.lake.url))
+        return to_frame(audit)
+
+    def _look(
+        self, inspection: Inspection, wanted: Iterable[Partition], *, again: bool = False
+    ) -> _Seen:
+        survey = self._retried(inspection.survey)
+        chosen = set(wanted)
+        partitions = _ordered(p for p in survey.partitions if _is_in_scope(p, chosen))
+        evidence = self._evidence(inspection, partitions, survey)
+        suspects = [p for p in partitions if again and findings(evidence[p])]
+        if suspects:
+            survey = self._retried(inspection.survey)
+            evidence |= self._evidence(inspection, suspects, survey)
+        astray = [
+            finding
+            for finding in orphans(survey, datetime.now(UTC))
+            if finding.partition is None or _is_in_scope(finding.partition, chosen)
+        ]
+        found = [finding for partition in partitions for finding in findings(evidence[partition])]
+        return _Seen(evidence, (*found, *astray))
+
+    def _evidence(
+        self, inspection: Inspection, partitions: Sequence[Partition], survey: Survey
+    ) -> dict[Partition, Evidence]:
+        def one(partition: Partition) -> Evidence:
+            try:
+                return self._retried(lambda: inspection.evidence(partition, survey))
+            except ReconciliationError:
+                # An object that was listed is gone by now.
+                return self._retried(lambda: inspection.evidence(partition, inspection.survey()))
+
+        with ThreadPoolExecutor(self._settings.tlc_workers, thread_name_prefix="audit") as pool:
+            return dict(zip(partitions, pool.map(one, partitions), strict=True))
+
+    def _repaired(
+        self, inspection: Inspection, wanted: Iterable[Partition], before: _Seen
+    ) -> _Seen:
+        todo = remedies(before.findings)
+        for finding in todo[Remedy.REMOVE]:
+            self._remove(finding)
+        for finding in before.findings:
+            if finding.is_open and finding.kind.discard:
+                self._ports.lake.delete(finding.place)
+        fetch = {finding.partition for finding in todo[Remedy.FETCH]}
+        trouble = self._loaded(
+            {
+                finding.partition: finding.partition in fetch
+                for finding in (*todo[Remedy.FETCH], *todo[Remedy.LOAD])
+                if finding.partition
+            }
+        )
+        touched = {finding.partition for finding in before.findings if finding.is_open}
+        after = self._look(inspection, [partition for partition in wanted if partition in touched])
+        concerned = [f for f in before.findings if f.partition is None or f.partition in touched]
+        others = [finding for finding in before.findings if finding not in concerned]
+        return _Seen(
+            {**before.evidence, **after.evidence},
+            (*others, *after_repair(concerned, after.findings, trouble)),
+        )
+
+    def _remove(self, finding: Finding) -> None:
+        _logger.info("removing %s", finding.place)
+        try:
+            if finding.code == "table_orphan":
+                self._retried(lambda: self._inspector.drop_leftover(finding.place))
+            else:
+                self._retried(lambda: self._ports.lake.delete(finding.place))
+        except PipelineError as error:
+            # It is found again, and the rest can be repaired all the same.
+            _logger.warning("%s is still there: %s", finding.place, error)
+
+    def _loaded(self, fetch: Mapping[Partition, bool]) -> Mapping[Partition, str]:
+        """Load these months through the steps of every load; says why some failed.
+
+        Args:
+            fetch: Month to whether the source is to be asked for it, instead of ``raw/``.
+        """
+
+        def one(partition: Partition) -> str:
+            try:
+                self._trips.load_again(partition, fetch=fetch[partition])
+            except PipelineError as error:
+                # The month, and not the list of one that a run tells of.
+                return str(error).splitlines()[-1].strip().removeprefix(f"{partition}: ")
+            return ""
+
+        with ThreadPoolExecutor(self._settings.tlc_workers, thread_name_prefix="repair") as pool:
+            outcomes = dict(zip(fetch, pool.map(one, fetch), strict=True))
+        return {partition: why for partition, why in outcomes.items() if why}
+
+    def _audit(self, scope: AuditScope, seen: _Seen) -> Audit:
+        due = Month.of(datetime.now(UTC).date()) - self._settings.tlc_publication_lag
+        of_month: dict[Partition | None, list[Finding]] = {}
+        for finding in seen.findings:
+            of_month.setdefault(finding.partition, []).append(finding)
+        partitions = _ordered({*scope.partitions, *seen.evidence})
+        return Audit(
+            months=tuple(
+                audited(seen.evidence[partition], of_month.get(partition, []))
+                if partition in seen.evidence
+                else unseen(partition, is_due=partition.month < due)
+                for partition in partitions
+            ),
+            findings=tuple(
+                finding
+                for partition in (*_ordered(p for p in of_month if p), None)
+                for finding in of_month.get(partition, [])
+            ),
+            at=datetime.now(UTC),
+            lake=self._ports.lake.url,
+            warehouses=self._warehouses(),
+            scope=str(scope),
+        )
+
+    def _warehouses(self) -> dict[str, str]:
+        """Name to address, for people."""
+        bigquery = self._ports.bigquery
+        also = {"BigQuery": bigquery.address} if bigquery is not None else {}
+        return {"Postgres": self._ports.warehouse.describe(), **also}
+
+    def _retried(self, attempt: Callable[[], T]) -> T:
+        return retried(attempt, "audit", self._settings.tlc_attempts)
+
+
+def _is_in_scope(partition: Partition, chosen: Collection[Partition]) -> bool:
+    """Chosen, or of a month that cannot have been published, which nobody can choose."""
+    first, current = partition.service.earliest_month, Month.of(datetime.now(UTC).date())
+    return partition in chosen or not first <= partition.month <= current
+
+
+def _ordered(partitions: Iterable[Partition]) -> list[Partition]:
+    """Service by service, ascending."""
+    services = list(SERVICES)
+    return sorted(partitions, key=lambda p: (services.index(p.service.name), p.month))
+
+
+def _summary(audit: Audit, lake: str) -> str:
+    """What people read first: the verdicts, then every finding."""
+    verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in audit.verdicts.items())
+    lines = [f"  {_outcome(finding)}: {finding}" for finding in audit.findings]
+    return "\n".join([f"{verdicts} ({audit.scope})", *lines, f"report: {lake}/{REPORT}"])
+
+
+def _outcome(finding: Finding) -> str:
+    return "repaired" if finding.repaired else finding.kind.remedy.value

@@ -1,0 +1,60 @@
+"""Proof that the stores can be reached and written, for people who set the project up."""
+
+from __future__ import annotations
+
+import uuid
+
+from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.jobs.open import open_job
+from nyc_tlc.ports.lake import Lake
+from nyc_tlc.wiring import NO_BIGQUERY, connect_stores
+
+
+def check_postgres() -> str:
+    """Ask Postgres for ``SELECT 1``; says what answered.
+
+    Raises:
+        RetryableError: nothing answered.
+        ConfigurationError: settings are missing, or the server refused us.
+    """
+    return f"Postgres answers: {open_job(connect_stores)[1].warehouse.describe()}"
+
+
+def check_lake() -> str:
+    """Write, read and delete an object in the lake; says where.
+
+    Raises:
+        RetryableError: nothing answered.
+        ConfigurationError: settings are missing, or the bucket is missing or refuses us.
+        ReconciliationError: it did not give back what was written.
+    """
+    lake = open_job(connect_stores)[1].lake
+    _round_trip(lake)
+    return f"Lake answers: {lake.url}: written, read and deleted"
+
+
+def check_bigquery() -> str:
+    """Ask BigQuery for ``SELECT 1`` and for the place of dataset and bucket; says what answered.
+
+    Raises:
+        RetryableError: nothing answered.
+        ConfigurationError: settings are missing, we may not, or dataset and bucket are apart.
+    """
+    bigquery = open_job(connect_stores)[1].bigquery
+    return (
+        f"BigQuery {NO_BIGQUERY}"
+        if bigquery is None
+        else f"BigQuery answers: {bigquery.describe()}"
+    )
+
+
+def _round_trip(lake: Lake) -> None:
+    path, written = f"staging/check_connections/{uuid.uuid4().hex}", uuid.uuid4().bytes
+    lake.write(path, written, if_generation=0)
+    found = lake.read(path)
+    lake.delete(path)
+    if found is None or found[0] != written or lake.read(path) is not None:
+        raise ReconciliationError(
+            f"{lake.url} did not give back what was written to {path}, or did not delete it. "
+            "Check whether another tool writes there."
+        )

@@ -1,0 +1,182 @@
+"""Find what TLC has published that we do not have, or has revised since, and load exactly that."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Literal, TypeVar
+
+import pandas as pd
+
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.publication import (
+    MonthState,
+    Publication,
+    Sighting,
+    State,
+    expected_partitions,
+    state_of,
+    unasked_state,
+    worth_asking,
+)
+from nyc_tlc.core.contract.service import Service
+from nyc_tlc.core.errors import PipelineError
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.runs.alerts import late_alert
+from nyc_tlc.core.runs.sync_table import (
+    SyncRow,
+    months_from_frame,
+    months_summary,
+    months_to_frame,
+    run_row,
+)
+from nyc_tlc.jobs.open import open_job
+from nyc_tlc.jobs.trips import Trips
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.warehouse import LedgerEntry
+from nyc_tlc.settings import Settings
+from nyc_tlc.steps.look import look, look_at_each
+from nyc_tlc.steps.run_each import Effort, retried, start
+from nyc_tlc.wiring import connect_alerts, connect_stores
+
+T = TypeVar("T")
+Scope = Literal["changed", "all"]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the ledger knows when a sync begins."""
+
+    entries: Mapping[Partition, LedgerEntry]
+    states: Mapping[Partition, State]
+
+    @property
+    def loaded(self) -> frozenset[Partition]:
+        """The months proved under today's contract."""
+        return frozenset(
+            partition
+            for partition, entry in self.entries.items()
+            if entry.reconciled_at is not None and entry.contract == partition.contract_id
+        )
+
+
+class Sync:
+    """The months that TLC should have published by now, against those that we hold."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self._settings = settings
+        self._ports = ports
+        self._effort = Effort(settings.tlc_workers, settings.tlc_attempts)
+
+    @classmethod
+    def open(cls) -> Sync:
+        """With the settings of the environment.
+
+        Raises:
+            ConfigurationError: settings are missing or wrong; lists all of them.
+        """
+        return cls(*open_job(connect_stores))
+
+    def find(
+        self, services: Sequence[Service], *, first: Month | None, scope: Scope, plan: bool
+    ) -> pd.DataFrame:
+        """Ask the source what is new, revised or gone; the sync table.
+
+        The states are recorded beside the ledger, unless ``plan``.
+
+        Args:
+            services: Which services.
+            first: From which month on; None: TLC_FIRST_MONTH.
+            scope: ``changed``: only the months that may have changed; ``all``: every month.
+            plan: Change nothing, not even the recorded states.
+
+        Raises:
+            ConfigurationError: no month is over yet.
+            RetryableError: the ledger does not answer.
+        """
+        publication = Publication(
+            self._settings.tlc_source_format,
+            self._settings.tlc_publication_lag,
+            datetime.now(UTC).date(),
+        )
+        first = first or Month.parse(self._settings.tlc_first_month)
+        expected = expected_partitions(services, first, publication)
+        known = self._retried(self._known)
+        asked = worth_asking(
+            expected, () if scope == "all" else known.loaded, known.states, publication,
+            recent=self._settings.tlc_revision_months,
+        )  # fmt: skip
+        step = partial(look, ports=self._ports, publication=publication)
+        seen = dict(zip(asked, look_at_each(step, asked, self._effort), strict=True))
+        states = [_state(partition, seen, known, publication) for partition in expected]
+        if not plan:
+            self._retried(lambda: self._ports.ledger.record_month_states(states))
+            self._tell_of_late(states, known, publication)
+        rows = [_row(state, known.entries.get(state.partition)) for state in states]
+        logging.getLogger(__name__).info("\n%s", months_summary(rows))
+        return months_to_frame(rows)
+
+    def land(self, table: pd.DataFrame, *, plan: bool) -> pd.DataFrame:
+        """Land the months of the table that are available or revised; a run table.
+
+        It has a row for every month that was asked about.
+        """
+        asked = [row for row in months_from_frame(table) if row.asked]
+        begun = start(
+            [row.partition for row in asked], force=False, plan=plan, now=datetime.now(UTC)
+        )
+        rows = [run_row(*pair) for pair in zip(asked, begun, strict=True)]
+        return Trips(self._settings, self._ports).land_rows(rows)
+
+    def _tell_of_late(
+        self, states: Sequence[MonthState], known: _Known, publication: Publication
+    ) -> None:
+        """Tell of the months that have become late since the last time, once."""
+        alert = late_alert(
+            (str(state.partition), str(publication.due(state.partition.month)))
+            for state in states
+            if state.state is State.LATE and known.states.get(state.partition) is not State.LATE
+        )
+        if alert is not None:
+            connect_alerts(self._settings).send(alert)
+
+    def _known(self) -> _Known:
+        entries = {entry.partition: entry for entry in self._ports.ledger.entries()}
+        return _Known(entries, self._ports.ledger.month_states())
+
+    def _retried(self, attempt: Callable[[], T]) -> T:
+        return retried(attempt, "the ledger", self._effort.attempts)
+
+
+def _state(
+    partition: Partition,
+    seen: Mapping[Partition, Sighting | PipelineError],
+    known: _Known,
+    publication: Publication,
+) -> MonthState:
+    sighting = seen.get(partition)
+    if sighting is None:
+        return unasked_state(partition, publication)
+    if isinstance(sighting, PipelineError):
+        note = f"the source could not be asked: {sighting}"
+        return MonthState(partition, State.FAILED, note=note)
+    entry = known.entries.get(partition)
+    return state_of(partition, sighting, entry.sha256 if entry else "", publication)
+
+
+def _row(state: MonthState, entry: LedgerEntry | None) -> SyncRow:
+    return SyncRow(
+        service=state.partition.service.name,
+        month=str(state.partition.month),
+        state=state.state,
+        asked=state.asked,
+        published=entry.published if entry else 0,
+        accepted=entry.accepted if entry else 0,
+        quarantined=entry.quarantined if entry else 0,
+        bytes=state.bytes or 0,
+        last_modified=state.last_modified or "",
+        note=state.note,
+    )

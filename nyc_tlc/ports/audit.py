@@ -1,0 +1,46 @@
+"""What the audit asks of a warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from nyc_tlc.core.audit.evidence import LedgerRecord, TableScan
+from nyc_tlc.core.catalog.partition import Partition
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a warehouse has of the trips, seen at one time.
+
+    Attributes:
+        ledger: Every entry, those whose table is gone included.
+        attached: Months that readers see.
+        quarantined: Rows in the quarantine table by month.
+        leftovers: Tables named like a month's that no reader sees and no load works on.
+        foreign: Tables that readers of a service see, and that are no month's.
+    """
+
+    ledger: Mapping[Partition, LedgerRecord]
+    attached: frozenset[Partition]
+    quarantined: Mapping[Partition, int]
+    leftovers: tuple[str, ...]
+    foreign: tuple[str, ...]
+
+
+class Inspector(Protocol):
+    """What the audit asks of a warehouse. Nothing is created or changed unless it says so."""
+
+    def inventory(self) -> Inventory:
+        """What is there, by the catalog and the ledger."""
+
+    def scan(self, partition: Partition) -> TableScan | None:
+        """Count the month's rows, reading all of them; None when readers do not see it.
+
+        Raises:
+            RetryableError: a load replaced the month meanwhile.
+        """
+
+    def drop_leftover(self, name: str) -> bool:
+        """Drop a table of ``Inventory.leftovers``; False when it is none by now."""

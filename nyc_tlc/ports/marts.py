@@ -1,0 +1,69 @@
+"""Warehouses in which marts are built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.marts.model import Mart
+from nyc_tlc.ports.warehouse import Ledger, LedgerEntry
+
+
+@dataclass(frozen=True)
+class MartMonth:
+    """What a mart holds of one month, and what that was built from.
+
+    Attributes:
+        version: Of the mart, when the month was built.
+        trips: Sum of the rows that are there now.
+    """
+
+    partition: Partition
+    version: int
+    sha256: str
+    contract: str
+    rows: int
+    trips: int
+
+    def is_current(self, mart: Mart, entry: LedgerEntry) -> bool:
+        """Whether it was built by this version of the mart from this content, and is whole."""
+        built = (self.version, self.sha256, self.contract, self.trips)
+        return built == (mart.version, entry.sha256, entry.contract, entry.accepted)
+
+
+class MartStore(Protocol):
+    """A warehouse in which marts are built from the trips that it holds."""
+
+    @property
+    def name(self) -> str:
+        """For people: Postgres."""
+
+    def months(self, mart: Mart) -> Mapping[Partition, MartMonth]:
+        """What the mart holds; a month without a record of what it was built from is left out."""
+
+    def replace_month(self, mart: Mart, entry: LedgerEntry) -> MartMonth:
+        """Build one month of a mart anew from the trips and put it in the old one's place.
+
+        A reader sees the old rows or the new ones. No other month is read or changed.
+
+        Raises:
+            ReconciliationError: the warehouse holds other content than ``entry`` by now, or the
+                mart's trips do not add up to its accepted rows; the mart stays as it was.
+            RetryableError: the server, the network or a lock.
+        """
+
+
+@dataclass(frozen=True)
+class MartPorts:
+    """What a run over the marts needs: it moves no files.
+
+    Attributes:
+        ledger: Which months there are, and whether they are proved.
+        bigquery: None where it is not configured.
+    """
+
+    ledger: Ledger
+    postgres: MartStore
+    bigquery: MartStore | None = None

@@ -1,0 +1,84 @@
+"""Where the published files come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A published file on local disk, whole.
+
+    Attributes:
+        etag: Opaque version tag of the source; None when it gives none.
+        last_modified: As the source states it.
+    """
+
+    path: Path
+    uri: str
+    etag: str | None
+    last_modified: str | None
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A published file as the source describes it, without its content.
+
+    Attributes:
+        etag: Opaque version tag of the source; None when it gives none.
+        last_modified: As the source states it.
+        bytes: Its size; None when the source does not say.
+    """
+
+    uri: str
+    etag: str | None
+    last_modified: str | None
+    bytes: int | None
+
+
+class SourceFileAbsentError(Exception):
+    """The source answered 403 or 404: the CDN says 403 for every file that does not exist."""
+
+    def __init__(self, uri: str, answer: str) -> None:
+        super().__init__(f"{uri} answered {answer}")
+
+
+class Source(Protocol):
+    """Where TLC's published files come from."""
+
+    def fetch(self, name: str, folder: Path, *, unless_etag: str | None) -> Fetched | None:
+        """Download ``trip-data/…`` or ``misc/…`` into a folder, resuming what is there in part.
+
+        Args:
+            name: Path below the source's address.
+            folder: Existing local folder; the file gets the last component of ``name``.
+            unless_etag: Version that we have; None to fetch in any case.
+
+        Returns:
+            The file, or None when the source still has ``unless_etag``.
+
+        Raises:
+            SourceFileAbsentError: there is no such file.
+            RetryableError: the network or the server failed; what has come is kept.
+            SourceError: the file came whole but is not what its name promises.
+        """
+
+    def probe(self, name: str, *, unless_etag: str | None) -> Probed | None:
+        """Ask about ``trip-data/…`` or ``misc/…`` without transferring any of it.
+
+        Args:
+            name: Path below the source's address.
+            unless_etag: Version that we have; None when we have none.
+
+        Returns:
+            What the source says of the file, or None when it still has ``unless_etag``.
+
+        Raises:
+            SourceFileAbsentError: there is no such file.
+            RetryableError: the network or the server failed.
+            SourceError: the source cannot be asked like this.
+        """

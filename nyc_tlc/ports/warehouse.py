@@ -1,0 +1,178 @@
+"""Databases that hold the trips, and the ledger of what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.publication import MonthState, State
+from nyc_tlc.core.contract.model import Contract
+from nyc_tlc.core.lake.records import (
+    Manifest,
+    WarehouseJob,
+    WarehouseLoad,
+)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Record batches of one schema, to be read once.
+
+    Attributes:
+        schema: A column that it leaves out is null in every row, or the partition's own month.
+        first_row: Least ``source_row`` of trips; no earlier part has as high a one.
+    """
+
+    schema: pa.Schema
+    batches: Iterable[pa.RecordBatch]
+    first_row: int = 0
+
+
+MOST_PARTS = 2
+"""In which a warehouse is given a month: a third COPY at the same time makes none faster."""
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What a warehouse holds for a partition, written with the rows in one transaction.
+
+    Attributes:
+        contract: Name and version, ``yellow/1``.
+        loaded_at: Set by the warehouse.
+        reconciled_at: When every store was proved equal; None until then.
+        seconds: Time that the load took, all steps together; None until reconciled.
+    """
+
+    partition: Partition
+    sha256: str
+    contract: str
+    published: int
+    accepted: int
+    quarantined: int
+    run: str
+    loaded_at: datetime | None = None
+    reconciled_at: datetime | None = None
+    seconds: float | None = None
+
+    def same_content(self, other: LedgerEntry) -> bool:
+        return (self.sha256, self.contract) == (other.sha256, other.contract)
+
+
+@dataclass(frozen=True)
+class StoreCounts:
+    """Rows that a store really holds for a partition."""
+
+    accepted: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The rows of a partition, and the job that counted them."""
+
+    counts: StoreCounts
+    job: WarehouseJob
+
+
+class Ledger(Protocol):
+    """The record of what each partition of the warehouse was made from."""
+
+    def entry(self, partition: Partition) -> LedgerEntry | None:
+        """The entry of a partition whose table is there; None otherwise."""
+
+    def entries(self) -> list[LedgerEntry]:
+        """The entries of every partition whose table is there, by service and month."""
+
+    def month_states(self) -> Mapping[Partition, State]:
+        """How far each month's publication had come when it was last recorded."""
+
+    def record_month_states(self, states: Sequence[MonthState]) -> None:
+        """Record how far these months have come; says since when where a state is new."""
+
+    def mark_reconciled(self, entry: LedgerEntry) -> None:
+        """Record that the stores agree about exactly this content, and ``seconds``.
+
+        Raises:
+            ReconciliationError: the partition holds other content by now.
+        """
+
+
+class AnyWarehouse(Protocol):
+    """What every warehouse does, however the trips reach it."""
+
+    def describe(self) -> str:
+        """Prove the connection; says what it is connected to, never a password."""
+
+    def replace_table(self, name: str, rows: pa.Table, *, key: str, comment: str) -> int:
+        """Replace a dimension table, atomically; returns its rows.
+
+        Columns are as nullable as their fields; JSON is ``pa.json_()``. Columns that a table of an
+        earlier shape lacks are added.
+        """
+
+    def replace_views(self, contracts: Sequence[Contract]) -> tuple[str, ...]:
+        """Replace the views over the trips of these services, each atomically; returns their names.
+
+        ``<service>_named`` has every column, and the names of its zones and codes from the
+        dimension tables, which must be there; ``trips`` has what all services share.
+        """
+
+
+class Warehouse(AnyWarehouse, Protocol):
+    """A database that is sent the trips."""
+
+    def replace_partition(
+        self, entry: LedgerEntry, trips: Sequence[Batches], quarantine: Batches, *, force: bool
+    ) -> LedgerEntry:
+        """Replace one month, atomically, with these rows.
+
+        A month that already holds the content of ``entry`` is left alone unless ``force``.
+
+        Args:
+            entry: What the rows are.
+            trips: The accepted rows in one part or several, ascending; parts are written at the
+                same time.
+            quarantine: The others.
+            force: Replace equal content too.
+
+        Raises:
+            ReconciliationError: the rows that arrived are not the counts of ``entry``.
+            RetryableError: the server, the network or a lock.
+        """
+
+    def count(self, partition: Partition) -> StoreCounts:
+        """Count the rows that a reader sees now."""
+
+
+class LakeWarehouse(AnyWarehouse, Protocol):
+    """A database that loads published months from the lake by itself.
+
+    Every method raises RetryableError when the service does not answer and ConfigurationError when
+    it refuses us.
+    """
+
+    @property
+    def address(self) -> str:
+        """Which one it is, for people and for the path of its records."""
+
+    def load_partition(self, partition: Partition, manifest: Manifest) -> tuple[WarehouseJob, ...]:
+        """Replace one month with the objects that the manifest names; trips, then quarantine.
+
+        Each of the two is replaced atomically. The same objects loaded again find the job that
+        loaded them, also one that is still under way.
+
+        Raises:
+            ReconciliationError: a job wrote other than the manifest's rows.
+            ContractError: the service does not take the file.
+        """
+
+    def holds(self, partition: Partition, load: WarehouseLoad) -> bool:
+        """Whether the tables that were loaded are still there, and not made anew since."""
+
+    def count(self, partition: Partition) -> Counted:
+        """Count the rows that a reader sees now."""

@@ -1,0 +1,156 @@
+"""Many runs over the same months at once, and readers who look all the time."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.month import Month
+from qa.chaos.kills import Tell
+from qa.chaos.pipeline import Order
+from qa.chaos.stores import Shown
+from qa.chaos.two_versions import Trial
+from qa.chaos.world import World
+
+_MONTHS = tuple(Partition(SERVICES["yellow"], Month(2024, number)) for number in (1, 2, 3, 4))
+_SEEDS = (1, 2)
+_ROWS = 4_000
+_CLEAR = (
+    "another run", "other content", "changed during the run", "is gone", "replaced while",
+    "not recorded as reconciled", "cannot be read as Parquet",
+)  # fmt: skip
+"""Words by which a run says that a faster one made it superfluous. The last are the emulator's: it
+gives the bytes of another generation than the one asked for, where GCS answers 404."""
+
+
+@dataclass
+class _Watched:
+    """What runs and readers met."""
+
+    runs: Counter[str] = field(default_factory=Counter)
+    reads: int = 0
+    problems: set[str] = field(default_factory=set)
+
+
+class Crowd:
+    """Months of which two versions take turns at the source, loaded by everybody at once."""
+
+    def __init__(self, world: World, months: int) -> None:
+        """Load both versions of every month, undisturbed, to know what may be seen."""
+        self._world = world
+        self._months = _MONTHS[:months]
+        self._known: dict[Partition, list[Shown]] = {month: [] for month in self._months}
+        self._watched = _Watched()
+        self._over = threading.Event()
+        for seed in _SEEDS:
+            self._publish(seed)
+            self._settle()
+            for month in self._months:
+                self._known[month].append(world.stores.shown(month))
+
+    def gather(self, processes: int, seconds: float) -> Trial:
+        """Let so many processes load for so long."""
+        with ThreadPoolExecutor(processes + 3) as pool:
+            crowd = [pool.submit(self._load, number) for number in range(processes)]
+            crowd += [pool.submit(work) for work in (self._flip, self._read_rows, self._read_lake)]
+            self._over.wait(seconds)
+            self._over.set()
+            for one in crowd:
+                one.result()
+        self._publish(_SEEDS[-1])
+        self._settle()
+        problems = sorted(self._watched.problems) + list(self._unlike_undisturbed())
+        ended = ", ".join(f"{count} {how}" for how, count in self._watched.runs.most_common())
+        deadlocks = self._world.stores.sql(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
+        return Trial(
+            "crowd",
+            f"{processes} processes on {len(self._months)} months for {seconds:.0f} s",
+            f"{sum(self._watched.runs.values())} loads of a month ({ended}), "
+            f"{self._watched.reads} reads, {deadlocks[0][0]} deadlocks",
+            tuple(problems),
+        )
+
+    def _load(self, number: int) -> None:
+        choose = random.Random(number)  # noqa: S311 - a choice of trials, not a secret
+        # Half of them know of no BigQuery: its emulator would slow the crowd down.
+        settings = {"BIGQUERY_DATASET": ""} if number % 2 else {}
+        with closing(self._world.pipeline(**settings)) as pipeline:
+            while not self._over.is_set():
+                some = choose.sample(self._months, choose.randrange(1, len(self._months)))
+                months = ",".join(str(one.month) for one in some)
+                order = Order("yellow", months, force=choose.random() < 0.3)
+                ending = pipeline.run(order)
+                self._watched.runs.update(ending.statuses.values())
+                self._judge(ending.error)
+
+    def _judge(self, error: str) -> None:
+        """Every month that failed has to say that a faster run was there."""
+        for line in error.splitlines()[1:]:
+            self._watched.runs["gave way to a faster run"] += 1
+            if not any(words in line for words in _CLEAR):
+                self._watched.problems.add(line)
+
+    def _flip(self) -> None:
+        """Let the source change its mind."""
+        seed = 0
+        while not self._over.wait(0.7):
+            seed += 1
+            self._publish(_SEEDS[seed % 2])
+
+    def _read_rows(self) -> None:
+        """One statement over all months: each whole, in one version, and none missing."""
+        expected = {
+            month: {shown.postgres for shown in self._known[month]} for month in self._months
+        }
+        while not self._over.is_set():
+            for month in self._months:
+                found = self._world.stores.shown_by_postgres(month)
+                self._watched.reads += 1
+                if found not in expected[month]:
+                    self._watched.problems.add(f"a reader of Postgres saw {month} as {found}")
+
+    def _read_lake(self) -> None:
+        while not self._over.is_set():
+            for month in self._months:
+                found = self._world.stores.digest(lake_paths.trips(month))
+                self._watched.reads += 1
+                if found not in {shown.lake[0] for shown in self._known[month]}:
+                    self._watched.problems.add(f"a reader of the lake saw {month} as {found}")
+            time.sleep(0.05)
+
+    def _publish(self, seed: int) -> None:
+        for month in self._months:
+            self._world.publish(month, _ROWS + seed, seed)
+
+    def _settle(self) -> None:
+        months = ",".join(str(month.month) for month in self._months)
+        ending = self._world.run(Order("yellow", months))
+        if ending.error:
+            raise RuntimeError(f"an undisturbed run failed: {ending.error}")
+
+    def _unlike_undisturbed(self) -> Iterator[str]:
+        for month in self._months:
+            found, expected = self._world.stores.shown(month), self._known[month][-1]
+            if found != expected:
+                yield f"in the end {month} is {found}, expected {expected}"
+        for orphan in self._world.stores.orphans():
+            yield f"in the end there is an orphan: {orphan}"
+
+
+def run_crowd(
+    world: World, *, processes: int, seconds: float, tell: Tell, months: int = len(_MONTHS)
+) -> list[Trial]:
+    trial = Crowd(world, months).gather(processes, seconds)
+    tell(f"crowd  {trial.what}: {'; '.join(trial.problems) or trial.outcome}")
+    return [trial]

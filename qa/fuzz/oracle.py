@@ -1,0 +1,56 @@
+"""What must hold whatever bytes came in: a sound value or an error of ours, in bounded memory."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+
+from nyc_tlc.core.errors import PipelineError
+from nyc_tlc.ports.source import SourceFileAbsentError
+
+MOST_MEMORY = 400 << 20
+"""Bytes that one input may add to the process, as in tests/integration/test_hostile_inputs.py."""
+LONGEST_MESSAGE = 5_000
+"""Characters: a message goes into a log, an alert and a cell of the UI."""
+
+
+class FaultError(AssertionError):
+    """A promise was broken."""
+
+
+def check(read: Callable[[bytes], None], data: bytes) -> str:
+    """Read any bytes.
+
+    Args:
+        read: Raises what the reader raises, and FaultError where its value is not sound.
+        data: What came from outside.
+
+    Returns:
+        The kind of error that it ended in; empty when a value was read.
+
+    Raises:
+        Exception: a promise was broken; a fuzzer and pytest both take that for a finding.
+    """
+    before = _peak_memory()
+    try:
+        read(data)
+    except (PipelineError, SourceFileAbsentError) as error:
+        require(len(str(error)) < LONGEST_MESSAGE, f"a message of {len(str(error)):,} characters")
+        return type(error).__name__
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a panic of polars
+        raise FaultError(f"{type(error).__name__}: {error}") from error
+    finally:
+        more = _peak_memory() - before
+        require(more < MOST_MEMORY, f"{more:,} bytes of memory for {len(data):,} bytes")
+    return ""
+
+
+def require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - as of assert
+    if not holds:
+        raise FaultError(otherwise)
+
+
+def _peak_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

@@ -1,0 +1,469 @@
+"""What the steps rely on in a warehouse that loads from the lake: BigQuery, emulated or real.
+
+`make test-cloud` runs this suite in a real project; docs/bigquery.md says how, and in what the
+emulator differs.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from google.cloud import bigquery as library
+
+from embedded.samples.months import write_month
+from embedded.servers.bigquery import BigQueryServer
+from embedded.servers.gcs import GcsServer
+from nyc_tlc.adapters.bigquery import connection as bigquery_connection
+from nyc_tlc.adapters.bigquery.connection import BigQueryDataset, BigQuerySettings
+from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
+from nyc_tlc.adapters.lake import gcs
+from nyc_tlc.core.contract.code_lists import code_lists, code_table
+from nyc_tlc.core.contract.model import Column, ColumnType, Contract
+from nyc_tlc.core.contract.schemas import arrow_schema
+from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
+from nyc_tlc.core.errors import ConfigurationError, ContractError, ReconciliationError
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.lake.records import Manifest, WarehouseJob, WarehouseLoad
+from nyc_tlc.core.zones.lookup import SCHEMA
+from nyc_tlc.ports.lake import Lake
+from nyc_tlc.ports.warehouse import StoreCounts
+from tests.ports.months import SampleMonth, judged, partition
+from tests.ports.published_months import expecting, publish, revised, write
+
+JANUARY = SampleMonth(rows=7, quarantined=[{"total_amount": 1.5}, {}])
+OTHER_JANUARY = revised(JANUARY, rows=4, sha256="b")
+FEBRUARY = SampleMonth(partition("2024-02"), rows=3)
+YELLOW_JANUARY = SampleMonth(partition(service=YELLOW), rows=6, quarantined=[{"a": 1}])
+CONTRACTS = [service.contract for service in SERVICES.values()]
+GROWN = Column("surge", ColumnType.DOUBLE, "More to pay", unit="US dollars")
+
+
+@dataclass(frozen=True)
+class Store:
+    """A dataset of a test's own, the lake that it is loaded from, and a reader of both."""
+
+    dataset: BigQueryDataset
+    lake: Lake
+    is_emulated: bool
+
+    @property
+    def warehouse(self) -> BigQueryWarehouse:
+        """Anew each time: what a run knows of the tables, the next one does not."""
+        return BigQueryWarehouse(self.dataset)
+
+    def load(self, month: SampleMonth) -> tuple[WarehouseJob, ...]:
+        return self.warehouse.load_partition(month.partition, publish(self.lake, month))
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        found = self.dataset.client.query(
+            sql.replace("{}", self.dataset.address), location=self.dataset.settings.location
+        ).result()
+        return [tuple(row) for row in found]
+
+    def table(self, name: str) -> library.Table:
+        return self.dataset.client.get_table(self.dataset.reference.table(name))
+
+    def counts(self, month: SampleMonth) -> StoreCounts:
+        return self.warehouse.count(month.partition).counts
+
+
+def _store(
+    lake: Lake, address: str, *, emulator: str | None = None, storage_emulator: str | None = None
+) -> Store:
+    project, dataset = address.split(".")
+    settings = BigQuerySettings(
+        project=project,
+        dataset=f"{dataset}_{uuid.uuid4().hex[:12]}",
+        location="US" if emulator else None,
+        lake_url=lake.url,
+        maximum_bytes_billed=100 << 20,
+    )
+    connected = bigquery_connection.connect(
+        settings, emulator=emulator, storage_emulator=storage_emulator, key_file=None
+    )
+    return Store(connected, lake, is_emulated=emulator is not None)
+
+
+@pytest.fixture
+def emulated(bigquery: BigQueryServer, gcs: GcsServer, tmp_path: Path) -> Store:
+    url = f"gs://{gcs.bucket}/{uuid.uuid4().hex[:12]}"
+    return _store(
+        _lake(url, tmp_path, emulator=gcs.url), f"{bigquery.project}.test",
+        emulator=bigquery.url, storage_emulator=gcs.url,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def in_the_cloud(tmp_path: Path) -> Iterator[Store]:
+    address = os.environ.get("TLC_TEST_BIGQUERY_DATASET", "")
+    bucket = os.environ.get("TLC_TEST_LAKE_URL", "")
+    if "." not in address or not bucket.startswith("gs://"):
+        pytest.skip(
+            "TLC_TEST_BIGQUERY_DATASET=project.dataset and TLC_TEST_LAKE_URL=gs://… are not set; "
+            "see docs/bigquery.md"
+        )
+    lake = _lake(f"{bucket.rstrip('/')}/{uuid.uuid4().hex[:12]}", tmp_path)
+    store = _store(lake, address)
+    yield store
+    store.dataset.client.delete_dataset(
+        store.dataset.reference, delete_contents=True, not_found_ok=True
+    )
+    for stored in list(lake.list("")):
+        lake.delete(stored.path)
+
+
+def _lake(url: str, tmp_path: Path, emulator: str | None = None) -> Lake:
+    return gcs.connect(url, cache=tmp_path / "cache", emulator=emulator, key_file=None)
+
+
+@pytest.fixture(params=["emulated", pytest.param("in_the_cloud", marks=pytest.mark.cloud)])
+def store(request: pytest.FixtureRequest) -> Store:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def loaded(store: Store) -> Store:
+    """A dataset with two green months and a yellow one."""
+    for month in (JANUARY, FEBRUARY, YELLOW_JANUARY):
+        store.load(month)
+    return store
+
+
+@pytest.fixture
+def unchanged(loaded: Store) -> Iterator[None]:
+    """Check after the test that readers see what they saw before."""
+    everything = "SELECT * FROM `{{}}.{}` ORDER BY source_month, source_row"
+    tables = ("green", "quarantine_green", "yellow")
+    before = [loaded.rows(everything.format(table)) for table in tables]
+    yield
+    assert [loaded.rows(everything.format(table)) for table in tables] == before
+
+
+def _counts(month: SampleMonth) -> StoreCounts:
+    return StoreCounts(month.rows, len(month.quarantined))
+
+
+def _recorded(manifest: Manifest, jobs: tuple[WarehouseJob, ...], store: Store) -> WarehouseLoad:
+    return WarehouseLoad(
+        service=manifest.service,
+        month=manifest.month,
+        warehouse=store.warehouse.address,
+        contract=manifest.contract,
+        sha256=manifest.landing.sha256,
+        objects=manifest.objects,
+        jobs=jobs,
+        run="test",
+        loaded_at=max(job.ended_at for job in jobs),
+    )
+
+
+def test_connection_is_described(store: Store) -> None:
+    said = store.warehouse.describe()
+    assert said.startswith(f"{store.warehouse.address} in ")
+    assert said.endswith(f"loaded from {store.lake.url}")
+
+
+def test_month_that_was_never_loaded_counts_nothing(store: Store) -> None:
+    assert store.counts(JANUARY) == StoreCounts(accepted=0, quarantined=0)
+    store.load(FEBRUARY)
+    assert store.counts(JANUARY) == StoreCounts(accepted=0, quarantined=0)
+
+
+def test_loaded_month_is_counted(store: Store) -> None:
+    jobs = store.load(JANUARY)
+    assert [(job.kind, job.rows, job.bytes_billed) for job in jobs] == [
+        ("load", 7, 0),
+        ("load", 2, 0),
+    ]
+    assert store.counts(JANUARY) == _counts(JANUARY)
+    assert store.rows("SELECT source_row, total_amount FROM `{}.green` ORDER BY 1") == [
+        (row, 1.0 + row) for row in range(7)
+    ]
+
+
+def test_job_that_counts_is_told(loaded: Store) -> None:
+    job = loaded.warehouse.count(JANUARY.partition).job
+    assert (job.kind, job.rows) == ("query", 1)
+    assert job.ended_at.tzinfo is not None
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+def test_rows_arrive_as_they_were_judged(service, store: Store, tmp_path: Path) -> None:
+    part = partition("2024-03", service)
+    accepted, _ = judged(part, write_month(part, 2_000, tmp_path))
+    month = SampleMonth(part, rows=accepted.num_rows)
+    manifest = publish(store.lake, replace(month, rows=1))
+    trips = write(store.lake, lake_paths.trips(part), accepted)
+    manifest = manifest.model_copy(update={"objects": (trips, manifest.objects[1])})
+    store.warehouse.load_partition(part, expecting(manifest, accepted=accepted.num_rows))
+    names = ", ".join(accepted.column_names)
+    found = store.rows(f"SELECT {names} FROM `{{}}.{service}` ORDER BY source_row")
+    assert found == list(zip(*accepted.to_pydict().values(), strict=True))
+
+
+def test_month_without_trips_is_a_loaded_month(store: Store) -> None:
+    empty = SampleMonth(rows=0, quarantined=[{}])
+    store.load(empty)
+    assert store.counts(empty) == StoreCounts(accepted=0, quarantined=1)
+
+
+def test_same_content_again_finds_the_jobs_that_loaded_it(loaded: Store) -> None:
+    manifest = publish(loaded.lake, OTHER_JANUARY)
+    first = loaded.warehouse.load_partition(JANUARY.partition, manifest)
+    assert loaded.warehouse.load_partition(JANUARY.partition, manifest) == first
+    assert loaded.counts(OTHER_JANUARY) == _counts(OTHER_JANUARY)
+
+
+def test_content_published_anew_is_loaded_anew(loaded: Store) -> None:
+    first, again = (loaded.load(FEBRUARY) for _ in range(2))
+    assert {job.id for job in first}.isdisjoint(job.id for job in again)
+    assert loaded.counts(FEBRUARY) == _counts(FEBRUARY)
+
+
+def test_other_content_replaces_that_month_and_no_other(loaded: Store) -> None:
+    loaded.load(OTHER_JANUARY)
+    for month in (OTHER_JANUARY, FEBRUARY, YELLOW_JANUARY):
+        assert loaded.counts(month) == _counts(month)
+    assert loaded.rows("SELECT source_month, COUNT(*) FROM `{}.green` GROUP BY 1 ORDER BY 1") == [
+        (date(2024, 1, 1), 4),
+        (date(2024, 2, 1), 3),
+    ]
+
+
+def test_content_that_comes_back_is_loaded_again(loaded: Store) -> None:
+    loaded.load(OTHER_JANUARY)
+    loaded.load(JANUARY)
+    assert loaded.counts(JANUARY) == _counts(JANUARY)
+
+
+def test_loads_of_the_same_content_at_once_leave_one_copy(loaded: Store) -> None:
+    manifest = publish(loaded.lake, OTHER_JANUARY)
+
+    def load(_: int) -> tuple[WarehouseJob, ...]:
+        return loaded.warehouse.load_partition(JANUARY.partition, manifest)
+
+    with ThreadPoolExecutor(4) as pool:
+        ids = {tuple(job.id for job in jobs) for jobs in pool.map(load, range(4))}
+    assert len(ids) == 1
+    assert loaded.counts(OTHER_JANUARY) == _counts(OTHER_JANUARY)
+
+
+def test_wrong_count_is_told_with_its_figures(loaded: Store) -> None:
+    manifest = expecting(publish(loaded.lake, OTHER_JANUARY), accepted=1_000)
+    with pytest.raises(ReconciliationError, match=r"wrote 4 rows, the lake has 1,000"):
+        loaded.warehouse.load_partition(JANUARY.partition, manifest)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_rows_of_another_month_are_refused(loaded: Store) -> None:
+    values = {"source_month": [date(2024, 5, 1)] * 4}
+    with pytest.raises(ContractError, match="partition"):
+        loaded.load(replace(OTHER_JANUARY, values=values))
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_file_that_does_not_fit_the_table_is_refused(loaded: Store) -> None:
+    manifest = publish(loaded.lake, OTHER_JANUARY)
+    stranger = pa.table({"source_month": ["not a date"], "source_row": [1]})
+    trips = write(loaded.lake, lake_paths.trips(JANUARY.partition), stranger)
+    with pytest.raises(ContractError, match="do not fit one another"):
+        loaded.warehouse.load_partition(
+            JANUARY.partition, manifest.model_copy(update={"objects": (trips, trips)})
+        )
+
+
+def test_load_that_failed_is_tried_under_another_name(loaded: Store) -> None:
+    manifest = publish(loaded.lake, OTHER_JANUARY)
+    path = lake_paths.trips(JANUARY.partition)
+    held = loaded.lake.read(path)
+    assert held is not None
+    loaded.lake.delete(path)
+    with pytest.raises(Exception, match="Not found"):
+        loaded.warehouse.load_partition(JANUARY.partition, manifest)
+    assert loaded.counts(JANUARY).accepted == JANUARY.rows
+    loaded.lake.write(path, held[0], if_generation=None)
+    jobs = loaded.warehouse.load_partition(JANUARY.partition, manifest)
+    assert jobs[0].id.endswith("_2")
+    assert loaded.counts(OTHER_JANUARY) == _counts(OTHER_JANUARY)
+
+
+def test_what_was_loaded_is_held_until_its_tables_go(loaded: Store) -> None:
+    manifest = publish(loaded.lake, OTHER_JANUARY)
+    jobs = loaded.warehouse.load_partition(JANUARY.partition, manifest)
+    load = _recorded(manifest, jobs, loaded)
+    assert loaded.warehouse.holds(JANUARY.partition, load)
+    loaded.dataset.client.delete_table(loaded.dataset.reference.table("green"))
+    assert not loaded.warehouse.holds(JANUARY.partition, load)
+    loaded.load(FEBRUARY)  # makes the table anew
+    assert not loaded.warehouse.holds(JANUARY.partition, load)
+    again = loaded.warehouse.load_partition(JANUARY.partition, manifest)
+    assert again[0].id != jobs[0].id
+    assert loaded.counts(OTHER_JANUARY) == _counts(OTHER_JANUARY)
+
+
+def test_tables_are_the_contracts(loaded: Store) -> None:
+    table, version = loaded.table("green"), str(GREEN.contract.version)
+    assert (table.time_partitioning.type_, table.time_partitioning.field) == (
+        "MONTH",
+        "source_month",
+    )
+    assert table.clustering_fields == ["pu_location_id", "pickup_datetime"]
+    assert table.labels == {"managed_by": "nyc_tlc", "service": "green", "contract": version}
+    assert "green trips" in table.description
+    fields = {field.name: field for field in table.schema}
+    assert list(fields) == [column.name for column in GREEN.contract.columns]
+    assert fields["tip_amount"].description == "Tip; of taxis, card tips only [US dollars]"
+    assert fields["pickup_datetime"].field_type == "DATETIME"
+    assert fields["pickup_datetime"].mode == "REQUIRED"
+    assert fields["source_month"].field_type == "DATE"
+    assert loaded.table("quarantine_green").clustering_fields == table.clustering_fields
+
+
+def test_table_of_an_older_contract_gets_its_columns(loaded: Store) -> None:
+    grown = replace(GREEN.contract, version=99, columns=(*GREEN.contract.columns, GROWN))
+    service = replace(GREEN, contract=grown)
+    month = replace(OTHER_JANUARY, partition=replace(JANUARY.partition, service=service))
+    loaded.load(replace(month, values={"surge": [0.5] * 4}))
+    assert loaded.table("green").schema[-1].description == "More to pay [US dollars]"
+    assert loaded.table("green").labels["contract"] == "99"
+    assert loaded.rows("SELECT source_month, SUM(surge) FROM `{}.green` GROUP BY 1 ORDER BY 1") == [
+        (date(2024, 1, 1), 2.0),
+        (date(2024, 2, 1), None),
+    ]
+
+
+def test_table_of_somebody_else_is_left_alone(store: Store) -> None:
+    store.warehouse.describe()
+    theirs = library.Table(
+        store.dataset.reference.table("green"), [library.SchemaField("vendor_id", "STRING")]
+    )
+    store.dataset.client.create_table(theirs)
+    with pytest.raises(ConfigurationError, match=r"column vendor_id is STRING, expected INT64"):
+        store.load(JANUARY)
+    assert [field.name for field in store.table("green").schema] == ["vendor_id"]
+
+
+def test_dataset_elsewhere_than_stated_is_refused(store: Store) -> None:
+    store.warehouse.describe()
+    settings = replace(store.dataset.settings, location="europe-west4")
+    moved = BigQueryDataset(store.dataset.client, settings, lambda: None)
+    with pytest.raises(ConfigurationError, match=r" is in US, BIGQUERY_LOCATION says europe-west4"):
+        BigQueryWarehouse(moved).load_partition(JANUARY.partition, publish(store.lake, JANUARY))
+
+
+ZONES = [
+    {"location_id": 132, "borough": "Queens", "zone": "JFK Airport", "service_zone": "Airports"},
+    {"location_id": 1, "borough": "EWR", "zone": "Newark Airport", "service_zone": "EWR"},
+]
+
+
+def _replace_dimensions(store: Store) -> None:
+    zones = pa.Table.from_pylist(ZONES, SCHEMA)
+    store.warehouse.replace_table("taxi_zone", zones, key="location_id", comment="The zones")
+    for name, codes in code_lists().items():
+        store.warehouse.replace_table(name, code_table(codes), key="code", comment=codes.source)
+
+
+def test_dimension_table_is_replaced(store: Store) -> None:
+    warehouse = store.warehouse
+    zones = pa.Table.from_pylist(ZONES, SCHEMA)
+    for rows in (zones, zones, zones.slice(1)):
+        assert (
+            warehouse.replace_table("taxi_zone", rows, key="location_id", comment="The zones")
+            == rows.num_rows
+        )
+    assert store.rows("SELECT location_id, zone FROM `{}.taxi_zone`") == [(1, "Newark Airport")]
+    assert store.table("taxi_zone").description == "The zones"
+
+
+def test_dimension_may_hold_nulls_and_json(store: Store) -> None:
+    schema = pa.schema([*SCHEMA, ("longitude", pa.float64()), ("geometry", pa.json_())])
+    texts = pa.array(['{"type": "Point"}', None])
+    shapes = pa.ExtensionArray.from_storage(pa.json_(), texts)
+    columns = [*pa.Table.from_pylist(ZONES, SCHEMA).columns, [-73.98, None], shapes]
+    rows = pa.table(columns, schema=schema)
+    store.warehouse.replace_table("taxi_zone", rows, key="location_id", comment="")
+    assert store.rows(
+        "SELECT longitude, JSON_VALUE(geometry, '$.type') FROM `{}.taxi_zone` "
+        "ORDER BY location_id DESC"
+    ) == [(-73.98, "Point"), (None, None)]
+
+
+def test_views_give_trips_their_names(store: Store) -> None:
+    _replace_dimensions(store)
+    values = {"vendor_id": [1, 2, None], "pu_location_id": [132, 1, 265]}
+    store.load(replace(FEBRUARY, values=values))
+    store.load(YELLOW_JANUARY)
+    for _ in range(2):
+        assert store.warehouse.replace_views(CONTRACTS) == (
+            "yellow_named", "green_named", "fhv_named", "fhvhv_named", "trips", "quarantine",
+        )  # fmt: skip
+    assert store.rows(
+        "SELECT vendor_name, pu_borough, pu_zone FROM `{}.green_named` ORDER BY source_row"
+    ) == [
+        ("Creative Mobile Technologies", "Queens", "JFK Airport"),
+        ("Curb Mobility (formerly VeriFone)", "EWR", "Newark Airport"),
+        (None, None, None),
+    ]
+    assert store.rows("SELECT service, COUNT(*) FROM `{}.trips` GROUP BY 1 ORDER BY 1") == [
+        ("green", 3),
+        ("yellow", 6),
+    ]
+    assert store.rows("SELECT service, source_month, published FROM `{}.quarantine`") == [
+        ("yellow", date(2024, 1, 1), '{"a": 1}')
+    ]
+
+
+def test_lake_is_one_table_beside_it(loaded: Store) -> None:
+    if loaded.is_emulated:
+        pytest.skip("bqemulator 1.4.0 has no external tables; see test_bigquery_wire.py")
+    assert loaded.rows("SELECT year, month, COUNT(*) FROM `{}.green_lake` GROUP BY 1, 2") == [
+        (2024, 1, 7),
+        (2024, 2, 3),
+    ]
+
+
+def test_query_bills_no_more_than_it_may(loaded: Store) -> None:
+    if loaded.is_emulated:
+        pytest.skip("bqemulator 1.4.0 bills nothing; see test_bigquery_wire.py")
+    job = loaded.warehouse.count(JANUARY.partition).job
+    assert 0 <= job.bytes_billed <= loaded.dataset.settings.maximum_bytes_billed
+
+
+def test_schema_of_the_table_is_that_of_the_files() -> None:
+    """Of every column: BigQuery refuses an optional one where the table requires it."""
+    for contract in CONTRACTS:
+        _require_as_nullable(contract)
+
+
+def _require_as_nullable(contract: Contract) -> None:
+    from nyc_tlc.core.contract.schemas import (
+        bigquery_quarantine_schema,
+        bigquery_schema,
+        quarantine_arrow_schema,
+    )
+
+    pairs: list[tuple[Callable[[Contract], Any], Callable[[Contract], pa.Schema]]] = [
+        (bigquery_schema, arrow_schema),
+        (bigquery_quarantine_schema, quarantine_arrow_schema),
+    ]
+    for described, stored in pairs:
+        expected = [(f.name, "NULLABLE" if f.nullable else "REQUIRED") for f in stored(contract)]
+        assert [(f["name"], f["mode"]) for f in described(contract)] == expected
+
+
+def test_times_are_wall_clock(store: Store) -> None:
+    """No zone on the way: 02:30 stays 02:30 on the night the clocks go forward."""
+    march = SampleMonth(partition("2024-03"), rows=1)
+    when = datetime(2024, 3, 10, 2, 30, 0, 123456)  # noqa: DTZ001 - wall clock
+    store.load(replace(march, values={"pickup_datetime": [when]}))
+    assert store.rows("SELECT pickup_datetime FROM `{}.green`") == [(when,)]

@@ -1,0 +1,188 @@
+"""`make gcs-setup`: what it finds, says and changes in the settings of the lake's bucket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from embedded.servers.gcs import GcsServer
+from nyc_tlc.adapters.lake import gcs_bucket
+from nyc_tlc.adapters.lake.gcs_bucket import GcsBucket
+from nyc_tlc.core.errors import ConfigurationError, RetryableError
+from nyc_tlc.core.lake.bucket import bucket_settings, lifecycle_rules
+from nyc_tlc.jobs.bucket import set_up_bucket
+from nyc_tlc.settings import Settings
+from tests.ports.lake import gcs_wire
+from tests.ports.scripted_http import Answer, Request, ScriptedServer, serve
+
+THEIRS = {
+    "action": {"type": "SetStorageClass", "storageClass": "NEARLINE"},
+    "condition": {"age": 9},
+}
+UNHEARD_OF = {"action": {"type": "Sublimate"}, "condition": {"age": 1}}
+
+
+@dataclass
+class Bucket:
+    """The resource of one bucket, and what it answers first."""
+
+    settings: dict[str, Any] = field(
+        default_factory=lambda: {
+            "name": "lake",
+            "location": "EU",
+            "metageneration": "7",
+            "iamConfiguration": {
+                "uniformBucketLevelAccess": {"enabled": True, "lockedTime": "2027-01-01"},
+                "publicAccessPrevention": "inherited",
+            },
+            "softDeletePolicy": {"retentionDurationSeconds": "604800", "effectiveTime": "2026"},
+        }
+    )
+    refusals: list[Answer] = field(default_factory=list)
+
+    def answer(self, request: Request) -> Answer:
+        assert request.path == "/storage/v1/b/lake"
+        if self.refusals:
+            return self.refusals.pop(0)
+        if request.method == "PATCH":
+            if request.query["ifMetagenerationMatch"] != self.settings["metageneration"]:
+                return gcs_wire.error(412, "Precondition Failed")
+            self.settings.update(json.loads(request.body))
+        return Answer(200, {"Content-Type": "application/json"}, json.dumps(self.settings).encode())
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket()
+
+
+@pytest.fixture
+def server(bucket: Bucket) -> Iterator[ScriptedServer]:
+    with serve(bucket.answer) as server:
+        yield server
+
+
+def _connect(server: ScriptedServer, url: str = "gs://lake") -> GcsBucket:
+    return gcs_bucket.connect(url, emulator=server.url, key_file=None)
+
+
+def _settings(lake_url: str, emulator: str | None = None) -> Settings:
+    return Settings(
+        postgres_host="nowhere",
+        postgres_dbname="x",
+        postgres_user="x",
+        postgres_password="x",
+        lake_url=lake_url,
+        storage_emulator_host=emulator,
+    )
+
+
+def test_dry_run_says_what_differs_and_changes_nothing(
+    server: ScriptedServer, bucket: Bucket
+) -> None:
+    before = deepcopy(bucket.settings)
+    told = set_up_bucket(_settings("gs://lake", server.url), apply=False)
+    assert told.startswith("gs://lake (EU)\n")
+    assert 'versioning:\n  is     null\n  should {"enabled": true}' in told
+    assert "Nothing was changed: `make gcs-setup APPLY=true` does." in told
+    assert [request.method for request in server.requests] == ["GET"]
+    assert bucket.settings == before
+
+
+def test_what_is_applied_is_right_the_next_time(server: ScriptedServer, bucket: Bucket) -> None:
+    settings = _settings("gs://lake", server.url)
+    assert set_up_bucket(settings, apply=True).endswith("It was changed.")
+    assert bucket.settings["lifecycle"]["rule"] == lifecycle_rules("")
+    assert bucket.settings["versioning"] == {"enabled": True}
+    assert bucket.settings["softDeletePolicy"] == {"retentionDurationSeconds": "0"}
+    again = set_up_bucket(settings, apply=True)
+    assert again == "gs://lake (EU) is set up as it should be. Nothing was changed."
+    assert [request.method for request in server.requests] == ["GET", "PATCH", "GET"]
+
+
+def test_rules_of_others_are_kept_and_an_older_one_of_ours_is_replaced(
+    server: ScriptedServer, bucket: Bucket
+) -> None:
+    ours = deepcopy(lifecycle_rules("top/"))
+    ours[0]["condition"]["age"] = 3
+    bucket.settings["lifecycle"] = {"rule": [THEIRS, *ours, UNHEARD_OF]}
+    lake = _connect(server, "gs://lake/top")
+    found = lake.settings()
+    lake.change(found, lake.wanted(found))
+    rules = bucket.settings["lifecycle"]["rule"]
+    assert [rule for rule in rules if rule in (THEIRS, UNHEARD_OF)] == [THEIRS, UNHEARD_OF]
+    assert sorted(map(str, rules)) == sorted(
+        map(str, [THEIRS, UNHEARD_OF, *lifecycle_rules("top/")])
+    )
+
+
+def test_lake_below_a_prefix_has_rules_for_that_prefix_only() -> None:
+    assert all(
+        rule["condition"]["matchesPrefix"][0].startswith("top/") for rule in lifecycle_rules("top/")
+    )
+
+
+def test_bucket_that_somebody_else_changes_is_left_to_them(
+    server: ScriptedServer, bucket: Bucket
+) -> None:
+    lake = _connect(server)
+    found = lake.settings()
+    bucket.settings["metageneration"] = "8"
+    before = deepcopy(bucket.settings)
+    with pytest.raises(RetryableError, match="changed by somebody else"):
+        lake.change(found, lake.wanted(found))
+    assert bucket.settings == before
+
+
+@pytest.mark.parametrize(("refused", "permission"), [(0, "get"), (1, "update")])
+def test_refusal_names_the_permission_and_the_role(
+    server: ScriptedServer, bucket: Bucket, refused: int, permission: str
+) -> None:
+    lake = _connect(server)
+    found = lake.settings() if refused else {}
+    who = "robot@p.iam.gserviceaccount.com"
+    message = f"{who} does not have storage.buckets.{permission} access to the bucket."
+    bucket.refusals.append(gcs_wire.error(403, message, "forbidden"))
+    with pytest.raises(ConfigurationError) as failure:
+        lake.change(found, lake.wanted(found)) if refused else lake.settings()
+    assert f"permission storage.buckets.{permission}, which roles/storage.admin" in str(
+        failure.value
+    )
+    assert f"--member=serviceAccount:{who} --role=roles/storage.admin" in str(failure.value)
+
+
+def test_bucket_that_does_not_exist_is_named(server: ScriptedServer, bucket: Bucket) -> None:
+    bucket.refusals.append(gcs_wire.no_bucket())
+    with pytest.raises(ConfigurationError, match="gcloud storage buckets create gs://lake"):
+        _connect(server).settings()
+
+
+@pytest.mark.parametrize("url", ["s3://lake", "az://lake", "lake"])
+def test_lake_elsewhere_is_not_set_up_from_here(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"expected gs://bucket.*docs/lake\.md"):
+        set_up_bucket(_settings(url), apply=True)
+
+
+def test_emulator_takes_the_settings(gcs: GcsServer) -> None:
+    settings = _settings(f"gs://{gcs.bucket}", gcs.url)
+    assert set_up_bucket(settings, apply=True).endswith("It was changed.")
+    assert "as it should be" in set_up_bucket(settings, apply=False)
+
+
+def test_bucket_that_the_emulator_lacks_is_named(gcs: GcsServer) -> None:
+    with pytest.raises(ConfigurationError, match="bucket absent does not exist"):
+        set_up_bucket(_settings("gs://absent", gcs.url), apply=True)
+
+
+def test_nothing_live_outside_staging_is_ever_deleted() -> None:
+    live = [
+        rule["condition"]
+        for rule in bucket_settings("")["lifecycle"]["rule"]
+        if "daysSinceNoncurrentTime" not in rule["condition"]
+    ]
+    assert [condition["matchesPrefix"] for condition in live] == [["staging/"]]

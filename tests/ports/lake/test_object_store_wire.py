@@ -1,0 +1,253 @@
+"""What the lake on other clouds sends, and what it makes of answers that emulators never give.
+
+moto and Azurite heed the conditions of writes, but moto not those of copies.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from nyc_tlc.adapters.lake import object_store
+from nyc_tlc.adapters.lake.object_store import ObjectStoreLake
+from nyc_tlc.core.errors import ConfigurationError, ReconciliationError, RetryableError
+from tests.ports.scripted_http import Answer, Request, ScriptedServer, serve
+
+MIB = 1 << 20
+CALLS: dict[str, Callable[[ObjectStoreLake, Path], object]] = {
+    "stat": lambda lake, _: lake.stat("x"),
+    "read": lambda lake, _: lake.read("x"),
+    "write": lambda lake, _: lake.write("x", b"1", if_generation=0),
+    "upload": lambda lake, file: lake.upload(file, "x"),
+    "copy": lambda lake, _: lake.copy("x", "y", if_generation=0),
+    "open": lambda lake, _: lake.open("x").__enter__(),
+    "list": lambda lake, _: list(lake.list("")),
+}
+every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+LISTING = Answer(200, {}, b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "robot")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    monkeypatch.setattr(object_store, "_BLIP", timedelta(seconds=0.12))
+    monkeypatch.setattr(object_store, "_OUTAGE", timedelta(seconds=0.12))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "file"
+    file.write_bytes(b"rows")
+    return file
+
+
+Ask = Callable[[Callable[[Request], Answer]], tuple[ObjectStoreLake, ScriptedServer]]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
+    """A lake whose bucket answers as told."""
+    stack = []
+
+    def begin(answer: Callable[[Request], Answer]) -> tuple[ObjectStoreLake, ScriptedServer]:
+        served = serve(answer)
+        stack.append(served)
+        server = served.__enter__()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        return object_store.connect("s3://lake/top", cache=tmp_path / "cache"), server
+
+    yield begin
+    for served in stack:
+        served.__exit__(None, None, None)
+
+
+def _refusal(status: int, code: str, message: str = "") -> Answer:
+    body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    return Answer(status, {"Content-Type": "application/xml"}, body.encode())
+
+
+def _found(etag: str, size: int = 4) -> Answer:
+    headers = {"ETag": f'"{etag}"', "x-amz-meta-crc32c": "r5sJTQ==", "Content-Length": str(size)}
+    return Answer(200, {**headers, "Last-Modified": "Mon, 23 Nov 2026 06:00:00 GMT"})
+
+
+@pytest.mark.parametrize(("there", "sent"), [(None, ("*", None)), ("seen", (None, '"seen"'))])
+def test_copy_sends_its_condition(ask: Ask, there: str | None, sent: tuple[str, str]) -> None:
+    objects = {"/lake/top/staged": "staged", **({"/lake/top/x": there} if there else {})}
+
+    def answer(request: Request) -> Answer:
+        if request.query.get("list-type"):
+            return LISTING
+        if request.method == "PUT":
+            objects["/lake/top/x"] = "copied"
+            return Answer(200, {}, b"<CopyObjectResult><ETag>copied</ETag></CopyObjectResult>")
+        return _found(objects[request.path]) if request.path in objects else Answer(404)
+
+    lake, server = ask(answer)
+    copied = lake.copy("staged", "x", if_generation=there or 0)
+    assert (copied.generation, copied.crc32c) == ("copied", "r5sJTQ==")
+    (put,) = [request for request in server.requests if request.method == "PUT"]
+    assert put.headers["x-amz-copy-source"] == "lake/top/staged"
+    assert (put.headers["If-None-Match"], put.headers["If-Match"]) == sent
+
+
+def test_copy_that_lost_the_race_says_so(ask: Ask) -> None:
+    def answer(request: Request) -> Answer:
+        if request.query.get("list-type"):
+            return LISTING
+        if request.method == "PUT":
+            return _refusal(412, "PreconditionFailed")
+        if request.path == "/lake/top/staged":
+            return _found("staged")
+        theirs = _found("theirs").headers | {"x-amz-meta-crc32c": "AAAAAA=="}
+        return Answer(200, theirs)
+
+    lake, _ = ask(answer)
+    with pytest.raises(ReconciliationError, match="s3://lake/top/x was changed by another run"):
+        lake.copy("staged", "x", if_generation="theirs")
+
+
+def test_large_file_goes_in_parts_of_8_mib(ask: Ask, file: Path) -> None:
+    file.write_bytes(bytes(20 * MIB))
+
+    def answer(request: Request) -> Answer:
+        if request.method == "POST" and "uploads" in request.target:
+            return Answer(200, {}, b"<R><UploadId>u</UploadId></R>")
+        if request.method == "POST":
+            result = b'<R><Location/><Bucket/><Key/><ETag>"whole-3"</ETag></R>'
+            return Answer(200, {}, result)
+        return Answer(200, {"ETag": '"part"'})
+
+    lake, server = ask(answer)
+    stored = lake.upload(file, "x")
+    parts = [len(request.body) for request in server.requests if request.method == "PUT"]
+    assert sorted(parts) == [4 * MIB, 8 * MIB, 8 * MIB]
+    assert (stored.bytes, stored.generation) == (20 * MIB, "whole-3")
+    begun = server.requests[0]
+    assert begun.headers["x-amz-meta-crc32c"] == stored.crc32c
+
+
+@every_call
+@pytest.mark.parametrize("status", [503, 429])
+def test_store_that_stays_down_is_retryable(
+    ask: Ask, file: Path, call: Callable[[ObjectStoreLake, Path], object], status: int
+) -> None:
+    lake, server = ask(lambda _request: _refusal(status, "SlowDown", "Reduce your request rate."))
+    with pytest.raises(RetryableError, match="s3://lake/top did not answer well"):
+        call(lake, file)
+    assert len(server.requests) > 1
+    assert file.exists()
+
+
+@every_call
+def test_refusal_names_the_permission(
+    ask: Ask, file: Path, call: Callable[[ObjectStoreLake, Path], object]
+) -> None:
+    lake, _ = ask(lambda _request: _refusal(403, "AccessDenied", "robot may not"))
+    with pytest.raises(ConfigurationError, match=r"robot may not.*s3:\w+ on arn:aws:s3:::lake"):
+        call(lake, file)
+
+
+@every_call
+@pytest.mark.parametrize(
+    "answer",
+    [
+        _refusal(400, "AuthorizationHeaderMalformed", "is wrong; expecting 'eu-west-1'"),
+        _refusal(301, "PermanentRedirect"),
+    ],
+    ids=["named", "unnamed"],
+)
+def test_bucket_in_another_region_is_a_configuration_error(
+    ask: Ask, file: Path, call: Callable[[ObjectStoreLake, Path], object], answer: Answer
+) -> None:
+    lake, _ = ask(lambda _request: answer)
+    with pytest.raises(ConfigurationError, match=r"another region.*AWS_REGION=") as failure:
+        call(lake, file)
+    if answer.status == 400:
+        assert "AWS_REGION=eu-west-1" in str(failure.value)
+
+
+@every_call
+def test_bucket_that_does_not_exist_is_named(
+    ask: Ask, file: Path, call: Callable[[ObjectStoreLake, Path], object]
+) -> None:
+    lake, _ = ask(lambda _request: _refusal(404, "NoSuchBucket", "It does not exist."))
+    with pytest.raises(ConfigurationError, match=r"s3://lake/top does not exist.*LAKE_URL"):
+        call(lake, file)
+
+
+@every_call
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"])
+def test_key_that_is_not_taken_is_about_credentials(
+    ask: Ask, file: Path, call: Callable[[ObjectStoreLake, Path], object], code: str
+) -> None:
+    lake, _ = ask(lambda _request: _refusal(403, code, "no"))
+    with pytest.raises(ConfigurationError, match="AWS_ACCESS_KEY_ID") as failure:
+        call(lake, file)
+    assert not re.search("hunter2|Signature=", str(failure.value))
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, "Account must be specified"),
+        (
+            {"AZURE_STORAGE_ACCOUNT_NAME": "a", "AZURE_STORAGE_ACCOUNT_KEY": "hunter2!"},
+            "Invalid Access Key",
+        ),
+    ],
+)
+def test_settings_that_the_library_cannot_use_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=rf"no usable settings \({told}") as failure:
+        object_store.connect("az://lake", cache=tmp_path)
+    assert "hunter2" not in str(failure.value)
+
+
+def test_store_that_is_not_there_is_retryable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    with pytest.raises(RetryableError, match="Connect: Connection refused"):
+        object_store.connect("s3://lake", cache=tmp_path).stat("x")
+
+
+def test_object_replaced_while_it_is_read_is_retryable(ask: Ask) -> None:
+    def answer(request: Request) -> Answer:
+        if request.query.get("list-type"):
+            return LISTING
+        return _refusal(412, "PreconditionFailed") if request.method == "GET" else _found("seen")
+
+    lake, server = ask(answer)
+    with pytest.raises(RetryableError, match="x was replaced while it was read"):
+        lake.read("x")
+    assert server.requests[-1].headers["If-Match"] == '"seen"'
+
+
+def test_bytes_damaged_on_the_way_down_are_retryable(ask: Ask) -> None:
+    def answer(request: Request) -> Answer:
+        if request.query.get("list-type"):
+            return LISTING
+        if request.method == "HEAD":
+            return _found("seen")
+        headers = {**_found("seen").headers, "Content-Range": "bytes 0-3/4"}
+        return Answer(206, headers, b"RAWS")
+
+    lake, _ = ask(answer)
+    with pytest.raises(RetryableError, match="damaged on the way"):
+        lake.read("x")
+    with pytest.raises(RetryableError, match="damaged on the way"), lake.open("x"):
+        pytest.fail("damaged bytes were given out")

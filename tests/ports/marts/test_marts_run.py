@@ -1,0 +1,128 @@
+"""A run over the marts: what it builds, what it leaves, what it says of months that fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from nyc_tlc.adapters.postgres.connection import Database
+from nyc_tlc.adapters.postgres.marts import PostgresMarts
+from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.core.errors import PipelineError, ReconciliationError
+from nyc_tlc.jobs.marts import Marts
+from nyc_tlc.ports.marts import MartPorts
+from nyc_tlc.settings import Settings
+from tests.conftest import Query
+from tests.ports.months import SampleMonth, load, partition
+
+MONTHS = [SampleMonth(partition(month), rows=4) for month in ("2024-01", "2024-02", "2024-03")]
+
+
+@pytest.fixture
+def marts(warehouse: PostgresWarehouse, database: Database, schema: str) -> Marts:
+    settings = Settings(
+        postgres_host=database.host, postgres_dbname=database.dbname, postgres_user=database.user,
+        postgres_password=database.password, lake_url="lake", tlc_attempts=1,
+    )  # fmt: skip
+    return Marts(settings, MartPorts(warehouse, PostgresMarts(database, schema)))
+
+
+@pytest.fixture
+def loaded(warehouse: PostgresWarehouse) -> PostgresWarehouse:
+    for month in MONTHS:
+        load(warehouse, month)
+        warehouse.mark_reconciled(month.entry)
+    return warehouse
+
+
+def reconciled(marts: Marts, in_postgres: pd.DataFrame) -> list[str]:
+    """Statuses at the end of a run that has no BigQuery: its row is the last."""
+    *rows, in_bigquery = statuses(marts.reconcile(in_postgres, marts.build_in_bigquery(force=True)))
+    assert in_bigquery == "skipped"
+    return rows
+
+
+def statuses(table: pd.DataFrame) -> list[str]:
+    return list(table["status"])
+
+
+def test_only_months_that_changed_are_built(marts: Marts, loaded: PostgresWarehouse) -> None:
+    first = marts.build_in_postgres(force=False)
+    assert statuses(first) == ["built"] * 3
+    assert reconciled(marts, first) == ["built"] * 3
+    assert list(first["trips"]) == [4, 4, 4]
+    assert statuses(marts.build_in_postgres(force=False)) == ["unchanged"] * 3
+
+    revised = SampleMonth(MONTHS[1].partition, rows=6, sha256="b" * 64)
+    load(loaded, revised)
+    loaded.mark_reconciled(revised.entry)
+    again = marts.build_in_postgres(force=False)
+    assert statuses(again) == ["unchanged", "built", "unchanged"]
+    assert list(again["trips"]) == [4, 6, 4]
+    assert statuses(marts.build_in_postgres(force=True)) == ["built"] * 3
+
+
+def test_month_that_is_not_proved_is_left_out_and_said(
+    marts: Marts, loaded: PostgresWarehouse, query: Query
+) -> None:
+    load(loaded, SampleMonth(MONTHS[0].partition, sha256="b" * 64))
+    table = marts.build_in_postgres(force=False)
+    assert statuses(table) == ["skipped", "built", "built"]
+    assert "run tlc_trips for it" in table["note"][0]
+    assert query("SELECT sum(trips) FROM daily_zone_trips") == [(8,)]
+
+
+def test_month_that_fails_fails_alone_and_ends_the_run(
+    marts: Marts, loaded: PostgresWarehouse, query: Query
+) -> None:
+    query("DELETE FROM green_2024_02 WHERE source_row = 3")
+    table = marts.build_in_postgres(force=False)
+    assert statuses(table) == ["built", "failed", "built"]
+    with pytest.raises(PipelineError, match=r"(?s)1 of 3 .*green 2024-02: .*expected its 4 acc"):
+        reconciled(marts, table)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_mart_that_somebody_else_wrote_to_is_found_and_mended(marts: Marts, query: Query) -> None:
+    table = marts.build_in_postgres(force=False)
+    query("DELETE FROM daily_zone_trips WHERE source_month = '2024-03-01'")
+    with pytest.raises(PipelineError, match=r"2024-03: daily_zone_trips in Postgres has 0 trips"):
+        reconciled(marts, table)
+    mended = marts.build_in_postgres(force=False)
+    assert statuses(mended) == ["unchanged", "unchanged", "built"]
+    assert reconciled(marts, mended) == ["unchanged", "unchanged", "built"]
+
+
+def test_warehouse_without_months_has_nothing_to_build(marts: Marts) -> None:
+    table = marts.build_in_postgres(force=False)
+    assert statuses(table) == ["skipped"]
+    assert reconciled(marts, table) == ["skipped"]
+    assert "no month yet" in table["note"][0]
+
+
+def test_table_that_mage_lost_is_no_success(marts: Marts) -> None:
+    with pytest.raises(ReconciliationError, match="could not read its output"):
+        reconciled(marts, pd.DataFrame())
+
+
+def test_without_bigquery_its_marts_are_skipped_and_why(marts: Marts) -> None:
+    table = marts.build_in_bigquery(force=False)
+    assert statuses(table) == ["skipped"]
+    assert "BIGQUERY_DATASET is not set" in table["note"][0]
+
+
+def test_a_store_that_fails_keeps_no_other_from_being_built(
+    marts: Marts, loaded: PostgresWarehouse, database: Database, schema: str, query: Query
+) -> None:
+    """Two stores in one run: the second, in a schema of its own, has none of the trips."""
+    other = PostgresMarts(database, f"{schema}_other")
+    both = Marts(marts._settings, replace(marts._ports, bigquery=other))
+    try:
+        first, second = both.build_in_postgres(force=False), both.build_in_bigquery(force=False)
+        assert (statuses(first), statuses(second)) == (["built"] * 3, ["failed"] * 3)
+        with pytest.raises(PipelineError, match="3 of 6 partitions failed"):
+            both.reconcile(first, second)
+    finally:
+        query(f"DROP SCHEMA {schema}_other CASCADE")

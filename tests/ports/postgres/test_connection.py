@@ -1,0 +1,180 @@
+"""What the warehouse makes of a server that is absent, refuses us, or goes away."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+
+from embedded.servers.postgres import PostgresServer
+from nyc_tlc.adapters.postgres.connection import Database
+from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.core.errors import ConfigurationError, RetryableError
+from nyc_tlc.ports.warehouse import Batches
+from tests.conftest import Query
+from tests.ports.months import SampleMonth, load
+
+MONTH = SampleMonth(rows=7, quarantined=[{}])
+SECRET = "not-the-passw0rd"
+OPEN = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nyc_tlc'"
+
+CALLS: dict[str, Callable[[PostgresWarehouse], object]] = {
+    "describe": lambda warehouse: warehouse.describe(),
+    "replace_partition": lambda warehouse: load(warehouse, MONTH),
+    "count": lambda warehouse: warehouse.count(MONTH.partition),
+    "entry": lambda warehouse: warehouse.entry(MONTH.partition),
+    "mark_reconciled": lambda warehouse: warehouse.mark_reconciled(MONTH.entry),
+}
+every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+
+
+def _no_open_connection(query: Query) -> bool:
+    """Whether every session ends; a server lets go a moment after its client."""
+    deadline = time.monotonic() + 10
+    while query(OPEN) != [(0,)] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return query(OPEN) == [(0,)]
+
+
+def _everything_said(error: BaseException | None) -> str:
+    said = ""
+    while error is not None:
+        said += f"{error} {error!r} {error.args} "
+        error = error.__cause__ or error.__context__
+    return said
+
+
+@every_call
+def test_server_that_is_not_there_is_retryable(
+    database: Database, call: Callable[[PostgresWarehouse], object]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(RetryableError, match=f"127.0.0.1:{port}.*POSTGRES_PORT") as failure:
+        call(PostgresWarehouse(replace(database, port=port, password=SECRET), "tlc"))
+    assert SECRET not in _everything_said(failure.value)
+
+
+def test_host_that_has_no_address_is_retryable(database: Database) -> None:
+    with pytest.raises(RetryableError, match="POSTGRES_HOST"):
+        PostgresWarehouse(replace(database, host="absent.invalid"), "tlc").describe()
+
+
+@every_call
+def test_wrong_password_is_a_configuration_error(
+    database: Database, call: Callable[[PostgresWarehouse], object]
+) -> None:
+    warehouse = PostgresWarehouse(replace(database, password=SECRET), "tlc")
+    with pytest.raises(ConfigurationError, match="POSTGRES_PASSWORD") as failure:
+        call(warehouse)
+    assert SECRET not in _everything_said(failure.value)
+    assert SECRET not in repr(warehouse)
+
+
+@pytest.mark.parametrize("password", ["", "with space and 'quote' and \\"])
+def test_odd_password_is_refused_like_any_other(database: Database, password: str) -> None:
+    with pytest.raises(ConfigurationError, match="POSTGRES_PASSWORD"):
+        PostgresWarehouse(replace(database, password=password), "tlc").describe()
+
+
+@pytest.mark.parametrize(("field", "value"), [("dbname", "absent"), ("user", "nobody at all")])
+def test_unknown_names_are_configuration_errors(database: Database, field: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match="POSTGRES_DBNAME") as failure:
+        PostgresWarehouse(replace(database, **{field: value}), "tlc").describe()
+    assert value in str(failure.value)
+
+
+def test_role_without_rights_is_told_which(
+    database: Database, postgres: PostgresServer, schema: str
+) -> None:
+    role = f"role_{schema}"
+    postgres.psql(
+        f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'; "
+        f"GRANT CONNECT ON DATABASE {database.dbname} TO {role}"
+    )
+    try:
+        warehouse = PostgresWarehouse(replace(database, user=role, password=SECRET), schema)
+        with pytest.raises(ConfigurationError, match="The schema must be ours") as failure:
+            load(warehouse, MONTH)
+        assert SECRET not in _everything_said(failure.value)
+    finally:
+        postgres.psql(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_role_that_owns_nothing_but_its_schema_can_load(
+    database: Database, postgres: PostgresServer, schema: str
+) -> None:
+    role = f"role_{schema}"
+    postgres.psql(
+        f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'; "
+        f"GRANT CONNECT ON DATABASE {database.dbname} TO {role}"
+    )
+    postgres.psql(f"CREATE SCHEMA {schema} AUTHORIZATION {role}")
+    try:
+        warehouse = PostgresWarehouse(replace(database, user=role, password=SECRET), schema)
+        for _ in range(2):
+            load(warehouse, MONTH, force=True)
+        assert warehouse.count(MONTH.partition).accepted == 7
+    finally:
+        postgres.psql(f"DROP SCHEMA {schema} CASCADE; DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_nothing_stays_open_after_use(warehouse: PostgresWarehouse, query: Query) -> None:
+    load(warehouse, MONTH)
+    for call in CALLS.values():
+        call(warehouse)
+    assert _no_open_connection(query)
+
+
+def test_nothing_stays_open_after_rows_that_break_off(
+    warehouse: PostgresWarehouse, query: Query
+) -> None:
+    trips = MONTH.trips()
+
+    def breaking() -> Iterator[pa.RecordBatch]:
+        yield from list(trips.batches)[:1]
+        raise RuntimeError("unreadable")
+
+    with pytest.raises(Exception, match="unreadable"):
+        warehouse.replace_partition(
+            MONTH.entry, [Batches(trips.schema, breaking())], MONTH.quarantine(), force=False
+        )
+    assert _no_open_connection(query)
+    assert [t.name for t in threading.enumerate() if t.name.startswith("prefetch")] == []
+    assert query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+
+
+def test_server_that_ends_the_session_is_retryable(
+    warehouse: PostgresWarehouse, query: Query
+) -> None:
+    load(warehouse, MONTH)
+    release = threading.Event()
+    trips = MONTH.trips()
+
+    def held() -> Iterator[pa.RecordBatch]:
+        release.wait(60)
+        yield from trips.batches
+
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(
+            warehouse.replace_partition,
+            MONTH.entry,
+            [Batches(trips.schema, held())],
+            MONTH.quarantine(),
+            force=True,
+        )
+        copying = "application_name = 'nyc_tlc' AND query LIKE 'COPY %%'"
+        while not query(f"SELECT pid FROM pg_stat_activity WHERE {copying}"):
+            time.sleep(0.01)
+        query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {copying}")
+        release.set()
+        with pytest.raises(RetryableError, match=r"rolled back.*the server's log says why"):
+            loading.result()
+    assert warehouse.count(MONTH.partition).accepted == 7
+    assert _no_open_connection(query)

@@ -1,0 +1,129 @@
+"""What the audit relies on: the inspector sees what is there, all of it, and changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from nyc_tlc.adapters.postgres.connection import Database
+from nyc_tlc.adapters.postgres.inspector import PostgresInspector
+from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.core.audit.evidence import Content, TableScan
+from nyc_tlc.core.contract.service import YELLOW
+from nyc_tlc.ports.audit import Inventory
+from nyc_tlc.ports.warehouse import Batches
+from tests.conftest import Query
+from tests.ports.months import SampleMonth, load, partition
+
+MONTH = SampleMonth(quarantined=({"VendorID": 1},))
+OTHER = SampleMonth(partition=partition("2024-02", YELLOW), rows=7, sha256="b" * 64)
+
+
+@pytest.fixture
+def inspector(database: Database, schema: str) -> PostgresInspector:
+    return PostgresInspector(database, schema)
+
+
+def in_parts(warehouse: PostgresWarehouse, month: SampleMonth) -> None:
+    table = month.trips()
+    rows = list(table.batches)
+    first, rest = rows[:1], rows[1:]
+    warehouse.replace_partition(
+        month.entry,
+        [Batches(table.schema, first), Batches(table.schema, rest, first[0].num_rows)],
+        month.quarantine(),
+        force=False,
+    )
+
+
+def test_schema_that_is_not_there_holds_nothing(inspector: PostgresInspector, query: Query) -> None:
+    assert inspector.inventory() == Inventory({}, frozenset(), {}, (), ())
+    assert inspector.scan(MONTH.partition) is None
+    assert not inspector.drop_leftover("green_2024_01_new")
+    assert query("SELECT current_schema() IS NULL") == [(True,)]
+
+
+def test_what_was_loaded_is_there(
+    warehouse: PostgresWarehouse, inspector: PostgresInspector
+) -> None:
+    load(warehouse, MONTH)
+    load(warehouse, OTHER)
+    warehouse.mark_reconciled(replace(OTHER.entry, seconds=1.5))
+    seen = inspector.inventory()
+    assert seen.attached == {MONTH.partition, OTHER.partition}
+    assert seen.quarantined == {MONTH.partition: 1}
+    assert (seen.leftovers, seen.foreign) == ((), ())
+    said = seen.ledger[MONTH.partition]
+    assert said.content == Content("a" * 64, MONTH.partition.contract_id, 6, 5, 1)
+    assert (said.reconciled_at, said.seconds) == (None, None)
+    assert seen.ledger[OTHER.partition].reconciled_at is not None
+    assert seen.ledger[OTHER.partition].seconds == 1.5
+    assert inspector.scan(MONTH.partition) == TableScan(5, 0)
+    assert inspector.scan(OTHER.partition) == TableScan(7, 0)
+
+
+def test_ledger_of_an_earlier_shape_is_read_as_it_is(
+    warehouse: PostgresWarehouse, inspector: PostgresInspector, query: Query
+) -> None:
+    load(warehouse, MONTH)
+    query("ALTER TABLE ledger DROP COLUMN seconds")
+    assert inspector.inventory().ledger[MONTH.partition].seconds is None
+    assert query(
+        "SELECT count(*) FROM pg_attribute WHERE attrelid = 'ledger'::regclass "
+        "AND attname = 'seconds'"
+    ) == [(0,)]
+
+
+def test_ledger_tells_of_a_month_whose_table_is_gone(
+    warehouse: PostgresWarehouse, inspector: PostgresInspector, query: Query
+) -> None:
+    load(warehouse, MONTH)
+    query("DROP TABLE green_2024_01")
+    seen = inspector.inventory()
+    assert set(seen.ledger) == {MONTH.partition}
+    assert seen.attached == frozenset()
+    assert inspector.scan(MONTH.partition) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "scan"),
+    [
+        ("UPDATE green SET fare_amount = 1 WHERE source_row = 4", TableScan(5, 1)),
+        ("UPDATE green SET fare_amount = 1", TableScan(5, 5)),
+        ("DELETE FROM green WHERE source_row >= 3", TableScan(3, 2)),
+        ("INSERT INTO green SELECT * FROM green WHERE source_row = 0", TableScan(6, 1)),
+        ("VACUUM (FREEZE, ANALYZE) green_2024_01", TableScan(5, 0)),
+    ],
+)
+@pytest.mark.parametrize("parts", [1, 2])
+def test_what_was_done_by_hand_is_noticed_in_every_part(
+    warehouse: PostgresWarehouse,
+    inspector: PostgresInspector,
+    connect,
+    parts: int,
+    change: str,
+    scan: TableScan,
+) -> None:
+    load(warehouse, MONTH) if parts == 1 else in_parts(warehouse, MONTH)
+    assert inspector.scan(MONTH.partition) == TableScan(5, 0)
+    connection = connect()
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(change)
+    connection.close()
+    assert inspector.scan(MONTH.partition) == scan
+
+
+def test_leftovers_are_months_tables_that_stand_alone(
+    warehouse: PostgresWarehouse, inspector: PostgresInspector, query: Query
+) -> None:
+    in_parts(warehouse, MONTH)
+    for name in ("green_2024_01_new_0", "green_2024_02_new", "yellow_2019_13", "mine", "fhv_2020"):
+        query(f"CREATE TABLE {name} (a int)")
+    assert inspector.inventory().leftovers == ("green_2024_01_new_0", "green_2024_02_new")
+    assert inspector.drop_leftover("green_2024_01_new_0")
+    for kept in ("green_2024_01", "green_2024_01_0", "mine", "green", "no_such_table"):
+        assert not inspector.drop_leftover(kept)
+    assert inspector.inventory().leftovers == ("green_2024_02_new",)
+    assert inspector.scan(MONTH.partition) == TableScan(5, 0)

@@ -1,0 +1,215 @@
+"""Loads among readers and other loads: whoever looks sees a whole month, old or new."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from nyc_tlc.adapters.postgres import warehouse as adapter
+from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.core.errors import RetryableError
+from nyc_tlc.ports.warehouse import Batches, LedgerEntry, StoreCounts
+from tests.conftest import Query
+from tests.ports.months import SampleMonth, load, partition
+
+OLD = SampleMonth(rows=100, quarantined=[{}])
+NEW = SampleMonth(rows=150, sha256="b" * 64, quarantined=[{}] * 3)
+FEBRUARY = SampleMonth(partition("2024-02"), rows=30)
+BLOCKED = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = %s"
+
+
+def _eventually(query: Query, statement: str, *values: object) -> None:
+    """Wait until a statement says true; a minute is for ever here."""
+    deadline = time.monotonic() + 60
+    while query(statement, *values) != [(True,)]:
+        assert time.monotonic() < deadline, statement
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let swaps wait for readers in many short turns."""
+    monkeypatch.setattr(adapter, "_LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr(adapter, "_SWAP_ATTEMPTS", 1000)
+    monkeypatch.setattr(adapter, "_LONGEST_PAUSE", 0.01)
+
+
+@pytest.fixture
+def loaded(warehouse: PostgresWarehouse) -> PostgresWarehouse:
+    for month in (OLD, FEBRUARY):
+        load(warehouse, month)
+    return warehouse
+
+
+def test_reader_in_a_loop_sees_the_old_month_or_the_new(
+    loaded: PostgresWarehouse, connect: Callable[[], Any]
+) -> None:
+    seen, rounds, done = set(), [], threading.Event()
+
+    def read() -> None:
+        with closing(connect()) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            while not done.is_set():
+                cursor.execute(
+                    "SELECT (SELECT count(*) FROM green), (SELECT count(*) FROM quarantine), "
+                    "(SELECT sum(rows_accepted) FROM ledger)"
+                )
+                seen.add(tuple(map(int, cursor.fetchone())))
+                rounds.append(1)
+
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        for replacement in (NEW, OLD) * 5:
+            before = len(rounds)
+            load(loaded, replacement)
+            while len(rounds) < before + 2:  # the reader gets to see every version
+                time.sleep(0.001)
+        done.set()
+        reader.result()
+    assert seen == {(130, 1, 130), (180, 3, 180)}
+
+
+def test_reader_with_an_older_snapshot_never_sees_the_month_empty(
+    loaded: PostgresWarehouse, connect: Callable[[], Any]
+) -> None:
+    with closing(connect()) as connection, connection.cursor() as cursor:
+        connection.set_session(isolation_level="REPEATABLE READ")
+        cursor.execute("SELECT count(*) FROM ledger")  # takes the snapshot, not the lock
+        load(loaded, NEW)
+        cursor.execute("SELECT count(*) FROM green")
+        assert cursor.fetchone() in [(130,), (180,)]
+
+
+@pytest.mark.usefixtures("brief")
+def test_swap_waits_for_a_long_reader_and_then_succeeds(
+    loaded: PostgresWarehouse, connect: Callable[[], Any], query: Query
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with closing(connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM green")
+            loading = pool.submit(load, loaded, NEW)
+            for _ in range(3):
+                _eventually(query, BLOCKED, "relation")
+            assert query("SELECT count(*) FROM green WHERE source_month = '2024-01-01'") == [(100,)]
+            assert not loading.done()
+            cursor.execute("SELECT count(*) FROM green")
+            assert cursor.fetchone() == (130,)
+        loading.result()
+    assert loaded.count(NEW.partition) == StoreCounts(150, 3)
+
+
+def test_swap_that_waited_in_vain_leaves_the_old_month(
+    loaded: PostgresWarehouse, connect: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "_LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr(adapter, "_SWAP_ATTEMPTS", 2)
+    with closing(connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM green")
+        with pytest.raises(RetryableError, match="lock timeout"):
+            load(loaded, NEW)
+    assert loaded.count(OLD.partition) == StoreCounts(100, 1)
+    load(loaded, NEW)
+    assert loaded.count(OLD.partition) == StoreCounts(150, 3)
+
+
+@pytest.mark.usefixtures("brief")
+def test_reader_of_another_month_does_not_hold_up_a_load(
+    loaded: PostgresWarehouse, connect: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "_SWAP_ATTEMPTS", 3)
+    with closing(connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM green_2024_02")
+        load(loaded, NEW)
+    assert loaded.count(OLD.partition) == StoreCounts(150, 3)
+
+
+def test_reader_does_not_hold_up_a_load_of_what_is_there(
+    loaded: PostgresWarehouse, connect: Callable[[], Any]
+) -> None:
+    with closing(connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM green")
+        load(loaded, OLD)
+        assert loaded.entry(OLD.partition) is not None
+        loaded.mark_reconciled(OLD.entry)
+
+
+def _at_once(calls: Iterable[Callable[[], LedgerEntry]]) -> list[LedgerEntry]:
+    calls = list(calls)
+    start = threading.Barrier(len(calls))
+
+    def call(load_one: Callable[[], LedgerEntry]) -> LedgerEntry:
+        start.wait()
+        return load_one()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(call, calls))
+
+
+def test_same_month_loaded_twice_at_once_is_there_once(warehouse: PostgresWarehouse) -> None:
+    entries = _at_once([lambda: load(warehouse, NEW)] * 4)
+    assert len({entry.loaded_at for entry in entries}) == 1
+    assert warehouse.count(NEW.partition) == StoreCounts(150, 3)
+
+
+def test_two_versions_loaded_at_once_leave_one_of_them(loaded: PostgresWarehouse) -> None:
+    versions = [SampleMonth(rows=10 + i, sha256=str(i) * 64) for i in range(4)]
+    _at_once([lambda month=month: load(loaded, month) for month in versions])
+    entry = loaded.entry(OLD.partition)
+    assert entry is not None
+    assert entry.sha256 in [month.sha256 for month in versions]
+    assert loaded.count(OLD.partition) == StoreCounts(entry.accepted, 0)
+
+
+def test_second_load_of_a_month_waits_for_the_first(
+    warehouse: PostgresWarehouse, query: Query
+) -> None:
+    release = threading.Event()
+    trips = OLD.trips()
+
+    def held() -> Iterable[pa.RecordBatch]:
+        release.wait(60)
+        yield from trips.batches
+
+    slow = Batches(trips.schema, held())
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(
+            warehouse.replace_partition, OLD.entry, [slow], OLD.quarantine(), force=False
+        )
+        copying = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %%green%%'"
+        _eventually(query, copying)
+        second: Future[LedgerEntry] = pool.submit(load, warehouse, NEW)
+        _eventually(query, BLOCKED, "advisory")
+        load(warehouse, FEBRUARY)  # another month does not wait
+        release.set()
+        first.result()
+        assert second.result().sha256 == NEW.sha256
+    assert warehouse.count(NEW.partition) == StoreCounts(150, 3)
+
+
+def test_first_runs_at_once_share_the_making_of_the_schema(
+    warehouse: PostgresWarehouse, query: Query
+) -> None:
+    months = [
+        SampleMonth(partition(f"2024-{i:02d}"), rows=i, quarantined=[{}]) for i in range(1, 9)
+    ]
+    _at_once([lambda month=month: load(warehouse, month) for month in months])
+    for month in months:
+        assert warehouse.count(month.partition) == StoreCounts(month.rows, 1)
+    assert query("SELECT count(*), sum(rows_accepted) FROM ledger") == [(8, 36)]
+
+
+def test_months_that_are_there_are_replaced_at_once(
+    warehouse: PostgresWarehouse, query: Query
+) -> None:
+    months = [SampleMonth(partition(f"2024-{i:02d}"), rows=i) for i in range(1, 9)]
+    for _ in range(2):
+        _at_once([lambda month=month: load(warehouse, month, force=True) for month in months])
+    assert query("SELECT count(*) FROM green") == [(36,)]
+    assert query("SELECT count(*) FROM ledger") == [(8,)]

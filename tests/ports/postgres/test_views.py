@@ -1,0 +1,263 @@
+"""What the views must be: every trip once, by names, and never in the way of a load."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.core.contract.code_lists import code_lists, code_table
+from nyc_tlc.core.contract.model import Column, ColumnType, Contract
+from nyc_tlc.core.contract.service import FHVHV, GREEN, SERVICES, YELLOW, Service
+from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.zones.lookup import SCHEMA
+from tests.conftest import Query
+from tests.ports.months import SampleMonth, load, partition
+
+CONTRACTS = [service.contract for service in SERVICES.values()]
+GREEN_MONTH = SampleMonth(
+    rows=5,
+    values={
+        "vendor_id": [1, 2, 6, 77, None],
+        "rate_code_id": [1, 99, 50, None, 2],
+        "payment_type": [1, 2, 0, 5, None],
+        "trip_type": [1, 2, None, 9, 1],
+        "pu_location_id": [132, 264, 1, None, 265],
+        "do_location_id": [1, 132, 200, 265, None],
+        "store_and_fwd_flag": ["Y", "N", None, "?", "N"],
+    },
+)
+FHVHV_MONTH = SampleMonth(
+    partition(service=FHVHV),
+    rows=2,
+    values={"hvfhs_license_num": ["HV0003", "HV9999"], "wav_match_flag": ["Y", "N"]},
+)
+YELLOW_MONTH = SampleMonth(partition("2024-02", YELLOW), rows=3, quarantined=[{"a": 1}])
+
+
+def _load_dimensions(warehouse: PostgresWarehouse) -> None:
+    boroughs = {132: ("Queens", "JFK Airport"), 1: ("EWR", "Newark Airport"),
+                264: ("Unknown", "N/A"), 265: ("N/A", "Outside of NYC")}  # fmt: skip
+    rows = [
+        {"location_id": i, "borough": borough, "zone": zone, "service_zone": ""}
+        for i, (borough, zone) in boroughs.items()
+    ]
+    zones = pa.Table.from_pylist(rows, SCHEMA)
+    warehouse.replace_table("taxi_zone", zones, key="location_id", comment="")
+    for name, codes in code_lists().items():
+        warehouse.replace_table(name, code_table(codes), key="code", comment="")
+
+
+@pytest.fixture
+def named(warehouse: PostgresWarehouse) -> PostgresWarehouse:
+    """A warehouse with dimensions, months of three services, and the views."""
+    _load_dimensions(warehouse)
+    for month in (GREEN_MONTH, FHVHV_MONTH, YELLOW_MONTH):
+        load(warehouse, month)
+    warehouse.replace_views(CONTRACTS)
+    return warehouse
+
+
+def _columns(query: Query, relation: str) -> list[str]:
+    statement = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 "
+    return [name for (name,) in query(f"{statement} ORDER BY attnum", relation)]
+
+
+def test_codes_and_zones_have_their_names(named: PostgresWarehouse, query: Query) -> None:
+    assert query(
+        "SELECT vendor_name, rate_code_name, payment_type_name, trip_type_name "
+        "FROM green_named ORDER BY source_row"
+    ) == [
+        ("Creative Mobile Technologies", "Standard rate", "Credit card", "Street-hail"),
+        ("Curb Mobility (formerly VeriFone)", "Null or unknown", "Cash", "Dispatch"),
+        ("Myle Technologies", None, "Flex Fare trip", None),
+        (None, None, "Unknown", None),
+        (None, "JFK", None, "Street-hail"),
+    ]
+    assert query(
+        "SELECT pu_borough, pu_zone, do_borough, do_zone FROM green_named ORDER BY source_row"
+    ) == [
+        ("Queens", "JFK Airport", "EWR", "Newark Airport"),
+        ("Unknown", "N/A", "Queens", "JFK Airport"),
+        ("EWR", "Newark Airport", None, None),
+        (None, None, "N/A", "Outside of NYC"),
+        ("N/A", "Outside of NYC", None, None),
+    ]
+    assert query("SELECT hvfhs_license_name FROM fhvhv_named ORDER BY source_row") == [
+        ("Uber",),
+        (None,),
+    ]
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+def test_named_view_has_every_column_and_every_row(
+    service: Service, named: PostgresWarehouse, query: Query
+) -> None:
+    columns = [column.name for column in service.contract.columns]
+    shown = _columns(query, f"{service}_named")
+    assert [name for name in shown if name in columns] == columns
+    added = {name for name in shown if name not in columns}
+    assert added >= {"pu_borough", "pu_zone", "do_borough", "do_zone"}
+    coded = {c.codes.name for c in service.contract.columns if c.codes and "_flag" not in c.name}
+    assert {f"{name}_name" for name in coded} <= added
+    listed = ", ".join(f'"{name}"' for name in columns)
+    ordered = f"SELECT {listed} FROM {{}} ORDER BY source_month, source_row"
+    assert query(ordered.format(f"{service}_named")) == query(ordered.format(service))
+
+
+def test_all_services_are_in_one_view(named: PostgresWarehouse, query: Query) -> None:
+    shared = set.intersection(*({c.name for c in contract.columns} for contract in CONTRACTS))
+    assert {"pickup_datetime", "dropoff_datetime", "pu_location_id", "source_month"} <= shared
+    in_order = [column.name for column in CONTRACTS[0].columns if column.name in shared]
+    assert _columns(query, "trips") == ["service", *in_order]
+    assert query("SELECT service, source_month, count(*) FROM trips GROUP BY 1, 2 ORDER BY 1") == [
+        ("fhvhv", date(2024, 1, 1), 2),
+        ("green", date(2024, 1, 1), 5),
+        ("yellow", date(2024, 2, 1), 3),
+    ]
+    ids = query("SELECT pu_location_id FROM trips WHERE service = 'green' ORDER BY source_row")
+    assert ids == [(132,), (264,), (1,), (None,), (265,)]
+
+
+def _plan(query: Query, statement: str) -> str:
+    return "\n".join(line for (line,) in query(f"EXPLAIN {statement}"))
+
+
+def test_planner_leaves_out_the_joins_that_nobody_asks_for(
+    named: PostgresWarehouse, query: Query
+) -> None:
+    assert "Join" not in (plan := _plan(query, "SELECT count(*) FROM green_named"))
+    assert "Loop" not in plan
+    assert "taxi_zone" not in _plan(query, "SELECT vendor_name, fare_amount FROM green_named")
+    plan = _plan(query, "SELECT pu_zone, count(*) FROM green_named GROUP BY 1")
+    assert plan.count("taxi_zone") == 1
+    assert "vendor" not in plan
+
+
+def test_planner_reads_only_the_months_and_services_asked_for(
+    named: PostgresWarehouse, query: Query
+) -> None:
+    load(named, SampleMonth(partition("2024-03")))
+    march = _plan(query, "SELECT pu_zone FROM green_named WHERE source_month = '2024-03-01'")
+    assert "green_2024_03" in march
+    assert "green_2024_01" not in march
+    by_service = _plan(query, "SELECT * FROM trips WHERE service = 'green'")
+    assert "green_2024_01" in by_service
+    assert "yellow" not in by_service
+    by_time = _plan(query, "SELECT * FROM trips WHERE pickup_datetime >= '2024-04-10'")
+    assert "green_2024_01" not in by_time
+
+
+def test_views_over_an_empty_warehouse_are_empty(
+    warehouse: PostgresWarehouse, query: Query
+) -> None:
+    _load_dimensions(warehouse)
+    assert warehouse.replace_views(CONTRACTS) == (
+        "yellow_named", "green_named", "fhv_named", "fhvhv_named", "trips",
+    )  # fmt: skip
+    assert query("SELECT count(*) FROM trips") == [(0,)]
+    load(warehouse, GREEN_MONTH)
+    assert (
+        query("SELECT count(*) FROM trips") == query("SELECT count(*) FROM green_named") == [(5,)]
+    )
+
+
+def test_views_without_dimensions_are_refused(warehouse: PostgresWarehouse, query: Query) -> None:
+    with pytest.raises(ConfigurationError, match="vendor"):
+        warehouse.replace_views(CONTRACTS)
+    assert query("SELECT count(*) FROM pg_views WHERE schemaname = current_schema") == [(0,)]
+
+
+def test_month_is_replaced_under_its_views(named: PostgresWarehouse, query: Query) -> None:
+    for rows in (7, 2):
+        load(named, SampleMonth(rows=rows, sha256=f"{rows}" * 64))
+        assert query("SELECT count(*), count(pu_zone) FROM green_named") == [(rows, 0)]
+    _load_dimensions(named)
+    assert query("SELECT count(*) FROM trips") == [(7,)]
+
+
+def test_views_are_replaced_as_often_as_you_like(named: PostgresWarehouse, query: Query) -> None:
+    query("CREATE VIEW mine AS SELECT pu_zone FROM green_named")
+    query("GRANT SELECT ON green_named TO PUBLIC")
+    granted = query("SELECT relacl::text FROM pg_class WHERE oid = 'green_named'::regclass")
+    for _ in range(2):
+        named.replace_views(CONTRACTS)
+    assert query("SELECT count(pu_zone) FROM mine") == [(4,)]
+    assert granted == query("SELECT relacl::text FROM pg_class WHERE oid = 'green_named'::regclass")
+
+
+def _with(contract: Contract, column: Column, at: int) -> Contract:
+    columns = contract.columns
+    return replace(contract, columns=(*columns[:at], column, *columns[at:]))
+
+
+@pytest.mark.parametrize("at", [3, len(GREEN.contract.columns)], ids=["amid", "last"])
+def test_contract_that_grew_gives_the_views_its_column(
+    at: int, named: PostgresWarehouse, query: Query
+) -> None:
+    grown = _with(GREEN.contract, Column("surge", ColumnType.DOUBLE, "More to pay"), at)
+    named.replace_views([grown, *(c for c in CONTRACTS if c is not GREEN.contract)])
+    assert query("SELECT count(*), count(surge), count(vendor_name) FROM green_named") == [
+        (5, 0, 3)
+    ]
+
+
+def test_view_of_others_that_would_be_lost_stops_the_change_and_is_named(
+    named: PostgresWarehouse, query: Query
+) -> None:
+    query("CREATE VIEW mine AS SELECT pu_zone FROM green_named")
+    grown = _with(GREEN.contract, Column("surge", ColumnType.DOUBLE, "More to pay"), 3)
+    with pytest.raises(ConfigurationError, match=r"mine depends on view .*run the pipeline"):
+        named.replace_views([grown])
+    assert query("SELECT count(pu_zone) FROM mine") == [(4,)]
+
+
+def test_readers_of_a_view_do_not_stop_a_load_nor_the_views(
+    named: PostgresWarehouse, connect: Callable[[], Any], query: Query
+) -> None:
+    """Both wait for the reader to end, in short tries that let other readers through."""
+    with closing(connect()) as reader, reader.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("SELECT count(*) FROM green_named")
+        replaced = pool.submit(named.replace_views, CONTRACTS)
+        time.sleep(0.8)
+        assert not replaced.done()
+        began = time.monotonic()
+        assert query("SELECT count(*) FROM green_named") == [(5,)]
+        assert time.monotonic() - began < 2
+        reader.commit()
+        assert len(replaced.result(timeout=20)) == 5
+
+
+def test_views_and_months_replaced_at_once_do_not_block_one_another(
+    named: PostgresWarehouse, query: Query
+) -> None:
+    start = threading.Barrier(4)
+
+    def views() -> None:
+        start.wait()
+        for _ in range(5):
+            named.replace_views(CONTRACTS)
+
+    def months() -> None:
+        start.wait()
+        for number in range(5):
+            load(named, replace(GREEN_MONTH, sha256=f"{number}" * 64))
+
+    def dimensions() -> None:
+        start.wait()
+        for _ in range(3):
+            _load_dimensions(named)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work) for work in (views, views, months, dimensions)]:
+            done.result(timeout=120)
+    assert query("SELECT count(*), count(vendor_name) FROM green_named") == [(5, 3)]

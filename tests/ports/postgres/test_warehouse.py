@@ -1,0 +1,351 @@
+"""What loading and reconciling rely on in a warehouse: one month at a time, whole or not at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from embedded.samples.months import write_month
+from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.core.contract.model import Column, ColumnType
+from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
+from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.ports.warehouse import Batches, LedgerEntry, StoreCounts
+from tests.conftest import Query
+from tests.ports.months import SampleMonth, judged, load, partition
+
+JANUARY = SampleMonth(rows=7, quarantined=[{"total_amount": 1.5}, {}])
+OTHER_JANUARY = SampleMonth(rows=4, sha256="b" * 64)
+FEBRUARY = SampleMonth(partition("2024-02"), rows=3)
+YELLOW_JANUARY = SampleMonth(partition(service=YELLOW), rows=6, quarantined=[{"a": 1}])
+
+UNREADABLE = RuntimeError("the staged file cannot be read")
+
+
+def _counts(month: SampleMonth) -> StoreCounts:
+    return StoreCounts(month.rows, len(month.quarantined))
+
+
+def _breaking(batches: Batches) -> Batches:
+    def some_then_error() -> Iterator[pa.RecordBatch]:
+        yield from list(batches.batches)[:1]
+        raise UNREADABLE
+
+    return Batches(batches.schema, some_then_error())
+
+
+@pytest.fixture
+def loaded(warehouse: PostgresWarehouse) -> PostgresWarehouse:
+    """A warehouse with two green months and a yellow one."""
+    for month in (JANUARY, FEBRUARY, YELLOW_JANUARY):
+        load(warehouse, month)
+    return warehouse
+
+
+@pytest.fixture
+def unchanged(loaded: PostgresWarehouse, query: Query) -> Iterator[None]:
+    """Check after the test that it left no trace in the warehouse."""
+    everything = "SELECT * FROM {} ORDER BY source_month, source_row"
+    tables = ("green", "yellow", "quarantine")
+    before = [query(everything.format(table)) for table in tables]
+    ledger = query("SELECT * FROM ledger ORDER BY service, source_month")
+    yield
+    assert [query(everything.format(table)) for table in tables] == before
+    assert query("SELECT * FROM ledger ORDER BY service, source_month") == ledger
+    assert query("SELECT count(*) FROM pg_class WHERE relname LIKE '%%\\_new%%'") == [(0,)]
+    assert query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+
+
+def test_connection_is_described_without_its_password(
+    warehouse: PostgresWarehouse, schema: str, database
+) -> None:
+    said = warehouse.describe()
+    assert f"tlc@127.0.0.1:{database.port}/nyc_tlc, schema {schema}: PostgreSQL" in said
+    assert database.password not in said + repr(database) + repr(warehouse)
+
+
+def test_month_that_was_never_loaded_has_no_entry(warehouse: PostgresWarehouse) -> None:
+    assert warehouse.entry(JANUARY.partition) is None
+    load(warehouse, FEBRUARY)
+    assert warehouse.entry(JANUARY.partition) is None
+    assert warehouse.count(JANUARY.partition) == StoreCounts(accepted=0, quarantined=0)
+
+
+def test_loaded_month_is_counted_and_recorded(warehouse: PostgresWarehouse, query: Query) -> None:
+    entry = load(warehouse, JANUARY)
+    assert warehouse.count(JANUARY.partition) == StoreCounts(accepted=7, quarantined=2)
+    assert replace(entry, loaded_at=None) == JANUARY.entry
+    assert entry.loaded_at is not None
+    assert warehouse.entry(JANUARY.partition) == entry
+    assert query("SELECT source_row, total_amount FROM green ORDER BY 1") == [
+        (row, 1.0 + row) for row in range(7)
+    ]
+
+
+def test_real_rows_arrive_as_they_were_judged(
+    warehouse: PostgresWarehouse, query: Query, tmp_path: Path
+) -> None:
+    for service in SERVICES.values():
+        part = partition("2024-03", service)
+        accepted, rejected = judged(part, write_month(part, 5_000, tmp_path))
+        assert accepted.num_rows > 4_000
+        entry = replace(
+            SampleMonth(part).entry,
+            published=accepted.num_rows,
+            accepted=accepted.num_rows,
+        )
+        warehouse.replace_partition(
+            entry,
+            [Batches(accepted.schema, accepted.to_batches(max_chunksize=1000))],
+            SampleMonth(part).quarantine(),
+            force=False,
+        )
+        columns = ", ".join(accepted.column_names)
+        stored = query(f"SELECT {columns} FROM {service} ORDER BY source_row")
+        assert stored == list(zip(*accepted.to_pydict().values(), strict=True))
+        assert accepted.num_rows + rejected == 5_000
+
+
+def test_month_without_trips_is_a_loaded_month(warehouse: PostgresWarehouse) -> None:
+    empty = SampleMonth(rows=0, quarantined=[{}])
+    load(warehouse, empty)
+    assert warehouse.count(empty.partition) == StoreCounts(accepted=0, quarantined=1)
+    assert warehouse.entry(empty.partition) is not None
+
+
+def test_rerunning_a_month_leaves_one_copy(loaded: PostgresWarehouse) -> None:
+    before = loaded.entry(JANUARY.partition)
+    again = load(loaded, JANUARY)
+    assert again == before == loaded.entry(JANUARY.partition)
+    assert loaded.count(JANUARY.partition) == _counts(JANUARY)
+
+
+def test_forced_rerun_loads_the_month_again(loaded: PostgresWarehouse) -> None:
+    before = loaded.entry(JANUARY.partition)
+    again = load(loaded, JANUARY, force=True)
+    assert before is not None
+    assert before.loaded_at is not None
+    assert again.loaded_at is not None
+    assert again.loaded_at > before.loaded_at
+    assert loaded.count(JANUARY.partition) == _counts(JANUARY)
+
+
+def test_same_file_under_another_contract_is_other_content(loaded: PostgresWarehouse) -> None:
+    entry = replace(JANUARY.entry, contract="green/99")
+    loaded.replace_partition(entry, [JANUARY.trips()], JANUARY.quarantine(), force=False)
+    found = loaded.entry(JANUARY.partition)
+    assert found is not None
+    assert found.contract == "green/99"
+
+
+def test_other_content_replaces_that_month_and_no_other(
+    loaded: PostgresWarehouse, query: Query
+) -> None:
+    others = [loaded.entry(month.partition) for month in (FEBRUARY, YELLOW_JANUARY)]
+    load(loaded, OTHER_JANUARY)
+    for month in (OTHER_JANUARY, FEBRUARY, YELLOW_JANUARY):
+        assert loaded.count(month.partition) == _counts(month)
+    assert [loaded.entry(month.partition) for month in (FEBRUARY, YELLOW_JANUARY)] == others
+    assert query("SELECT count(*) FROM green") == [(7,)]
+    found = loaded.entry(JANUARY.partition)
+    assert found is not None
+    assert found.sha256 == "b" * 64
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_wrong_count_of_trips_is_rolled_back(loaded: PostgresWarehouse, difference: int) -> None:
+    entry = replace(OTHER_JANUARY.entry, published=99, accepted=OTHER_JANUARY.rows + difference)
+    with pytest.raises(ReconciliationError, match="accepted rows reached Postgres"):
+        loaded.replace_partition(
+            entry, [OTHER_JANUARY.trips()], OTHER_JANUARY.quarantine(), force=False
+        )
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_wrong_count_of_quarantine_is_rolled_back(
+    loaded: PostgresWarehouse, difference: int
+) -> None:
+    month = replace(OTHER_JANUARY, quarantined=[{}, {}])
+    entry = replace(month.entry, published=99, quarantined=2 + difference)
+    with pytest.raises(ReconciliationError, match="quarantined rows reached Postgres"):
+        loaded.replace_partition(entry, [month.trips()], month.quarantine(), force=False)
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("broken", ["trips", "quarantine"])
+def test_month_that_breaks_off_leaves_the_old_one(loaded: PostgresWarehouse, broken: str) -> None:
+    month = replace(OTHER_JANUARY, quarantined=[{}, {}, {}])
+    trips, quarantine = month.trips(), month.quarantine()
+    with pytest.raises(Exception, match="the staged file cannot be read"):
+        loaded.replace_partition(
+            month.entry,
+            [_breaking(trips) if broken == "trips" else trips],
+            _breaking(quarantine) if broken == "quarantine" else quarantine,
+            force=False,
+        )
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_error_of_the_rows_reaches_the_caller_as_it_is(loaded: PostgresWarehouse) -> None:
+    with pytest.raises(RuntimeError) as failure:
+        loaded.replace_partition(
+            OTHER_JANUARY.entry,
+            [_breaking(OTHER_JANUARY.trips())],
+            OTHER_JANUARY.quarantine(),
+            force=False,
+        )
+    assert failure.value is UNREADABLE
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"pickup_datetime": [datetime(2023, 11, 1)] * 4},  # noqa: DTZ001 - wall clock
+        {"source_month": [date(2024, 2, 1)] * 4},
+        {"pickup_datetime": [None] * 4},
+    ],
+    ids=["outside the window", "of another month", "without a pick-up"],
+)
+def test_trips_that_do_not_belong_are_refused(
+    loaded: PostgresWarehouse, values: dict[str, list[Any]]
+) -> None:
+    with pytest.raises(Exception, match=r"violates|null"):
+        load(loaded, replace(OTHER_JANUARY, values=values))
+
+
+def test_trips_at_the_edges_of_the_window_are_loaded(warehouse: PostgresWarehouse) -> None:
+    window = timedelta(days=31)
+    start, end = JANUARY.partition.month.start, JANUARY.partition.month.end
+    edges = [start - window, end + window - timedelta(microseconds=1)]
+    load(warehouse, SampleMonth(rows=2, values={"pickup_datetime": edges}))
+    assert warehouse.count(JANUARY.partition).accepted == 2
+
+
+def test_reconciled_month_is_marked_until_it_changes(loaded: PostgresWarehouse) -> None:
+    entry = loaded.entry(JANUARY.partition)
+    assert entry is not None
+    assert entry.reconciled_at is None
+    loaded.mark_reconciled(replace(JANUARY.entry, seconds=12.5))
+    marked = loaded.entry(JANUARY.partition)
+    assert marked is not None
+    assert marked.reconciled_at is not None
+    assert replace(marked, reconciled_at=None) == replace(entry, seconds=12.5)
+    load(loaded, OTHER_JANUARY)
+    again = loaded.entry(JANUARY.partition)
+    assert again is not None
+    assert (again.reconciled_at, again.seconds) == (None, None)
+    for month in (FEBRUARY, YELLOW_JANUARY):
+        assert loaded.entry(month.partition).reconciled_at is None  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    "entry",
+    [
+        OTHER_JANUARY.entry,
+        replace(JANUARY.entry, contract="green/99"),
+        SampleMonth(partition("2024-05")).entry,
+    ],
+    ids=["other file", "other contract", "other month"],
+)
+def test_other_content_is_not_marked_reconciled(
+    loaded: PostgresWarehouse, entry: LedgerEntry
+) -> None:
+    with pytest.raises(ReconciliationError, match="holds other content"):
+        loaded.mark_reconciled(entry)
+
+
+def test_ledger_of_an_earlier_shape_is_read_and_completed(
+    loaded: PostgresWarehouse, query: Query
+) -> None:
+    query("ALTER TABLE ledger DROP COLUMN seconds")
+    entry = loaded.entry(JANUARY.partition)
+    assert entry is not None
+    assert entry.seconds is None
+    load(loaded, JANUARY)
+    loaded.mark_reconciled(replace(JANUARY.entry, seconds=2.0))
+    assert query("SELECT seconds FROM ledger WHERE service = 'green' AND source_month = %s",
+                 JANUARY.partition.month.start.date()) == [(2.0,)]  # fmt: skip
+
+
+def test_entry_of_a_table_that_was_dropped_is_none(loaded: PostgresWarehouse, query: Query) -> None:
+    query("DROP TABLE green_2024_01")
+    assert loaded.entry(JANUARY.partition) is None
+    load(loaded, JANUARY)
+    assert loaded.count(JANUARY.partition) == _counts(JANUARY)
+
+
+def test_quarantined_rows_keep_what_was_published(
+    warehouse: PostgresWarehouse, query: Query
+) -> None:
+    published = [
+        {"flag": 'quote " and \' and \\ and {"a": 1}', "zone": "Δ 東京 🚕", "line": "a\nb\tc"},
+        {"n": None, "amount": -0.5, "nested": [1, {"x": ""}]},
+    ]
+    load(warehouse, SampleMonth(rows=1, quarantined=published))
+    rows = query(
+        "SELECT service, source_month, source_row, reason, published FROM quarantine ORDER BY 3"
+    )
+    assert rows == [
+        ("green", date(2024, 1, 1), 1 + row, "pickup_missing", published[row]) for row in range(2)
+    ]
+    assert query("SELECT published ->> 'zone' FROM quarantine WHERE published ? 'zone'") == [
+        ("Δ 東京 🚕",)
+    ]
+
+
+def test_values_arrive_exactly(warehouse: PostgresWarehouse, query: Query) -> None:
+    doubles = [math.nan, math.inf, -math.inf, -0.0, 5e-324, 1.7976931348623157e308, 0.1, None]
+    shorts = [-32768, 32767, 0, None, 1, 2, 3, 4]
+    texts = ["", None, "N", "Δ🚕", "\\N", "\t", " ", "'"]
+    times = [datetime(2024, 1, 1) + timedelta(microseconds=step) for step in range(8)]  # noqa: DTZ001
+    values = {
+        "trip_distance": doubles,
+        "vendor_id": shorts,
+        "store_and_fwd_flag": texts,
+        "pickup_datetime": times,
+        "dropoff_datetime": [datetime(2262, 4, 11, 23, 47, 16, 854775), None] * 4,  # noqa: DTZ001
+        "quality_flags": [2**31 - 1, 0] * 4,
+    }
+    load(warehouse, SampleMonth(rows=8, values=values))
+    rows = query(f"SELECT {', '.join(values)} FROM green ORDER BY source_row")
+    assert repr(list(zip(*rows, strict=True))) == repr([tuple(v) for v in values.values()])
+
+
+def test_contract_that_gained_a_column_keeps_the_old_months(
+    loaded: PostgresWarehouse, query: Query
+) -> None:
+    added = Column("surge_factor", ColumnType.DOUBLE, "Factor on the fare", unit="none")
+    columns = (*GREEN.contract.columns[:5], added, *GREEN.contract.columns[5:])
+    service = replace(GREEN, contract=replace(GREEN.contract, version=2, columns=columns))
+    march = SampleMonth(partition("2024-03", service), rows=2, values={"surge_factor": [1.5, None]})
+    load(loaded, march)
+    load(loaded, replace(OTHER_JANUARY, partition=partition("2024-01", service)))
+    load(loaded, march, force=True)
+    assert query("SELECT source_month, count(*) FROM green GROUP BY 1 ORDER BY 1") == [
+        (date(2024, 1, 1), 4),
+        (date(2024, 2, 1), 3),
+        (date(2024, 3, 1), 2),
+    ]
+    assert query("SELECT surge_factor FROM green WHERE surge_factor IS NOT NULL") == [(1.5,)]
+    assert query("SELECT count(*) FROM green WHERE total_amount IS NULL") == [(0,)]
+
+
+def test_schema_needs_no_plain_name(database, query: Query) -> None:
+    name = 'Tables of "TLC"'
+    try:
+        for month in (JANUARY, OTHER_JANUARY):
+            load(PostgresWarehouse(database, name), month)
+        assert PostgresWarehouse(database, name).count(JANUARY.partition).accepted == 4
+    finally:
+        query('DROP SCHEMA "Tables of ""TLC""" CASCADE')

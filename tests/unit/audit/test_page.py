@@ -1,0 +1,141 @@
+"""The words of the report, in order, for five months of two services."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import UTC, datetime, timedelta
+
+from nyc_tlc.core.audit.findings import Finding
+from nyc_tlc.core.audit.report import render
+from nyc_tlc.core.audit.verdicts import Audit, AuditedMonth, Verdict
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import GREEN, YELLOW
+from nyc_tlc.core.month import Month
+
+AT = datetime(2024, 6, 2, 3, 4, tzinfo=UTC)
+FEBRUARY = Partition(YELLOW, Month(2024, 2))
+MONTHS = (
+    AuditedMonth(
+        Partition(YELLOW, Month(2024, 1)), Verdict.PROVED, published=2_000_000, accepted=1_999_000,
+        quarantined=1_000, by_reason={"pickup_missing": 400, "code_unmapped": 600},
+        by_day={"2024-01-01": 60_000}, raw_bytes=50_000_000, lake_bytes=60_000_000, seconds=8.0,
+        loaded_at=AT,
+    ),
+    AuditedMonth(
+        FEBRUARY, Verdict.WRONG, published=1_000, accepted=900, quarantined=100,
+        by_reason={"pickup_missing": 100}, raw_bytes=1_000_000, lake_bytes=1_200_000,
+    ),
+    AuditedMonth(
+        Partition(GREEN, Month(2023, 11)), Verdict.PROVED, published=1, raw_bytes=1, lake_bytes=1,
+    ),
+    AuditedMonth(
+        Partition(GREEN, Month(2023, 12)), Verdict.REPAIRED, published=50_000, accepted=50_000,
+        raw_bytes=1_500_000, lake_bytes=2_000_000, seconds=2.5, loaded_at=AT - timedelta(days=3),
+    ),
+    AuditedMonth(Partition(GREEN, Month(2024, 1)), Verdict.NOT_LOADED),
+    AuditedMonth(Partition(GREEN, Month(2024, 2)), Verdict.NOT_PUBLISHED),
+)  # fmt: skip
+AUDIT = Audit(
+    MONTHS, (Finding("raw_missing", FEBRUARY, "raw/x"),), AT, "gs://lake",
+    {"Postgres": "tlc@db"}, "Every month",
+)  # fmt: skip
+WORDS = """\
+Lake audit · 2 June 2024, 03:04 UTC
+! 1 thing is wrong ; 3 of 4 months are sound.
+Every month. Lake gs://lake Postgres tlc@db
+months proved 3 of 4 loaded
+trips 2.05M 2,049,900
+quarantined 1.1k 0.54 ‰ of the published rows
+published 52.5MB 52,500,001 bytes in raw/
+in the lake 63.2MB 63,200,001 bytes of Parquet
+What was found
+Repair with repair=true : the steps of every load replace the month; nothing in raw/ is deleted.
+! Wrong · yellow 2024-02 raw_missing The published bytes are gone from raw/. raw/x \
+· remedy: load the month again from the source
+Coverage
+Every month of every service, newest year first.
+✓ proved: every store agrees (2)
+↻ repaired: was wrong, repaired by this audit (1)
+! wrong: something is wrong (1)
+· not loaded: no store has it (1)
+… not published yet: not due yet (1)
+yellow
+1 month proved, newest 2024-01
+Coverage of yellow by year and month Year J F M A M J J A S O N D
+2024 ✓ yellow 2024-01: proved, 1,999,000 trips ! yellow 2024-02: wrong, 900 trips
+green
+2 months proved, newest 2023-12
+Coverage of green by year and month Year J F M A M J J A S O N D
+2024 · green 2024-01: not loaded … green 2024-02: not published yet
+2023 ✓ green 2023-11: proved, 0 trips ↻ green 2023-12: repaired, 50,000 trips
+Trips per month
+Accepted trips by the month of their file. Each service has a scale of its own.
+yellow
+1,999,900 trips
+green
+50,000 trips
+Trips per day
+Accepted trips by the day of their pick-up: mean and range of the days at each point.
+yellow
+60,000 a day on average
+Quarantined, by reason
+Rows per thousand published that cannot be a trip of their month, and why.
+A code given as text is in no published list (code_unmapped, 600 rows)
+The pick-up time is missing (pickup_missing, 500 rows)
+yellow
+0.55 ‰ on the whole
+green
+0.00 ‰ on the whole
+Volume and speed
+By the month of the trips; the speed by when they were loaded, all steps together.
+yellow
+green
+Published files in raw/
+52.5 MB in all, MB per month
+Trips and quarantine in the lake
+63.2 MB in all, MB per month
+Speed of the loads
+195,238 rows a second on average, by time of the load
+In figures
+Every loaded month (4)
+month verdict published accepted quarantined raw MB lake MB seconds rows/s loaded (UTC)
+yellow 2024-01 proved 2,000,000 1,999,000 1,000 50.00 60.00 8.0 250,000 2024-06-02 03:04
+yellow 2024-02 wrong 1,000 900 100 1.00 1.20
+green 2023-11 proved 1 0 0 0.00 0.00
+green 2023-12 repaired 50,000 50,000 0 1.50 2.00 2.5 20,000 2024-05-30 03:04
+Written by the pipeline lake_audit. Counts are the manifests', held against every store; the \
+README's docs/audit.md says what is compared."""
+
+
+def _words(page: str) -> str:
+    """What is read: a line for each block of the page, without its charts."""
+    body = re.sub(r"<svg.*?</svg>", "", page[page.index("<body>") :], flags=re.S)
+    body = re.sub(r"</(?:h\d|p|li|dl|summary|tr|footer)>|</div>\n(?=<div><dt>)", "¶", body)
+    lines = html.unescape(re.sub(r"<[^>]+>", " ", body)).split("¶")
+    return "\n".join(text for line in lines if (text := " ".join(line.split())))
+
+
+def test_the_page_says_in_words_what_was_found_and_what_there_is() -> None:
+    assert _words(render(AUDIT)) == WORDS
+
+
+def test_marks_and_cells_have_the_classes_that_give_their_colours() -> None:
+    page = render(AUDIT)
+    assert re.findall(r'<td class="([a-z-]+)"', page) == [
+        "proved", "wrong", "not-loaded", "not-published-yet", "proved", "repaired",
+    ]  # fmt: skip
+    assert re.findall(r'<li><svg[^>]*><path class="(\w+)" d="(\w)(\S+)', page) == [
+        ("reason2", "M", "-3.2"), ("reason3", "M", "-3.2"), ("yellow", "M", "-4.0"),
+        ("green", "M", "-3.2"),
+    ]  # fmt: skip
+    calendars, _, _ = page.partition("Trips per month")
+    assert calendars.count("<td></td>") == 10 + 10 + 10
+
+
+def test_of_a_service_with_nothing_proved_the_page_says_so() -> None:
+    months = (AuditedMonth(FEBRUARY, Verdict.WRONG),)
+    words = _words(render(Audit(months, (), AT, "", {}, "")))
+    assert "\nno month proved\n" in words
+    assert "\nmonths proved 0 of 0 loaded\ntrips 0 0\nquarantined 0 0.00 ‰ of the" in words
+    assert "Trips per month" not in words

@@ -1,0 +1,132 @@
+"""A contract as each system reads it, and the tables that come with it."""
+
+import pyarrow as pa
+import pytest
+
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.row_counts import expected_rows, row_count_warning
+from nyc_tlc.core.contract.code_lists import code_lists, code_table
+from nyc_tlc.core.contract.model import CodeList, Column, ColumnType, Contract
+from nyc_tlc.core.contract.schemas import (
+    arrow_schema,
+    bigquery_quarantine_schema,
+    bigquery_schema,
+    postgres_columns,
+    quarantine_arrow_schema,
+)
+from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
+from nyc_tlc.core.lake.bucket import bucket_settings, lifecycle_rules
+from nyc_tlc.core.month import Month
+
+CONTRACT = Contract(
+    "red",
+    1,
+    (
+        Column("at", ColumnType.TIMESTAMP, "When", required=True),
+        Column("fare", ColumnType.DOUBLE, "How much", unit="US dollars"),
+    ),
+    (),
+    (),
+)
+REASON = {
+    "name": "reason", "type": "STRING", "mode": "REQUIRED",
+    "description": "Code of the first quarantine reason met",
+}  # fmt: skip
+PUBLISHED = {
+    "name": "published", "type": "STRING", "mode": "REQUIRED",
+    "description": "The published row as JSON",
+}  # fmt: skip
+
+
+def test_columns_in_postgres_are_quoted_and_as_required_as_declared() -> None:
+    assert postgres_columns(CONTRACT.columns) == (
+        '"at" timestamp without time zone NOT NULL,\n  "fare" double precision'
+    )
+
+
+def test_fields_of_bigquery_say_what_they_mean_and_quarantine_requires_no_trip_column() -> None:
+    at = {"name": "at", "type": "DATETIME", "mode": "REQUIRED", "description": "When"}
+    fare = {
+        "name": "fare", "type": "FLOAT64", "mode": "NULLABLE",
+        "description": "How much [US dollars]",
+    }  # fmt: skip
+    assert bigquery_schema(CONTRACT) == [at, fare]
+    assert bigquery_quarantine_schema(CONTRACT) == [
+        {**at, "mode": "NULLABLE"}, fare, REASON, PUBLISHED,
+    ]  # fmt: skip
+
+
+def test_arrow_schemas_require_what_the_contract_requires() -> None:
+    assert arrow_schema(CONTRACT) == pa.schema(
+        [pa.field("at", pa.timestamp("us"), nullable=False), pa.field("fare", pa.float64())]
+    )
+    assert quarantine_arrow_schema(CONTRACT) == pa.schema(
+        [
+            pa.field("at", pa.timestamp("us")),
+            pa.field("fare", pa.float64()),
+            pa.field("reason", pa.string(), nullable=False),
+            pa.field("published", pa.string(), nullable=False),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(1, pa.int16()), ("HV0003", pa.string())], ids=["number", "text"]
+)
+def test_a_code_list_is_a_table_of_codes_and_meanings(code: int | str, kind: pa.DataType) -> None:
+    assert code_table(CodeList("kind", {code: "Uber"}, "nobody")) == pa.table(
+        {"code": pa.array([code], kind), "meaning": ["Uber"]},
+        schema=pa.schema(
+            [
+                pa.field("code", kind, nullable=False),
+                pa.field("meaning", pa.string(), nullable=False),
+            ]
+        ),
+    )
+
+
+def test_every_code_list_that_a_column_refers_to_is_there_once() -> None:
+    lists = code_lists()
+    assert list(lists) == [
+        "hvfhs_license", "payment_type", "rate_code", "shared_ride", "store_and_fwd_flag",
+        "trip_type", "vendor", "yes_no",
+    ]  # fmt: skip
+    coded = [
+        column.codes
+        for service in SERVICES.values()
+        for column in service.contract.columns
+        if column.codes
+    ]
+    assert all(lists[codes.name] == codes for codes in coded)
+
+
+def test_a_row_count_is_noted_where_it_is_not_the_one_that_was_counted() -> None:
+    january = Partition(GREEN, Month(2024, 1))
+    assert expected_rows(january) == 56_551
+    assert row_count_warning(january, 56_551) == ""
+    assert row_count_warning(january, 1_234) == (
+        "1,234 rows published, 56,551 when TLC's files were counted"
+    )
+    unknown = Partition(YELLOW, Month(2030, 1))
+    assert (expected_rows(unknown), row_count_warning(unknown, 5)) == (None, "")
+
+
+def test_in_a_shared_bucket_only_what_is_the_lakes_is_deleted() -> None:
+    assert lifecycle_rules("lake/") == [
+        {"action": {"type": "Delete"}, "condition": condition}
+        for condition in (
+            {"age": 7, "isLive": True, "matchesPrefix": ["lake/staging/"]},
+            {"daysSinceNoncurrentTime": 1, "matchesPrefix": ["lake/staging/"]},
+            {"daysSinceNoncurrentTime": 30, "matchesPrefix": ["lake/"]},
+        )
+    ]
+    assert bucket_settings("lake/") == {
+        "iamConfiguration": {
+            "publicAccessPrevention": "enforced",
+            "uniformBucketLevelAccess": {"enabled": True},
+        },
+        "versioning": {"enabled": True},
+        "softDeletePolicy": {"retentionDurationSeconds": "0"},
+        "lifecycle": {"rule": lifecycle_rules("lake/")},
+    }
+    assert lifecycle_rules("")[-1]["condition"] == {"daysSinceNoncurrentTime": 30}

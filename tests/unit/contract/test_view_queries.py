@@ -1,0 +1,40 @@
+"""What the views select, in the words of any database. tests/ports asks a real one."""
+
+from nyc_tlc.core.contract.model import CodeList, Column, ColumnType, Contract
+from nyc_tlc.core.contract.view_queries import Names, view_queries
+
+NAMES = Names(quoted=lambda name: f"[{name}]", table=lambda name: f"s.{name}")
+CODES = CodeList("kind", {1: "one"}, "nobody")
+MONTH = Column("source_month", ColumnType.DATE, "")
+CODED = Column("kind_id", ColumnType.SMALLINT, "", codes=CODES)
+FLAG = Column("odd_flag", ColumnType.TEXT, "", codes=CODES)
+ZONE = Column("pu_location_id", ColumnType.SMALLINT, "")
+
+
+def _contract(service: str, *columns: Column) -> Contract:
+    return Contract(service, 1, columns, (), ())
+
+
+def test_a_code_and_a_zone_are_followed_by_their_names_and_a_flag_is_not() -> None:
+    query = view_queries([_contract("red", ZONE, FLAG, CODED, MONTH)], NAMES)["red_named"]
+    assert query == (
+        "SELECT [trip].[pu_location_id], "
+        "[pu_location_id_of].[borough] AS [pu_borough], [pu_location_id_of].[zone] AS [pu_zone], "
+        "[trip].[odd_flag], "
+        "[trip].[kind_id], [kind_id_of].[meaning] AS [kind_name], "
+        "[trip].[source_month] "
+        "FROM s.red AS [trip] "
+        "LEFT JOIN s.taxi_zone AS [pu_location_id_of] "
+        "ON [pu_location_id_of].[location_id] = [trip].[pu_location_id] "
+        "LEFT JOIN s.kind AS [kind_id_of] ON [kind_id_of].[code] = [trip].[kind_id]"
+    )
+
+
+def test_all_services_are_one_view_of_the_columns_that_they_share() -> None:
+    contracts = [_contract("red", ZONE, CODED, MONTH), _contract("blue", MONTH, FLAG, ZONE)]
+    queries = view_queries(contracts, NAMES)
+    assert list(queries) == ["red_named", "blue_named", "trips"]
+    assert queries["trips"] == (
+        "SELECT 'red' AS service, [pu_location_id], [source_month] FROM s.red UNION ALL "
+        "SELECT 'blue' AS service, [pu_location_id], [source_month] FROM s.blue"
+    )

@@ -1,0 +1,64 @@
+"""`make env`: every secret that is empty gets a value, and nothing else changes."""
+
+import re
+import stat
+from pathlib import Path
+
+from deploy import env_file
+from mage_server.environment import safe_environment
+
+ROOT = Path(__file__).parents[3]
+DEV_ENV = (ROOT / "dev.env").read_text("utf-8")
+
+
+def value(text: str, name: str) -> str:
+    return re.search(rf"^{name}=(.*)$", text, re.MULTILINE)[1]
+
+
+def test_every_secret_is_filled_and_no_other_line_touched():
+    text, made = env_file.filled(DEV_ENV)
+    assert {"POSTGRES_PASSWORD", "DEFAULT_OWNER_PASSWORD", "JWT_SECRET"} <= set(made)
+    changed = [
+        (before, after)
+        for before, after in zip(DEV_ENV.splitlines(), text.splitlines(), strict=True)
+        if before != after
+    ]
+    assert [before for before, _ in changed] == [f"{name}=" for name in value_order(made)]
+    values = dict(after.split("=", 1) for _, after in changed)
+    assert values.pop("DEFAULT_OWNER_EMAIL") == "owner@localhost.localdomain"
+    assert values.pop("DEFAULT_OWNER_USERNAME") == "owner"
+    assert len(set(values.values())) == len(values)
+    assert all(re.fullmatch(r"[\w-]{32}", secret) for secret in values.values())
+
+
+def value_order(names: list[str]) -> list[str]:
+    return [line[:-1] for line in DEV_ENV.splitlines() if line.removesuffix("=") in names]
+
+
+def test_what_is_set_stays():
+    once, _ = env_file.filled(DEV_ENV.replace("JWT_SECRET=", "JWT_SECRET=mine"))
+    assert value(once, "JWT_SECRET") == "mine"
+    assert env_file.filled(once) == (once, [])
+
+
+def test_the_password_of_a_server_elsewhere_is_not_made_up():
+    text, made = env_file.filled(DEV_ENV.replace("POSTGRES_HOST=", "POSTGRES_HOST=db.example.org"))
+    assert value(text, "POSTGRES_PASSWORD") == ""
+    assert "POSTGRES_PASSWORD" not in made
+
+
+def test_it_is_written_for_its_owner_alone(tmp_path, monkeypatch, capsys):
+    (tmp_path / "dev.env").write_text(DEV_ENV)
+    monkeypatch.setattr(env_file, "_CHECKOUT", tmp_path)
+    env_file.main()
+    written = tmp_path / ".env"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    said = capsys.readouterr().out
+    assert str(written) in said
+    assert value(written.read_text(), "JWT_SECRET") not in said
+
+
+def test_mages_server_starts_with_it():
+    text, _ = env_file.filled(DEV_ENV)
+    given = dict(line.split("=", 1) for line in text.splitlines() if re.match(r"\w+=", line))
+    assert safe_environment(given)

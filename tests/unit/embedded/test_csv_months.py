@@ -1,0 +1,118 @@
+"""Sample CSV months: laid out as TLC's, and read back as they were written."""
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from embedded.samples.csv_months import LAYOUTS, Layout, layout_of, write_csv_month
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.files.csv_file import count_rows, open_csv, read_batches
+from nyc_tlc.core.month import Month
+
+EVERY = pytest.mark.parametrize(
+    ("service", "layout"),
+    [(service, layout) for service, layouts in LAYOUTS.items() for layout in layouts],
+    ids=lambda value: str(value.first) if isinstance(value, Layout) else value,
+)
+ROWS = pa.table(
+    {
+        "VendorID": pa.array([1, None, 2], pa.int64()),
+        "pickup_datetime": pc.strptime(
+            pa.array(["2009-01-04 02:52:00", None, "2014-12-31 23:59:59"]),
+            format="%Y-%m-%d %H:%M:%S",
+            unit="us",
+        ),
+        "trip_distance": [2.63, None, 1e-5],
+        "payment_type": ["CASH", None, "CRD"],
+        "ehail_fee": pa.nulls(3),
+    }
+)
+TEXTS = {
+    "VendorID": ["1", None, "2"],
+    "pickup_datetime": ["2009-01-04 02:52:00", None, "2014-12-31 23:59:59"],
+    "trip_distance": ["2.63", None, "0.00001"],
+    "payment_type": ["CASH", None, "CRD"],
+    "ehail_fee": [None, None, None],
+}
+
+
+def _partition(service: str, month: Month) -> Partition:
+    return Partition(SERVICES[service], month)
+
+
+@EVERY
+@pytest.mark.parametrize("compressed", [True, False])
+def test_every_layout_reads_back_as_it_was_written(
+    service: str, layout: Layout, compressed: bool, tmp_path: Path
+) -> None:
+    partition = _partition(service, layout.first)
+    path = write_csv_month(partition, ROWS, tmp_path, compressed=compressed)
+    suffix = ".csv.gz" if compressed else ".csv"
+    assert path.name == f"{service}_tripdata_{layout.first}{suffix}"
+    assert count_rows(path, path.name) == 3
+    with open_csv(path, path.name) as file:
+        assert file.schema == pa.schema([(name, pa.string()) for name in TEXTS])
+        (batch,) = read_batches(file, path.name)
+    assert batch.to_pydict() == TEXTS
+
+
+LINES = {
+    ("yellow", "2013-12"): b"a,b\n\r\n1,x\r\n,\r\n",
+    ("yellow", "2014-12"): b"a, b\n\r\n1,x\r\n,\r\n",
+    ("yellow", "2016-06"): b"a,b\r\n1,x\r\n,\r\n",
+    ("yellow", "2016-12"): b"a,b\r\n1,x,,\r\n,,,\r\n",
+    ("green", "2014-12"): b"a,b \n\r\n1,x,,\r\n,,,\r\n",
+    ("green", "2015-06"): b"a,b \r\n1,x,,\r\n,,,\r\n",
+    ("green", "2015-12"): b"a,b \r\n1,x\r\n,\r\n",
+    ("green", "2016-12"): b"a,b\n\r\n1,x,,\r\n,,,\r\n",
+    ("green", "2021-07"): b"a,b\r\n1,x\r\n,\r\n",
+    ("fhv", "2018-12"): b'"a","b"\r\n"1","x"\r\n"",""\r\n',
+    ("fhvhv", "2020-06"): b"a,b\r\n1,x\r\n,\r\n",
+}
+
+
+@pytest.mark.parametrize(("service", "month"), list(LINES), ids=" ".join)
+def test_the_lines_are_those_that_tlc_wrote(service: str, month: str, tmp_path: Path) -> None:
+    """Spelled out once, so that reader and writer cannot be wrong together."""
+    rows = pa.table({"a": [1, None], "b": ["x", None]})
+    path = write_csv_month(_partition(service, Month.parse(month)), rows, tmp_path)
+    assert gzip.decompress(path.read_bytes()) == LINES[service, month]
+
+
+@pytest.mark.parametrize("service", LAYOUTS)
+def test_headers_are_those_of_the_real_files(
+    service: str, shared_tlc: Path, tmp_path: Path
+) -> None:
+    headers = (shared_tlc / "csv_headers" / f"{service}.tsv").read_text().splitlines()
+    for name, header in (line.split("\t") for line in headers):
+        month = Month.parse(name.removesuffix(".csv")[-7:])
+        names = [name.strip(' "') for name in header.split(",")]
+        rows = pa.table([pa.array(["x"])] * len(names), names=names)
+        path = write_csv_month(_partition(service, month), rows, tmp_path, compressed=False)
+        assert path.read_text().splitlines()[0] == header, month
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
+    partition = _partition("green", Month(2016, 7))
+    batches = [*ROWS.slice(0, 1).to_batches(), *ROWS.slice(1).to_batches()]
+    contents = []
+    for folder, rows in (("one", ROWS), ("other", iter(batches))):
+        (tmp_path / folder).mkdir()
+        contents.append(write_csv_month(partition, rows, tmp_path / folder).read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_a_month_without_rows_has_its_header(tmp_path: Path) -> None:
+    partition = _partition("green", Month(2020, 1))
+    path = write_csv_month(partition, ROWS.schema.empty_table(), tmp_path, compressed=False)
+    assert path.read_text() == ",".join(TEXTS) + "\n"
+
+
+def test_months_beyond_the_known_layouts_have_the_nearest() -> None:
+    yellow = LAYOUTS["yellow"]
+    assert layout_of(_partition("yellow", Month(2021, 7))) is yellow[-1]
+    assert layout_of(_partition("fhv", Month(2014, 1))) is LAYOUTS["fhv"][0]

@@ -1,0 +1,227 @@
+"""The commit record of a month: what is written is what is read, and nothing else is believed."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nyc_tlc.core.catalog.counts import Counts
+from nyc_tlc.core.errors import SourceError
+from nyc_tlc.core.lake.records import (
+    Conformed,
+    Landing,
+    Manifest,
+    StoredObject,
+    Superseded,
+    WarehouseJob,
+    WarehouseLoad,
+    parse_record,
+    render_record,
+)
+
+PATH = "manifests/service=green/year=2024/month=01.json"
+SECRET = "hunter2-from-a-stolen-object"
+
+_COUNT = st.integers(0, 2**63 - 1)
+_TALLY = st.dictionaries(st.text(), _COUNT, max_size=3)
+_PATHS = (
+    st.lists(st.text("abc=09-. ", min_size=3), min_size=1)
+    .map("/".join)
+    .filter(lambda path: not {"..", "."} & set(path.split("/")))
+)
+_LANDING = st.builds(Landing, bytes=_COUNT, rows=_COUNT, raw=_PATHS)
+_COUNTS = st.builds(
+    Counts,
+    published=_COUNT,
+    accepted=_COUNT,
+    quarantined=_COUNT,
+    by_reason=_TALLY,
+    by_flag=_TALLY,
+    first_pickup=st.none() | st.datetimes(),
+    last_pickup=st.none() | st.datetimes(),
+)
+_OBJECTS = st.lists(st.builds(StoredObject, path=_PATHS, generation=_COUNT), max_size=2).map(tuple)
+_SUPERSEDED = st.lists(st.builds(Superseded, raw=_PATHS), max_size=2).map(tuple)
+_MANIFESTS = st.builds(
+    Manifest,
+    landing=_LANDING,
+    counts=_COUNTS,
+    objects=_OBJECTS,
+    superseded=_SUPERSEDED,
+    published_at=st.datetimes(timezones=st.just(UTC)),
+)
+
+_MANIFEST = Manifest(
+    service="green",
+    month="2024-01",
+    contract="green/1",
+    vintage="2023-02",
+    landing=Landing(
+        source_uri="https://example.org/green_tripdata_2024-01.parquet",
+        etag=None,
+        last_modified="Mon, 25 Mar 2024 12:00:00 GMT",
+        bytes=1_362_284,
+        sha256="1512a953bed564ac" * 4,
+        rows=56_551,
+        raw="raw/service=green/year=2024/month=01/1512.parquet",
+    ),
+    counts=Counts(
+        published=56_551,
+        accepted=56_550,
+        quarantined=1,
+        by_reason={"pickup_outside_window": 1},
+        by_flag={"zero_distance": 2870},
+        first_pickup=datetime(2023, 12, 31, 23, 59, 59, 1),  # noqa: DTZ001 - wall clock
+        last_pickup=None,
+    ),
+    objects=(StoredObject(path="trips/part-0.parquet", bytes=9, generation=2**60, crc32c="AAA="),),
+    superseded=(Superseded(sha256="0", raw="raw/0.parquet", contract="green/0"),),
+    run="0123456789ab",
+    published_at=datetime.fromisoformat("2024-03-26T01:02:03.000004+00:00"),
+)
+
+
+@given(_MANIFESTS)
+def test_a_manifest_survives_being_written_and_read(manifest: Manifest) -> None:
+    assert parse_record(Manifest, render_record(manifest), PATH) == manifest
+
+
+@given(
+    st.builds(Conformed, landing=_LANDING, counts=_COUNTS, staged=_OBJECTS),
+)
+def test_what_conform_wrote_survives(record: Conformed) -> None:
+    assert parse_record(Conformed, render_record(record), PATH) == record
+
+
+@given(_LANDING)
+def test_a_landing_survives(landing: Landing) -> None:
+    assert parse_record(Landing, render_record(landing), PATH) == landing
+
+
+@given(
+    st.builds(
+        WarehouseLoad,
+        objects=_OBJECTS,
+        jobs=st.lists(
+            st.builds(WarehouseJob, ended_at=st.datetimes(timezones=st.just(UTC))), max_size=2
+        ).map(tuple),
+        loaded_at=st.datetimes(timezones=st.just(UTC)),
+        reconciled_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+    )
+)
+def test_what_a_warehouse_loaded_survives(load: WarehouseLoad) -> None:
+    assert parse_record(WarehouseLoad, render_record(load), PATH) == load
+
+
+def test_a_record_is_json_that_people_can_read() -> None:
+    text = render_record(_MANIFEST).decode()
+    document = json.loads(text)
+    assert text.count("\n") > 20
+    assert document["landing"]["etag"] is None
+    assert document["counts"]["first_pickup"] == "2023-12-31T23:59:59.000001"
+    assert document["published_at"] == "2024-03-26T01:02:03.000004Z"
+    assert document["objects"][0]["generation"] == 2**60
+
+
+@given(st.builds(Conformed, landing=_LANDING, counts=_COUNTS, staged=_OBJECTS))
+def test_a_record_from_before_coordinates_is_read_as_one_without(record: Conformed) -> None:
+    document = json.loads(render_record(record))
+    del document["zone_polygons"]
+    older = parse_record(Conformed, json.dumps(document).encode(), PATH)
+    assert older == record.model_copy(update={"zone_polygons": ""})
+
+
+def test_a_manifest_from_before_coordinates_and_warnings_is_read() -> None:
+    document = json.loads(render_record(_MANIFEST))
+    assert (document.pop("zone_polygons"), document.pop("warning")) == ("", "")
+    assert parse_record(Manifest, json.dumps(document).encode(), PATH) == _MANIFEST
+
+
+def test_the_polygons_that_gave_the_zones_are_in_the_manifest() -> None:
+    manifest = _MANIFEST.model_copy(update={"zone_polygons": "17b21d002db0e0ce" * 4})
+    document = json.loads(render_record(manifest))
+    assert document["zone_polygons"] == "17b21d002db0e0ce" * 4
+    assert parse_record(Manifest, render_record(manifest), PATH) == manifest
+
+
+def test_rendering_is_deterministic() -> None:
+    again = parse_record(Manifest, render_record(_MANIFEST), PATH)
+    assert render_record(again) == render_record(_MANIFEST)
+
+
+def test_a_record_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        _MANIFEST.run = "another"  # type: ignore[misc] - that it cannot is the point
+
+
+def _spoiled(**changes: Any) -> bytes:
+    document = json.loads(render_record(_MANIFEST))
+    return json.dumps({**document, **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    ("hostile", "where"),
+    [
+        (b"", "document"),
+        (b"{", "document"),
+        (b"null", "document"),
+        (b"[]", "document"),
+        (b'"hunter2-from-a-stolen-object"', "document"),
+        (b"<Error><Code>AccessDenied</Code><Key>hunter2-from-a-stolen-object</Key></Error>",
+         "document"),
+        (b"\xff\xfe\x00hunter2-from-a-stolen-object", "document"),
+        (render_record(_MANIFEST)[:-40], "document"),
+        (b"[" * 100_000, "document"),
+        (b"{}", "service"),
+        (_spoiled(service=None), "service"),
+        (_spoiled(run=[SECRET]), "run"),
+        (_spoiled(published_at=SECRET), "published_at"),
+        (_spoiled(landing=SECRET), "landing"),
+        (_spoiled(objects=[{"path": SECRET}]), "objects.0.bytes"),
+        (_spoiled(surprise=SECRET), "surprise"),
+        (_spoiled(zone_polygons=[SECRET]), "zone_polygons"),
+        (_spoiled(counts={"published": SECRET}), "counts.published"),
+        (_spoiled(objects=[{"path": "p", "bytes": 1.5, "generation": 1, "crc32c": ""}]),
+         "objects.0.bytes"),
+    ],
+)  # fmt: skip
+def test_a_hostile_object_is_a_source_error_that_repeats_nothing_of_it(
+    hostile: bytes, where: str
+) -> None:
+    with pytest.raises(SourceError) as caught:
+        parse_record(Manifest, hostile, PATH)
+    message = str(caught.value)
+    assert f"lake object {PATH} is not a manifest record ({where}: " in message
+    assert SECRET not in message
+    for pydantic in ("input_value", "pydantic", "validation error", "https://errors"):
+        assert pydantic not in message
+    assert "Nothing was changed" in message
+
+
+def test_a_record_of_another_kind_is_refused() -> None:
+    with pytest.raises(SourceError, match="is not a landing record"):
+        parse_record(Landing, render_record(_MANIFEST), PATH)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_bring_another_error(hostile: bytes) -> None:
+    with pytest.raises(SourceError):
+        parse_record(Manifest, hostile, PATH)
+
+
+def test_versions_that_take_turns_are_each_superseded_once_the_newest_first() -> None:
+    manifest = _MANIFEST.model_copy(update={"superseded": ()})
+    contents = ["a", "b", "c", "a", "b", "b", "a"]
+    for content in contents:
+        landing = _MANIFEST.landing.model_copy(
+            update={"sha256": content, "raw": f"raw/{content}.parquet"}
+        )
+        manifest = manifest.model_copy(
+            update={"superseded": manifest.superseded_by(landing), "landing": landing}
+        )
+    found = [(version.sha256, version.raw) for version in manifest.superseded]
+    first = (_MANIFEST.landing.sha256, _MANIFEST.landing.raw)
+    assert found == [("b", "raw/b.parquet"), ("c", "raw/c.parquet"), first]

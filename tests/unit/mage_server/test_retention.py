@@ -1,0 +1,81 @@
+"""What Mage keeps of its runs is removed by its age, not by the date that a run is about."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mage_server.retention import clear_expired
+
+DAY = 86_400.0
+
+
+def kept_run(kept: Path, folder: str, partition: str, *, days_ago: float) -> Path:
+    """Outputs of a run as Mage lays them: trigger, run, block, output."""
+    run = kept / "tlc_trips" / folder / "7" / partition
+    output = run / "land_trips" / "output_0" / "data.json"
+    output.parent.mkdir(parents=True)
+    output.write_text("{}")
+    written = time.time() - days_ago * DAY
+    for path in (output, *output.parents):
+        if path.is_relative_to(run):
+            os.utime(path, (written, written))
+    return run
+
+
+@pytest.mark.parametrize("folder", [".variables", ".logs"])
+def test_runs_older_than_the_retention_are_removed(tmp_path, folder):
+    old = kept_run(tmp_path, folder, "20260101T000000", days_ago=91)
+    new = kept_run(tmp_path, folder, "20261101T000000", days_ago=89)
+    assert clear_expired(tmp_path, folder, 90 * DAY, time.time()) == 1
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_a_backfill_of_an_old_month_keeps_its_outputs(tmp_path):
+    """Mage 0.9.80 itself would take them: it compares the name, which is the month's date."""
+    run = kept_run(tmp_path, ".variables", "20090101T000000", days_ago=0)
+    assert clear_expired(tmp_path, ".variables", 90 * DAY, time.time()) == 0
+    assert run.exists()
+
+
+def test_a_run_that_still_writes_is_kept_whole(tmp_path):
+    run = kept_run(tmp_path, ".variables", "20260101T000000", days_ago=91)
+    (run / "conform_trips").mkdir()
+    assert clear_expired(tmp_path, ".variables", 90 * DAY, time.time()) == 0
+
+
+def test_outputs_outside_of_runs_are_left_alone(tmp_path):
+    """`mage run` has one folder for each block, which the next run overwrites."""
+    output = tmp_path / "tlc_trips" / ".variables" / "land_trips" / "output_0"
+    output.mkdir(parents=True)
+    os.utime(output, (0, 0))
+    assert clear_expired(tmp_path, ".variables", 90 * DAY, time.time()) == 0
+    assert output.exists()
+
+
+PROGRAM = """
+import os, sys, time
+from mage_ai.settings.repo import set_repo_path
+set_repo_path(sys.argv[1])
+from mage_server.retention import begin_clearing
+begin_clearing(every=0.1)
+deadline = time.monotonic() + 30
+while os.path.exists(sys.argv[2]) and time.monotonic() < deadline:
+    time.sleep(0.1)
+"""
+
+
+def test_the_server_clears_by_the_periods_of_the_project(tmp_path):
+    kept = tmp_path / "kept" / "mage_project" / "pipelines"
+    outputs = kept_run(kept, ".variables", "20260101T000000", days_ago=91)
+    younger = kept_run(kept, ".variables", "20260201T000000", days_ago=31)
+    logs = kept_run(kept, ".logs", "20260201T000000", days_ago=31)
+    project = Path(__file__).parents[3] / "mage_project"
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, project, logs],
+        check=True, timeout=90, env={**os.environ, "MAGE_DATA_DIR": str(tmp_path / "kept")},
+    )  # fmt: skip
+    assert [path.exists() for path in (outputs, younger, logs)] == [False, True, False]

@@ -1,0 +1,152 @@
+"""What holds of any rows of any service in either form, from the published file to both stores."""
+
+import math
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.types as pt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embedded.samples.months import published_batches, published_schema
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.columns import LINEAGE
+from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, YELLOW
+from nyc_tlc.core.contract.source_format import SourceFormat
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.rows.binding import bind
+from nyc_tlc.core.rows.cast import cast
+from nyc_tlc.core.rows.conform import ConformedBatch, conform
+from nyc_tlc.core.rows.judge import Judge, Judged, Neighbourhood
+from nyc_tlc.core.rows.rules import REASONS
+
+PARQUET, CSV = SourceFormat.PARQUET, SourceFormat.CSV
+FORMS = [
+    (Partition(YELLOW, Month(2024, 1)), PARQUET),
+    (Partition(YELLOW, Month(2009, 3)), PARQUET),  # numbers as text, texts as numbers
+    (Partition(YELLOW, Month(2010, 3)), CSV),
+    (Partition(GREEN, Month(2019, 1)), PARQUET),
+    (Partition(GREEN, Month(2019, 1)), CSV),
+    (Partition(FHV, Month(2018, 6)), CSV),
+    (Partition(FHVHV, Month(2024, 1)), PARQUET),
+]
+forms = pytest.mark.parametrize(
+    ("partition", "source_format"), FORMS, ids=[f"{p} {form}" for p, form in FORMS]
+)
+ROWS, FIRST = 4, 70
+_NUMERALS = ["1", " 2 ", "1.0", "2.5", "-1", "1e3", "70000", "0x1", "nan", "inf", "1e400", "N", "y"]
+_TIMES = ["2009-03-04 05:06:07", "2009-03-04 05:06:07.25", "2009-02-30 00:00:00", "9999-12-31"]
+_TEXTS = st.sampled_from([*_NUMERALS, *_TIMES, "", " ", "CASH", "a\0b"]) | st.text(max_size=6)
+
+
+def _values(kind: pa.DataType) -> st.SearchStrategy[Any]:
+    """Anything that a column of this type can hold, and what is near the edges more often."""
+    if pt.is_null(kind):
+        return st.none()
+    if pt.is_floating(kind):
+        odd = [0.0, 1.0, 1.5, -1.0, 265.0, 266.0, 32768.0, math.nan, math.inf]
+        return st.sampled_from(odd) | st.floats(width=kind.bit_width)
+    if pt.is_integer(kind):
+        most = 2 ** (kind.bit_width - 1)
+        return st.integers(-1, 300) | st.integers(-most, most - 1)
+    if pt.is_timestamp(kind):
+        return st.integers(-(2**63), 2**63 - 1)
+    return _TEXTS
+
+
+@st.composite
+def _batches(draw: st.DrawFn, partition: Partition, source_format: SourceFormat) -> pa.RecordBatch:
+    """Four rows of which some columns hold anything."""
+    schema = published_schema(partition, source_format)
+    (batch,) = published_batches(partition, ROWS, schema)
+    names = [field.name for field in schema]
+    for name in draw(st.lists(st.sampled_from(names), min_size=1, max_size=5, unique=True)):
+        kind = schema.field(name).type
+        cells = st.lists(st.none() | _values(kind), min_size=ROWS, max_size=ROWS)
+        stored = pa.int64() if pt.is_timestamp(kind) else kind
+        values = pa.array(draw(cells), stored).cast(kind)
+        batch = batch.set_column(names.index(name), schema.field(name), values)
+    return batch
+
+
+def _conformed(batch: pa.RecordBatch, partition: Partition, form: SourceFormat) -> ConformedBatch:
+    bindings = bind(partition, batch.schema, source_format=form)
+    return conform(batch, bindings, partition=partition, first_row=FIRST)
+
+
+def _missing(value: Any, *, as_text: bool) -> bool:
+    """Whether it says nothing: blank, or NaN for a text, as pandas writes a null."""
+    if isinstance(value, str):
+        return not value.strip(" \t\n\r\v\f")
+    return value is None or (as_text and isinstance(value, float) and math.isnan(value))
+
+
+@forms
+@settings(max_examples=25)
+@given(data=st.data())
+def test_each_row_goes_one_way_in_order_and_loses_no_value_without_a_reason(
+    partition: Partition, source_format: SourceFormat, data: st.DataObject
+) -> None:
+    batch = data.draw(_batches(partition, source_format))
+    conformed = _conformed(batch, partition, source_format)
+    assert conformed.trips.column("source_row").to_pylist() == list(range(FIRST, FIRST + ROWS))
+    judged = Judge(partition).judge(Neighbourhood(None, conformed, None))
+    accepted, rejected = (
+        [row - FIRST for row in part.column("source_row").to_pylist()]
+        for part in (judged.accepted, judged.rejected)
+    )
+    assert accepted == sorted(accepted)
+    assert rejected == sorted(rejected) == judged.rejected_rows.to_pylist()
+    assert sorted(accepted + rejected) == list(range(ROWS))
+    assert len(judged.reasons) == len(rejected)
+    assert set(judged.reasons.to_pylist()) <= {rule.code for rule in REASONS}
+    _require_nothing_lost(batch, conformed, judged, partition, source_format)
+
+
+def _require_nothing_lost(
+    batch: pa.RecordBatch, conformed: ConformedBatch, judged: Judged, partition: Partition,
+    source_format: SourceFormat,
+) -> None:  # fmt: skip
+    rejected = set(judged.rejected_rows.to_pylist())
+    for binding in bind(partition, batch.schema, source_format=source_format).columns:
+        became = conformed.trips.column(binding.column.name)
+        for name in binding.published:
+            texts = [value.as_py() if not pt.is_timestamp(value.type) else value.value
+                     for value in batch.column(name)]  # fmt: skip
+            for row, published in enumerate(texts):
+                is_lost = not became[row].is_valid and not _missing(
+                    published, as_text=pt.is_string(became.type)
+                )
+                assert not is_lost or row in rejected, (name, published)
+
+
+@forms
+@settings(max_examples=25)
+@given(data=st.data())
+def test_what_was_conformed_once_stays_as_it_is(
+    partition: Partition, source_format: SourceFormat, data: st.DataObject
+) -> None:
+    trips = _conformed(data.draw(_batches(partition, source_format)), partition, source_format)
+    lineage = {column.name for column in LINEAGE}
+    for column in partition.service.contract.columns:
+        if column.name in lineage:
+            continue
+        once = trips.trips.column(column.name)
+        again = cast(once, column)
+        # By their texts: NaN is no NaN's equal.
+        assert [str(v) for v in again.values] == [str(v) for v in once]
+        for mask in (again.uncastable, again.unmapped):
+            assert mask is None or not any(mask.to_pylist())
+
+
+def test_the_rows_that_the_properties_start_from_are_ordinary() -> None:
+    for partition, source_format in FORMS:
+        schema = published_schema(partition, source_format)
+        (batch,) = published_batches(partition, ROWS, schema)
+        conformed = _conformed(batch, partition, source_format)
+        pickups = conformed.trips.column("pickup_datetime").to_pylist()
+        near = timedelta(days=31)
+        assert all(p.month.start - near < at < p.month.end + near
+                   for p, at in ((partition, at) for at in pickups))  # fmt: skip

@@ -1,0 +1,92 @@
+"""The table of a sync on its way between the blocks."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from nyc_tlc.core.catalog.publication import State
+from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.runs.run_table import Status
+from nyc_tlc.core.runs.sync_table import (
+    SyncRow,
+    months_from_frame,
+    months_summary,
+    months_to_frame,
+    run_row,
+)
+from nyc_tlc.steps.run_each import start
+
+ROWS = [
+    SyncRow("green", "2024-01", State.LOADED, asked=False, published=9, accepted=8, quarantined=1),
+    SyncRow("green", "2024-02", State.REVISED, asked=True, published=9, bytes=2_500_000),
+    SyncRow("green", "2024-03", State.AVAILABLE, asked=True, bytes=1_000_000, last_modified="May"),
+    SyncRow("green", "2024-04", State.LATE, asked=True, note="403"),
+    SyncRow("green", "2024-05", State.EXPECTED, asked=False),
+]
+
+
+def test_rows_survive_the_way_through_a_frame():
+    assert months_from_frame(months_to_frame(ROWS)) == ROWS
+
+
+def test_an_empty_table_is_a_broken_one():
+    with pytest.raises(ReconciliationError, match="Mage could not read its output"):
+        months_from_frame(months_to_frame([]))
+
+
+def test_summary_shows_what_is_not_simply_loaded():
+    assert months_summary(ROWS).splitlines() == [
+        "month          state       MB  note",
+        "green 2024-02  revised    2.5",
+        "green 2024-03  available  1.0",
+        "green 2024-04  late       0.0   403",
+        "5 months: 1 expected, 1 late, 1 available, 1 loaded, 1 revised",
+        "asked about 3 of them; to load: 2, 3.5 MB",
+    ]
+
+
+def test_a_summary_without_anything_to_say_is_its_sums():
+    quiet = SyncRow("green", "2024-01", State.LOADED, asked=True)
+    assert months_summary([quiet]).splitlines() == [
+        "1 months: 1 loaded",
+        "asked about 1 of them; to load: 0, 0.0 MB",
+    ]
+    large = SyncRow("green", "2024-02", State.AVAILABLE, asked=True, bytes=123_456_789_000)
+    assert "green 2024-02  available  123,456.8" in months_summary([large])
+    assert months_summary([large]).endswith("to load: 1, 123,456.8 MB")
+
+
+def begun(row, *, plan=False):
+    (row,) = start([row.partition], force=False, plan=plan, now=datetime.now(UTC))
+    return row
+
+
+@pytest.mark.parametrize("row", ROWS[1:3], ids=str)
+def test_what_is_new_or_revised_goes_on_to_be_landed(row):
+    assert run_row(row, begun(row)).status is Status.LANDED
+    planned = run_row(row, begun(row, plan=True))
+    assert (planned.status, planned.bytes) == (Status.PLANNED, row.bytes)
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (State.LOADED, Status.UNCHANGED),
+        (State.WITHDRAWN, Status.UNCHANGED),
+        (State.LATE, Status.NOT_PUBLISHED),
+        (State.NOT_PUBLISHED, Status.NOT_PUBLISHED),
+        (State.FAILED, Status.FAILED),
+    ],
+)
+@pytest.mark.parametrize("plan", [False, True])
+def test_everything_else_that_was_asked_about_is_final(state, status, plan):
+    row = SyncRow("green", "2024-01", state, asked=True, published=9, accepted=8, quarantined=1)
+    ended = run_row(row, begun(row, plan=plan))
+    assert (ended.status, ended.published, ended.accepted, ended.quarantined) == (status, 9, 8, 1)
+
+
+def test_why_asking_failed_becomes_the_error():
+    row = SyncRow("green", "2024-01", State.FAILED, asked=True, note="503")
+    assert run_row(row, begun(row)).error == "503"
+    late = SyncRow("green", "2024-01", State.LATE, asked=True, note="403")
+    assert run_row(late, begun(late)).error == ""

@@ -1,0 +1,174 @@
+"""The zones' polygons on their way into the lake, and out of it again."""
+
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from embedded.samples.polygons import write_zone_polygons
+from nyc_tlc.adapters.lake.folder import FolderLake
+from nyc_tlc.adapters.source.folder import FolderSource
+from nyc_tlc.core.checksum import sha256_of_file
+from nyc_tlc.core.errors import ContractError, ReconciliationError, SourceError
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.source import Source
+from nyc_tlc.steps import land_zones as step
+
+LANDING = "raw/taxi_zones/landing.json"
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "_parsed", {})
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    (tmp_path / "cdn" / "misc").mkdir(parents=True)
+    path = tmp_path / "cdn" / "misc" / "taxi_zones.zip"
+    write_zone_polygons(path)
+    return path
+
+
+@pytest.fixture
+def ports(tmp_path: Path, published: Path) -> Ports:
+    return Ports(
+        source=FolderSource(tmp_path / "cdn"),
+        lake=FolderLake(tmp_path / "lake"),
+        warehouse=Mock(),
+        ledger=Mock(),
+        work_dir=tmp_path / "work",
+    )
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Source:
+    """A source that has no polygons, as the mirror of the CSV files."""
+    (tmp_path / "mirror").mkdir()
+    return FolderSource(tmp_path / "mirror")
+
+
+def _revise(published: Path) -> None:
+    """The same polygons in other bytes."""
+    published.write_bytes(published.read_bytes() + b"\0")
+
+
+def test_polygons_are_landed_by_content_with_a_record(ports: Ports, published: Path) -> None:
+    sha256 = sha256_of_file(published)
+    landing = step.land_zone_polygons(ports)
+    assert landing.raw == f"raw/taxi_zones/{sha256}.zip"
+    assert (landing.sha256, landing.rows) == (sha256, 263)
+    record = ports.lake.read(LANDING)
+    assert record is not None
+    assert json.loads(record[0])["raw"] == landing.raw
+    stored = ports.lake.read(landing.raw)
+    assert stored is not None
+    assert stored[0] == published.read_bytes()
+    assert not any(path.is_dir() for path in ports.work_dir.iterdir())
+
+
+def test_a_file_larger_than_any_of_zones_is_not_read(ports: Ports, published: Path) -> None:
+    with published.open("ab") as file:
+        file.truncate(33 << 20)
+    with pytest.raises(ContractError, match="34,603,008 bytes, expected at most 33,554,432"):
+        step.land_zone_polygons(ports)
+    assert ports.lake.read(LANDING) is None
+    assert not list(ports.work_dir.rglob("*.zip"))
+
+
+def test_unchanged_polygons_are_not_landed_again(ports: Ports) -> None:
+    first = step.land_zone_polygons(ports)
+    before = ports.lake.stat(first.raw), ports.lake.stat(LANDING)
+    assert step.land_zone_polygons(ports) == first
+    assert (ports.lake.stat(first.raw), ports.lake.stat(LANDING)) == before
+
+
+def test_a_revision_is_used_and_the_superseded_file_kept(ports: Ports, published: Path) -> None:
+    first = step.land_zone_polygons(ports)
+    _revise(published)
+    second = step.land_zone_polygons(ports)
+    assert second.sha256 != first.sha256
+    assert ports.lake.stat(first.raw) is not None
+    assert step.landed_zone_polygons(ports)[1] == second.sha256
+
+
+def test_landed_polygons_serve_a_source_that_has_none(ports: Ports, elsewhere: Source) -> None:
+    landing = step.land_zone_polygons(ports)
+    mirror = replace(ports, source=elsewhere)
+    assert step.land_zone_polygons(mirror) == landing
+    polygons, sha256 = step.landed_zone_polygons(mirror)
+    assert sha256 == landing.sha256
+    assert len(polygons.polygons) == 263
+
+
+def test_no_polygons_anywhere_says_where_to_get_them(ports: Ports, elsewhere: Source) -> None:
+    mirror = replace(ports, source=elsewhere)
+    for attempt in (step.land_zone_polygons, step.landed_zone_polygons):
+        with pytest.raises(SourceError, match="tlc_zones once with TLC_SOURCE_URL set to TLC's"):
+            attempt(mirror)
+
+
+def test_first_use_lands_and_later_ones_do_not_ask_the_source(ports: Ports) -> None:
+    polygons, sha256 = step.landed_zone_polygons(ports)
+    assert ports.lake.stat(f"raw/taxi_zones/{sha256}.zip") is not None
+    source = Mock()
+    assert step.landed_zone_polygons(replace(ports, source=source)) == (polygons, sha256)
+    source.fetch.assert_not_called()
+
+
+def test_a_process_parses_them_once_however_many_workers_ask(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step.land_zone_polygons(ports)
+    parse = Mock(wraps=step.parse_zone_polygons)
+    monkeypatch.setattr(step, "parse_zone_polygons", parse)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: step.landed_zone_polygons(ports), range(16)))
+    assert parse.call_count == 1
+    assert all(answer[0] is answers[0][0] for answer in answers)
+
+
+def test_what_is_not_the_polygons_is_not_landed(ports: Ports, published: Path) -> None:
+    landing = step.land_zone_polygons(ports)
+    published.write_bytes(b"<Error><Code>AccessDenied</Code></Error>")
+    with pytest.raises(ContractError, match="is not the taxi zones' polygons"):
+        step.land_zone_polygons(ports)
+    assert [stored.path for stored in ports.lake.list("raw/")] == sorted([landing.raw, LANDING])
+    assert not list(ports.work_dir.rglob("*.zip"))
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, _cut], ids=["gone", "cut"])
+def test_lost_polygons_are_landed_anew(
+    damage: Callable[[Path], Any], ports: Ports, tmp_path: Path
+) -> None:
+    landing = step.land_zone_polygons(ports)
+    damage(tmp_path / "lake" / landing.raw)
+    assert step.landed_zone_polygons(ports)[1] == landing.sha256
+    assert sha256_of_file(tmp_path / "lake" / landing.raw) == landing.sha256
+
+
+def test_changed_bytes_of_the_same_length_are_refused(ports: Ports, tmp_path: Path) -> None:
+    landing = step.land_zone_polygons(ports)
+    path = tmp_path / "lake" / landing.raw
+    path.write_bytes(bytes(landing.bytes))
+    with pytest.raises(ReconciliationError, match=f"are damaged: .*Delete {LANDING}"):
+        step.landed_zone_polygons(ports)
+    (tmp_path / "lake" / LANDING).unlink()
+    assert step.landed_zone_polygons(ports)[1] == landing.sha256
+
+
+def test_polygons_that_are_gone_are_named(ports: Ports, tmp_path: Path) -> None:
+    landing = step.land_zone_polygons(ports)
+    shutil.rmtree(tmp_path / "lake" / "raw")
+    with pytest.raises(ReconciliationError, match="found nothing"):
+        step.read_zone_polygons(landing.raw, ports.lake)

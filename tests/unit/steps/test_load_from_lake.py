@@ -1,0 +1,71 @@
+"""Whose fault it is when a warehouse has read other rows than the manifest names."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from nyc_tlc.adapters.lake.folder import FolderLake
+from nyc_tlc.core.catalog.counts import Counts
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import GREEN
+from nyc_tlc.core.errors import ContractError, ReconciliationError
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.lake.records import Landing, Manifest, render_record
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.runs.run_table import RunRow, Status
+from nyc_tlc.steps.load_from_lake import load_from_lake
+
+PARTITION = Partition(GREEN, Month(2024, 1))
+ROW = RunRow(service="green", month="2024-01", status=Status.PUBLISHED, run="r", sha256="0" * 64)
+ERRORS = (
+    ReconciliationError("the job wrote 3 rows, the lake has 4"),
+    ContractError("the table and the published file do not fit one another"),
+)
+
+
+class ShortWarehouse:
+    """Cannot read the month, or not all of it, while somebody else may publish."""
+
+    address = "project.tlc"
+
+    def __init__(self, error, meanwhile):
+        self._error = error
+        self._meanwhile = meanwhile
+
+    def load_partition(self, partition, manifest):
+        self._meanwhile()
+        raise self._error
+
+
+@pytest.fixture
+def lake(tmp_path):
+    lake = FolderLake(tmp_path)
+    objects = tuple(
+        lake.write(path, b"rows", if_generation=None)
+        for path in (lake_paths.trips(PARTITION), lake_paths.quarantine(PARTITION))
+    )
+    manifest = Manifest(
+        service="green", month="2024-01", contract=PARTITION.contract_id, vintage="2024-01",
+        landing=Landing(source_uri="file:///x", etag=None, last_modified=None, bytes=4,
+                        sha256="0" * 64, rows=4, raw="raw/x"),
+        counts=Counts(published=4, accepted=4, quarantined=0, by_reason={}, by_flag={},
+                      first_pickup=None, last_pickup=None),
+        objects=objects, superseded=(), run="r", published_at=datetime(2024, 3, 1, tzinfo=UTC),
+    )  # fmt: skip
+    lake.write(lake_paths.manifest(PARTITION), render_record(manifest), if_generation=None)
+    return lake
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_what_another_run_published_meanwhile_is_no_loss(lake, error):
+    def publish():
+        lake.write(lake_paths.trips(PARTITION), b"other rows", if_generation=None)
+
+    with pytest.raises(ReconciliationError, match="another run published the month while"):
+        load_from_lake(ROW, lake, ShortWarehouse(error, publish))
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_what_is_missing_from_what_is_published_is_one(lake, error):
+    with pytest.raises(type(error), match=str(error)):
+        load_from_lake(ROW, lake, ShortWarehouse(error, lambda: None))

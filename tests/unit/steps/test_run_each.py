@@ -1,0 +1,294 @@
+"""Several partitions at once, each failing alone, and one place that retries."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import GREEN, YELLOW
+from nyc_tlc.core.errors import (
+    ContractError,
+    NotPublishedYet,
+    PipelineError,
+    RetryableError,
+    SourceError,
+)
+from nyc_tlc.core.month import Month
+from nyc_tlc.core.runs.run_table import FINAL, RunRow, Status
+from nyc_tlc.steps.run_each import Effort, require_all, retried, run_each, start
+
+NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
+EFFORT = Effort(workers=3, attempts=3, first_wait=1e-4)
+PARTITIONS = [
+    Partition(service, month)
+    for service in (YELLOW, GREEN)
+    for month in Month(2024, 1).through(Month(2024, 6))
+]
+
+
+def _rows() -> list[RunRow]:
+    return start(PARTITIONS, force=False, now=NOW)
+
+
+def _conformed(row: RunRow) -> RunRow:
+    return replace(row, status=Status.CONFORMED)
+
+
+def _failing(month: str, error: Exception) -> Callable[[RunRow], RunRow]:
+    """A step that fails for one yellow month."""
+
+    def step(row: RunRow) -> RunRow:
+        if (row.service, row.month) == ("yellow", month):
+            raise error
+        return _conformed(row)
+
+    return step
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds slept, in order; nobody sleeps."""
+    recorded: list[float] = []
+    monkeypatch.setattr(time, "sleep", recorded.append)
+    return recorded
+
+
+def _always(error: Exception) -> Callable[[], str]:
+    def attempt() -> str:
+        raise error
+
+    return attempt
+
+
+def _failing_times(times: int, error: Exception) -> Callable[[], str]:
+    calls = count(1)
+
+    def attempt() -> str:
+        if next(calls) <= times:
+            raise error
+        return "done"
+
+    return attempt
+
+
+def test_a_run_begins_with_a_row_for_each_partition() -> None:
+    rows = start(PARTITIONS, force=True, now=NOW)
+    assert [row.partition for row in rows] == PARTITIONS
+    assert len({row.run for row in rows}) == 1
+    assert all(row.force and row.error == "" and row.sha256 == "" for row in rows)
+    assert start(PARTITIONS, force=False, now=NOW)[0].run != rows[0].run
+    assert not start(PARTITIONS, force=False, now=NOW)[0].force
+
+
+def test_rows_come_back_in_order_whoever_is_first() -> None:
+    def step(row: RunRow) -> RunRow:
+        time.sleep(0.02 if row.month == "2024-01" else 0)
+        return _conformed(row)
+
+    done = run_each("conform", step, _rows(), EFFORT)
+    assert [row.partition for row in done] == PARTITIONS
+    assert {row.status for row in done} == {Status.CONFORMED}
+
+
+def test_as_many_are_worked_on_at_once_as_there_are_workers_and_no_more() -> None:
+    together = threading.Barrier(3)
+    lock, running, most = threading.Lock(), 0, 0
+
+    def step(row: RunRow) -> RunRow:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        together.wait(5)  # breaks, and fails the row, unless three are here at once
+        with lock:
+            running -= 1
+        return _conformed(row)
+
+    done = run_each("conform", step, _rows(), EFFORT)
+    assert [row.error for row in done] == [""] * 12
+    assert most == 3
+
+
+@pytest.mark.parametrize(
+    "error", [SourceError("it is cut short"), ContractError("a new column"), PipelineError("else")]
+)
+def test_a_partition_that_fails_leaves_the_others(error: PipelineError) -> None:
+    done = run_each("conform", _failing("2024-03", error), _rows(), EFFORT)
+    assert [row.partition for row in done] == PARTITIONS
+    failed = [row for row in done if row.status is Status.FAILED]
+    assert [(row.service, row.month, row.error) for row in failed] == [
+        ("yellow", "2024-03", str(error))
+    ]
+    assert sum(row.status is Status.CONFORMED for row in done) == 11
+
+
+def test_a_month_not_published_yet_is_no_failure() -> None:
+    done = run_each("land", _failing("2024-06", NotPublishedYet("wait")), _rows(), EFFORT)
+    late = done[5]
+    assert (late.status, late.error) == (Status.NOT_PUBLISHED, "")
+    require_all(done)
+
+
+def test_an_unexpected_error_is_marked_as_one_and_logged_with_where(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    step = _failing("2024-02", ZeroDivisionError("division by zero"))
+    with caplog.at_level(logging.ERROR, "nyc_tlc.steps.run_each"):
+        done = run_each("conform", step, _rows(), EFFORT)
+    assert done[1].status is Status.FAILED
+    assert "conform met an unexpected ZeroDivisionError (division by zero)" in done[1].error
+    assert "a defect to report" in done[1].error
+    assert sum(row.status is Status.CONFORMED for row in done) == 11
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_who_stops_the_run_stops_it(stop: type[BaseException]) -> None:
+    def step(row: RunRow) -> RunRow:
+        raise stop
+
+    with pytest.raises(stop):
+        run_each("conform", step, _rows(), replace(EFFORT, workers=1))
+
+
+@pytest.mark.parametrize("status", sorted(FINAL))
+def test_a_final_row_is_not_touched(status: Status) -> None:
+    rows = _rows()
+    rows[2] = replace(rows[2], status=status, error="as it was", seconds=1.25)
+    touched = []
+
+    def step(row: RunRow) -> RunRow:
+        touched.append(row.partition)
+        return _conformed(row)
+
+    done = run_each("conform", step, rows, EFFORT)
+    assert done[2] is rows[2]
+    assert sorted(map(str, touched)) == sorted(str(p) for p in PARTITIONS if p != PARTITIONS[2])
+
+
+def test_seconds_of_all_steps_add_up() -> None:
+    def step(row: RunRow) -> RunRow:
+        time.sleep(0.01)
+        return row
+
+    rows = [replace(_rows()[0], seconds=5.0)]
+    done = run_each("load", step, run_each("conform", step, rows, EFFORT), EFFORT)
+    assert 5.02 <= done[0].seconds < 6
+
+
+def test_the_time_that_a_partition_took_to_fail_counts() -> None:
+    def step(row: RunRow) -> RunRow:
+        time.sleep(0.01)
+        raise SourceError("it is cut short")
+
+    done = run_each("conform", step, [replace(_rows()[0], seconds=5.0)], EFFORT)
+    assert done[0].seconds >= 5.01
+
+
+def test_no_partition_is_no_work() -> None:
+    assert run_each("conform", _conformed, [], EFFORT) == []
+
+
+def test_a_step_is_tried_again_until_it_succeeds(waits: list[float]) -> None:
+    tries: Iterator[int] = count(1)
+
+    def step(row: RunRow) -> RunRow:
+        if next(tries) < 3:
+            raise RetryableError("the network is down")
+        return _conformed(row)
+
+    done = run_each("land", step, _rows()[:1], EFFORT)
+    assert (done[0].status, done[0].error) == (Status.CONFORMED, "")
+    assert (next(tries), len(waits)) == (4, 2)
+
+
+def test_attempts_exhausted_are_told(waits: list[float]) -> None:
+    step = _failing("2024-01", RetryableError("the server answered 503"))
+    done = run_each("land", step, _rows(), EFFORT)
+    assert done[0].status is Status.FAILED
+    assert done[0].error.startswith("the server answered 503. Tried 3 times.")
+    assert len(waits) == 2
+    assert sum(row.status is Status.CONFORMED for row in done) == 11
+
+
+def test_other_errors_are_not_tried_again(waits: list[float]) -> None:
+    for error in (SourceError("broken"), NotPublishedYet("wait"), ValueError("a defect")):
+        with pytest.raises(type(error)):
+            retried(_always(error), "yellow 2024-01", attempts=5)
+    assert waits == []
+
+
+@pytest.mark.parametrize(("failures", "attempts"), [(0, 1), (1, 2), (4, 5)])
+def test_success_at_the_last_attempt_is_success(
+    failures: int, attempts: int, waits: list[float]
+) -> None:
+    attempt = _failing_times(failures, RetryableError("no answer"))
+    assert retried(attempt, "yellow 2024-01", attempts) == "done"
+    assert len(waits) == failures
+
+
+def test_waits_double_from_the_first_with_jitter(waits: list[float]) -> None:
+    with pytest.raises(RetryableError, match="Tried 6 times"):
+        retried(_always(RetryableError("no answer")), "yellow 2024-01", 6, first_wait=0.5)
+    for wait, planned in zip(waits, [0.5, 1, 2, 4, 8], strict=True):
+        assert planned * 0.8 <= wait <= planned * 1.2
+    assert len({wait / planned for wait, planned in zip(waits, [0.5, 1, 2, 4, 8], strict=True)}) > 1
+
+
+def test_no_wait_of_our_own_is_much_longer_than_a_minute(waits: list[float]) -> None:
+    with pytest.raises(RetryableError):
+        retried(_always(RetryableError("no answer")), "yellow 2024-01", 20)
+    assert max(waits) <= 72
+
+
+def test_what_the_other_side_asks_replaces_the_doubling(waits: list[float]) -> None:
+    busy = RetryableError("429", retry_after=7.0)
+    with pytest.raises(RetryableError):
+        retried(_always(busy), "yellow 2024-01", 20, first_wait=100.0)
+    assert len(waits) == 19
+    assert max(waits) <= 7.0 * 1.2
+
+
+def test_nobody_comes_back_sooner_than_asked(waits: list[float]) -> None:
+    busy = RetryableError("429", retry_after=7.0)
+    with pytest.raises(RetryableError):
+        retried(_always(busy), "yellow 2024-01", 20)
+    assert min(waits) >= 7.0
+
+
+def test_the_last_error_is_kept_as_the_cause(waits: list[float]) -> None:
+    with pytest.raises(RetryableError) as caught:
+        retried(_always(RetryableError("no answer", retry_after=1)), "yellow 2024-01", 2)
+    assert str(caught.value.__cause__) == "no answer"
+
+
+def test_each_retry_is_logged_with_the_partition(
+    waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "nyc_tlc.steps.run_each"):
+        retried(_failing_times(1, RetryableError("no answer")), "yellow 2024-01", 3)
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("yellow 2024-01: no answer; attempt 2 of 3 in ")
+
+
+def test_the_run_ends_with_every_failure_named() -> None:
+    rows = _rows()
+    rows[1] = rows[1].failed("the disk is full")
+    rows[7] = rows[7].failed("a new column")
+    with pytest.raises(PipelineError) as caught:
+        require_all(rows)
+    headline, *named = str(caught.value).splitlines()
+    assert headline.startswith("2 of 12 partitions failed")
+    assert named == ["  yellow 2024-02: the disk is full", "  green 2024-02: a new column"]
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.FAILED])
+def test_every_other_status_lets_the_run_end_well(status: Status) -> None:
+    require_all([replace(row, status=status) for row in _rows()])
+    require_all([])

@@ -1,0 +1,167 @@
+"""The zone lookup in every spelling in which it is found, and what is not one."""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from embedded.samples.zones import write_zone_lookup
+from nyc_tlc.core.errors import ContractError
+from nyc_tlc.core.zones.lookup import SCHEMA, ZONES, parse_zones
+
+HEADER = ["LocationID", "Borough", "Zone", "service_zone"]
+
+
+def _cells() -> list[list[str]]:
+    zones = [[str(i), "Queens", f"Zone {i}", "Boro Zone"] for i in range(1, 264)]
+    return [*zones, ["264", "Unknown", "N/A", "N/A"], ["265", "N/A", "Outside of NYC", "N/A"]]
+
+
+def _lookup(
+    cells: list[list[str]],
+    header: list[str] = HEADER,
+    *,
+    newline: str = "\r\n",
+    quote: str = '"',
+) -> bytes:
+    lines = [",".join(f"{quote}{cell}{quote}" for cell in row) for row in [header, *cells]]
+    return (newline.join(lines) + newline).encode()
+
+
+EXPECTED = [[int(row[0]), *row[1:]] for row in _cells()]
+
+
+def _rows(data: bytes) -> list[list[object]]:
+    zones = parse_zones(data)
+    assert zones.schema == SCHEMA
+    return [list(row.values()) for row in zones.to_pylist()]
+
+
+@pytest.mark.parametrize("newline", ["\r\n", "\n"], ids=["CRLF", "LF"])
+@pytest.mark.parametrize("quote", ['"', ""], ids=["quoted", "bare"])
+@pytest.mark.parametrize("spelling", ["LocationID", "locationid", "location_id", " LocationID "])
+def test_every_spelling_of_the_lookup_is_the_same_table(
+    spelling: str, quote: str, newline: str
+) -> None:
+    header = [spelling, *HEADER[1:]]
+    assert _rows(_lookup(_cells(), header, newline=newline, quote=quote)) == EXPECTED
+
+
+def test_a_byte_order_mark_and_a_missing_last_newline_do_not_matter() -> None:
+    assert _rows(b"\xef\xbb\xbf" + _lookup(_cells())) == EXPECTED
+    assert _rows(_lookup(_cells()).removesuffix(b"\r\n")) == EXPECTED
+
+
+def test_columns_and_rows_may_come_in_any_order() -> None:
+    backwards = [row[::-1] for row in _cells()[::-1]]
+    assert _rows(_lookup(backwards, HEADER[::-1])) == EXPECTED
+
+
+def test_not_available_is_text_and_so_is_an_empty_cell() -> None:
+    cells = _cells()
+    cells[0][3] = ""
+    cells[1][1:] = ["NULL", "nan", "NA"]
+    zones = parse_zones(_lookup(cells, quote="")).to_pylist()
+    assert zones[0]["service_zone"] == ""
+    assert list(zones[1].values()) == [2, "NULL", "nan", "NA"]
+    assert list(zones[264].values()) == [265, "N/A", "Outside of NYC", "N/A"]
+
+
+def test_a_comma_inside_quotes_and_accents_are_kept() -> None:
+    cells = _cells()
+    cells[102][2] = "Governor's Island/Ellis Island/Liberty Island, café"
+    assert parse_zones(_lookup(cells))["zone"][102].as_py() == cells[102][2]
+
+
+def test_zones_may_share_a_name() -> None:
+    cells = _cells()
+    cells[55][2] = cells[56][2] = "Corona"
+    assert parse_zones(_lookup(cells)).num_rows == ZONES
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (_lookup(_cells()[:-1]), "found 264 rows with 264 ids"),
+        (_lookup(_cells()[1:]), "found 264 rows with 264 ids"),
+        (_lookup([*_cells(), ["266", "a", "b", "c"]]), "found 266 rows with 266 ids"),
+        (_lookup([*_cells(), _cells()[0]]), "found 266 rows with 265 ids"),
+        (_lookup([*_cells()[:-1], _cells()[0]]), "found 265 rows with 264 ids"),
+        (_lookup([["0", "a", "b", "c"], *_cells()[1:]]), "found 265 rows with 265 ids"),
+        (_lookup([]), "found 0 rows"),
+        (_lookup([["70000", "a", "b", "c"]]), "70000"),
+        (_lookup([["1.5", "a", "b", "c"]]), "1.5"),
+        (_lookup([["one", "a", "b", "c"]]), "one"),
+        (_lookup([["", "a", "b", "c"]]), "int16"),
+        (_lookup(_cells(), ["OBJECTID", *HEADER[1:]]), "found the columns objectid"),
+        (_lookup([row[:3] for row in _cells()], HEADER[:3]), "found the columns location_id"),
+        (_lookup(_cells(), ["LocationID", "location_id", "Zone", "Borough"]), "found the columns"),
+        (_lookup([["1", "a", "b"]]), "Expected 4 columns, got 3"),
+        (b'{"code": "dataset.missing", "error": true, "message": "Not found"}', "CSV"),
+        (b'{"error": true}\n{"error": true}\n', "found"),
+        (b"<Error><Code>AccessDenied</Code></Error>", "CSV"),
+        (b"<Error>\n<Code>AccessDenied</Code>\n</Error>\n", "found the columns <error>"),
+        (b"", "Empty CSV"),
+        (b"\n", "Empty CSV"),
+        (_lookup([["1", "a", "b", "c"]]) + b"2,\xff,b,c\r\n", ""),
+    ],
+)
+def test_what_is_not_the_lookup_is_refused_and_says_what_was_found(data: bytes, found: str) -> None:
+    with pytest.raises(ContractError) as caught:
+        parse_zones(data)
+    message = str(caught.value)
+    assert message.startswith("taxi_zone_lookup.csv is not the taxi zone lookup: ")
+    assert found in message
+    assert "The zones stay as they were" in message
+    assert len(message) < 600
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"PAR1\x15\x04\xff\xfe",
+        b"\xff\xfeLocationID",
+        "LocationID,Borough,Zone,sérvice".encode("latin-1"),
+    ],
+)
+def test_a_header_that_is_not_utf_8_is_refused(header: bytes) -> None:
+    row = b",".join([b"1"] * (header.count(b",") + 1))
+    with pytest.raises(ContractError, match="is not the taxi zone lookup"):
+        parse_zones(header + b"\n" + row + b"\n")
+
+
+@pytest.mark.parametrize("cell", ["2024-02-22", "12:30:00", "true", "2024-02-22 12:30:00"])
+def test_ids_that_read_as_something_else_than_numbers_are_refused(cell: str) -> None:
+    with pytest.raises(ContractError, match="is not the taxi zone lookup"):
+        parse_zones(_lookup([[cell, "a", "b", "c"]]))
+
+
+def test_the_sample_lookup_is_a_lookup(tmp_path: Path) -> None:
+    write_zone_lookup(tmp_path / "zones.csv")
+    data = (tmp_path / "zones.csv").read_bytes()
+    zones = parse_zones(data)
+    assert data.count(b"\r\n") == ZONES + 1
+    assert zones["zone"].to_pylist()[131] == "JFK Airport"
+    assert zones["borough"].null_count == 0
+
+
+def test_the_real_lookup(shared_tlc: Path) -> None:
+    data = (shared_tlc / "zones" / "taxi_zone_lookup.csv").read_bytes()
+    assert hashlib.sha256(data).hexdigest().startswith("1a99e105092230f8")
+    zones = parse_zones(data)
+    assert zones["location_id"].to_pylist() == list(range(1, 266))
+    assert Counter(zones["borough"].to_pylist()) == {
+        "Queens": 69, "Manhattan": 69, "Brooklyn": 61, "Bronx": 43, "Staten Island": 20,
+        "EWR": 1, "Unknown": 1, "N/A": 1,
+    }  # fmt: skip
+    assert Counter(zones["service_zone"].to_pylist()) == {
+        "Boro Zone": 205, "Yellow Zone": 55, "Airports": 2, "N/A": 2, "EWR": 1,
+    }  # fmt: skip
+    assert zones["zone"].to_pylist()[131] == "JFK Airport"
+
+
+def test_the_real_error_body_is_refused(shared_tlc: Path) -> None:
+    body = (shared_tlc / "damaged" / "yellow_tripdata_2009-01.socrata-error-json.csv").read_bytes()
+    with pytest.raises(ContractError):
+        parse_zones(body)

@@ -1,0 +1,417 @@
+"""In which zone a point lies, and which file is not the zones' polygons."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyproj
+import pytest
+import shapefile
+import shapely
+
+from embedded.samples.polygons import write_zone_polygons, zone_points
+from embedded.samples.zones import write_zone_lookup
+from nyc_tlc.core.errors import ContractError
+from nyc_tlc.core.zones.lookup import parse_zones
+from nyc_tlc.core.zones.polygons import POLYGONS, ZonePolygons, parse_zone_polygons
+
+IDS = list(range(1, POLYGONS + 1))
+TO_DEGREES = pyproj.Transformer.from_crs(2263, 4269, always_xy=True)
+A_MILLIMETRE = 0.0033
+"""Feet."""
+
+
+def _members(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def _drawn(data: bytes) -> list[Any]:
+    members = _members(data)
+    shp, dbf = (io.BytesIO(members[f"taxi_zones.{suffix}"]) for suffix in ("shp", "dbf"))
+    return shapefile.Reader(shp=shp, dbf=dbf).shapeRecords()
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("sample") / "taxi_zones.zip"
+    write_zone_polygons(path)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def real(shared_tlc: Path) -> bytes:
+    return (shared_tlc / "zones" / "taxi_zones.zip").read_bytes()
+
+
+@pytest.fixture(scope="module", params=["sample", "real"])
+def published(request: pytest.FixtureRequest) -> bytes:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def zones(published: bytes) -> ZonePolygons:
+    return parse_zone_polygons(published)
+
+
+@pytest.fixture(scope="module")
+def feet(published: bytes) -> np.ndarray:
+    """The zones in the plane of the file, by OBJECTID: in it nothing repeats."""
+    drawn = {one.record["OBJECTID"]: shapely.geometry.shape(one.shape) for one in _drawn(published)}
+    return np.array([drawn[i] for i in IDS])
+
+
+def _located(zones: ZonePolygons, longitude: object, latitude: object) -> list[int | None]:
+    found = zones.locate(pa.array(longitude, pa.float64()), pa.array(latitude, pa.float64()))
+    assert found.type == pa.int16()
+    return found.to_pylist()
+
+
+def _located_in_feet(zones: ZonePolygons, points: np.ndarray) -> list[int | None]:
+    return _located(zones, *TO_DEGREES.transform(*points.T))
+
+
+def _lowest(polygons: np.ndarray, points: np.ndarray) -> list[int | None]:
+    """By looking at every polygon for every point."""
+    found: list[int | None] = [None] * len(points)
+    shapely.prepare(polygons)
+    for i in reversed(range(len(polygons))):
+        for at in np.flatnonzero(shapely.intersects_xy(polygons[i], points)):
+            found[at] = i + 1
+    return found
+
+
+def test_point_inside_each_zone_is_found_in_it(zones: ZonePolygons, feet: np.ndarray) -> None:
+    inside = shapely.get_coordinates(shapely.point_on_surface(feet))
+    assert _located_in_feet(zones, inside) == IDS
+
+
+@pytest.mark.parametrize("inwards", [5.0, -5.0], ids=["inside", "outside"])
+def test_points_five_feet_from_every_border_are_on_the_right_side(
+    inwards: float, zones: ZonePolygons, feet: np.ndarray
+) -> None:
+    lines = shapely.boundary(shapely.buffer(feet, -inwards))
+    points, zone = shapely.get_coordinates(shapely.segmentize(lines, 400), return_index=True)
+    points, zone = points[::5], zone[::5]
+    assert set(zone) == set(range(POLYGONS))
+    # The borders are held to a millimetre: nothing is asked of a point that is nearer to one.
+    borders = shapely.STRtree(shapely.boundary(feet))
+    near, _ = borders.query(shapely.points(points), predicate="dwithin", distance=A_MILLIMETRE * 5)
+    clear = np.setdiff1d(np.arange(len(points)), near)
+    assert len(clear) > 0.85 * len(points)
+    expected = _lowest(feet, points[clear])
+    if inwards > 0:
+        assert np.mean(np.array(expected, float) == zone[clear] + 1) > 0.99
+    assert _located_in_feet(zones, points[clear]) == expected
+
+
+def test_polygons_are_valid_and_wound_as_geojson_wants(zones: ZonePolygons) -> None:
+    assert shapely.is_valid(zones.polygons).all()
+    parts = shapely.get_parts(zones.polygons)
+    assert shapely.is_ccw(shapely.get_exterior_ring(parts)).all()
+
+
+def test_straight_border_stays_where_it_was_drawn(zones: ZonePolygons, feet: np.ndarray) -> None:
+    """Half-way along the longest edge, where a line in degrees is farthest from it."""
+    for zone in range(POLYGONS):
+        ring = shapely.get_coordinates(
+            shapely.get_exterior_ring(shapely.get_geometry(feet[zone], 0))
+        )
+        edge = np.argmax(np.hypot(*np.diff(ring, axis=0).T))
+        middle = shapely.Point(TO_DEGREES.transform(*ring[edge : edge + 2].mean(axis=0)))
+        border = shapely.boundary(zones.polygons[zone])
+        assert shapely.distance(border, middle) * 365_000 < 4 * A_MILLIMETRE
+
+
+def test_centroid_is_found_in_its_zone_where_it_lies_inside(
+    zones: ZonePolygons, feet: np.ndarray
+) -> None:
+    centroids = shapely.centroid(feet)
+    inside = shapely.contains(feet, centroids)
+    assert inside.sum() > 240
+    found = _located(zones, *zones.centroids.T)
+    assert [i for i, is_inside in zip(found, inside, strict=True) if is_inside] == [
+        i for i, is_inside in zip(IDS, inside, strict=True) if is_inside
+    ]
+    projected = TO_DEGREES.transform(*shapely.get_coordinates(centroids).T)
+    assert np.abs(zones.centroids.T - projected).max() < 6e-9
+
+
+def test_fast_way_agrees_with_asking_every_polygon(zones: ZonePolygons) -> None:
+    west, south, east, north = shapely.total_bounds(zones.polygons)
+    rng = np.random.default_rng(1)
+    points = rng.uniform((west - 0.01, south - 0.01), (east + 0.01, north + 0.01), (20_000, 2))
+    vertices = shapely.get_coordinates(zones.polygons)
+    vertices = rng.choice(vertices, 10_000)
+    points = np.concatenate([points, vertices, vertices + rng.normal(0, 1e-6, vertices.shape)])
+    assert _located(zones, *points.T) == _lowest(zones.polygons, points)
+
+
+def test_point_on_a_border_that_zones_share_is_in_the_lowest(sample: bytes) -> None:
+    zones = parse_zone_polygons(sample)
+    corners = shapely.get_coordinates(zones.polygons[20])
+    found = _located(zones, *corners.T)
+    assert set(found) == {3, 4, 20, 21}
+    assert found == _lowest(zones.polygons, corners)
+
+
+@pytest.mark.parametrize(
+    ("longitude", "latitude"),
+    [
+        (0.0, 0.0),
+        (-74.172, 40.735),  # Newark
+        (-73.2, 40.8),  # Long Island
+        (-74.5, 40.0),
+        (40.75, -73.98),  # latitude for longitude
+        (-73.98, 0.0),
+        (0.0, 40.75),
+        (73.98, 40.75),
+        (-73.98, -40.75),
+        (-180.0, 90.0),
+        (-3509.0, 3210.0),  # what a taximeter of 2012 said
+        (1e308, -1e308),
+        (float("nan"), 40.75),
+        (-73.98, float("nan")),
+        (float("inf"), float("-inf")),
+        (None, 40.75),
+        (-73.98, None),
+        (None, None),
+    ],
+)
+def test_point_in_no_zone_is_null(
+    longitude: float | None, latitude: float | None, zones: ZonePolygons
+) -> None:
+    assert _located(zones, [-73.98, longitude, -73.98], [40.75, latitude, 40.75])[1] is None
+
+
+def test_harbour_is_in_no_zone(real: bytes) -> None:
+    zones = parse_zone_polygons(real)
+    assert _located(zones, [-74.04, -74.05, -73.98], [40.64, 40.6, 40.55]) == [None] * 3
+    assert _located(zones, [-73.7781, -73.8740, -73.9855], [40.6413, 40.7769, 40.7580]) == [
+        132,
+        138,
+        230,
+    ]
+
+
+def test_no_points_are_no_zones(zones: ZonePolygons) -> None:
+    assert _located(zones, [], []) == []
+
+
+def test_slices_are_located_as_they_are(sample: bytes) -> None:
+    zones = parse_zone_polygons(sample)
+    longitude, latitude = (pa.array(axis) for axis in zone_points(np.arange(1, 264)))
+    assert zones.locate(longitude[5:9], latitude[5:9]).to_pylist() == [6, 7, 8, 9]
+
+
+def test_repeated_ids_are_those_of_the_lookup(
+    published: bytes, zones: ZonePolygons, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    lookup = tmp_path / "taxi_zone_lookup.csv"
+    write_zone_lookup(lookup)
+    if "real" in request.node.name:
+        lookup = request.getfixturevalue("shared_tlc") / "zones" / "taxi_zone_lookup.csv"
+    listed = {row["location_id"]: row for row in parse_zones(lookup.read_bytes()).to_pylist()}
+    drawn = _drawn(published)
+    repeated = [one.record["OBJECTID"] for one in drawn if one.record["LocationID"] in (56, 103)]
+    assert repeated == [56, 57, 103, 104, 105]
+    shapes = [shapely.geometry.shape(one.shape) for one in drawn]
+    inside = shapely.get_coordinates(shapely.point_on_surface(shapes))
+    for one, location_id in zip(drawn, _located_in_feet(zones, inside), strict=True):
+        assert listed[location_id]["zone"] == one.record["zone"]
+        assert listed[location_id]["borough"] == one.record["borough"]
+
+
+def test_sample_points_lie_in_their_zones(sample: bytes) -> None:
+    ids = np.tile(np.arange(1, 266), 40)
+    longitude, latitude = zone_points(ids)
+    expected = [i if i <= POLYGONS else None for i in ids.tolist()]
+    assert _located(parse_zone_polygons(sample), longitude, latitude) == expected
+    unknown = ids == 264
+    assert not longitude[unknown].any()
+    assert not latitude[unknown].any()
+    assert len(np.unique(longitude[ids == 7])) == 40
+
+
+def test_sample_is_written_the_same_each_time(sample: bytes, tmp_path: Path) -> None:
+    write_zone_polygons(tmp_path / "again.zip")
+    assert (tmp_path / "again.zip").read_bytes() == sample
+
+
+def test_zip_may_have_a_folder_and_no_projection(sample: bytes) -> None:
+    members = {f"taxi_zones/{name}": data for name, data in _members(sample).items()}
+    del members["taxi_zones/taxi_zones.prj"]
+    again = parse_zone_polygons(_zipped({"__MACOSX/._taxi_zones.shp": b"\0", **members}))
+    assert shapely.equals_exact(again.polygons, parse_zone_polygons(sample).polygons).all()
+
+
+def _redrawn(
+    data: bytes,
+    *,
+    objects: range = range(1, POLYGONS + 1),
+    location_id: Callable[[int], int] = lambda object_id: object_id,
+    ring: Callable[[list[Any]], list[Any]] = lambda points: points,
+    renamed: str = "LocationID",
+) -> bytes:
+    """The sample's polygons in another file."""
+    shp, shx, dbf = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    with shapefile.Writer(shp=shp, shx=shx, dbf=dbf, shapeType=shapefile.POLYGON) as writer:
+        writer.field("OBJECTID", "N", size=9)
+        writer.field(renamed, "N", size=9)
+        for one in _drawn(data)[objects.start - 1 : objects.stop - 1]:
+            writer.poly([ring(one.shape.points)])
+            writer.record(one.record["OBJECTID"], location_id(one.record["OBJECTID"]))
+    return _zipped({"taxi_zones.shp": shp.getvalue(), "taxi_zones.dbf": dbf.getvalue()})
+
+
+def _points(data: bytes) -> bytes:
+    shp, shx, dbf = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    with shapefile.Writer(shp=shp, shx=shx, dbf=dbf, shapeType=shapefile.POINT) as writer:
+        writer.field("LocationID", "N", size=9)
+        writer.point(1_000_000, 200_000)
+        writer.record(1)
+    return _zipped({"taxi_zones.shp": shp.getvalue(), "taxi_zones.dbf": dbf.getvalue()})
+
+
+def _without(data: bytes, name: str) -> bytes:
+    return _zipped({member: data for member, data in _members(data).items() if member != name})
+
+
+def _with(data: bytes, name: str, replaced: bytes) -> bytes:
+    return _zipped({**_members(data), name: replaced})
+
+
+def _flipped(data: bytes) -> bytes:
+    """One bit of the first member's bytes."""
+    return data[:2_000] + bytes([data[2_000] ^ 1]) + data[2_001:]
+
+
+def _damaged(data: bytes, compression: int) -> bytes:
+    packed = _zipped(_members(data), compression)
+    return packed[:80] + bytes(octet ^ 0x5A for octet in packed[80:120]) + packed[120:]
+
+
+def _shapeless(data: bytes) -> bytes:
+    """The first record's shape is of type 0."""
+    shp = _members(data)["taxi_zones.shp"]
+    return _with(data, "taxi_zones.shp", shp[:108] + bytes(4) + shp[112:])
+
+
+def _understated(data: bytes) -> bytes:
+    """A zip that says of every part that it unpacks to ten bytes."""
+    packed = bytearray(_zipped(_members(data), zipfile.ZIP_DEFLATED))
+    at = packed.find(b"PK\x01\x02")
+    while at >= 0:
+        packed[at + 24 : at + 28] = (10).to_bytes(4, "little")
+        at = packed.find(b"PK\x01\x02", at + 4)
+    return bytes(packed)
+
+
+def _degrees(points: list[Any]) -> list[Any]:
+    return [[-74 + x / 1e9, 40.7 + y / 1e9] for x, y in points]
+
+
+def _crossing(points: list[Any]) -> list[Any]:
+    return [points[0], points[2], points[1], points[3], points[0]]
+
+
+WGS84 = pyproj.CRS(4326).to_wkt("WKT1_ESRI").encode()
+
+DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda _: b"", "not a zip"),
+    "an error's body": (lambda _: b"<Error><Code>AccessDenied</Code></Error>", "not a zip"),
+    "cut": (lambda data: data[:-100], "not a zip"),
+    "half": (lambda data: data[: len(data) // 2], "not a zip"),
+    "flipped bit": (_flipped, "found what cannot be read"),
+    "an empty zip": (lambda _: _zipped({}), "found no taxi_zones.shp"),
+    "another zip": (lambda _: _zipped({"taxi_zones.csv": b"1"}), "found no taxi_zones.shp"),
+    "no .shp": (lambda data: _without(data, "taxi_zones.shp"), "found no taxi_zones.shp"),
+    "no .dbf": (lambda data: _without(data, "taxi_zones.dbf"), "found no taxi_zones.dbf"),
+    "empty .shp": (lambda data: _with(data, "taxi_zones.shp", b""), "cannot be read"),
+    "empty .dbf": (lambda data: _with(data, "taxi_zones.dbf", b""), "cannot be read"),
+    "cut .shp": (
+        lambda data: _with(data, "taxi_zones.shp", _members(data)["taxi_zones.shp"][:9_999]),
+        "found",
+    ),
+    "cut .dbf": (
+        lambda data: _with(data, "taxi_zones.dbf", _members(data)["taxi_zones.dbf"][:9_999]),
+        "found",
+    ),
+    ".shp for .dbf": (
+        lambda data: _with(data, "taxi_zones.dbf", _members(data)["taxi_zones.shp"]),
+        "found",
+    ),
+    "degrees": (lambda data: _with(data, "taxi_zones.prj", WGS84), "coordinate system"),
+    "no coordinate system": (lambda data: _with(data, "taxi_zones.prj", b"?"), "cannot be read"),
+    "binary .prj": (lambda data: _with(data, "taxi_zones.prj", b"\xff\xfe"), "cannot be read"),
+    "undeclared degrees": (lambda data: _redrawn(data, ring=_degrees), "not in New York"),
+    "crossing": (lambda data: _redrawn(data, ring=_crossing), "cross themselves"),
+    "points": (_points, "found shapes of the type POINT"),
+    "a zone too few": (
+        lambda data: _redrawn(data, objects=range(1, POLYGONS)),
+        "found 262 records with 262 ids",
+    ),
+    "none": (lambda data: _redrawn(data, objects=range(1, 1)), "found"),
+    "other ids": (
+        lambda data: _redrawn(data, location_id=lambda i: i + 1),
+        "found 263 records with 263 ids",
+    ),
+    "no id": (lambda data: _redrawn(data, renamed="zone_id"), "LocationID"),
+    "a zone without a shape": (_shapeless, "found what cannot be read"),
+    "an id is missing": (
+        lambda data: _redrawn(data, location_id=lambda i: None if i == 7 else i),
+        "found 263 records with 263 ids",
+    ),
+    "damaged lzma": (lambda data: _damaged(data, zipfile.ZIP_LZMA), "found what cannot be read"),
+    "damaged bzip2": (lambda data: _damaged(data, zipfile.ZIP_BZIP2), "found what cannot be read"),
+    "a zone as far as the moon": (
+        lambda data: _redrawn(data, ring=lambda points: [[1e4 * x, y] for x, y in points]),
+        "found borders of",
+    ),
+    "a zip of 34 MB of zeros": (
+        lambda data: _zipped(
+            {**_members(data), "taxi_zones.shp": b"\0" * 34_000_000}, zipfile.ZIP_BZIP2
+        ),
+        "bytes in the zip",
+    ),
+    "more than it says": (_understated, "found what cannot be read"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::shapefile.PossiblyCorruptFileHeader")
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_not_the_polygons_is_refused_and_says_what_was_found(
+    damage: str, sample: bytes
+) -> None:
+    spoil, found = DAMAGES[damage]
+    with pytest.raises(ContractError) as caught:
+        parse_zone_polygons(spoil(sample))
+    message = str(caught.value)
+    assert message.startswith("taxi_zones.zip is not the taxi zones' polygons: found ")
+    assert found in message
+    assert "The zones stay as they were" in message
+    assert len(message) < 600
+
+
+def test_every_byte_cut_or_changed_is_refused_or_harmless(real: bytes) -> None:
+    rng = np.random.default_rng(2)
+    for at in rng.integers(0, len(real), 12):
+        spoilt = bytearray(real)
+        spoilt[at] ^= 255
+        for data in (real[:at], bytes(spoilt)):
+            try:
+                assert len(parse_zone_polygons(data).polygons) == POLYGONS
+            except ContractError:
+                continue

@@ -1,0 +1,83 @@
+"""The taxi zone dimension as it goes to each kind of store."""
+
+import io
+import json
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from embedded.samples.polygons import write_zone_polygons
+from embedded.samples.zones import write_zone_lookup
+from nyc_tlc.core.zones.lookup import parse_zones
+from nyc_tlc.core.zones.polygons import ZonePolygons, parse_zone_polygons
+from nyc_tlc.core.zones.table import SCHEMA, with_geo_metadata, with_geojson, zone_table
+
+
+@pytest.fixture(scope="module")
+def polygons(tmp_path_factory: pytest.TempPathFactory) -> ZonePolygons:
+    path = tmp_path_factory.mktemp("polygons") / "taxi_zones.zip"
+    write_zone_polygons(path)
+    return parse_zone_polygons(path.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def table(polygons: ZonePolygons, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    path = tmp_path_factory.mktemp("lookup") / "taxi_zone_lookup.csv"
+    write_zone_lookup(path)
+    return zone_table(parse_zones(path.read_bytes()), polygons)
+
+
+def test_every_zone_has_its_place_and_the_last_two_have_none(
+    table: pa.Table, polygons: ZonePolygons
+) -> None:
+    assert table.schema == SCHEMA
+    assert table["location_id"].to_pylist() == list(range(1, 266))
+    places = table.drop_columns(["borough", "zone", "service_zone"]).to_pylist()
+    for zone in places[:263]:
+        centroid = zone["centroid_longitude"], zone["centroid_latitude"]
+        assert shapely.contains_xy(shapely.from_wkb(zone["geometry"]), *centroid)
+        point = (pa.array([degrees]) for degrees in centroid)
+        assert polygons.locate(*point).to_pylist() == [zone["location_id"]]
+    assert [list(zone.values())[1:] for zone in places[263:]] == [[None] * 3] * 2
+
+
+def test_geojson_is_of_the_same_polygons(table: pa.Table) -> None:
+    with_text = with_geojson(table)
+    assert with_text.schema.field("geometry").type == pa.json_()
+    assert with_text.drop_columns("geometry") == table.drop_columns("geometry")
+    texts = with_text["geometry"].to_pylist()
+    assert texts[263:] == [None, None]
+    first = json.loads(texts[0])
+    assert first["type"] == "Polygon"
+    assert len(first["coordinates"][0]) == 21
+    drawn, stored = shapely.from_geojson(texts[:263]), shapely.from_wkb(table["geometry"][:263])
+    assert shapely.equals_exact(drawn, np.asarray(stored), 0).all()
+
+
+def test_parquet_is_geoparquet_and_plain_parquet_alike(table: pa.Table) -> None:
+    file = io.BytesIO()
+    pq.write_table(with_geo_metadata(table), file)
+    assert pq.read_table(file).equals(table)
+    geo = json.loads(pq.ParquetFile(file).metadata.metadata[b"geo"])
+    assert geo["version"] == "1.1.0"
+    column = geo["columns"][geo["primary_column"]]
+    assert (column["encoding"], column["geometry_types"]) == ("WKB", ["Polygon"])
+    assert column["orientation"] == "counterclockwise"
+    west, south, east, north = column["bbox"]
+    assert -74.3 < west < east < -73.6
+    assert 40.4 < south < north < 41
+
+
+def test_duckdb_sees_geometries(table: pa.Table, tmp_path: Path) -> None:
+    pq.write_table(with_geo_metadata(table), tmp_path / "zones.parquet")
+    rows = duckdb.sql(
+        f"SELECT location_id, geometry::VARCHAR FROM '{tmp_path}/zones.parquet' "
+        "WHERE location_id IN (1, 264) ORDER BY 1"
+    ).fetchall()
+    assert rows[0][1].startswith("POLYGON ((-74.1233")
+    assert rows[1] == (264, None)
