@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 import pandas as pd
 
+from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import (
     MonthState,
@@ -36,7 +37,6 @@ from nyc_tlc.core.runs.sync_table import (
 from nyc_tlc.jobs.open import open_job
 from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.ports.bundles import Ports
-from nyc_tlc.ports.warehouse import LedgerEntry
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.look import look, look_at_each
 from nyc_tlc.steps.run_each import Effort, retried, start
@@ -59,7 +59,7 @@ class _Known:
         return frozenset(
             partition
             for partition, entry in self.entries.items()
-            if entry.reconciled_at is not None and entry.contract == partition.contract_id
+            if entry.reconciled_at is not None and entry.content.contract == partition.contract_id
         )
 
 
@@ -164,7 +164,7 @@ def _state(
         note = f"the source could not be asked: {sighting}"
         return MonthState(partition, State.FAILED, note=note)
     entry = known.entries.get(partition)
-    return state_of(partition, sighting, entry.sha256 if entry else "", publication)
+    return state_of(partition, sighting, entry.content.sha256 if entry else "", publication)
 
 
 def _row(state: MonthState, entry: LedgerEntry | None) -> SyncRow:

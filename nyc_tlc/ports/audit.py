@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from nyc_tlc.core.audit.evidence import LedgerRecord, TableScan
+from nyc_tlc.core.audit.evidence import TableScan
+from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 
 
@@ -22,7 +23,7 @@ class Inventory:
         foreign: Tables that readers of a service see, and that are no month's.
     """
 
-    ledger: Mapping[Partition, LedgerRecord]
+    ledger: Mapping[Partition, LedgerEntry]
     attached: frozenset[Partition]
     quarantined: Mapping[Partition, int]
     leftovers: tuple[str, ...]

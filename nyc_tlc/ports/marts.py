@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.marts.model import Mart
-from nyc_tlc.ports.warehouse import Ledger, LedgerEntry
+from nyc_tlc.ports.warehouse import Ledger
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,15 @@ class MartMonth:
     """
 
     partition: Partition
+    content: Content
     version: int
-    sha256: str
-    contract: str
     rows: int
     trips: int
 
     def is_current(self, mart: Mart, entry: LedgerEntry) -> bool:
         """Whether it was built by this version of the mart from this content, and is whole."""
-        built = (self.version, self.sha256, self.contract, self.trips)
-        return built == (mart.version, entry.sha256, entry.contract, entry.accepted)
+        built = (self.version, self.content, self.trips)
+        return built == (mart.version, entry.content, entry.accepted)
 
 
 class MartStore(Protocol):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 import pyarrow as pa
 
+from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import MonthState, State
 from nyc_tlc.core.contract.model import Contract
@@ -35,32 +35,6 @@ class Batches:
 
 MOST_PARTS = 2
 """In which a warehouse is given a month: a third COPY at the same time makes none faster."""
-
-
-@dataclass(frozen=True)
-class LedgerEntry:
-    """What a warehouse holds for a partition, written with the rows in one transaction.
-
-    Attributes:
-        contract: Name and version, ``yellow/1``.
-        loaded_at: Set by the warehouse.
-        reconciled_at: When every store was proved equal; None until then.
-        seconds: Time that the load took, all steps together; None until reconciled.
-    """
-
-    partition: Partition
-    sha256: str
-    contract: str
-    published: int
-    accepted: int
-    quarantined: int
-    run: str
-    loaded_at: datetime | None = None
-    reconciled_at: datetime | None = None
-    seconds: float | None = None
-
-    def same_content(self, other: LedgerEntry) -> bool:
-        return (self.sha256, self.contract) == (other.sha256, other.contract)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.marts.model import Mart
 from nyc_tlc.core.runs.mart_table import MartRow
 from nyc_tlc.core.runs.run_table import Status
 from nyc_tlc.ports.marts import MartMonth, MartStore
-from nyc_tlc.ports.warehouse import LedgerEntry
 
 Entries = Mapping[Partition, LedgerEntry]
 _NOT_RECONCILED = "loaded but not proved: run tlc_trips for it; the marts keep what they have of it"

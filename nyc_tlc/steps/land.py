@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nyc_tlc.core.catalog.counts import Counts
+from nyc_tlc.core.catalog.ledger import Content
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import Publication
 from nyc_tlc.core.catalog.row_counts import row_count_warning
@@ -241,17 +242,16 @@ def _published_and_proved(partition: Partition, landing: Landing, ports: Ports) 
 
     That is every store that is sent the rows: a warehouse that reads the lake can follow.
     """
-    wanted = (landing.sha256, partition.contract_id)
+    wanted = Content(landing.sha256, partition.contract_id)
     entry = ports.ledger.entry(partition)
-    if entry is None or entry.reconciled_at is None or (entry.sha256, entry.contract) != wanted:
+    if entry is None or entry.reconciled_at is None or entry.content != wanted:
         return None
     path = lake_paths.manifest(partition)
     record = ports.lake.read(path)
     if record is None:
         return None
     manifest = parse_record(Manifest, record[0], path)
-    same = (manifest.landing.sha256, manifest.contract) == wanted
-    return manifest if same and in_place(manifest, ports.lake) else None
+    return manifest if manifest.content == wanted and in_place(manifest, ports.lake) else None
 
 
 def in_place(manifest: Manifest, lake: Lake) -> bool:

@@ -67,8 +67,7 @@ def _require_in_place(
 
 def _published(row: RunRow, lake: Lake) -> Manifest:
     manifest = read_manifest(row.partition, lake)
-    wanted = (row.sha256, row.partition.contract_id)
-    if manifest is None or (manifest.landing.sha256, manifest.contract) != wanted:
+    if manifest is None or manifest.content != row.content:
         raise ReconciliationError(
             f"{row.partition}: {lake.url} does not hold the version of this run "
             f"({row.sha256[:12]}): another run published the month. Nothing was loaded from it. "

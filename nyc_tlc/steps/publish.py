@@ -60,11 +60,7 @@ def _manifest(partition: Partition, lake: Lake) -> tuple[Manifest | None, Genera
 
 
 def _same(previous: Manifest, conformed: Conformed, lake: Lake) -> bool:
-    return (
-        previous.landing.sha256 == conformed.landing.sha256
-        and previous.contract == conformed.contract
-        and in_place(previous, lake)
-    )
+    return previous.content == conformed.content and in_place(previous, lake)
 
 
 def _targets(partition: Partition) -> tuple[str, str]:

@@ -44,7 +44,7 @@ def reconcile(row: RunRow, ports: Ports) -> RunRow:
     expected = StoreCounts(row.accepted, row.quarantined)
     entry = ledger_entry(row)
     present = ports.ledger.entry(partition)
-    if present is None or not present.same_content(entry):
+    if present is None or present.content != entry.content:
         problems.append("Postgres is not recorded to hold this version")
     held = {"Postgres": ports.warehouse.count(partition)}
     in_bigquery = _in_bigquery(partition, manifest, ports)
@@ -90,8 +90,7 @@ def _in_bigquery(
 def _manifest_problems(row: RunRow, manifest: Manifest | None, lake: Lake) -> list[str]:
     if manifest is None:
         return ["the lake has no manifest of it"]
-    wanted = (row.sha256, row.partition.contract_id)
-    if (manifest.landing.sha256, manifest.contract) != wanted:
+    if manifest.content != row.content:
         return ["the lake's manifest is of another version"]
     return [] if in_place(manifest, lake) else ["the lake's objects are not the manifest's"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Conformed, parse_record
 from nyc_tlc.core.runs.run import Run
 from nyc_tlc.core.runs.run_table import RunRow
 from nyc_tlc.ports.lake import Lake
-from nyc_tlc.ports.warehouse import LedgerEntry
 
 ABANDONED_AFTER = timedelta(days=1)
 """A younger folder may belong to a run under way on another machine."""
@@ -60,8 +60,7 @@ def ledger_entry(row: RunRow) -> LedgerEntry:
     """What the ledger is to say about this row's content."""
     return LedgerEntry(
         partition=row.partition,
-        sha256=row.sha256,
-        contract=row.partition.contract_id,
+        content=row.content,
         published=row.published,
         accepted=row.accepted,
         quarantined=row.quarantined,

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.schemas import arrow_schema
 from nyc_tlc.core.contract.service import GREEN, Service
@@ -19,7 +20,7 @@ from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.rows.conform import conform
 from nyc_tlc.core.rows.judge import Judge, neighbourhoods
-from nyc_tlc.ports.warehouse import Batches, LedgerEntry, Warehouse
+from nyc_tlc.ports.warehouse import Batches, Warehouse
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -50,8 +51,7 @@ class SampleMonth:
     def entry(self) -> LedgerEntry:
         return LedgerEntry(
             partition=self.partition,
-            sha256=self.sha256,
-            contract=self.partition.contract_id,
+            content=Content(self.sha256, self.partition.contract_id),
             published=self.rows + len(self.quarantined),
             accepted=self.rows,
             quarantined=len(self.quarantined),

@@ -10,6 +10,7 @@ from google.cloud import bigquery
 
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset
 from nyc_tlc.adapters.bigquery.tables import LABELS, MONTHLY, ensure_table
+from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.schemas import bigquery_fields
 from nyc_tlc.core.contract.service import SERVICES
@@ -19,7 +20,6 @@ from nyc_tlc.core.marts.model import Mart
 from nyc_tlc.core.marts.query import Dialect, month_query
 from nyc_tlc.core.month import Month
 from nyc_tlc.ports.marts import MartMonth
-from nyc_tlc.ports.warehouse import LedgerEntry
 
 _NOT_ALL = "not the accepted trips of the month but "
 """By which our own refusal is told from BigQuery's."""
@@ -49,7 +49,7 @@ WHEN NOT MATCHED THEN INSERT (mart, service, source_month, version, sha256, cont
 """
 """BigQuery joins by an equality of both sides only; the constant lets it read one partition."""
 _MONTHS = """
-SELECT record.service, record.source_month, record.version, record.sha256, record.contract,
+SELECT record.service, record.source_month, record.sha256, record.contract, record.version,
   COALESCE(held.mart_rows, 0), COALESCE(held.trips, 0)
 FROM `{record}` AS record LEFT JOIN (
   SELECT service, source_month, COUNT(*) AS mart_rows, SUM(trips) AS trips
@@ -98,8 +98,8 @@ class BigQueryMarts:
                 *_month(entry.partition),
                 _text("mart", mart.name),
                 bigquery.ScalarQueryParameter("version", "INT64", mart.version),
-                _text("sha256", entry.sha256),
-                _text("contract", entry.contract),
+                _text("sha256", entry.content.sha256),
+                _text("contract", entry.content.contract),
             )
             (built,) = self._months(mart, entry.partition)
         if not built.is_current(mart, entry):
@@ -108,7 +108,7 @@ class BigQueryMarts:
 
     def _require_content(self, entry: LedgerEntry) -> None:
         load = self._loaded(entry.partition)
-        if load is None or (load.sha256, load.contract) != (entry.sha256, entry.contract):
+        if load is None or load.content != entry.content:
             raise ReconciliationError(
                 f"{entry.partition}: BigQuery ({self._dataset.address}) is not recorded to hold "
                 "the content that Postgres holds. The mart stays as it was. Run tlc_trips for the "
@@ -151,8 +151,8 @@ class BigQueryMarts:
             *which,
         )
         return [
-            MartMonth(Partition(SERVICES[service], Month.of(day)), *month)
-            for service, day, *month in rows
+            MartMonth(Partition(SERVICES[service], Month.of(day)), Content(sha256, contract), *held)
+            for service, day, sha256, contract, *held in rows
         ]
 
     def _ensure_tables(self, mart: Mart) -> None:

@@ -12,7 +12,7 @@ from psycopg2.sql import SQL, Composable, Identifier
 from nyc_tlc.adapters.postgres import ledger
 from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.connection import Database
-from nyc_tlc.core.audit.evidence import Content, LedgerRecord, TableScan
+from nyc_tlc.core.audit.evidence import TableScan
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.errors import RetryableError
@@ -35,7 +35,7 @@ class PostgresInspector:
             children = self._children(cursor)
             months = {name: _month_of(name) for name in children}
             return Inventory(
-                ledger=self._ledger(cursor),
+                ledger=ledger.read_entries(cursor, self._schema),
                 attached=frozenset(month for month in months.values() if month),
                 quarantined=self._quarantined(cursor),
                 leftovers=self._leftovers(cursor),
@@ -99,25 +99,6 @@ class PostgresInspector:
             for name, partition in alone.items()
             if partition and ledger.lock_keys(self._schema, partition)[1] % (1 << 32) not in taken
         )
-
-    def _ledger(self, cursor: Cursor) -> Mapping[Partition, LedgerRecord]:
-        if not self._exists(cursor, "ledger"):
-            return {}
-        cursor.execute(
-            SQL(
-                "SELECT service, source_month, sha256, contract, rows_published, rows_accepted, "
-                "rows_quarantined, loaded_at, reconciled_at, "
-                # Not by name: a ledger from before it had the column is read too.
-                "(to_jsonb(ledger) ->> 'seconds')::double precision FROM {} AS ledger"
-            ).format(self._name("ledger"))
-        )
-        return {
-            Partition(SERVICES[service], Month.of(month)): LedgerRecord(
-                Content(*said[:5]), *said[5:]
-            )
-            for service, month, *said in cursor.fetchall()
-            if service in SERVICES
-        }
 
     def _quarantined(self, cursor: Cursor) -> Mapping[Partition, int]:
         if not self._exists(cursor, "quarantine"):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from nyc_tlc.adapters.postgres import schema as ddl
+from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
-from nyc_tlc.ports.warehouse import LedgerEntry
 
 _TURN_TIMEOUT = "30min"
 """How long to wait for another run that is at the same partition."""
@@ -21,45 +22,53 @@ def read_entry(cursor: Cursor, schema: str, partition: Partition) -> LedgerEntry
     """The entry of a partition whose table is there; None otherwise."""
     if not ddl.is_attached(cursor, schema, partition):
         return None
-    cursor.execute(
-        SQL("{} WHERE service = %s AND source_month = %s").format(_entries(schema)),
-        [partition.service.name, partition.month.start.date()],
+    month = SQL("WHERE service = {} AND source_month = {}").format(
+        Literal(partition.service.name), Literal(partition.month.start.date())
     )
-    found = cursor.fetchone()
-    return None if found is None else LedgerEntry(partition, *found[2:])
+    return read_entries(cursor, schema, month).get(partition)
 
 
-def read_entries(cursor: Cursor, schema: str) -> list[LedgerEntry]:
+def read_attached_entries(cursor: Cursor, schema: str) -> list[LedgerEntry]:
     """The entries of every partition whose table is there, by service and month."""
-    cursor.execute(
-        "SELECT to_regclass(%s) IS NULL", [Identifier(schema, "ledger").as_string(cursor)]
-    )
+    attached = SQL(
+        "JOIN pg_namespace ON nspname = {} "
+        "JOIN pg_class AS month ON month.relnamespace = pg_namespace.oid "
+        "AND month.relname = service || to_char(source_month, '_YYYY_MM') "
+        "JOIN pg_inherits ON inhrelid = month.oid "
+        "JOIN pg_class AS parent ON parent.oid = inhparent AND parent.relname = service "
+        "ORDER BY service, source_month"
+    ).format(Literal(schema))
+    return list(read_entries(cursor, schema, attached).values())
+
+
+def read_entries(
+    cursor: Cursor, schema: str, which: Composable | None = None
+) -> Mapping[Partition, LedgerEntry]:
+    """The entries of our services, by default every one, those whose table is gone included.
+
+    Args:
+        cursor: Of the transaction.
+        schema: Schema of the ledger; there may be none yet.
+        which: Joins, condition and order.
+    """
+    table = Identifier(schema, "ledger")
+    cursor.execute("SELECT to_regclass(%s) IS NULL", [table.as_string(cursor)])
     if cursor.fetchone() == (True,):
-        return []
+        return {}
     cursor.execute(
         SQL(
-            "{} JOIN pg_namespace ON nspname = %s "
-            "JOIN pg_class AS month ON month.relnamespace = pg_namespace.oid "
-            "AND month.relname = service || to_char(source_month, '_YYYY_MM') "
-            "JOIN pg_inherits ON inhrelid = month.oid "
-            "JOIN pg_class AS parent ON parent.oid = inhparent AND parent.relname = service "
-            "ORDER BY service, source_month"
-        ).format(_entries(schema)),
-        [schema],
+            "SELECT service, source_month, sha256, contract, rows_published, rows_accepted, "
+            "rows_quarantined, run, loaded_at, reconciled_at, "
+            # Not by name: a ledger from before it had the column is read before it gets it.
+            "(to_jsonb(ledger) ->> 'seconds')::double precision FROM {} AS ledger {}"
+        ).format(table, which or SQL(""))
     )
-    return [
-        LedgerEntry(Partition(SERVICES[service], Month.of(day)), *entry)
-        for service, day, *entry in cursor.fetchall()
-    ]
-
-
-def _entries(schema: str) -> Composable:
-    return SQL(
-        "SELECT service, source_month, sha256, contract, rows_published, rows_accepted, "
-        "rows_quarantined, run, loaded_at, reconciled_at, "
-        # Not by name: a ledger from before it had the column is read before it gets it.
-        "(to_jsonb(ledger) ->> 'seconds')::double precision FROM {} AS ledger"
-    ).format(Identifier(schema, "ledger"))
+    entries = (
+        LedgerEntry(Partition(SERVICES[service], Month.of(day)), Content(sha256, contract), *rest)
+        for service, day, sha256, contract, *rest in cursor.fetchall()
+        if service in SERVICES
+    )
+    return {entry.partition: entry for entry in entries}
 
 
 def take_turn(cursor: Cursor, schema: str, partition: Partition) -> None:

@@ -11,6 +11,7 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 from nyc_tlc.adapters.postgres import ledger
 from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.connection import Database
+from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.schemas import postgres_columns
 from nyc_tlc.core.contract.service import SERVICES
@@ -19,7 +20,6 @@ from nyc_tlc.core.marts.model import Mart
 from nyc_tlc.core.marts.query import Dialect, month_query
 from nyc_tlc.core.month import Month
 from nyc_tlc.ports.marts import MartMonth
-from nyc_tlc.ports.warehouse import LedgerEntry
 
 _MART_MONTH = """
 CREATE TABLE IF NOT EXISTS {} (
@@ -68,7 +68,7 @@ class PostgresMarts:
     def _require_content(self, cursor: Cursor, entry: LedgerEntry) -> None:
         """Loads of the month wait for this transaction, so it stays what it is found to be."""
         present = ledger.read_entry(cursor, self._schema, entry.partition)
-        if present is None or not present.same_content(entry):
+        if present is None or present.content != entry.content:
             raise ReconciliationError(
                 f"{entry.partition}: Postgres holds other content by now: another run loaded the "
                 "month meanwhile. The mart stays as it was. Run tlc_marts again when that run "
@@ -94,7 +94,7 @@ class PostgresMarts:
                 "DO UPDATE SET version = EXCLUDED.version, sha256 = EXCLUDED.sha256, "
                 "contract = EXCLUDED.contract, built_at = now()"
             ).format(self._name("mart_month")),
-            [mart.name, *month, mart.version, entry.sha256, entry.contract],
+            [mart.name, *month, mart.version, entry.content.sha256, entry.content.contract],
         )
 
     def _months(
@@ -108,7 +108,7 @@ class PostgresMarts:
             )
         cursor.execute(
             SQL(
-                "SELECT service, source_month, version, sha256, contract, coalesce(rows, 0), "
+                "SELECT service, source_month, sha256, contract, version, coalesce(rows, 0), "
                 "coalesce(trips, 0)::bigint FROM (SELECT * FROM {record} {only}) AS record "
                 "LEFT JOIN (SELECT service, source_month, count(*) AS rows, sum(trips) AS trips "
                 "FROM {mart} {only} GROUP BY service, source_month) AS held "
@@ -117,8 +117,8 @@ class PostgresMarts:
             [mart.name],
         )
         return [
-            MartMonth(Partition(SERVICES[service], Month.of(day)), *month)
-            for service, day, *month in cursor.fetchall()
+            MartMonth(Partition(SERVICES[service], Month.of(day)), Content(sha256, contract), *held)
+            for service, day, sha256, contract, *held in cursor.fetchall()
         ]
 
     def _ensure_tables(self, cursor: Cursor, mart: Mart) -> None:

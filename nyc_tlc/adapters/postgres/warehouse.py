@@ -21,12 +21,13 @@ from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres import views as postgres_views
 from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.copy_stream import BufferStream, copy_buffers
+from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import MonthState, State
 from nyc_tlc.core.contract.model import ColumnType, Contract
 from nyc_tlc.core.errors import PipelineError, ReconciliationError
 from nyc_tlc.core.prefetch import prefetch
-from nyc_tlc.ports.warehouse import MOST_PARTS, Batches, LedgerEntry, StoreCounts
+from nyc_tlc.ports.warehouse import MOST_PARTS, Batches, StoreCounts
 
 _COPY_READ = 1 << 20
 _LOCK_TIMEOUT = "300ms"
@@ -67,7 +68,7 @@ class PostgresWarehouse:
             ddl.ensure_tables(cursor, self._schema, entry.partition.service.contract)
             ledger.take_turn(cursor, self._schema, entry.partition)
             present = ledger.read_entry(cursor, self._schema, entry.partition)
-            if present is not None and present.same_content(entry) and not force:
+            if present is not None and present.content == entry.content and not force:
                 return present
             copied = self._build(cursor, entry.partition, trips)
             _require_rows(entry.partition, "accepted", found=copied, expected=entry.accepted)
@@ -99,7 +100,7 @@ class PostgresWarehouse:
 
     def entries(self) -> list[LedgerEntry]:
         with self._database.transaction() as cursor:
-            return ledger.read_entries(cursor, self._schema)
+            return ledger.read_attached_entries(cursor, self._schema)
 
     def month_states(self) -> Mapping[Partition, State]:
         with self._database.transaction() as cursor:
@@ -120,8 +121,8 @@ class PostgresWarehouse:
                     entry.seconds,
                     entry.partition.service.name,
                     entry.partition.month.start.date(),
-                    entry.sha256,
-                    entry.contract,
+                    entry.content.sha256,
+                    entry.content.contract,
                 ],
             )
             if cursor.rowcount != 1:
@@ -239,8 +240,8 @@ class PostgresWarehouse:
             [
                 entry.partition.service.name,
                 entry.partition.month.start.date(),
-                entry.sha256,
-                entry.contract,
+                entry.content.sha256,
+                entry.content.contract,
                 entry.published,
                 entry.accepted,
                 entry.quarantined,

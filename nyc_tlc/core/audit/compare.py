@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import PurePosixPath
 
-from nyc_tlc.core.audit.evidence import Content, Evidence, SourceAnswer, StoredFile, Unreadable
+from nyc_tlc.core.audit.evidence import Evidence, SourceAnswer, StoredFile, Unreadable
 from nyc_tlc.core.audit.findings import Finding
+from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.lake.records import Landing, Manifest, StoredObject
 
 
@@ -159,7 +160,7 @@ def _ledger(evidence: Evidence) -> Iterator[Finding]:
             yield _finding(evidence, "ledger_missing", "ledger")
         return
     if manifest is not None:
-        difference = _said_differently(ledger.content, Content.of(manifest))
+        difference = _said_differently(ledger, manifest)
         if difference:
             yield _finding(evidence, "ledger_differs", "ledger", difference)
     if ledger.reconciled_at is None:
@@ -167,22 +168,23 @@ def _ledger(evidence: Evidence) -> Iterator[Finding]:
     yield from _contract(evidence, ledger.content.contract, "ledger")
 
 
-def _said_differently(ledger: Content, manifest: Content) -> str:
-    if ledger.sha256 != manifest.sha256:
-        return f"content {ledger.sha256[:12]}…, the manifest says {manifest.sha256[:12]}…"
+def _said_differently(ledger: LedgerEntry, manifest: Manifest) -> str:
+    held, committed = ledger.content.sha256, manifest.content.sha256
+    if held != committed:
+        return f"content {held[:12]}…, the manifest says {committed[:12]}…"
+    counts = manifest.counts
     names = ("published", "accepted", "quarantined")
     return ", ".join(
-        f"{getattr(ledger, name):,} {name}, the manifest says {getattr(manifest, name):,}"
+        f"{getattr(ledger, name):,} {name}, the manifest says {getattr(counts, name):,}"
         for name in names
-        if getattr(ledger, name) != getattr(manifest, name)
+        if getattr(ledger, name) != getattr(counts, name)
     )
 
 
 def _table(evidence: Evidence) -> Iterator[Finding]:
     table = evidence.partition.table_name
     manifest = _read_manifest(evidence)
-    recorded = Content.of(manifest) if manifest else None
-    expected = evidence.ledger.content if evidence.ledger else recorded
+    expected = evidence.ledger or (manifest.counts if manifest else None)
     scan = evidence.scan
     if scan is None and evidence.ledger:
         yield _finding(evidence, "table_missing", table)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 
+from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.lake.records import Landing, Manifest, StoredObject, WarehouseLoad
 
@@ -24,42 +24,6 @@ class Unreadable:
     """A record that is there but is none; ``reason`` says why."""
 
     reason: str
-
-
-@dataclass(frozen=True)
-class Content:
-    """What a record says that its store holds of a month."""
-
-    sha256: str
-    contract: str
-    published: int
-    accepted: int
-    quarantined: int
-
-    @classmethod
-    def of(cls, manifest: Manifest) -> Content:
-        counts = manifest.counts
-        return cls(
-            manifest.landing.sha256,
-            manifest.contract,
-            counts.published,
-            counts.accepted,
-            counts.quarantined,
-        )
-
-
-@dataclass(frozen=True)
-class LedgerRecord:
-    """The ledger's entry, whether or not the month's table is there.
-
-    Attributes:
-        seconds: Time that the load took; None when nobody recorded it.
-    """
-
-    content: Content
-    loaded_at: datetime
-    reconciled_at: datetime | None
-    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -121,6 +85,7 @@ class Evidence:
         raw: The objects with published bytes, by path.
         digests: SHA-256 of raw objects whose bytes were just read, by path.
         files: The data files that are there, by path.
+        ledger: The entry, whether or not the month's table is there.
         scan: None when readers of the warehouse do not see the month.
         quarantined: Rows of the month in the quarantine table.
         bigquery: None where there is no BigQuery.
@@ -134,7 +99,7 @@ class Evidence:
     raw: Mapping[str, StoredObject] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, StoredFile] = field(default_factory=dict)
-    ledger: LedgerRecord | None = None
+    ledger: LedgerEntry | None = None
     scan: TableScan | None = None
     quarantined: int = 0
     bigquery: LakeWarehouseSays | None = None

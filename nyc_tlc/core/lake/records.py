@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, ValidationError
 
 from nyc_tlc.core.catalog.counts import Counts, Record, Rows
+from nyc_tlc.core.catalog.ledger import Content
 from nyc_tlc.core.errors import SourceError
 from nyc_tlc.core.limits import MOST_RECORD_BYTES
 
@@ -83,6 +84,10 @@ class Conformed(Record):
     counts: Counts
     staged: tuple[StoredObject, ...]
 
+    @property
+    def content(self) -> Content:
+        return Content(self.landing.sha256, self.contract)
+
 
 class Superseded(Record):
     """The version of the month that this one replaced; its raw file is kept."""
@@ -113,6 +118,10 @@ class Manifest(Record):
     warning: str = ""
     run: str
     published_at: datetime
+
+    @property
+    def content(self) -> Content:
+        return Content(self.landing.sha256, self.contract)
 
     def superseded_by(self, landing: Landing) -> tuple[Superseded, ...]:
         """What a version made from this landing replaces: this one and those before it."""
@@ -163,10 +172,13 @@ class WarehouseLoad(Record):
     loaded_at: datetime
     reconciled_at: datetime | None = None
 
+    @property
+    def content(self) -> Content:
+        return Content(self.sha256, self.contract)
+
     def is_of(self, manifest: Manifest) -> bool:
         """Whether it was made from what the manifest commits."""
-        held = (self.sha256, self.contract, self.objects)
-        return held == (manifest.landing.sha256, manifest.contract, manifest.objects)
+        return (self.content, self.objects) == (manifest.content, manifest.objects)
 
 
 RecordT = TypeVar("RecordT", bound=Record)

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import pandas as pd
 
+from nyc_tlc.core.catalog.ledger import Content
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.errors import ReconciliationError
@@ -87,6 +88,10 @@ class RunRow:
     @property
     def partition(self) -> Partition:
         return Partition(SERVICES[self.service], Month.parse(self.month))
+
+    @property
+    def content(self) -> Content:
+        return Content(self.sha256, self.partition.contract_id)
 
     def failed(self, error: str, error_type: str = "") -> RunRow:
         return replace(self, status=Status.FAILED, error=error, error_type=error_type)

@@ -20,12 +20,12 @@ from embedded.servers.bigquery import BigQueryServer
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset, BigQuerySettings, connect
 from nyc_tlc.adapters.bigquery.marts import BigQueryMarts
 from nyc_tlc.adapters.bigquery.tables import ensure_table, service_tables
+from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW, Service
 from nyc_tlc.core.errors import ReconciliationError, RetryableError
 from nyc_tlc.core.lake.records import WarehouseLoad
 from nyc_tlc.core.marts.declared import DAILY_ZONE_TRIPS
-from nyc_tlc.ports.warehouse import LedgerEntry
 from tests.ports.marts.marts_answers import daily_zone_trips
 from tests.ports.months import SampleMonth, judged, partition
 

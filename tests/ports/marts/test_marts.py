@@ -19,13 +19,14 @@ from embedded.samples.months import write_month
 from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.marts import PostgresMarts
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.contract.model import Column, ColumnType
 from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.marts import query as mart_query
 from nyc_tlc.core.marts.declared import DAILY_ZONE_TRIPS
 from nyc_tlc.core.marts.model import Mart
-from nyc_tlc.ports.warehouse import Batches, LedgerEntry
+from nyc_tlc.ports.warehouse import Batches
 from tests.conftest import Query
 from tests.ports.marts.marts_answers import daily_zone_trips
 from tests.ports.months import SampleMonth, judged, load, partition

@@ -14,8 +14,9 @@ import pytest
 
 from nyc_tlc.adapters.postgres import warehouse as adapter
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.errors import RetryableError
-from nyc_tlc.ports.warehouse import Batches, LedgerEntry, StoreCounts
+from nyc_tlc.ports.warehouse import Batches, StoreCounts
 from tests.conftest import Query
 from tests.ports.months import SampleMonth, load, partition
 
@@ -163,7 +164,7 @@ def test_two_versions_loaded_at_once_leave_one_of_them(loaded: PostgresWarehouse
     _at_once([lambda month=month: load(loaded, month) for month in versions])
     entry = loaded.entry(OLD.partition)
     assert entry is not None
-    assert entry.sha256 in [month.sha256 for month in versions]
+    assert entry.content.sha256 in [month.sha256 for month in versions]
     assert loaded.count(OLD.partition) == StoreCounts(entry.accepted, 0)
 
 
@@ -189,7 +190,7 @@ def test_second_load_of_a_month_waits_for_the_first(
         load(warehouse, FEBRUARY)  # another month does not wait
         release.set()
         first.result()
-        assert second.result().sha256 == NEW.sha256
+        assert second.result().content.sha256 == NEW.sha256
     assert warehouse.count(NEW.partition) == StoreCounts(150, 3)
 
 

@@ -147,7 +147,7 @@ def test_the_reader_as_loader_is_told_so_and_changes_nothing(
     reader = replace(loader, user="tlc_reader", password=postgres.password_of("reader"))
     with pytest.raises(ConfigurationError, match="permission denied"):
         load(PostgresWarehouse(reader, schema), replace(FIRST, sha256="c" * 64))
-    assert warehouse.entry(FIRST.partition).sha256 == FIRST.sha256
+    assert warehouse.entry(FIRST.partition).content.sha256 == FIRST.sha256
 
 
 def test_tables_from_before_the_roles_change_hands(

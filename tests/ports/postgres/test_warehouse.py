@@ -14,10 +14,11 @@ import pytest
 
 from embedded.samples.months import write_month
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.contract.model import Column, ColumnType
 from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
 from nyc_tlc.core.errors import ReconciliationError
-from nyc_tlc.ports.warehouse import Batches, LedgerEntry, StoreCounts
+from nyc_tlc.ports.warehouse import Batches, StoreCounts
 from tests.conftest import Query
 from tests.ports.months import SampleMonth, judged, load, partition
 
@@ -138,11 +139,11 @@ def test_forced_rerun_loads_the_month_again(loaded: PostgresWarehouse) -> None:
 
 
 def test_same_file_under_another_contract_is_other_content(loaded: PostgresWarehouse) -> None:
-    entry = replace(JANUARY.entry, contract="green/99")
+    entry = replace(JANUARY.entry, content=Content(JANUARY.sha256, "green/99"))
     loaded.replace_partition(entry, [JANUARY.trips()], JANUARY.quarantine(), force=False)
     found = loaded.entry(JANUARY.partition)
     assert found is not None
-    assert found.contract == "green/99"
+    assert found.content.contract == "green/99"
 
 
 def test_other_content_replaces_that_month_and_no_other(
@@ -156,7 +157,7 @@ def test_other_content_replaces_that_month_and_no_other(
     assert query("SELECT count(*) FROM green") == [(7,)]
     found = loaded.entry(JANUARY.partition)
     assert found is not None
-    assert found.sha256 == "b" * 64
+    assert found.content.sha256 == "b" * 64
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -253,7 +254,7 @@ def test_reconciled_month_is_marked_until_it_changes(loaded: PostgresWarehouse) 
     "entry",
     [
         OTHER_JANUARY.entry,
-        replace(JANUARY.entry, contract="green/99"),
+        replace(JANUARY.entry, content=Content(JANUARY.sha256, "green/99")),
         SampleMonth(partition("2024-05")).entry,
     ],
     ids=["other file", "other contract", "other month"],

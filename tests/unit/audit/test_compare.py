@@ -9,10 +9,8 @@ import pytest
 
 from nyc_tlc.core.audit.compare import findings
 from nyc_tlc.core.audit.evidence import (
-    Content,
     Evidence,
     LakeWarehouseSays,
-    LedgerRecord,
     RecordPaths,
     SourceAnswer,
     StoredFile,
@@ -29,6 +27,7 @@ from nyc_tlc.core.audit.verdicts import (
     unseen,
 )
 from nyc_tlc.core.catalog.counts import Counts
+from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.lake.records import Landing, Manifest, StoredObject, Superseded, WarehouseLoad
@@ -58,7 +57,10 @@ MANIFEST = Manifest(
     landing=LANDING, counts=COUNTS, objects=(_stored("trips"), _stored("quarantine")),
     superseded=(), run="run", published_at=LOADED_AT,
 )  # fmt: skip
-CONTENT = Content.of(MANIFEST)
+ENTRY = LedgerEntry(
+    MONTH, Content(SHA, MONTH.contract_id), published=10, accepted=8, quarantined=2, run="run",
+    loaded_at=LOADED_AT, reconciled_at=LOADED_AT, seconds=1.5,
+)  # fmt: skip
 SOUND = Evidence(
     partition=MONTH,
     paths=RecordPaths("landing", "manifest"),
@@ -69,7 +71,7 @@ SOUND = Evidence(
         "trips": StoredFile(_stored("trips"), 8),
         "quarantine": StoredFile(_stored("quarantine"), 2),
     },
-    ledger=LedgerRecord(CONTENT, LOADED_AT, LOADED_AT, 1.5),
+    ledger=ENTRY,
     scan=TableScan(8, 0),
     quarantined=2,
 )
@@ -136,7 +138,7 @@ def test_a_manifest_of_one_object_is_no_whole_manifest() -> None:
 
 
 def test_stale_contract_is_found_in_both_records() -> None:
-    ledger = replace(SOUND.ledger, content=replace(CONTENT, contract="green/0"))  # type: ignore[type-var]
+    ledger = replace(ENTRY, content=Content(SHA, "green/0"))
     old = MANIFEST.model_copy(update={"contract": "green/0"})
     found = findings(replace(SOUND, ledger=ledger, manifest=old))
     assert [(finding.code, finding.place) for finding in found] == [
@@ -275,10 +277,6 @@ def _counted(**other: object) -> Manifest:
     return MANIFEST.model_copy(update={"counts": COUNTS.model_copy(update=other)})
 
 
-def _ledger(**other: object) -> LedgerRecord:
-    return LedgerRecord(replace(CONTENT, **other), LOADED_AT, LOADED_AT, 1.5)
-
-
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
@@ -334,7 +332,7 @@ def _ledger(**other: object) -> LedgerRecord:
             ("revision_not_loaded", "manifest", "bbbbbbbbbbbb… landed, aaaaaaaaaaaa… loaded"),
         ),
         (
-            {"ledger": _ledger(contract="green/0")},
+            {"ledger": replace(ENTRY, content=Content(SHA, "green/0"))},
             ("contract_stale", "ledger", f"green/0, expected {MONTH.contract_id}"),
         ),
         ({"files": {"trips": SOUND.files["trips"]}}, ("lake_missing", "quarantine", "")),
@@ -344,7 +342,7 @@ def _ledger(**other: object) -> LedgerRecord:
         ),
         ({"ledger": None}, ("ledger_missing", "ledger", "")),
         (
-            {"ledger": _ledger(sha256=OTHER)},
+            {"ledger": replace(ENTRY, content=Content(OTHER, MONTH.contract_id))},
             (
                 "ledger_differs",
                 "ledger",
@@ -352,11 +350,11 @@ def _ledger(**other: object) -> LedgerRecord:
             ),
         ),
         (
-            {"ledger": _ledger(published=1234, accepted=8)},
+            {"ledger": replace(ENTRY, published=1234)},
             ("ledger_differs", "ledger", "1,234 published, the manifest says 10"),
         ),
         (
-            {"ledger": replace(SOUND.ledger, reconciled_at=None)},  # type: ignore[type-var]
+            {"ledger": replace(ENTRY, reconciled_at=None)},
             ("not_reconciled", "ledger", ""),
         ),
         ({"scan": None}, ("table_missing", "green_2024_01", "")),
@@ -386,13 +384,8 @@ def test_a_kept_csv_is_known_by_its_name_less_both_suffixes() -> None:
     assert _codes(evidence) == ["raw_unreferenced"]
 
 
-def test_what_a_manifest_says_is_compared_with_the_ledger() -> None:
-    content = Content.of(MANIFEST)
-    assert content == Content(SHA, MONTH.contract_id, published=10, accepted=8, quarantined=2)
-
-
 def test_every_count_that_the_ledger_has_otherwise_is_told() -> None:
-    ledger = _ledger(accepted=7, quarantined=1)
+    ledger = replace(ENTRY, accepted=7, quarantined=1)
     evidence = replace(SOUND, ledger=ledger, scan=TableScan(7, 0), quarantined=1)
     (finding,) = findings(evidence)
     assert finding.detail == ("7 accepted, the manifest says 8, 1 quarantined, the manifest says 2")

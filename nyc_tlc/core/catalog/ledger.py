@@ -1,0 +1,42 @@
+"""What a partition's rows are made from, and the ledger's entry that records it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nyc_tlc.core.catalog.partition import Partition
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a partition's rows are made from: equal content gives equal rows.
+
+    Attributes:
+        sha256: Hash of the published file.
+        contract: Name and version, ``yellow/1``.
+    """
+
+    sha256: str
+    contract: str
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What a warehouse holds for a partition, written with the rows in one transaction.
+
+    Attributes:
+        loaded_at: Set by the warehouse.
+        reconciled_at: When every store was proved equal; None until then.
+        seconds: Time that the load took, all steps together; None until reconciled.
+    """
+
+    partition: Partition
+    content: Content
+    published: int
+    accepted: int
+    quarantined: int
+    run: str
+    loaded_at: datetime | None = None
+    reconciled_at: datetime | None = None
+    seconds: float | None = None
