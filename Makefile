@@ -90,7 +90,7 @@ audit: $(VENV)/installed ## Hold every store against the others [SERVICE MONTHS 
 
 .PHONY: report
 report: $(VENV)/installed ## Fetch the report of the last audit, say where it is and open it
-	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.jobs.audit_report
+	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.jobs.audit
 
 .PHONY: schedules
 schedules: $(VENV)/installed ## List the triggers of the running Mage [MAGE_URL=http://…]

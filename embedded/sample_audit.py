@@ -21,10 +21,10 @@ from playwright.sync_api import ViewportSize, sync_playwright
 
 from embedded.samples.months import write_month
 from embedded.stack import Stack
-from nyc_tlc.core.audit.report import REPORT
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.row_counts import expected_rows
 from nyc_tlc.core.contract.service import FHVHV, GREEN, SERVICES, YELLOW
+from nyc_tlc.core.lake.paths import AUDIT_REPORT
 from nyc_tlc.core.month import Month
 from nyc_tlc.jobs.audit import AuditScope, LakeAudit
 from nyc_tlc.jobs.trips import Trips
@@ -101,7 +101,7 @@ def _report() -> bytes:
             if month >= service.first_month
         ]
         LakeAudit.open().audit(AuditScope(tuple(every)))
-        found = connect_stores(Settings.load()).lake.read(REPORT)
+        found = connect_stores(Settings.load()).lake.read(AUDIT_REPORT)
         assert found is not None  # noqa: S101 - the audit has just written it
         return found[0]
 

@@ -1,6 +1,6 @@
 """Replace the code lists' dimension tables in Postgres."""
 
-from nyc_tlc.jobs.code_lists import CodeLists
+from nyc_tlc.jobs.zones import CodeLists
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter

@@ -1,6 +1,6 @@
 """Replace the views in BigQuery, if it is configured."""
 
-from nyc_tlc.jobs.views import Views
+from nyc_tlc.jobs.zones import Views
 
 if "data_exporter" not in globals():
     from mage_ai.data_preparation.decorators import data_exporter

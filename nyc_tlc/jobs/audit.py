@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
+import webbrowser
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
@@ -14,16 +17,18 @@ import pandas as pd
 from nyc_tlc.core.audit.compare import findings
 from nyc_tlc.core.audit.evidence import Evidence
 from nyc_tlc.core.audit.findings import Finding, Remedy
-from nyc_tlc.core.audit.report import REPORT, render
+from nyc_tlc.core.audit.report import render
 from nyc_tlc.core.audit.verdicts import Audit, after_repair, audited, remedies, to_frame, unseen
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.errors import PipelineError, ReconciliationError
+from nyc_tlc.core.lake.paths import AUDIT_REPORT
 from nyc_tlc.core.month import Month
 from nyc_tlc.jobs.open import open_job
 from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.ports.audit import Inspector
 from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.lake import Lake
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.inspect_month import Inspection, Survey, orphans
 from nyc_tlc.steps.run_each import retried
@@ -98,7 +103,7 @@ class LakeAudit:
         if scope.repair and any(finding.is_open for finding in seen.findings):
             seen = self._repaired(inspection, scope.partitions, seen)
         audit = self._audit(scope, seen)
-        self._ports.lake.write(REPORT, render(audit).encode(), if_generation=None)
+        self._ports.lake.write(AUDIT_REPORT, render(audit).encode(), if_generation=None)
         _logger.info("%s", _summary(audit, self._ports.lake.url))
         return to_frame(audit)
 
@@ -240,8 +245,41 @@ def _summary(audit: Audit, lake: str) -> str:
     """What people read first: the verdicts, then every finding."""
     verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in audit.verdicts.items())
     lines = [f"  {_outcome(finding)}: {finding}" for finding in audit.findings]
-    return "\n".join([f"{verdicts} ({audit.scope})", *lines, f"report: {lake}/{REPORT}"])
+    return "\n".join([f"{verdicts} ({audit.scope})", *lines, f"report: {lake}/{AUDIT_REPORT}"])
 
 
 def _outcome(finding: Finding) -> str:
     return "repaired" if finding.repaired else finding.kind.remedy.value
+
+
+def download_report(lake: Lake, folder: Path) -> Path | None:
+    """Copy the report of the last audit into a folder; None when no audit has written one."""
+    found = lake.read(AUDIT_REPORT)
+    if found is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / Path(AUDIT_REPORT).name
+    target.write_bytes(found[0])
+    return target
+
+
+def main() -> int:
+    """`make report`: print where the report is; open it if standard output is a terminal."""
+    try:
+        settings = Settings.load()
+        lake = connect_stores(settings).lake
+        target = download_report(lake, settings.tlc_work_dir / "report")
+    except PipelineError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    if target is None:
+        sys.stderr.write(f"{lake.url}/{AUDIT_REPORT} is not there yet. Run `make audit` first.\n")
+        return 1
+    sys.stdout.write(f"{target}\n")
+    if sys.stdout.isatty():
+        webbrowser.open(target.as_uri())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,56 +1,92 @@
-"""The taxi zones on their way from TLC to every store: what Mage's blocks call."""
+"""What names a trip's zones and codes, on its way to every store: what Mage's blocks call."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import Self, TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nyc_tlc.core.errors import ReconciliationError, SourceError
-from nyc_tlc.core.zones.lookup import FILE_NAME, ZONES, parse_zones
+from nyc_tlc.core.contract.code_lists import code_lists, code_table
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.zones.lookup import ZONES
 from nyc_tlc.core.zones.table import with_geo_metadata, with_geojson, zone_table
 from nyc_tlc.jobs.open import open_job
 from nyc_tlc.ports.bundles import Ports
-from nyc_tlc.ports.source import SourceFileAbsentError
 from nyc_tlc.ports.warehouse import AnyWarehouse
 from nyc_tlc.settings import Settings
-from nyc_tlc.steps.land_zones import land_zone_polygons, read_zone_polygons, zone_file
+from nyc_tlc.steps.land_zones import (
+    land_zone_lookup,
+    land_zone_polygons,
+    read_zone_lookup,
+    read_zone_polygons,
+)
 from nyc_tlc.steps.run_each import retried
-from nyc_tlc.steps.work_folder import work_folder
 from nyc_tlc.wiring import NO_BIGQUERY, connect_stores
 
 T = TypeVar("T")
-_logger = logging.getLogger(__name__)
 
 _TABLE = "taxi_zone"
-_PUBLISHED = f"reference/{_TABLE}/part-0.parquet"
 _COMMENT = (
     "Taxi zones by location id, as TLC publishes them (taxi_zone_lookup.csv, taxi_zones.zip); "
     "geometry is GeoJSON, degrees are WGS 84"
 )
 
 
-class Zones:
-    """The zones in every store; tables in and out have one row: what was landed."""
+class _Dimensions:
+    """How tables and views that do not depend on a month reach a store, each atomically."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._ports = ports
         self._attempts = settings.tlc_attempts
 
     @classmethod
-    def open(cls) -> Zones:
+    def open(cls) -> Self:
         """With the settings of the environment.
 
         Raises:
             ConfigurationError: settings are missing or wrong; lists all of them.
         """
         return cls(*open_job(connect_stores))
+
+    def _in_bigquery(
+        self, load: Callable[[AnyWarehouse], pd.DataFrame], otherwise: pd.DataFrame
+    ) -> pd.DataFrame:
+        """What loading to BigQuery returns, or ``otherwise`` where it is not configured."""
+        if self._ports.bigquery is None:
+            logging.getLogger(__name__).info(NO_BIGQUERY)
+            return otherwise
+        return load(self._ports.bigquery)
+
+    def _replace(
+        self, warehouse: AnyWarehouse, name: str, table: pa.Table, *, key: str, comment: str
+    ) -> int:
+        """Replace a dimension table; counts its rows there."""
+        return self._retried(
+            name, lambda: warehouse.replace_table(name, table, key=key, comment=comment)
+        )
+
+    def _publish(self, name: str, table: pa.Table) -> int:
+        """Replace ``reference/<name>/part-0.parquet``; counts its rows there."""
+        path, file = lake_paths.reference(name), io.BytesIO()
+        pq.write_table(table, file, compression="zstd")
+        lake = self._ports.lake
+        self._retried(name, lambda: lake.write(path, file.getvalue(), if_generation=None))
+        with lake.open(path) as published:
+            return int(pq.ParquetFile(published).metadata.num_rows)
+
+    def _retried(self, name: str, attempt: Callable[[], T]) -> T:
+        return retried(attempt, name, self._attempts)
+
+
+class Zones(_Dimensions):
+    """The taxi zones; tables in and out have one row: what was landed."""
 
     def land(self) -> pd.DataFrame:
         """Keep the published lookup and polygons in the lake's ``raw/``, by content.
@@ -59,72 +95,82 @@ class Zones:
             SourceError: the source does not have them.
             ContractError: they are something else.
         """
-        return self._retried(self._land)
+        lookup = self._retried(_TABLE, lambda: land_zone_lookup(self._ports))
+        polygons = self._retried(_TABLE, lambda: land_zone_polygons(self._ports))
+        row = {
+            "raw": lookup.raw,
+            "polygons": polygons.raw,
+            "rows": lookup.rows,
+            "bytes": lookup.bytes + polygons.bytes,
+        }
+        return pd.DataFrame([row])
 
     def load_to_postgres(self, landed: pd.DataFrame) -> pd.DataFrame:
         return self._load(landed, self._ports.warehouse, "Postgres")
 
     def load_to_bigquery(self, landed: pd.DataFrame) -> pd.DataFrame:
         """Leaves the table as it is where BigQuery is not configured."""
-        if self._ports.bigquery is None:
-            _logger.info(NO_BIGQUERY)
-            return landed
-        return self._load(landed, self._ports.bigquery, "BigQuery")
+        return self._in_bigquery(lambda there: self._load(landed, there, "BigQuery"), landed)
+
+    def publish_to_lake(self, landed: pd.DataFrame) -> pd.DataFrame:
+        rows = self._publish(_TABLE, with_geo_metadata(self._read(landed)))
+        return _proved(landed, rows, "the lake")
 
     def _load(self, landed: pd.DataFrame, warehouse: AnyWarehouse, store: str) -> pd.DataFrame:
         zones = with_geojson(self._read(landed))
-        rows = self._retried(
-            lambda: warehouse.replace_table(_TABLE, zones, key="location_id", comment=_COMMENT)
-        )
+        rows = self._replace(warehouse, _TABLE, zones, key="location_id", comment=_COMMENT)
         return _proved(landed, rows, store)
 
-    def publish_to_lake(self, landed: pd.DataFrame) -> pd.DataFrame:
-        return _proved(landed, self._retried(lambda: self._publish(landed)), "the lake")
+    def _read(self, landed: pd.DataFrame) -> pa.Table:
+        lookup, polygons = (str(landed[name].iloc[0]) for name in ("raw", "polygons"))
+        lake = self._ports.lake
+        return zone_table(read_zone_lookup(lookup, lake), read_zone_polygons(polygons, lake))
 
-    def _publish(self, landed: pd.DataFrame) -> int:
-        file = io.BytesIO()
-        pq.write_table(with_geo_metadata(self._read(landed)), file, compression="zstd")
-        self._ports.lake.write(_PUBLISHED, file.getvalue(), if_generation=None)
-        with self._ports.lake.open(_PUBLISHED) as published:
-            return int(pq.ParquetFile(published).metadata.num_rows)
 
-    def _land(self) -> pd.DataFrame:
-        with work_folder(self._ports.work_dir, "land_zones") as folder:
-            try:
-                fetched = self._ports.source.fetch(f"misc/{FILE_NAME}", folder, unless_etag=None)
-            except SourceFileAbsentError as error:
-                raise SourceError(
-                    f"the taxi zone lookup is missing: {error}. The zones stay as they were. "
-                    "Check TLC_SOURCE_URL."
-                ) from error
-            assert fetched is not None  # noqa: S101 - asked for in any case
-            data = zone_file(fetched)
-            fetched.path.unlink()
-        zones = parse_zones(data)
-        raw = f"raw/{_TABLE}/{hashlib.sha256(data).hexdigest()}.csv"
-        self._ports.lake.write(raw, data, if_generation=None)
-        polygons = land_zone_polygons(self._ports)
-        return pd.DataFrame(
-            [
-                {
-                    "raw": raw,
-                    "polygons": polygons.raw,
-                    "rows": zones.num_rows,
-                    "bytes": len(data) + polygons.bytes,
-                }
-            ]
+class CodeLists(_Dimensions):
+    """The lists of the contracts as dimension tables; results have one row per list."""
+
+    def load_to_postgres(self) -> pd.DataFrame:
+        return self._load(self._ports.warehouse)
+
+    def load_to_bigquery(self) -> pd.DataFrame:
+        """No rows where BigQuery is not configured."""
+        return self._in_bigquery(self._load, _rows_by_list([]))
+
+    def publish_to_lake(self) -> pd.DataFrame:
+        return _rows_by_list(
+            (name, self._publish(name, code_table(codes))) for name, codes in code_lists().items()
         )
 
-    def _retried(self, attempt: Callable[[], T]) -> T:
-        return retried(attempt, "taxi zones", self._attempts)
+    def _load(self, warehouse: AnyWarehouse) -> pd.DataFrame:
+        return _rows_by_list(
+            (
+                name,
+                self._replace(warehouse, name, code_table(codes), key="code", comment=codes.source),
+            )
+            for name, codes in code_lists().items()
+        )
 
-    def _read(self, landed: pd.DataFrame) -> pa.Table:
-        path = str(landed["raw"].iloc[0])
-        record = self._ports.lake.read(path)
-        if record is None:
-            raise ReconciliationError(f"{path} is gone from the lake. Run the pipeline again.")
-        polygons = read_zone_polygons(str(landed["polygons"].iloc[0]), self._ports.lake)
-        return zone_table(parse_zones(record[0]), polygons)
+
+class Views(_Dimensions):
+    """The views that name what trips refer to; results have one row per view."""
+
+    def load_to_postgres(self) -> pd.DataFrame:
+        """Replace the views, all at once; the dimension tables must be there."""
+        return self._load(self._ports.warehouse)
+
+    def load_to_bigquery(self) -> pd.DataFrame:
+        """Replace the views there, each at once; no rows where it is not configured."""
+        return self._in_bigquery(self._load, pd.DataFrame({"view": ()}))
+
+    def _load(self, warehouse: AnyWarehouse) -> pd.DataFrame:
+        contracts = [service.contract for service in SERVICES.values()]
+        views = self._retried("views", lambda: warehouse.replace_views(contracts))
+        return pd.DataFrame({"view": views})
+
+
+def _rows_by_list(rows: Iterable[tuple[str, int]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["code_list", "rows"])
 
 
 def _proved(landed: pd.DataFrame, rows: int, store: str) -> pd.DataFrame:

@@ -1,42 +1,63 @@
-"""Land the taxi zones' polygons, and give the landed ones to what looks up coordinates."""
+"""Land the taxi zones, names and polygons, and read the landed ones."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
+
+import pyarrow as pa
 
 from nyc_tlc.core.errors import ContractError, ReconciliationError, SourceError
+from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Landing, parse_record, render_record
 from nyc_tlc.core.limits import MOST_ZONE_BYTES
-from nyc_tlc.core.zones.polygons import FILE_NAME, POLYGONS, ZonePolygons, parse_zone_polygons
+from nyc_tlc.core.zones import lookup, polygons
+from nyc_tlc.core.zones.lookup import parse_zones
+from nyc_tlc.core.zones.polygons import ZonePolygons, parse_zone_polygons
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.source import Fetched, SourceFileAbsentError
 from nyc_tlc.steps.land import landing_of
 from nyc_tlc.steps.work_folder import work_folder
 
-_FOLDER = "raw/taxi_zones"
-_LANDING = f"{_FOLDER}/landing.json"
+_RECORD = lake_paths.ZONE_POLYGONS_LANDING
 _parsed: dict[str, ZonePolygons] = {}
 """The polygons in use by the SHA-256 of their file: 0.4 s to make, for every month of a run."""
 _turn = threading.Lock()
 
 
-def landed_zone_polygons(ports: Ports) -> tuple[ZonePolygons, str]:
-    """The polygons landed last and the SHA-256 of their file; landed now if none were before.
+def land_zone_lookup(ports: Ports) -> Landing:
+    """Bring the published lookup into ``raw/``, by content.
 
     Raises:
-        SourceError: neither the lake nor the source has them.
-        ContractError: what the source has is something else.
-        ReconciliationError: the landed file is damaged.
+        SourceError: the source does not have it.
+        ContractError: what it has is something else.
     """
-    with _turn:
-        landing = _landed(ports.lake) or land_zone_polygons(ports)
-        if landing.sha256 not in _parsed:
-            polygons = read_zone_polygons(landing.raw, ports.lake)
-            _parsed.clear()
-            _parsed[landing.sha256] = polygons
-        return _parsed[landing.sha256], landing.sha256
+    with work_folder(ports.work_dir, "land_zones") as folder:
+        try:
+            fetched = ports.source.fetch(f"misc/{lookup.FILE_NAME}", folder, unless_etag=None)
+        except SourceFileAbsentError as error:
+            raise SourceError(
+                f"the taxi zone lookup is missing: {error}. The zones stay as they were. "
+                "Check TLC_SOURCE_URL."
+            ) from error
+        assert fetched is not None  # noqa: S101 - asked for in any case
+        landing = landing_of(fetched, lookup.ZONES, lake_paths.zone_lookup(fetched.sha256))
+        _store(fetched, parse_zones, landing, ports.lake)
+    return landing
+
+
+def read_zone_lookup(path: str, lake: Lake) -> pa.Table:
+    """The landed lookup.
+
+    Raises:
+        ReconciliationError: the object is gone.
+    """
+    record = lake.read(path)
+    if record is None:
+        raise ReconciliationError(f"{path} is gone from the lake. Run the pipeline again.")
+    return parse_zones(record[0])
 
 
 def land_zone_polygons(ports: Ports) -> Landing:
@@ -52,30 +73,40 @@ def land_zone_polygons(ports: Ports) -> Landing:
         known = _landed(ports.lake)
         try:
             fetched = ports.source.fetch(
-                f"misc/{FILE_NAME}", folder, unless_etag=known.etag if known else None
+                f"misc/{polygons.FILE_NAME}", folder, unless_etag=known.etag if known else None
             )
         except SourceFileAbsentError as error:
             if known is None:
-                raise _absent(error) from error
+                raise SourceError(
+                    f"the taxi zones' polygons are missing: {error}, and none were landed before. "
+                    "Nothing was changed. Run the pipeline tlc_zones once with TLC_SOURCE_URL set "
+                    "to TLC's CDN: what it lands is used from then on, whatever the source."
+                ) from error
             return known
-        landing = _store(fetched, ports.lake) if fetched else known
-    assert landing is not None  # noqa: S101 - "not modified" answers only a known version
+        if fetched is None:
+            assert known is not None  # noqa: S101 - "not modified" answers only a known version
+            return known
+        landing = landing_of(fetched, polygons.POLYGONS, lake_paths.zone_polygons(fetched.sha256))
+        _store(fetched, parse_zone_polygons, landing, ports.lake)
+        ports.lake.write(_RECORD, render_record(landing), if_generation=None)
     return landing
 
 
-def zone_file(fetched: Fetched) -> bytes:
-    """What was fetched, read whole.
+def landed_zone_polygons(ports: Ports) -> tuple[ZonePolygons, str]:
+    """The polygons landed last and the SHA-256 of their file; landed now if none were before.
 
     Raises:
-        ContractError: it is larger than any zone file; it is deleted.
+        SourceError: neither the lake nor the source has them.
+        ContractError: what the source has is something else.
+        ReconciliationError: the landed file is damaged.
     """
-    if fetched.bytes > MOST_ZONE_BYTES:
-        fetched.path.unlink()
-        raise ContractError(
-            f"{fetched.uri} is no zone file: {fetched.bytes:,} bytes, expected at most "
-            f"{MOST_ZONE_BYTES:,}. The zones stay as they were. Look at what the source serves."
-        )
-    return fetched.path.read_bytes()
+    with _turn:
+        landing = _landed(ports.lake) or land_zone_polygons(ports)
+        if landing.sha256 not in _parsed:
+            parsed = read_zone_polygons(landing.raw, ports.lake)
+            _parsed.clear()
+            _parsed[landing.sha256] = parsed
+        return _parsed[landing.sha256], landing.sha256
 
 
 def read_zone_polygons(path: str, lake: Lake) -> ZonePolygons:
@@ -85,48 +116,41 @@ def read_zone_polygons(path: str, lake: Lake) -> ZonePolygons:
         ReconciliationError: the object is gone, or is not what was landed under this name.
     """
     record = lake.read(path)
-    found = f"other bytes (SHA-256 {_sha256(record[0])[:12]}…)" if record else "nothing"
-    if record is None or path != _raw(_sha256(record[0])):
+    sha256 = hashlib.sha256(record[0]).hexdigest() if record else ""
+    if record is None or path != lake_paths.zone_polygons(sha256):
+        found = f"other bytes (SHA-256 {sha256[:12]}…)" if record else "nothing"
         raise ReconciliationError(
             f"the landed zone polygons {path} are damaged: found {found}. Nothing was changed. "
-            f"Delete {_LANDING} and run the pipeline tlc_zones; it lands them anew."
+            f"Delete {_RECORD} and run the pipeline tlc_zones: it lands them again."
         )
     return parse_zone_polygons(record[0])
 
 
 def _landed(lake: Lake) -> Landing | None:
-    record = lake.read(_LANDING)
+    record = lake.read(_RECORD)
     if record is None:
         return None
-    landing = parse_record(Landing, record[0], _LANDING)
+    landing = parse_record(Landing, record[0], _RECORD)
     stored = lake.stat(landing.raw)
     return landing if stored is not None and stored.bytes == landing.bytes else None
 
 
-def _store(fetched: Fetched, lake: Lake) -> Landing:
-    data = zone_file(fetched)
+def _store(
+    fetched: Fetched, parse: Callable[[bytes], object], landing: Landing, lake: Lake
+) -> None:
+    """Move a fetched file into ``raw/`` if it parses; delete it if it does not."""
     try:
-        parse_zone_polygons(data)
+        parse(_content(fetched))
     except ContractError:
         fetched.path.unlink()
         raise
-    landing = landing_of(fetched, POLYGONS, _raw(fetched.sha256))
     lake.upload(fetched.path, landing.raw)
-    lake.write(_LANDING, render_record(landing), if_generation=None)
-    return landing
 
 
-def _raw(sha256: str) -> str:
-    return f"{_FOLDER}/{sha256}.zip"
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _absent(error: SourceFileAbsentError) -> SourceError:
-    return SourceError(
-        f"the taxi zones' polygons are missing: {error}, and none were landed before. Nothing was "
-        "changed. Run the pipeline tlc_zones once with TLC_SOURCE_URL set to TLC's CDN: what it "
-        "lands is used from then on, whatever the source."
-    )
+def _content(fetched: Fetched) -> bytes:
+    if fetched.bytes > MOST_ZONE_BYTES:
+        raise ContractError(
+            f"{fetched.uri} is not a zone file: {fetched.bytes:,} bytes, expected at most "
+            f"{MOST_ZONE_BYTES:,}. The zones stay as they were. Look at what the source serves."
+        )
+    return fetched.path.read_bytes()

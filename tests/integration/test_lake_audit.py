@@ -32,12 +32,12 @@ from nyc_tlc.adapters.postgres.ledger import take_turn
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.adapters.source.folder import FolderSource
 from nyc_tlc.core.audit.findings import KINDS, Remedy
-from nyc_tlc.core.audit.report import REPORT
 from nyc_tlc.core.audit.verdicts import require_sound
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.lake.paths import AUDIT_REPORT
 from nyc_tlc.core.lake.records import Manifest, WarehouseLoad, parse_record, render_record
 from nyc_tlc.core.month import Month
 from nyc_tlc.jobs.audit import AuditScope, LakeAudit
@@ -99,7 +99,7 @@ class World:
 
     def holdings(self) -> tuple[dict, list[tuple]]:
         """Every object but the report, and the ledger."""
-        objects = {s.path: s.generation for s in self.lake.list("") if s.path != REPORT}
+        objects = {s.path: s.generation for s in self.lake.list("") if s.path != AUDIT_REPORT}
         return objects, self.sql("SELECT * FROM ledger ORDER BY service, source_month")
 
     def audit(self, *partitions: Partition, **how: bool):
@@ -333,7 +333,7 @@ def story(gcs, postgres, tmp_path_factory) -> Iterator[SimpleNamespace]:
         held = world.holdings()
         told.found = world.audit(*months, **every)
         told.held_before, told.held_after = held, world.holdings()
-        told.report = world.lake.read(REPORT)[0].decode()
+        told.report = world.lake.read(AUDIT_REPORT)[0].decode()
         told.repaired = world.audit(*months, **every, repair=True)
         told.after = world.audit(*months, **every)
         yield told
@@ -435,7 +435,7 @@ def test_what_is_wrong_in_bigquery_is_found_and_repaired(bigquery_world):
     for codes, month in months.items():
         assert codes_of(repaired, month) == dict.fromkeys(codes, True)
     require_sound(bigquery_world.audit(*months.values()))
-    assert "BigQuery" in bigquery_world.lake.read(REPORT)[0].decode()
+    assert "BigQuery" in bigquery_world.lake.read(AUDIT_REPORT)[0].decode()
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
-from nyc_tlc.jobs.audit import AuditScope, LakeAudit
-from nyc_tlc.jobs.audit_report import fetch
+from nyc_tlc.jobs.audit import AuditScope, LakeAudit, download_report
 from nyc_tlc.settings import Settings
 from nyc_tlc.wiring import connect_inspector, connect_stores
 
@@ -123,7 +122,7 @@ def report(scheduled, loaded, tmp_path_factory) -> Path:
     months = Month.parse("2023-03").through(Month.parse("2023-05"))
     scope = AuditScope(tuple(Partition(SERVICES["green"], month) for month in months))
     LakeAudit(settings, ports, connect_inspector(settings)).audit(scope)
-    fetched = fetch(ports.lake, tmp_path_factory.mktemp("report"))
+    fetched = download_report(ports.lake, tmp_path_factory.mktemp("report"))
     assert fetched is not None
     return fetched
 

@@ -14,8 +14,6 @@ from nyc_tlc.core.audit.verdicts import Audit, AuditedMonth, Verdict
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.rows.rules import REASONS
 
-REPORT = "report/lake_audit.html"
-"""Where the lake has the page of the last audit."""
 _SIGNS = {
     Verdict.PROVED: "✓",
     Verdict.REPAIRED: "↻",

@@ -1,4 +1,4 @@
-"""Where everything of a partition lies in the lake."""
+"""Where everything is in the lake."""
 
 import re
 
@@ -10,6 +10,10 @@ DATA_PREFIXES = ("trips/", "quarantine/", "manifests/")
 """Below which everything is of the last load of some month."""
 RAW_PREFIX = "raw/service="
 STAGING_PREFIX = STAGING
+ZONE_POLYGONS_LANDING = "raw/taxi_zones/landing.json"
+"""Record of the polygons landed last."""
+AUDIT_REPORT = "report/lake_audit.html"
+"""The page of the last audit."""
 
 
 def partition_of(path: str) -> Partition | None:
@@ -52,3 +56,18 @@ def warehouse_load(partition: Partition, warehouse: str) -> str:
 
 def manifest(partition: Partition) -> str:
     return f"manifests/{partition.hive_path}.json"
+
+
+def zone_lookup(sha256: str) -> str:
+    """The published taxi zone lookup, by content."""
+    return f"raw/taxi_zone/{sha256}.csv"
+
+
+def zone_polygons(sha256: str) -> str:
+    """The published polygons of the taxi zones, by content."""
+    return f"raw/taxi_zones/{sha256}.zip"
+
+
+def reference(table: str) -> str:
+    """A dimension table: the taxi zones, or a code list."""
+    return f"reference/{table}/part-0.parquet"

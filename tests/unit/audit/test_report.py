@@ -7,13 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
-from nyc_tlc.adapters.lake.folder import FolderLake
 from nyc_tlc.core.audit.findings import Finding
-from nyc_tlc.core.audit.report import REPORT, render
+from nyc_tlc.core.audit.report import render
 from nyc_tlc.core.audit.svg import Axis, Point, compact, dots, range_line, stacked_bars, thinned
 from nyc_tlc.core.audit.verdicts import Audit, AuditedMonth, Verdict, require_sound, to_frame
 from nyc_tlc.core.catalog.partition import Partition
@@ -21,7 +19,6 @@ from nyc_tlc.core.contract.service import FHVHV, GREEN, SERVICES, Service
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.rules import REASONS
-from nyc_tlc.jobs import audit_report
 
 AT = datetime(2024, 6, 2, 3, 4, tzinfo=UTC)
 HOSTILE = """<script>alert("1")</script>'&--><img src=//evil.example/x>"""
@@ -280,25 +277,3 @@ def test_a_run_ends_with_an_error_that_names_everything_that_is_wrong() -> None:
     with pytest.raises(ReconciliationError, match=r"^1 thing is wrong in the stores:\n"):
         require_sound(to_frame(_audit(months, findings[:1])))
     require_sound(to_frame(_audit(months, findings[2:])))
-
-
-def test_the_report_is_fetched_from_the_lake(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lake = FolderLake(tmp_path / "lake")
-    settings = {
-        "POSTGRES_DBNAME": "trips", "POSTGRES_USER": "loader", "POSTGRES_PASSWORD": "not used",
-        "LAKE_URL": lake.url, "TLC_WORK_DIR": str(tmp_path / "work"), "BIGQUERY_DATASET": "",
-    }  # fmt: skip
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    assert audit_report.main() == 1
-    assert (
-        "report/lake_audit.html is not there yet. Run `make audit` first."
-        in capsys.readouterr().err
-    )
-    lake.write(REPORT, render(_audit(_many(1))).encode(), if_generation=None)
-    assert audit_report.main() == 0
-    page = Path(capsys.readouterr().out.strip())
-    assert page == tmp_path / "work" / "report" / "lake_audit.html"
-    assert "Every store agrees" in page.read_text("utf-8")

@@ -4,10 +4,8 @@ import logging
 
 import pytest
 
-from nyc_tlc.jobs.code_lists import CodeLists
 from nyc_tlc.jobs.marts import Marts
-from nyc_tlc.jobs.views import Views
-from nyc_tlc.jobs.zones import Zones
+from nyc_tlc.jobs.zones import CodeLists, Views, Zones
 from nyc_tlc.wiring import NO_BIGQUERY
 
 
