@@ -1,16 +1,29 @@
 """The columns that several services share: same quantity and unit, same name everywhere."""
 
 from nyc_tlc.core.contract import codes
-from nyc_tlc.core.contract.model import Column, ColumnType
+from nyc_tlc.core.contract.model import CodeList, Column, ColumnType
 
-_USD = "US dollars"
 
-VENDOR_ID = Column(
-    "vendor_id",
-    ColumnType.SMALLINT,
-    "Provider of the record's technology",
-    codes=codes.VENDOR,
-)
+def _dollars(name: str, meaning: str) -> Column:
+    return Column(name, ColumnType.DOUBLE, meaning, unit="US dollars")
+
+
+def _degrees(name: str, meaning: str) -> Column:
+    return Column(name, ColumnType.DOUBLE, meaning, unit="degrees")
+
+
+def _coded(name: str, meaning: str, code_list: CodeList) -> Column:
+    """A column of the type of its codes."""
+    is_number = isinstance(next(iter(code_list.meanings)), int)
+    kind = ColumnType.SMALLINT if is_number else ColumnType.TEXT
+    return Column(name, kind, meaning, codes=code_list)
+
+
+def _base(name: str, meaning: str) -> Column:
+    return Column(name, ColumnType.TEXT, meaning, is_base_number=True)
+
+
+VENDOR_ID = _coded("vendor_id", "Provider of the record's technology", codes.VENDOR)
 PICKUP_DATETIME = Column(
     "pickup_datetime", ColumnType.TIMESTAMP, "When the trip began", required=True
 )
@@ -21,17 +34,11 @@ PASSENGER_COUNT = Column(
 TRIP_DISTANCE = Column(
     "trip_distance", ColumnType.DOUBLE, "Distance of the trip, by taximeter or app", unit="miles"
 )
-RATE_CODE_ID = Column(
-    "rate_code_id",
-    ColumnType.SMALLINT,
-    "Rate in force at the end of the trip",
-    codes=codes.RATE_CODE,
-)
-STORE_AND_FWD_FLAG = Column(
+RATE_CODE_ID = _coded("rate_code_id", "Rate in force at the end of the trip", codes.RATE_CODE)
+STORE_AND_FWD_FLAG = _coded(
     "store_and_fwd_flag",
-    ColumnType.TEXT,
     "Whether the record was held in the vehicle for want of a connection",
-    codes=codes.STORE_AND_FWD,
+    codes.STORE_AND_FWD,
 )
 PU_LOCATION_ID = Column(
     "pu_location_id", ColumnType.SMALLINT, "Taxi zone where the trip began (taxi_zone.location_id)"
@@ -39,77 +46,35 @@ PU_LOCATION_ID = Column(
 DO_LOCATION_ID = Column(
     "do_location_id", ColumnType.SMALLINT, "Taxi zone where the trip ended (taxi_zone.location_id)"
 )
-PICKUP_LONGITUDE = Column(
-    "pickup_longitude", ColumnType.DOUBLE, "Where the trip began, WGS 84", unit="degrees"
-)
-PICKUP_LATITUDE = Column(
-    "pickup_latitude", ColumnType.DOUBLE, "Where the trip began, WGS 84", unit="degrees"
-)
-DROPOFF_LONGITUDE = Column(
-    "dropoff_longitude", ColumnType.DOUBLE, "Where the trip ended, WGS 84", unit="degrees"
-)
-DROPOFF_LATITUDE = Column(
-    "dropoff_latitude", ColumnType.DOUBLE, "Where the trip ended, WGS 84", unit="degrees"
-)
-PAYMENT_TYPE = Column(
-    "payment_type", ColumnType.SMALLINT, "How the passenger paid", codes=codes.PAYMENT_TYPE
-)
-TRIP_TYPE = Column(
-    "trip_type", ColumnType.SMALLINT, "Street-hail or dispatch", codes=codes.TRIP_TYPE
-)
-FARE_AMOUNT = Column("fare_amount", ColumnType.DOUBLE, "Fare by time and distance", unit=_USD)
-EXTRA = Column("extra", ColumnType.DOUBLE, "Miscellaneous extras and surcharges", unit=_USD)
-MTA_TAX = Column("mta_tax", ColumnType.DOUBLE, "MTA tax", unit=_USD)
-TIP_AMOUNT = Column("tip_amount", ColumnType.DOUBLE, "Tip; of taxis, card tips only", unit=_USD)
-TOLLS_AMOUNT = Column("tolls_amount", ColumnType.DOUBLE, "Tolls paid in the trip", unit=_USD)
-EHAIL_FEE = Column("ehail_fee", ColumnType.DOUBLE, "E-hail fee", unit=_USD)
-IMPROVEMENT_SURCHARGE = Column(
-    "improvement_surcharge", ColumnType.DOUBLE, "Improvement surcharge, since 2015", unit=_USD
-)
-TOTAL_AMOUNT = Column(
-    "total_amount", ColumnType.DOUBLE, "Charged to the passenger, without cash tips", unit=_USD
-)
-CONGESTION_SURCHARGE = Column(
-    "congestion_surcharge", ColumnType.DOUBLE, "New York State congestion surcharge", unit=_USD
-)
-AIRPORT_FEE = Column(
-    "airport_fee", ColumnType.DOUBLE, "For pick-ups at LaGuardia and JFK", unit=_USD
-)
-CBD_CONGESTION_FEE = Column(
-    "cbd_congestion_fee",
-    ColumnType.DOUBLE,
-    "MTA congestion relief zone charge, since 5 January 2025",
-    unit=_USD,
+PICKUP_LONGITUDE = _degrees("pickup_longitude", "Where the trip began, WGS 84")
+PICKUP_LATITUDE = _degrees("pickup_latitude", "Where the trip began, WGS 84")
+DROPOFF_LONGITUDE = _degrees("dropoff_longitude", "Where the trip ended, WGS 84")
+DROPOFF_LATITUDE = _degrees("dropoff_latitude", "Where the trip ended, WGS 84")
+PAYMENT_TYPE = _coded("payment_type", "How the passenger paid", codes.PAYMENT_TYPE)
+TRIP_TYPE = _coded("trip_type", "Street-hail or dispatch", codes.TRIP_TYPE)
+FARE_AMOUNT = _dollars("fare_amount", "Fare by time and distance")
+EXTRA = _dollars("extra", "Miscellaneous extras and surcharges")
+MTA_TAX = _dollars("mta_tax", "MTA tax")
+TIP_AMOUNT = _dollars("tip_amount", "Tip; of taxis, card tips only")
+TOLLS_AMOUNT = _dollars("tolls_amount", "Tolls paid in the trip")
+EHAIL_FEE = _dollars("ehail_fee", "E-hail fee")
+IMPROVEMENT_SURCHARGE = _dollars("improvement_surcharge", "Improvement surcharge, since 2015")
+TOTAL_AMOUNT = _dollars("total_amount", "Charged to the passenger, without cash tips")
+CONGESTION_SURCHARGE = _dollars("congestion_surcharge", "New York State congestion surcharge")
+AIRPORT_FEE = _dollars("airport_fee", "For pick-ups at LaGuardia and JFK")
+CBD_CONGESTION_FEE = _dollars(
+    "cbd_congestion_fee", "MTA congestion relief zone charge, since 5 January 2025"
 )
 REQUEST_SOURCE = Column(
     "request_source",
     ColumnType.TEXT,
     "Who took an e-hail (HV0003, HV0005); in no dictionary, first seen 2026-06",
 )
-DISPATCHING_BASE_NUM = Column(
-    "dispatching_base_num", ColumnType.TEXT, "Base that dispatched the trip", is_base_number=True
-)
-AFFILIATED_BASE_NUMBER = Column(
-    "affiliated_base_number",
-    ColumnType.TEXT,
-    "Base that the vehicle is affiliated with",
-    is_base_number=True,
-)
-ORIGINATING_BASE_NUM = Column(
-    "originating_base_num",
-    ColumnType.TEXT,
-    "Base that received the request",
-    is_base_number=True,
-)
-SR_FLAG = Column(
-    "sr_flag", ColumnType.SMALLINT, "Shared-ride trip; null otherwise", codes=codes.SHARED_RIDE
-)
-HVFHS_LICENSE_NUM = Column(
-    "hvfhs_license_num",
-    ColumnType.TEXT,
-    "Licence of the app company",
-    codes=codes.HVFHS_LICENSE,
-)
+DISPATCHING_BASE_NUM = _base("dispatching_base_num", "Base that dispatched the trip")
+AFFILIATED_BASE_NUMBER = _base("affiliated_base_number", "Base that the vehicle is affiliated with")
+ORIGINATING_BASE_NUM = _base("originating_base_num", "Base that received the request")
+SR_FLAG = _coded("sr_flag", "Shared-ride trip; null otherwise", codes.SHARED_RIDE)
+HVFHS_LICENSE_NUM = _coded("hvfhs_license_num", "Licence of the app company", codes.HVFHS_LICENSE)
 REQUEST_DATETIME = Column(
     "request_datetime", ColumnType.TIMESTAMP, "When the passenger asked for the ride"
 )
@@ -117,38 +82,17 @@ ON_SCENE_DATETIME = Column(
     "on_scene_datetime", ColumnType.TIMESTAMP, "When the driver arrived (accessible vehicles)"
 )
 TRIP_TIME = Column("trip_time", ColumnType.INTEGER, "Time with the passenger", unit="seconds")
-BASE_PASSENGER_FARE = Column(
-    "base_passenger_fare",
-    ColumnType.DOUBLE,
-    "Fare before tolls, tips, taxes and fees",
-    unit=_USD,
+BASE_PASSENGER_FARE = _dollars("base_passenger_fare", "Fare before tolls, tips, taxes and fees")
+BCF = _dollars("bcf", "Black Car Fund surcharge")
+SALES_TAX = _dollars("sales_tax", "New York State sales tax")
+DRIVER_PAY = _dollars("driver_pay", "Paid to the driver, without tolls and tips")
+SHARED_REQUEST_FLAG = _coded("shared_request_flag", "Agreed to a shared ride", codes.YES_NO)
+SHARED_MATCH_FLAG = _coded("shared_match_flag", "Shared the vehicle", codes.YES_NO)
+ACCESS_A_RIDE_FLAG = _coded("access_a_ride_flag", "On behalf of the MTA", codes.YES_NO)
+WAV_REQUEST_FLAG = _coded(
+    "wav_request_flag", "Asked for a wheelchair-accessible vehicle", codes.YES_NO
 )
-BCF = Column("bcf", ColumnType.DOUBLE, "Black Car Fund surcharge", unit=_USD)
-SALES_TAX = Column("sales_tax", ColumnType.DOUBLE, "New York State sales tax", unit=_USD)
-DRIVER_PAY = Column(
-    "driver_pay", ColumnType.DOUBLE, "Paid to the driver, without tolls and tips", unit=_USD
-)
-SHARED_REQUEST_FLAG = Column(
-    "shared_request_flag", ColumnType.TEXT, "Agreed to a shared ride", codes=codes.YES_NO
-)
-SHARED_MATCH_FLAG = Column(
-    "shared_match_flag", ColumnType.TEXT, "Shared the vehicle", codes=codes.YES_NO
-)
-ACCESS_A_RIDE_FLAG = Column(
-    "access_a_ride_flag", ColumnType.TEXT, "On behalf of the MTA", codes=codes.YES_NO
-)
-WAV_REQUEST_FLAG = Column(
-    "wav_request_flag",
-    ColumnType.TEXT,
-    "Asked for a wheelchair-accessible vehicle",
-    codes=codes.YES_NO,
-)
-WAV_MATCH_FLAG = Column(
-    "wav_match_flag",
-    ColumnType.TEXT,
-    "Came in a wheelchair-accessible vehicle",
-    codes=codes.YES_NO,
-)
+WAV_MATCH_FLAG = _coded("wav_match_flag", "Came in a wheelchair-accessible vehicle", codes.YES_NO)
 
 SOURCE_MONTH = Column(
     "source_month", ColumnType.DATE, "First day of the month of the published file", required=True
@@ -168,4 +112,4 @@ EXTRA_COLUMNS = Column(
     "Published columns that the contract does not know, kept with TLC_UNKNOWN_COLUMNS=keep",
 )
 LINEAGE = (EXTRA_COLUMNS, SOURCE_MONTH, SOURCE_ROW, QUALITY_FLAGS)
-"""What we add to every service's columns."""
+"""What the pipeline adds to the columns of every service."""

@@ -6,9 +6,8 @@ dispatching base, of which the second is empty as far as seen.
 """
 
 from nyc_tlc.core.contract import columns as c
-from nyc_tlc.core.contract.model import Contract, Vintage
-from nyc_tlc.core.contract.vintages import csv_vintage
-from nyc_tlc.core.month import Month
+from nyc_tlc.core.contract.model import Contract
+from nyc_tlc.core.contract.vintages import csv_vintages, parquet_vintages
 
 COLUMNS = (
     c.DISPATCHING_BASE_NUM.spelled(
@@ -23,68 +22,37 @@ COLUMNS = (
     *c.LINEAGE,
 )
 
-_SINCE_2015 = Vintage(
-    Month(2015, 1),
-    {
-        "dispatching_base_num": "string",
-        "pickup_datetime": "timestamp[us]",
-        "dropOff_datetime": "timestamp[us]",
-        "PUlocationID": "double",
-        "DOlocationID": "double",
-        "SR_Flag": "null",
-        "Affiliated_base_number": "string",
-    },
-)
-_SINCE_2017_05 = _SINCE_2015.since("2017-05", types={"SR_Flag": "double"})
-_SINCE_2019_03 = _SINCE_2017_05.since("2019-03", types={"SR_Flag": "null"})
-_SINCE_2019_05 = _SINCE_2019_03.since(
-    "2019-05", types={"PUlocationID": "int64", "DOlocationID": "int64"}
-)
-_SINCE_2019_07 = _SINCE_2019_05.since(
-    "2019-07", types={"PUlocationID": "double", "DOlocationID": "double"}
-)
-_SINCE_2020_07 = _SINCE_2019_07.since("2020-07", types={"DOlocationID": "int64"})
-_SINCE_2020_08 = _SINCE_2020_07.since("2020-08", types={"DOlocationID": "double"})
-_SINCE_2023_02 = _SINCE_2020_08.since(
-    "2023-02",
-    types={
-        "dispatching_base_num": "large_string",
-        "PUlocationID": "int64",
-        "DOlocationID": "int64",
-        "SR_Flag": "int64",
-        "Affiliated_base_number": "large_string",
-    },
-)
-
 _NAMES_2017 = "Dispatching_base_num,Pickup_DateTime,DropOff_datetime,PUlocationID,DOlocationID"
 
 CONTRACT = Contract(
     service="fhv",
     version=2,
     columns=COLUMNS,
-    vintages=(
-        _SINCE_2015,
-        _SINCE_2017_05,
-        _SINCE_2019_03,
-        _SINCE_2019_05,
-        _SINCE_2019_07,
-        _SINCE_2020_07,
-        _SINCE_2020_08,
-        _SINCE_2023_02,
+    vintages=parquet_vintages(
+        "2015-01",
+        "dispatching_base_num string, pickup_datetime timestamp[us], "
+        "dropOff_datetime timestamp[us], PUlocationID double, DOlocationID double, SR_Flag null, "
+        "Affiliated_base_number string",
+        {
+            "2017-05": "SR_Flag double",
+            "2019-03": "SR_Flag null",
+            "2019-05": "PUlocationID int64, DOlocationID int64",
+            "2019-07": "PUlocationID double, DOlocationID double",
+            "2020-07": "DOlocationID int64",
+            "2020-08": "DOlocationID double",
+            "2023-02": "dispatching_base_num large_string, PUlocationID int64, "
+            "DOlocationID int64, SR_Flag int64, Affiliated_base_number large_string",
+        },
     ),
-    csv_vintages=(
-        csv_vintage("2015-01", "Dispatching_base_num,Pickup_date,locationID"),
-        csv_vintage("2017-01", _NAMES_2017),
-        csv_vintage("2017-07", f"{_NAMES_2017},SR_Flag"),
-        csv_vintage(
-            "2018-01",
-            "Pickup_DateTime,DropOff_datetime,PUlocationID,DOlocationID,SR_Flag,"
+    csv_vintages=csv_vintages(
+        {
+            "2015-01": "Dispatching_base_num,Pickup_date,locationID",
+            "2017-01": _NAMES_2017,
+            "2017-07": f"{_NAMES_2017},SR_Flag",
+            "2018-01": "Pickup_DateTime,DropOff_datetime,PUlocationID,DOlocationID,SR_Flag,"
             "Dispatching_base_number,Dispatching_base_num",
-        ),
-        csv_vintage(
-            "2019-01",
-            "dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,"
-            "SR_Flag",
-        ),
+            "2019-01": "dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,"
+            "DOLocationID,SR_Flag",
+        }
     ),
 )

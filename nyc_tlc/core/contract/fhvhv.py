@@ -4,12 +4,14 @@ Physical types: shared facts C.5 (Parquet footers, read November 2026). The CSV 
 months, as first published, have seven columns; only they have SR_Flag.
 """
 
-from collections.abc import Mapping
-
 from nyc_tlc.core.contract import columns as c
-from nyc_tlc.core.contract.model import Contract, Vintage
-from nyc_tlc.core.contract.vintages import csv_vintage, flip, months
-from nyc_tlc.core.month import Month
+from nyc_tlc.core.contract.model import Contract
+from nyc_tlc.core.contract.vintages import (
+    csv_vintages,
+    months,
+    parquet_vintages,
+    with_null_months,
+)
 
 COLUMNS = (
     c.HVFHS_LICENSE_NUM.spelled("hvfhs_license_num"),
@@ -41,66 +43,39 @@ COLUMNS = (
     *c.LINEAGE,
 )
 
-_SINCE_2019_02 = Vintage(
-    Month(2019, 2),
+_SINCE_2019_02 = parquet_vintages(
+    "2019-02",
+    "hvfhs_license_num string, dispatching_base_num string, originating_base_num string, "
+    "request_datetime timestamp[us], on_scene_datetime timestamp[us], "
+    "pickup_datetime timestamp[us], dropoff_datetime timestamp[us], PULocationID int64, "
+    "DOLocationID int64, trip_miles double, trip_time int64, base_passenger_fare double, "
+    "tolls double, bcf double, sales_tax double, congestion_surcharge double, "
+    "airport_fee double, tips double, driver_pay double, shared_request_flag string, "
+    "shared_match_flag string, access_a_ride_flag string, wav_request_flag string, "
+    "wav_match_flag string",
     {
-        "hvfhs_license_num": "string",
-        "dispatching_base_num": "string",
-        "originating_base_num": "string",
-        "request_datetime": "timestamp[us]",
-        "on_scene_datetime": "timestamp[us]",
-        "pickup_datetime": "timestamp[us]",
-        "dropoff_datetime": "timestamp[us]",
-        "PULocationID": "int64",
-        "DOLocationID": "int64",
-        "trip_miles": "double",
-        "trip_time": "int64",
-        "base_passenger_fare": "double",
-        "tolls": "double",
-        "bcf": "double",
-        "sales_tax": "double",
-        "congestion_surcharge": "double",
-        "airport_fee": "double",
-        "tips": "double",
-        "driver_pay": "double",
-        "shared_request_flag": "string",
-        "shared_match_flag": "string",
-        "access_a_ride_flag": "string",
-        "wav_request_flag": "string",
-        "wav_match_flag": "string",
+        "2023-02": "PULocationID int32, DOLocationID int32, hvfhs_license_num large_string, "
+        "dispatching_base_num large_string, originating_base_num large_string, "
+        "shared_request_flag large_string, shared_match_flag large_string, "
+        "access_a_ride_flag large_string, wav_request_flag large_string, "
+        "wav_match_flag large_string",
+        "2025-01": "cbd_congestion_fee double",
     },
 )
-_TEXT = [name for name, kind in _SINCE_2019_02.published.items() if kind == "string"]
-_SINCE_2023_02 = _SINCE_2019_02.since(
-    "2023-02",
-    types={
-        "PULocationID": "int32",
-        "DOLocationID": "int32",
-        **dict.fromkeys(_TEXT, "large_string"),
-    },
-)
-_SINCE_2025_01 = _SINCE_2023_02.since("2025-01", added={"cbd_congestion_fee": "double"})
-
 _NULL_MONTHS = {
     "airport_fee": months("2019-02:2019-06", "2020-04", "2020-10"),
     "wav_match_flag": months("2019-02:2019-03"),
 }
 
-
-def _all_null_in(month: Month) -> Mapping[str, str]:
-    return {name: "null" for name, empty in _NULL_MONTHS.items() if month in empty}
-
-
 CONTRACT = Contract(
     service="fhvhv",
     version=2,
     columns=COLUMNS,
-    vintages=flip((_SINCE_2019_02, _SINCE_2023_02, _SINCE_2025_01), _all_null_in),
-    csv_vintages=(
-        csv_vintage(
-            "2019-02",
-            "hvfhs_license_num,dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,"
-            "DOLocationID,SR_Flag",
-        ),
+    vintages=with_null_months(_SINCE_2019_02, _NULL_MONTHS),
+    csv_vintages=csv_vintages(
+        {
+            "2019-02": "hvfhs_license_num,dispatching_base_num,pickup_datetime,dropoff_datetime,"
+            "PULocationID,DOLocationID,SR_Flag"
+        }
     ),
 )

@@ -5,12 +5,14 @@ Physical types: thirteen real files of 2020-10..2025-02, and for the rest the pu
 known here are all between types that conform accepts alike.
 """
 
-from collections.abc import Mapping
-
 from nyc_tlc.core.contract import columns as c
-from nyc_tlc.core.contract.model import Contract, Vintage
-from nyc_tlc.core.contract.vintages import csv_vintage, flip, months
-from nyc_tlc.core.month import Month
+from nyc_tlc.core.contract.model import Contract
+from nyc_tlc.core.contract.vintages import (
+    csv_vintages,
+    months,
+    parquet_vintages,
+    with_null_months,
+)
 
 COLUMNS = (
     c.VENDOR_ID.spelled("VendorID"),
@@ -42,65 +44,25 @@ COLUMNS = (
     *c.LINEAGE,
 )
 
-_SINCE_2014 = Vintage(
-    Month(2014, 1),
+_SINCE_2014 = parquet_vintages(
+    "2014-01",
+    "VendorID int64, lpep_pickup_datetime timestamp[us], lpep_dropoff_datetime timestamp[us], "
+    "store_and_fwd_flag string, RatecodeID int64, PULocationID int64, DOLocationID int64, "
+    "passenger_count int64, trip_distance double, fare_amount double, extra double, "
+    "mta_tax double, tip_amount double, tolls_amount double, ehail_fee null, "
+    "improvement_surcharge double, total_amount double, payment_type int64, trip_type double, "
+    "congestion_surcharge null",
     {
-        "VendorID": "int64",
-        "lpep_pickup_datetime": "timestamp[us]",
-        "lpep_dropoff_datetime": "timestamp[us]",
-        "store_and_fwd_flag": "string",
-        "RatecodeID": "int64",
-        "PULocationID": "int64",
-        "DOLocationID": "int64",
-        "passenger_count": "int64",
-        "trip_distance": "double",
-        "fare_amount": "double",
-        "extra": "double",
-        "mta_tax": "double",
-        "tip_amount": "double",
-        "tolls_amount": "double",
-        "ehail_fee": "null",
-        "improvement_surcharge": "double",
-        "total_amount": "double",
-        "payment_type": "int64",
-        "trip_type": "double",
-        "congestion_surcharge": "null",
+        "2019-01": "RatecodeID double, passenger_count double, ehail_fee double, "
+        "payment_type double, congestion_surcharge double",
+        "2019-09": "ehail_fee null",
+        "2023-02": "VendorID int32, store_and_fwd_flag large_string, RatecodeID int64, "
+        "PULocationID int32, DOLocationID int32, passenger_count int64, ehail_fee double, "
+        "payment_type int64, trip_type int64",
+        "2025-01": "cbd_congestion_fee double",
+        "2026-06": "request_source large_string",
     },
 )
-_SINCE_2019_01 = _SINCE_2014.since(
-    "2019-01",
-    types={
-        "RatecodeID": "double",
-        "passenger_count": "double",
-        "ehail_fee": "double",
-        "payment_type": "double",
-        "congestion_surcharge": "double",
-    },
-)
-_SINCE_2019_09 = _SINCE_2019_01.since("2019-09", types={"ehail_fee": "null"})
-_SINCE_2023_02 = _SINCE_2019_09.since(
-    "2023-02",
-    types={
-        "VendorID": "int32",
-        "store_and_fwd_flag": "large_string",
-        "RatecodeID": "int64",
-        "PULocationID": "int32",
-        "DOLocationID": "int32",
-        "passenger_count": "int64",
-        "ehail_fee": "double",
-        "payment_type": "int64",
-        "trip_type": "int64",
-    },
-)
-_SINCE_2025_01 = _SINCE_2023_02.since("2025-01", added={"cbd_congestion_fee": "double"})
-_SINCE_2026_06 = _SINCE_2025_01.since("2026-06", added={"request_source": "large_string"})
-
-_NO_IMPROVEMENT_SURCHARGE = months("2014-02")
-
-
-def _all_null_in(month: Month) -> Mapping[str, str]:
-    return {"improvement_surcharge": "null"} if month in _NO_IMPROVEMENT_SURCHARGE else {}
-
 
 _COORDINATES_2013 = (
     "VendorID,lpep_pickup_datetime,Lpep_dropoff_datetime,Store_and_fwd_flag,RateCodeID,"
@@ -118,23 +80,13 @@ CONTRACT = Contract(
     service="green",
     version=2,
     columns=COLUMNS,
-    vintages=flip(
-        (
-            _SINCE_2014,
-            _SINCE_2019_01,
-            _SINCE_2019_09,
-            _SINCE_2023_02,
-            _SINCE_2025_01,
-            _SINCE_2026_06,
-        ),
-        _all_null_in,
-    ),
-    csv_vintages=(
-        csv_vintage("2013-08", _COORDINATES_2013),
-        csv_vintage(
-            "2015-01", _COORDINATES_2013.replace("Ehail_fee", "Ehail_fee,improvement_surcharge")
-        ),
-        csv_vintage("2016-07", _ZONES_2016),
-        csv_vintage("2019-01", f"{_ZONES_2016},congestion_surcharge"),
+    vintages=with_null_months(_SINCE_2014, {"improvement_surcharge": months("2014-02")}),
+    csv_vintages=csv_vintages(
+        {
+            "2013-08": _COORDINATES_2013,
+            "2015-01": _COORDINATES_2013.replace("Ehail_fee", "Ehail_fee,improvement_surcharge"),
+            "2016-07": _ZONES_2016,
+            "2019-01": f"{_ZONES_2016},congestion_surcharge",
+        }
     ),
 )

@@ -95,18 +95,6 @@ class Vintage:
     published: Mapping[str, str]
     ignored: tuple[str, ...] = ()
 
-    def since(
-        self,
-        first: str,
-        *,
-        types: Mapping[str, str] | None = None,
-        renamed: Mapping[str, str] | None = None,
-        added: Mapping[str, str] | None = None,
-    ) -> Vintage:
-        """The vintage that begins in ``first`` and differs from this one as stated."""
-        spelled = {(renamed or {}).get(name, name): kind for name, kind in self.published.items()}
-        return Vintage(Month.parse(first), {**spelled, **(types or {}), **(added or {})})
-
 
 @dataclass(frozen=True)
 class Contract:

@@ -1,8 +1,8 @@
-"""From spans and month-by-month type flips to the list of vintages."""
+"""From what TLC changed, month by month, to the list of vintages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nyc_tlc.core.contract.model import Vintage
@@ -22,25 +22,51 @@ def months(*texts: str) -> frozenset[Month]:
     )
 
 
-def csv_vintage(first: str, header: str) -> Vintage:
-    """The vintage of CSV files that begins in ``first``, by the header line as published."""
-    names = [name.strip(' "') for name in header.split(",")]
-    return Vintage(Month.parse(first), dict.fromkeys(names, "string"))
-
-
-def flip(
-    vintages: Sequence[Vintage], types_in: Callable[[Month], Mapping[str, str]]
+def parquet_vintages(
+    first: str, layout: str, changes: Mapping[str, str] | None = None
 ) -> tuple[Vintage, ...]:
-    """Split spans wherever TLC changed a column's physical type for some months.
+    """The vintages of Parquet files that begin with one layout.
 
     Args:
-        vintages: The spans, ascending.
-        types_in: The types that differ from the span's own in a given month.
+        first: The month in which the layout begins.
+        layout: ``VendorID int64, trip_distance double``: names and Arrow types as published.
+        changes: By month, the columns that come, go (``absent``) or change their type.
+    """
+    published = _types(layout)
+    vintages = [Vintage(Month.parse(first), published)]
+    for month, changed in (changes or {}).items():
+        all_types = {**published, **_types(changed)}
+        published = {name: kind for name, kind in all_types.items() if kind != "absent"}
+        vintages.append(Vintage(Month.parse(month), published))
+    return tuple(vintages)
+
+
+def _types(layout: str) -> Mapping[str, str]:
+    return dict(column.split() for column in layout.split(","))
+
+
+def csv_vintages(headers: Mapping[str, str]) -> tuple[Vintage, ...]:
+    """The vintages of CSV files, by the month in which each header line was first published."""
+    return tuple(
+        Vintage(Month.parse(first), {name.strip(' "'): "string" for name in header.split(",")})
+        for first, header in headers.items()
+    )
+
+
+def with_null_months(
+    vintages: Sequence[Vintage], null_months: Mapping[str, frozenset[Month]]
+) -> tuple[Vintage, ...]:
+    """Split the vintages where TLC wrote a column without values, which makes its type ``null``.
+
+    Args:
+        vintages: Ascending.
+        null_months: By published name, the months in which the column is all null.
     """
     split: list[Vintage] = []
     for month in vintages[0].first.through(LAST_KNOWN_MONTH):
         span = [vintage for vintage in vintages if vintage.first <= month][-1]
-        published = {**span.published, **types_in(month)}
+        nulls = {name: "null" for name, empty in null_months.items() if month in empty}
+        published = {**span.published, **nulls}
         if not split or published != split[-1].published or span.ignored != split[-1].ignored:
             split.append(replace(span, first=month, published=published))
     return tuple(split)

@@ -5,13 +5,16 @@ Physical types: Parquet footers of 2009-01..2024-08 and the files of 2025-01..20
 2009-01..2020-06 (read November 2026); the mirror goes on unchanged to 2021-07.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from nyc_tlc.core.contract import columns as c
-from nyc_tlc.core.contract.model import Contract, Vintage
-from nyc_tlc.core.contract.vintages import csv_vintage, flip, months
-from nyc_tlc.core.month import Month
+from nyc_tlc.core.contract.model import Contract
+from nyc_tlc.core.contract.vintages import (
+    csv_vintages,
+    months,
+    parquet_vintages,
+    with_null_months,
+)
 
 COLUMNS = (
     c.VENDOR_ID.spelled("VendorID", "vendor_id", "vendor_name"),
@@ -44,114 +47,52 @@ COLUMNS = (
     *c.LINEAGE,
 )
 
-_SINCE_2009 = Vintage(
-    Month(2009, 1),
+_2009 = parquet_vintages(
+    "2009-01",
+    "vendor_name string, Trip_Pickup_DateTime string, Trip_Dropoff_DateTime string, "
+    "Passenger_Count int64, Trip_Distance double, Start_Lon double, Start_Lat double, "
+    "Rate_Code double, store_and_forward double, End_Lon double, End_Lat double, "
+    "Payment_Type string, Fare_Amt double, surcharge double, mta_tax double, Tip_Amt double, "
+    "Tolls_Amt double, Total_Amt double",
+)
+_JANUARY_2010, _FEBRUARY_2010, _APRIL_2010 = parquet_vintages(
+    "2010-01",
+    "vendor_id string, pickup_datetime string, dropoff_datetime string, passenger_count int64, "
+    "trip_distance double, pickup_longitude double, pickup_latitude double, rate_code string, "
+    "store_and_fwd_flag string, dropoff_longitude double, dropoff_latitude double, "
+    "payment_type string, fare_amount double, surcharge double, mta_tax double, "
+    "tip_amount double, tolls_amount double, total_amount double",
+    {"2010-02": "rate_code int64", "2010-04": "rate_code string"},
+)
+_2010 = (_JANUARY_2010, replace(_FEBRUARY_2010, ignored=("__index_level_0__",)), _APRIL_2010)
+"""TLC repaired rows with extra commas in February and March, and published its index with them."""
+_SINCE_2011 = parquet_vintages(
+    "2011-01",
+    "VendorID int64, tpep_pickup_datetime timestamp[us], tpep_dropoff_datetime timestamp[us], "
+    "passenger_count int64, trip_distance double, RatecodeID int64, store_and_fwd_flag string, "
+    "PULocationID int64, DOLocationID int64, payment_type int64, fare_amount double, "
+    "extra double, mta_tax double, tip_amount double, tolls_amount double, "
+    "improvement_surcharge double, total_amount double, congestion_surcharge double, "
+    "airport_fee double",
     {
-        "vendor_name": "string",
-        "Trip_Pickup_DateTime": "string",
-        "Trip_Dropoff_DateTime": "string",
-        "Passenger_Count": "int64",
-        "Trip_Distance": "double",
-        "Start_Lon": "double",
-        "Start_Lat": "double",
-        "Rate_Code": "double",
-        "store_and_forward": "double",
-        "End_Lon": "double",
-        "End_Lat": "double",
-        "Payment_Type": "string",
-        "Fare_Amt": "double",
-        "surcharge": "double",
-        "mta_tax": "double",
-        "Tip_Amt": "double",
-        "Tolls_Amt": "double",
-        "Total_Amt": "double",
+        "2018-07": "passenger_count double, RatecodeID double",
+        "2023-02": "VendorID int32, PULocationID int32, DOLocationID int32, "
+        "passenger_count int64, RatecodeID int64, store_and_fwd_flag large_string, "
+        "airport_fee absent, Airport_fee double",
+        "2025-01": "cbd_congestion_fee double",
+        "2026-06": "request_source large_string",
     },
 )
-_SINCE_2010 = Vintage(
-    Month(2010, 1),
-    {
-        "vendor_id": "string",
-        "pickup_datetime": "string",
-        "dropoff_datetime": "string",
-        "passenger_count": "int64",
-        "trip_distance": "double",
-        "pickup_longitude": "double",
-        "pickup_latitude": "double",
-        "rate_code": "string",
-        "store_and_fwd_flag": "string",
-        "dropoff_longitude": "double",
-        "dropoff_latitude": "double",
-        "payment_type": "string",
-        "fare_amount": "double",
-        "surcharge": "double",
-        "mta_tax": "double",
-        "tip_amount": "double",
-        "tolls_amount": "double",
-        "total_amount": "double",
-    },
-)
-_SINCE_2010_02 = replace(
-    _SINCE_2010.since("2010-02", types={"rate_code": "int64"}), ignored=("__index_level_0__",)
-)
-"""TLC repaired rows with extra commas in these two months, and published its index with them."""
-_SINCE_2010_04 = replace(_SINCE_2010, first=Month(2010, 4))
-_SINCE_2011 = Vintage(
-    Month(2011, 1),
-    {
-        "VendorID": "int64",
-        "tpep_pickup_datetime": "timestamp[us]",
-        "tpep_dropoff_datetime": "timestamp[us]",
-        "passenger_count": "int64",
-        "trip_distance": "double",
-        "RatecodeID": "int64",
-        "store_and_fwd_flag": "string",
-        "PULocationID": "int64",
-        "DOLocationID": "int64",
-        "payment_type": "int64",
-        "fare_amount": "double",
-        "extra": "double",
-        "mta_tax": "double",
-        "tip_amount": "double",
-        "tolls_amount": "double",
-        "improvement_surcharge": "double",
-        "total_amount": "double",
-        "congestion_surcharge": "double",
-        "airport_fee": "double",
-    },
-)
-_SINCE_2018_07 = _SINCE_2011.since(
-    "2018-07", types={"passenger_count": "double", "RatecodeID": "double"}
-)
-_SINCE_2023_02 = _SINCE_2018_07.since(
-    "2023-02",
-    renamed={"airport_fee": "Airport_fee"},
-    types={
-        "VendorID": "int32",
-        "PULocationID": "int32",
-        "DOLocationID": "int32",
-        "passenger_count": "int64",
-        "RatecodeID": "int64",
-        "store_and_fwd_flag": "large_string",
-    },
-)
-_SINCE_2025_01 = _SINCE_2023_02.since("2025-01", added={"cbd_congestion_fee": "double"})
-_SINCE_2026_06 = _SINCE_2025_01.since("2026-06", added={"request_source": "large_string"})
 
-_DOUBLE_MONTHS = {
-    "airport_fee": months("2011-01", "2018-01", "2020-08:2020-09", "2020-11:2023-01"),
-    "congestion_surcharge": months(
-        "2011-01", "2011-03", "2012-12", "2013-05", "2014-01",
-        "2018-01", "2018-06", "2018-09", "2018-11", "2019-01:2023-01",
-    ),
-    "improvement_surcharge": months("2011-01:2023-01") - months("2014-08"),
-}  # fmt: skip
-
-
-def _all_null_in(month: Month) -> Mapping[str, str]:
-    if not _SINCE_2011.first <= month < _SINCE_2023_02.first:
-        return {}
-    return {name: "null" for name, filled in _DOUBLE_MONTHS.items() if month not in filled}
-
+_UNTIL_2023_01 = months("2011-01:2023-01")
+_NULL_MONTHS = {
+    "airport_fee": _UNTIL_2023_01
+    - months("2011-01", "2018-01", "2020-08:2020-09", "2020-11:2023-01"),
+    "congestion_surcharge": _UNTIL_2023_01
+    - months("2011-01", "2011-03", "2012-12", "2013-05", "2014-01", "2018-01", "2018-06")
+    - months("2018-09", "2018-11", "2019-01:2023-01"),
+    "improvement_surcharge": months("2014-08"),
+}
 
 _COORDINATES_2015 = (
     "VendorID,tpep_pickup_datetime,tpep_dropoff_datetime,passenger_count,trip_distance,"
@@ -169,26 +110,15 @@ CONTRACT = Contract(
     service="yellow",
     version=2,
     columns=COLUMNS,
-    vintages=flip(
-        (
-            _SINCE_2009,
-            _SINCE_2010,
-            _SINCE_2010_02,
-            _SINCE_2010_04,
-            _SINCE_2011,
-            _SINCE_2018_07,
-            _SINCE_2023_02,
-            _SINCE_2025_01,
-            _SINCE_2026_06,
-        ),
-        _all_null_in,
-    ),
-    csv_vintages=(
-        csv_vintage("2009-01", ",".join(_SINCE_2009.published)),
-        csv_vintage("2010-01", ",".join(_SINCE_2010.published)),
-        csv_vintage("2015-01", _COORDINATES_2015),
-        csv_vintage("2015-07", _COORDINATES_2015.replace("RateCodeID", "RatecodeID")),
-        csv_vintage("2016-07", _ZONES_2016),
-        csv_vintage("2019-01", f"{_ZONES_2016},congestion_surcharge"),
+    vintages=with_null_months((*_2009, *_2010, *_SINCE_2011), _NULL_MONTHS),
+    csv_vintages=csv_vintages(
+        {
+            "2009-01": ",".join(_2009[0].published),
+            "2010-01": ",".join(_JANUARY_2010.published),
+            "2015-01": _COORDINATES_2015,
+            "2015-07": _COORDINATES_2015.replace("RateCodeID", "RatecodeID"),
+            "2016-07": _ZONES_2016,
+            "2019-01": f"{_ZONES_2016},congestion_surcharge",
+        }
     ),
 )
