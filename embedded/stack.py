@@ -19,9 +19,10 @@ from embedded.environment import (
     without_server,
     write_env_file,
 )
-from embedded.servers.bigquery import BigQueryServer, EmulatorAbsentError, is_installed
+from embedded.servers.bigquery import BigQueryServer
+from embedded.servers.daemon import HttpDaemon
+from embedded.servers.environment import NotInstallableError
 from embedded.servers.gcs import GcsServer
-from embedded.servers.http_daemon import HttpDaemon
 from embedded.servers.ports import HOST
 from embedded.servers.postgres import LOADER, PostgresServer, psql_environment, psql_program
 from mage_server.environment import closed_settings
@@ -78,7 +79,7 @@ class Stack:
             for server, start in zip(self._servers, starts, strict=True):
                 try:
                     verb = "started" if start.result() else "already running"
-                except EmulatorAbsentError as absent:
+                except NotInstallableError as absent:
                     logger.warning("%s: skipped: %s", server.name, absent)
                 else:
                     logger.info("%s: %s on %s:%s", server.name, verb, HOST, server.port)
@@ -103,9 +104,7 @@ class Stack:
 
     def is_running(self) -> bool:
         """Tell whether every server runs that can, and the environment is written."""
-        needed = [
-            server for server in self._servers if server is not self.bigquery or is_installed()
-        ]
+        needed = self._servers if self.bigquery.is_installed else self._servers[:-1]
         return self.env_file.exists() and all(server.pid for server in needed)
 
     def _environment(self) -> dict[str, str]:

@@ -15,7 +15,8 @@ import psycopg2
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-from embedded.servers.bigquery import BigQueryServer, EmulatorAbsentError
+from embedded.servers.bigquery import BigQueryServer
+from embedded.servers.environment import NotInstallableError
 from embedded.servers.gcs import GcsServer
 from embedded.servers.ports import HOST
 from embedded.servers.postgres import PostgresServer
@@ -78,7 +79,7 @@ def bigquery(gcs: GcsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     server = BigQueryServer(tmp_path_factory.mktemp("bigquery"), gcs.objects_dir)
     try:
         server.start()
-    except EmulatorAbsentError as absent:
+    except NotInstallableError as absent:
         pytest.skip(str(absent))
     try:
         yield server

@@ -1,18 +1,29 @@
 """A server that outlives the command that started it, and how later commands find it."""
 
+import http.client
 import json
 import os
-import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from embedded.servers.process_mark import ProcessMark, mark_process
+import psutil
 
+from embedded.servers.ports import HOST, free_port
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
 _POLL_SECONDS = 0.02
+_START_ATTEMPTS = 3
+_START_SECONDS = 20.0
+# The emulator serves one request at a time: during a large upload it is busy, not dead.
+_HUNG_AFTER_SECONDS = 60.0
+# What an interpreter may need to start; nothing else of the shell, which may hold secrets.
+_INHERITED = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
 
 # "&" inside a shell that ends at once: the server's parent becomes init, so the command that
 # started it neither waits for it nor leaves a zombie. $1 is the log, the rest the command.
@@ -36,7 +47,7 @@ class Account:
         return os.geteuid() if self.uid is None else self.uid
 
     def run(
-        self, argv: Sequence[str | Path], env: Mapping[str, str], stdin: str | None = None
+        self, argv: Sequence[str | Path], env: Mapping[str, str]
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end, outside the terminal's process group."""
         return subprocess.run(
@@ -44,7 +55,7 @@ class Account:
             # The caller's directory may be closed to the account.
             cwd="/",
             env=dict(env),
-            input="" if stdin is None else stdin,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
@@ -57,16 +68,18 @@ class Account:
 
 @dataclass(frozen=True)
 class _RunRecord:
+    """A server as it was started. Pid and birth together are never given out twice."""
+
     pid: int
-    birth: str
+    birth: float
     port: int
 
 
 class Daemon:
     """One named background server of a state directory.
 
-    What is remembered lies in ``<state>/run/<name>.json``. It stays after a stop: the pid in it
-    can no longer be mistaken, and the port is taken again by the next start.
+    It is remembered in ``<state>/run/<name>.json``. The file stays after a stop: its pid can no
+    longer be mistaken, and the next start takes its port again.
     """
 
     def __init__(self, name: str, state_dir: Path) -> None:
@@ -78,10 +91,9 @@ class Daemon:
 
     @property
     def pid(self) -> int | None:
-        """The pid of the running server."""
+        """The pid of the running server; a zombie or a recycled pid does not count."""
         record = self._record()
-        alive = record and ProcessMark(record.pid, record.birth).is_alive()
-        return record.pid if record and alive else None
+        return record.pid if record and _birth(record.pid) == record.birth else None
 
     @property
     def port(self) -> int | None:
@@ -94,14 +106,13 @@ class Daemon:
     ) -> None:
         """Start a command in the background and remember it as this server."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        shell = ["/bin/sh", "-c", _DETACH, "sh", self.log, *argv]
-        started = account.run(shell, env)
-        mark = mark_process(int(started.stdout)) if started.returncode == 0 else None
-        if mark:
+        started = account.run(["/bin/sh", "-c", _DETACH, "sh", self.log, *argv], env)
+        pid = int(started.stdout) if started.returncode == 0 else None
+        birth = _birth(pid) if pid else None
+        if pid and birth is not None:
             self._run_file.parent.mkdir(parents=True, exist_ok=True)
-            record = _RunRecord(pid=mark.pid, birth=mark.birth, port=port)
             unfinished = self._run_file.with_suffix(".new")
-            unfinished.write_text(json.dumps(asdict(record)), encoding="utf-8")
+            unfinished.write_text(json.dumps(asdict(_RunRecord(pid, birth, port))))
             unfinished.replace(self._run_file)
 
     def terminate(self, grace_seconds: float = 10.0) -> bool:
@@ -109,10 +120,11 @@ class Daemon:
         pid = self.pid
         if pid is None:
             return False
-        os.kill(pid, signal.SIGTERM)
-        if not self.await_end(grace_seconds) and self.pid == pid:
-            os.kill(pid, signal.SIGKILL)
-            self.await_end(grace_seconds)
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).terminate()
+            if not self.await_end(grace_seconds):
+                psutil.Process(pid).kill()
+                self.await_end(grace_seconds)
         return True
 
     def await_end(self, seconds: float) -> bool:
@@ -145,3 +157,88 @@ class Daemon:
             return _RunRecord(**json.loads(self._run_file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
+
+
+class HttpDaemon(Daemon):
+    """A module of this package that is given ``--port`` and answers HTTP there."""
+
+    python: str | Path = sys.executable
+    """The interpreter that runs it."""
+
+    def __init__(
+        self, name: str, state_dir: Path, *, module: str, arguments: Sequence[str | Path]
+    ) -> None:
+        """Describe the command line; nothing is started."""
+        super().__init__(name, state_dir)
+        self._words = ["-m", module, *arguments]
+
+    @property
+    def url(self) -> str:
+        """Where the server listens, or listened when it last ran."""
+        return f"http://{HOST}:{self.port}"
+
+    def start(self) -> bool:
+        """Make the server answer; False when it already did.
+
+        Raises:
+            ServerStartError: it died or stayed silent on every port tried. Read its log.
+        """
+        if self.pid is not None:
+            if self._answers_within(_HUNG_AFTER_SECONDS):
+                return False
+            self.terminate()
+        modules = filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH")))
+        env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        env["PYTHONPATH"] = os.pathsep.join(modules)
+        for _ in range(_START_ATTEMPTS):
+            port = free_port(self.port)
+            words = [self.python, *self._words, "--port", str(port)]
+            self.spawn(words, port=port, env=env, account=Account())
+            if self._answers_within(_START_SECONDS):
+                return True
+            self.terminate()
+        return self.fail("did not answer")
+
+    def stop(self) -> bool:
+        """End the server; False when it was not running."""
+        return self.terminate()
+
+    def _answers_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.pid is not None and time.monotonic() < deadline:
+            # http.client and not urllib: a proxy set in the environment must not be asked.
+            connection = http.client.HTTPConnection(HOST, self.port, timeout=2)
+            try:
+                connection.request("GET", "/")
+                connection.getresponse().read()
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.05)
+            else:
+                return self.pid is not None
+            finally:
+                connection.close()
+        return False
+
+
+def program_of(pid: int) -> str | None:
+    """Return the name of the program that a process runs; None where no process runs."""
+    try:
+        return psutil.Process(pid).name() if _birth(pid) else None
+    except psutil.Error:
+        return None
+
+
+def _birth(pid: int) -> float | None:
+    """When a process began; None where none runs.
+
+    On Linux in seconds since boot: psutil derives the time of day from the clock, and a clock that
+    is set would make a running server look dead. macOS notes the time of day once.
+    """
+    since = psutil.boot_time() if psutil.LINUX else 0.0
+    try:
+        process = psutil.Process(pid)
+        if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+            return None
+        return round(float(process.create_time()) - since, 2)
+    except psutil.Error:
+        return None

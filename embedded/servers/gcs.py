@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from embedded.servers.http_daemon import HttpDaemon
+from embedded.servers.daemon import HttpDaemon
 from embedded.servers.ports import HOST
 
 DEFAULT_BUCKET = "nyc-tlc-lake"

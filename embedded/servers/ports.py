@@ -1,6 +1,7 @@
 """Which TCP port of 127.0.0.1 a server may take."""
 
 import socket
+from contextlib import suppress
 
 HOST = "127.0.0.1"
 
@@ -10,20 +11,10 @@ def free_port(preferred: int | None = None) -> int:
 
     The port is only free at the time of asking: callers retry when the server cannot bind.
     """
-    if preferred and _can_bind(preferred):
-        return preferred
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((HOST, 0))
+    # create_server sets SO_REUSEADDR, as servers do: without it the closed connections of the
+    # last run (TIME_WAIT) would make a restart change its port for a minute.
+    if preferred:
+        with suppress(OSError), socket.create_server((HOST, preferred)):
+            return preferred
+    with socket.create_server((HOST, 0)) as probe:
         return int(probe.getsockname()[1])
-
-
-def _can_bind(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: without it the closed connections of the last run (TIME_WAIT) would
-        # make a restart change its port for a minute.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True

@@ -10,9 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from embedded.servers.cluster_home import ClusterHome, find_home, wheel_binaries
-from embedded.servers.daemon import Daemon, ServerStartError
+from embedded.servers.daemon import Daemon, ServerStartError, program_of
 from embedded.servers.ports import HOST, free_port
-from embedded.servers.process_mark import program_of
 
 DEFAULT_DATABASE = "nyc_tlc"
 SUPERUSER = "tlc"
