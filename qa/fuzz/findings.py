@@ -11,7 +11,7 @@ FINDINGS: Mapping[str, Mapping[str, str]] = {
     "parquet_file": {
         "found-histogram-of-another-length": (
             "One byte of a footer ended the process in pyarrow's C++, with every month of the run; "
-            "row groups are now read without pyarrow."
+            "only what pyarrow reads safely is asked of a footer."
         ),
         "found-page-without-rows": (
             "A damaged page gave no rows and no error of pyarrow's; counting them refuses the "

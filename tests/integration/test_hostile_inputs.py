@@ -145,7 +145,7 @@ FILES: Mapping[str, tuple[Write, str]] = {
             use_dictionary=False,
             write_statistics=False,
         ),
-        "bytes of store_and_fwd_flag",
+        "bytes in a row group of 500 rows",
     ),
     "parquet: a text of 900 KB in a dictionary, repeated": (
         parquet(

@@ -218,8 +218,8 @@ class HttpSource:
 
 def _too_large(uri: str, found: str) -> SourceError:
     return SourceError(
-        f"{uri} is no month of trips: {found} bytes, expected at most {MOST_FILE_BYTES:,}. Nothing "
-        "was landed; the month stays as it was. Look at what the source serves."
+        f"{uri} is not a valid trip file: {found} bytes, expected at most {MOST_FILE_BYTES:,}. "
+        "Nothing was landed; the month stays as it was. Look at what the source serves."
     )
 
 

@@ -115,7 +115,7 @@ def open_csv(source: Path | BinaryIO, uri: str) -> Iterator[CsvFile]:
             schema = parse_header(header)
         if len(schema) > MOST_COLUMNS:
             raise SourceError(
-                f"{uri} is no month of trips: {len(schema):,} columns, expected at most "
+                f"{uri} is not a valid trip file: {len(schema):,} columns, expected at most "
                 f"{MOST_COLUMNS}. The month stays as it was. Look at what the source serves."
             )
         if not schema.names:

@@ -1,22 +1,21 @@
-"""Published Parquet files: whole, readable, and streamed batch by batch."""
+"""Published Parquet files: checked for completeness, and streamed batch by batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nyc_tlc.core.errors import SourceError, shorten
+from nyc_tlc.core.errors import SourceError
 from nyc_tlc.core.files.file_kind import HEAD_BYTES, PARQUET_MAGIC, known_kind
-from nyc_tlc.core.files.parquet_footer import parse_row_groups
 from nyc_tlc.core.files.short_text import is_text, require_short_text
 from nyc_tlc.core.limits import (
-    MOST_BYTES_PER_VALUE,
+    MOST_BYTES_PER_ROW,
     MOST_COLUMNS,
     MOST_FOOTER_BYTES,
     MOST_ROW_GROUPS,
@@ -29,76 +28,73 @@ BATCH_ROWS = 65_536
 _TAIL_BYTES = 2 * len(PARQUET_MAGIC)
 """The footer's length, in four bytes, and the magic."""
 _PAGE = 1 << 20
-"""Bytes of a page, the least that a column takes. Parquet's writers agree on a megabyte."""
+"""Bytes of a page, the least that a column may take. Parquet's writers agree on a megabyte."""
 
 
 def count_rows(path: Path, uri: str) -> int:
-    """Rows of a downloaded file, by its footer.
+    """Return the number of rows of a downloaded file, from its footer.
 
     Raises:
-        SourceError: it is not a whole Parquet file; says what it begins with.
+        SourceError: the file is not a complete Parquet file.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-        file.seek(max(size - len(PARQUET_MAGIC), 0))
-        tail = file.read(len(PARQUET_MAGIC))
         file.seek(max(size - _TAIL_BYTES, 0))
-        footer_bytes = int.from_bytes(file.read(len(PARQUET_MAGIC)), "little")
-        file.seek(max(size - _TAIL_BYTES - footer_bytes, 0))
-        footer = file.read(min(footer_bytes, MOST_FOOTER_BYTES))
+        tail = file.read()
     begins = head.startswith(PARQUET_MAGIC)
-    if not (begins and tail == PARQUET_MAGIC):
+    if not (begins and tail.endswith(PARQUET_MAGIC)):
         found = "Parquet cut short" if begins else known_kind(head) or "an unknown kind of file"
         raise SourceError(
             f"{uri} is not a whole Parquet file: found {found} ({size:,} bytes, beginning with "
             f"{head[:24]!r}), expected PAR1 at both ends. It was not landed; the month stays as "
-            "it was. Look at what the source serves, and run the month again when it is mended."
+            "it was. Check what the source serves, then run the month again."
         )
+    footer_bytes = int.from_bytes(tail[: -len(PARQUET_MAGIC)], "little")
     if footer_bytes > MOST_FOOTER_BYTES:
         raise _out_of_bounds(uri, "bytes of footer", footer_bytes, MOST_FOOTER_BYTES)
     with open_parquet(path, uri) as file:
+        _require_bounds(file.metadata, uri)
         rows = int(file.metadata.num_rows)
-        _require_bounds(file.metadata, footer, uri)
     if rows < 1:
         raise SourceError(
             f"{uri} holds no rows, expected a month of trips. It was not landed; the month stays "
-            "as it was. Look at what the source serves."
+            "as it was. Check what the source serves."
         )
     return rows
 
 
-def _require_bounds(metadata: pq.FileMetaData, footer: bytes, uri: str) -> None:
-    """Refuse a file that says of itself, or proves, that it would fill memory."""
+def _require_bounds(metadata: pq.FileMetaData, uri: str) -> None:
+    """Refuse a file whose footer announces more than memory should hold, or contradicts itself.
+
+    Only row groups are asked: of a damaged column chunk, ``row_group(i).column(j)`` and
+    ``to_dict()`` of pyarrow 25 end the process, with every month in it.
+    """
     for what, found, most in (
         ("columns", metadata.num_columns, MOST_COLUMNS),
         ("row groups", metadata.num_row_groups, MOST_ROW_GROUPS),
     ):
         if found > most:
             raise _out_of_bounds(uri, what, found, most)
-    try:
-        groups = parse_row_groups(footer)
-    except ValueError as error:
-        raise _unreadable(uri, error) from error
-    if any(group.rows < 0 for group in groups) or (
-        sum(group.rows for group in groups) != metadata.num_rows
-    ):
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    rows = sum(group.num_rows for group in groups)
+    if rows != metadata.num_rows or any(group.num_rows < 0 for group in groups):
         raise SourceError(
             f"{uri} contradicts itself: its footer says {metadata.num_rows:,} rows, its row groups "
-            f"have {sum(group.rows for group in groups):,}. It was not landed; the month stays "
-            "as it was. Look at what the source serves."
+            f"have {rows:,}. It was not landed; the month stays as it was. Check what the source "
+            "serves."
         )
-    for chunk in chain.from_iterable(group.columns for group in groups):
-        most = _PAGE + MOST_BYTES_PER_VALUE * max(chunk.values, 0)
-        if not 0 <= chunk.uncompressed <= most:
-            what = f"bytes of {shorten(chunk.name)} in {chunk.values:,} values"
-            raise _out_of_bounds(uri, what, chunk.uncompressed, most)
+    for group in groups:
+        most = _PAGE * metadata.num_columns + MOST_BYTES_PER_ROW * group.num_rows
+        if not 0 <= group.total_byte_size <= most:
+            what = f"bytes in a row group of {group.num_rows:,} rows"
+            raise _out_of_bounds(uri, what, group.total_byte_size, most)
 
 
 def _out_of_bounds(uri: str, what: str, found: int, most: int) -> SourceError:
     return SourceError(
-        f"{uri} is no month of trips: {found:,} {what}, expected at most {most:,}. It was not "
-        "landed; the month stays as it was. Look at what the source serves."
+        f"{uri} is not a valid trip file: {found:,} {what}, expected at most {most:,}. It was not "
+        "landed; the month stays as it was. Check what the source serves."
     )
 
 
@@ -118,13 +114,13 @@ def open_parquet(source: Path | BinaryIO, uri: str) -> Iterator[pq.ParquetFile]:
 
 
 def require_short_texts(file: pq.ParquetFile, source: Path | BinaryIO, uri: str) -> None:
-    """Look at the dictionaries of a file's texts before a row is decoded.
+    """Check the dictionaries of a file's texts before any row is decoded.
 
-    A dictionary names a text once and its rows repeat a number: by one text of a megabyte, a file
-    of some kilobytes becomes 64 GB in a batch.
+    A dictionary holds a text once and its rows repeat a number: with one text of a megabyte, a
+    file of some kilobytes becomes 64 GB in a batch.
 
     Raises:
-        SourceError: a text is longer than any of TLC's.
+        SourceError: a text is longer than ``LONGEST_TEXT``.
     """
     texts = [field.name for field in file.schema_arrow if is_text(field.type)]
     if not texts:
@@ -151,7 +147,7 @@ def read_batches(
 
     Args:
         file: An open file.
-        uri: What errors call it.
+        uri: The file's name in errors.
         row_groups: Only these; None for all.
         columns: Only these; None for all.
 
@@ -165,7 +161,7 @@ def read_batches(
 
 
 _MOST_SHOWN = 500
-"""Characters of what Arrow says, which may repeat names of the file."""
+"""Characters of Arrow's own message, which may repeat names of the file."""
 
 
 @contextmanager
@@ -174,13 +170,9 @@ def _as_source_errors(uri: str) -> Iterator[None]:
         yield
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the machine's trouble, not the file's
-        raise _unreadable(uri, error) from error
-
-
-def _unreadable(uri: str, error: Exception) -> SourceError:
-    (found, *_) = str(error).splitlines() or [type(error).__name__]
-    return SourceError(
-        f"{uri} cannot be read as Parquet ({found[:_MOST_SHOWN]}). The month stays as it was. "
-        "Look at what the source serves, and run the month again when it is mended."
-    )
+            raise  # the machine failed, not the file
+        (found, *_) = str(error).splitlines() or [type(error).__name__]
+        raise SourceError(
+            f"{uri} cannot be read as Parquet ({found[:_MOST_SHOWN]}). The month stays as it was. "
+            "Check what the source serves, then run the month again."
+        ) from error

@@ -28,6 +28,6 @@ def require_short_text(column: pa.Array, name: str, uri: str) -> None:
     longest = pc.max(pc.binary_length(column)).as_py() or 0
     if longest > LONGEST_TEXT:
         raise SourceError(
-            f"{uri} is no month of trips: a value of {name} has {longest:,} bytes, expected at "
+            f"{uri} is not a valid trip file: a value of {name} has {longest:,} bytes, expected at "
             f"most {LONGEST_TEXT:,}. The month stays as it was. Look at what the source serves."
         )

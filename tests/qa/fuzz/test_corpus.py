@@ -70,7 +70,7 @@ def _defect(_: bytes) -> None:
 
 
 def _refused(_: bytes) -> None:
-    raise SourceError("x is no month of trips")
+    raise SourceError("x is not a valid trip file")
 
 
 def _lengthy(_: bytes) -> None:
