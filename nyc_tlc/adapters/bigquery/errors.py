@@ -12,9 +12,8 @@ import requests
 from google.api_core import exceptions as api
 from google.auth.exceptions import GoogleAuthError, TransportError
 
-from nyc_tlc.adapters.google.answers import NOT_GOOGLES
 from nyc_tlc.adapters.google.credentials import no_credentials
-from nyc_tlc.adapters.google.retry import asked_to_wait
+from nyc_tlc.adapters.google.retry import NOT_GOOGLES, asked_to_wait
 from nyc_tlc.core.errors import ConfigurationError, ContractError, PipelineError, RetryableError
 
 _PERMISSION = re.compile(r"\b(?:bigquery|storage)\.[a-z]+\.[a-zA-Z]+")

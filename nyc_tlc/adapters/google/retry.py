@@ -1,4 +1,4 @@
-"""How long one call to Cloud Storage goes on: its timeouts, and the library's own retries."""
+"""Timeouts and retries of a call to Google Cloud, and the pause that a server asks for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import requests
 from google.api_core import exceptions as api
 from google.cloud.storage import exceptions as storage_errors
 from google.cloud.storage.retry import DEFAULT_RETRY
-
-from nyc_tlc.adapters.retry_after import retry_after
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
 
 T = TypeVar("T")
 
@@ -24,16 +25,18 @@ One number and not two: urllib3 sends the whole body under the time allowed to c
 break there.
 """
 BLIP = 20.0
-"""Seconds for which a call is repeated; longer outages are the run's to retry."""
+"""Seconds for which a call is repeated; the run retries after longer outages."""
 UPLOAD_OUTAGE = 900.0
-"""Seconds for which a chunk is: what was sent before it would have to be sent again."""
+"""Seconds for which a chunk is repeated: giving up means sending all chunks before it again."""
+NOT_GOOGLES = (AttributeError, KeyError, TypeError, ValueError)
+"""What Google's libraries raise for JSON of another form, such as a proxy's ``{"error": null}``."""
 
 
 def repeated(seconds: float) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """The library's retry, which repeats a call that failed, for so many seconds at most.
+    """Repeat a call that failed, by the library's own retry, for at most ``seconds``.
 
-    Safe for every call that we make: publishing carries a generation, the rest says the same twice.
-    Where the store says how long to wait (429 and 503 with Retry-After), that is waited out first.
+    Safe for every call that we make: commits carry a generation, the others are idempotent.
+    If the store says how long to wait (429 and 503 with Retry-After), we wait that long first.
     """
 
     def wait_as_asked(error: Exception) -> None:
@@ -53,9 +56,25 @@ def repeated(seconds: float) -> Callable[[Callable[..., T]], Callable[..., T]]:
 
 
 def asked_to_wait(error: BaseException | None) -> float | None:
-    """Seconds that an answer of the store asks for, also one that ended the library's retries."""
+    """Seconds that the store's answer asks for, even if it ended the library's retries."""
     if isinstance(error, api.RetryError):
         return asked_to_wait(error.cause)
     if isinstance(error, api.GoogleAPICallError | storage_errors.InvalidResponse):
         return retry_after(error.response)
     return None
+
+
+def retry_after(response: requests.Response | None) -> float | None:
+    """Seconds of the header ``Retry-After`` (a number or a date), at most six hours; None without.
+
+    A stranger writes this header: one that urllib3 cannot read counts as absent.
+    """
+    header = "" if response is None else response.headers.get("Retry-After", "")
+    try:
+        return float(Retry().parse_retry_after(header))
+    except (
+        HTTPError,
+        ValueError,
+        OverflowError,
+    ):  # a text; 5,000 digits; a year past all calendars
+        return None

@@ -10,11 +10,12 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
 
-from nyc_tlc.adapters.lake.errors import changed, gone
+from nyc_tlc.adapters.lake.errors import ObjectChangedError, ObjectGoneError
 from nyc_tlc.core.checksum import crc32c_of_file
 from nyc_tlc.core.errors import ConfigurationError, RetryableError
 from nyc_tlc.core.lake.records import Generation, StoredObject, is_lake_path
@@ -69,7 +70,7 @@ class FolderLake:
             try:
                 shutil.copyfile(self._file(source), incoming)
             except FileNotFoundError:
-                raise gone(source) from None
+                raise ObjectGoneError(source) from None
             return self._place(incoming, target, if_generation)
 
     @contextmanager
@@ -77,7 +78,7 @@ class FolderLake:
         try:
             file = self._file(path).open("rb")
         except FileNotFoundError:
-            raise gone(path) from None
+            raise ObjectGoneError(path) from None
         with file:
             yield file
 
@@ -85,16 +86,15 @@ class FolderLake:
         return self.open(path)
 
     def delete(self, path: str) -> None:
+        file = self._file(path)
         with self._lock():
-            self._file(path).unlink(missing_ok=True)
-            for parent in self._file(path).parents:
-                if parent == self._root or (parent.exists() and any(parent.iterdir())):
-                    return
-                if parent.exists():
+            file.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder with other objects stays
+                for parent in takewhile(lambda parent: parent != self._root, file.parents):
                     parent.rmdir()
 
     def drop_cached(self, path: str) -> None:
-        """Nothing is kept beside the lake itself."""
+        """Nothing to do: there are no copies."""
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         below = self._root / prefix.rpartition("/")[0]
@@ -112,7 +112,7 @@ class FolderLake:
 
     @contextmanager
     def _new_file(self, path: str) -> Iterator[Path]:
-        """A name beside the objects, for bytes on their way to ``path``; gone afterwards."""
+        """A temporary file next to the objects, for bytes on their way to ``path``."""
         target = self._file(path)
         try:
             self._incoming.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ class FolderLake:
             raise _explained(error, target) from error
 
     def _sweep(self) -> None:
-        """Remove what writers that were killed left behind, once no writer can be that slow."""
+        """Remove what killed writers left behind, once no writer can be that slow."""
         for left in self._incoming.glob("?" * 32):
             with suppress(FileNotFoundError):
                 if time.time() - left.stat().st_ctime > _ABANDONED_AFTER:
@@ -140,7 +140,7 @@ class FolderLake:
             found = self.stat(path)
             generation = 0 if found is None else int(found.generation)
             if if_generation is not None and generation != if_generation:
-                raise changed(target.as_uri())
+                raise ObjectChangedError(target.as_uri())
             # The kernel's own file time ticks in milliseconds: two writes could share one.
             written = max(time.time_ns(), generation + 1)
             os.utime(incoming, ns=(written, written))

@@ -5,20 +5,18 @@ from __future__ import annotations
 import mimetypes
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
 
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from nyc_tlc.adapters.google.credentials import google_credentials
 from nyc_tlc.adapters.google.retry import BLIP, TIMEOUT, UPLOAD_OUTAGE, UPLOAD_TIMEOUT, repeated
-from nyc_tlc.adapters.lake.cache import LakeCache
-from nyc_tlc.adapters.lake.errors import ObjectChangedError, ObjectGoneError, gone
+from nyc_tlc.adapters.lake.bucket import BucketLake, bucket_and_prefix
+from nyc_tlc.adapters.lake.errors import ObjectChangedError, ObjectGoneError
 from nyc_tlc.adapters.lake.gcs_errors import GcsErrors
-from nyc_tlc.adapters.lake.range_reader import range_reader
 from nyc_tlc.core.checksum import crc32c
 from nyc_tlc.core.errors import RetryableError
 from nyc_tlc.core.lake.records import Generation, StoredObject, is_lake_path
@@ -29,26 +27,15 @@ _GET, _CREATE = "storage.objects.get", "storage.objects.create"
 _DELETE, _LIST = "storage.objects.delete", "storage.objects.list"
 
 
-class GcsLake:
-    """A lake below a prefix of one bucket.
-
-    Files moved into the lake stay on local disk too, until they are deleted from the lake: the
-    steps that follow on the same machine read them there. A copy is used only while the bucket
-    still holds its generation.
-    """
+class GcsLake(BucketLake):
+    """A lake at ``gs://bucket[/prefix]``."""
 
     def __init__(self, url: str, client: storage.Client, *, cache: Path) -> None:
-        bucket, _, prefix = url.removeprefix("gs://").partition("/")
-        self._url = url
+        super().__init__(url, cache)
+        bucket, self._prefix = bucket_and_prefix(url)
         self._client = client
         self._bucket = client.bucket(bucket)
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self._cache = LakeCache(cache, url=url)
         self._errors = GcsErrors(url, bucket)
-
-    @property
-    def url(self) -> str:
-        return self._url
 
     def stat(self, path: str) -> StoredObject | None:
         blob = self._blob(path)
@@ -58,15 +45,6 @@ class GcsLake:
         except ObjectGoneError:
             return None
         return self._stored(blob)
-
-    def read(self, path: str) -> tuple[bytes, Generation] | None:
-        stored = self.stat(path)
-        if stored is None:
-            return None
-        blob = self._blob(path, generation=stored.generation)
-        with self._errors.of(path, _GET, pinned=True):
-            data = blob.download_as_bytes(timeout=TIMEOUT, retry=repeated(BLIP))
-        return data, stored.generation
 
     def write(self, path: str, data: bytes, *, if_generation: Generation | None) -> StoredObject:
         blob = self._blob(path)
@@ -81,7 +59,7 @@ class GcsLake:
                     retry=repeated(BLIP),
                 )
         except ObjectChangedError as error:
-            return self._ours(path, crc32c(data), error)
+            return self._written_by_us(path, crc32c(data), error)
         return self._stored(blob)
 
     def upload(self, file: Path, path: str) -> StoredObject:
@@ -96,14 +74,12 @@ class GcsLake:
         return stored
 
     def copy(self, source: str, target: str, *, if_generation: Generation) -> StoredObject:
-        origin = self.stat(source)
-        if origin is None:
-            raise gone(f"{self._url}/{source}")
+        origin = self._existing(source)
         try:
             with self._errors.of(target, _CREATE, absent=source):
                 return self._rewrite(origin, target, if_generation)
         except ObjectChangedError as error:
-            return self._ours(target, origin.crc32c, error)
+            return self._written_by_us(target, origin.crc32c, error)
 
     def _rewrite(
         self, origin: StoredObject, target: str, if_generation: Generation
@@ -120,31 +96,10 @@ class GcsLake:
             if token is None:
                 return self._stored(blob)
 
-    @contextmanager
-    def open(self, path: str) -> Iterator[BinaryIO]:
-        with self._cache.open(self._seen(path), self._download) as file:
-            yield file
-
-    def open_range(self, path: str) -> AbstractContextManager[BinaryIO]:
-        stored = self._seen(path)
-        blob = self._blob(path, generation=stored.generation)
-
-        def fetch(start: int, end: int) -> bytes:
-            with self._errors.of(path, _GET, pinned=True):
-                data: bytes = blob.download_as_bytes(
-                    start=start, end=end - 1, checksum=None, timeout=TIMEOUT, retry=repeated(BLIP)
-                )
-            return data
-
-        return range_reader(stored.bytes, fetch)
-
     def delete(self, path: str) -> None:
         with suppress(ObjectGoneError), self._errors.of(path, _DELETE):
             self._blob(path).delete(timeout=TIMEOUT, retry=repeated(BLIP))
         self.drop_cached(path)
-
-    def drop_cached(self, path: str) -> None:
-        self._cache.drop(path)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         with self._errors.of(prefix, _LIST):
@@ -155,11 +110,13 @@ class GcsLake:
                 if is_lake_path(blob.name.removeprefix(self._prefix)):
                     yield self._stored(blob)
 
-    def _seen(self, path: str) -> StoredObject:
-        stored = self.stat(path)
-        if stored is None:
-            raise gone(f"{self._url}/{path}")
-        return stored
+    def _fetch(self, stored: StoredObject, start: int, end: int) -> bytes:
+        blob = self._blob(stored.path, generation=stored.generation)
+        with self._errors.of(stored.path, _GET, pinned=True):
+            data: bytes = blob.download_as_bytes(
+                start=start, end=end - 1, checksum=None, timeout=TIMEOUT, retry=repeated(BLIP)
+            )
+        return data
 
     def _download(self, stored: StoredObject, target: Path) -> None:
         blob = self._blob(stored.path, generation=stored.generation)
@@ -183,23 +140,12 @@ class GcsLake:
                 crc32c=blob.crc32c,
             )
 
-    def _ours(self, path: str, checksum: str, error: ObjectChangedError) -> StoredObject:
-        """The object, if it is what we were writing when its precondition failed.
-
-        The library repeats a request whose answer was lost, and the repetition then meets what
-        the first one wrote.
-        """
-        found = self.stat(path)
-        if found is None or found.crc32c != checksum:
-            raise error
-        return found
-
 
 @contextmanager
 def _restarted(uri: str) -> Iterator[None]:
-    """Have the run begin an upload anew of which the store kept less than a chunk.
+    """Let the run start an upload over if the store kept less than a chunk.
 
-    It may (308 with a shorter Range); the library then stops at its own count of the bytes.
+    The store may (308 with a shorter Range); the library then fails at its own count of the bytes.
     """
     try:
         yield
@@ -213,13 +159,12 @@ def connect(url: str, *, cache: Path, emulator: str | None, key_file: Path | Non
     Raises:
         ConfigurationError: there are no usable credentials.
     """
-    bucket = url.removeprefix("gs://").partition("/")[0]
-    return GcsLake(url, _client(bucket, emulator, key_file), cache=cache)
+    return GcsLake(url, _client(bucket_and_prefix(url)[0], emulator, key_file), cache=cache)
 
 
 @lru_cache(maxsize=1)
 def _client(bucket: str, emulator: str | None, key_file: Path | None) -> storage.Client:
-    """One for all blocks of a process: clients refer to themselves, and are not closed by going."""
+    """One for all blocks of a process: clients are in reference cycles, which keep them open."""
     if emulator:
         return storage.Client(
             project="emulated",

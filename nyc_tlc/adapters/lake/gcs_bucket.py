@@ -1,4 +1,4 @@
-"""The settings of the lake's bucket: what they are, and what they should be."""
+"""The settings of the lake's bucket, as they are and as they should be."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from google.auth.transport.requests import AuthorizedSession
 
 from nyc_tlc.adapters.google.credentials import google_credentials
 from nyc_tlc.adapters.google.retry import BLIP, TIMEOUT, repeated
+from nyc_tlc.adapters.lake.bucket import bucket_and_prefix
 from nyc_tlc.adapters.lake.errors import ObjectChangedError
 from nyc_tlc.adapters.lake.gcs_errors import GcsErrors
 from nyc_tlc.core.errors import RetryableError
@@ -21,21 +22,19 @@ _ENDPOINT = "https://storage.googleapis.com"
 
 
 class GcsBucket:
-    """The bucket of a lake's address. Rules that others gave it are left alone.
+    """The bucket of a lake's address. The rules of others stay as they are.
 
-    Asked for by HTTP: the library's Bucket drops the lifecycle rules that it does not know.
+    By plain HTTP: the library's Bucket drops the lifecycle rules that it does not know.
     """
 
     def __init__(self, url: str, session: AuthorizedSession, endpoint: str) -> None:
-        name, _, prefix = url.removeprefix("gs://").partition("/")
+        self.name, self._prefix = bucket_and_prefix(url)
         self._session = session
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self._errors = GcsErrors(f"gs://{name}", name)
-        self._resource = f"{endpoint}/storage/v1/b/{name}"
-        self.name = name
+        self._errors = GcsErrors(f"gs://{self.name}", self.name)
+        self._resource = f"{endpoint}/storage/v1/b/{self.name}"
 
     def settings(self) -> dict[str, Any]:
-        """The bucket's resource, as it is.
+        """The bucket's resource.
 
         Raises:
             ConfigurationError: it does not exist, or we may not see its settings.
@@ -44,15 +43,15 @@ class GcsBucket:
             return self._call("GET")
 
     def wanted(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """What is to be changed of these settings; empty when nothing is."""
+        """The settings to change, with their new values."""
         wanted = bucket_settings(self._prefix)
-        wanted["lifecycle"]["rule"] = self._rules(settings, wanted["lifecycle"]["rule"])
+        wanted["lifecycle"]["rule"] = _rules(settings, wanted["lifecycle"]["rule"])
         return {
             name: value for name, value in wanted.items() if not _holds(settings.get(name), value)
         }
 
     def change(self, settings: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        """Change them, if they are still those that were seen.
+        """Change them, if nobody else has since ``settings`` were read.
 
         Raises:
             ConfigurationError: we may not.
@@ -67,19 +66,6 @@ class GcsBucket:
                 f"gs://{self.name} was changed by somebody else meanwhile. Nothing was changed by "
                 "us. Run it again."
             ) from error
-
-    def _rules(
-        self, settings: Mapping[str, Any], ours: list[dict[str, Any]]
-    ) -> list[dict[str, Any]]:
-        present = settings.get("lifecycle", {}).get("rule", [])
-        missing = [rule for rule in ours if rule not in present]
-        staging = ours[0]["condition"]["matchesPrefix"]
-        outdated = [
-            rule
-            for rule in present
-            if rule["condition"].get("matchesPrefix") == staging and rule not in ours
-        ]
-        return [*(rule for rule in present if rule not in outdated), *missing]
 
     def _call(self, method: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - of requests
         def call() -> dict[str, Any]:
@@ -106,8 +92,20 @@ def connect(url: str, *, emulator: str | None, key_file: Path | None) -> GcsBuck
     return GcsBucket(url, AuthorizedSession(credentials), _ENDPOINT)  # type: ignore[no-untyped-call]
 
 
+def _rules(settings: Mapping[str, Any], ours: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rules of others and ours; an outdated one of ours is known by its prefix."""
+    present = settings.get("lifecycle", {}).get("rule", [])
+    staging = ours[0]["condition"]["matchesPrefix"]
+    kept = [
+        rule
+        for rule in present
+        if rule in ours or rule["condition"].get("matchesPrefix") != staging
+    ]
+    return [*kept, *(rule for rule in ours if rule not in kept)]
+
+
 def _holds(found: object, wanted: object) -> bool:
-    """Whether a setting says at least what is wanted of it."""
+    """Whether a setting has at least the wanted values."""
     if isinstance(wanted, Mapping):
         return isinstance(found, Mapping) and all(
             _holds(found.get(name), value) for name, value in wanted.items()

@@ -1,4 +1,4 @@
-"""The errors of Google's storage library, as ours."""
+"""Errors of Google's storage library, explained."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ import requests
 from google.api_core import exceptions as api
 from google.cloud.storage import exceptions as storage_errors
 
-from nyc_tlc.adapters.google.answers import NOT_GOOGLES
 from nyc_tlc.adapters.google.credentials import no_credentials
-from nyc_tlc.adapters.google.retry import asked_to_wait
-from nyc_tlc.adapters.lake.errors import changed, gone
+from nyc_tlc.adapters.google.retry import NOT_GOOGLES, asked_to_wait
+from nyc_tlc.adapters.lake.errors import ObjectChangedError, ObjectGoneError
 from nyc_tlc.core.errors import ConfigurationError, PipelineError, RetryableError
 
 _PERMISSION = re.compile(r"storage\.[a-z]+\.[a-zA-Z]+")
 _MEMBER = re.compile(r"([\w.+-]+@[\w-]+\.[\w.-]*\w) does not have")
 _OF_THE_BUCKET = "storage.buckets."
-_MOST_TOLD = 1_000
-"""Characters of what the store says."""
+_MOST_SAID = 1_000
+"""Characters of the store's message."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +35,19 @@ class GcsErrors:
     def of(
         self, path: str, needs: str, *, pinned: bool = False, absent: str | None = None
     ) -> Iterator[None]:
-        """The library's errors, as ours.
+        """Raise the library's errors as ours.
 
         Args:
-            path: What is worked on; empty for the bucket itself.
-            needs: The permission that the call takes, where the store names none.
-            pinned: A generation was asked for: when it is gone, the object was replaced.
-            absent: What is missing when something is; ``path`` by default.
+            path: The object that the call works on; empty for the bucket itself.
+            needs: The permission that the call takes, if the store names none.
+            pinned: A generation was asked for: if it is gone, the object was replaced.
+            absent: The object that is missing if one is; ``path`` by default.
         """
         uri = f"{self.url}/{path}".rstrip("/")
         try:
             yield
         except api.PreconditionFailed as error:
-            raise changed(uri) from error
+            raise ObjectChangedError(uri) from error
         except api.NotFound as error:
             raise self._missing(absent or path, error, pinned=pinned) from error
         except api.Unauthorized as error:
@@ -63,8 +62,10 @@ class GcsErrors:
             requests.RequestException,
             google.auth.exceptions.TransportError,
         ) as error:
+            ended_by = (error.cause if isinstance(error, api.RetryError) else None) or error
             raise RetryableError(
-                f"{self.url} did not answer well for {path or 'its settings'} ({_kind(error)})",
+                f"{self.url} did not answer well for {path or 'its settings'} "
+                f"({type(ended_by).__name__})",
                 retry_after=asked_to_wait(error),
             ) from error
         except google.auth.exceptions.GoogleAuthError as error:
@@ -85,10 +86,10 @@ class GcsErrors:
             )
         if pinned:
             return RetryableError(f"{self.url}/{path} was replaced while it was read")
-        return gone(f"{self.url}/{path}")
+        return ObjectGoneError(f"{self.url}/{path}")
 
     def _refused(self, uri: str, error: api.Forbidden, needs: str) -> ConfigurationError:
-        message, reason = _told(error)
+        message, reason = _said(error)
         refused = f"{uri} was refused ({message}). Nothing was written there."
         if reason not in {"", "forbidden"}:  # billing, retention, a perimeter: not IAM's
             return ConfigurationError(f"{refused} Ask whoever owns bucket {self.bucket}.")
@@ -97,29 +98,21 @@ class GcsErrors:
         of_bucket = permission.startswith(_OF_THE_BUCKET)
         role = "roles/storage.admin" if of_bucket else "roles/storage.objectUser"
         found = _MEMBER.search(message)
-        member = f"{_member_kind(found[1])}:{found[1]}" if found else "serviceAccount:ACCOUNT"
+        account = found[1] if found else "NAME@PROJECT.iam.gserviceaccount.com"
+        kind = "serviceAccount" if account.endswith(".gserviceaccount.com") else "user"
         return ConfigurationError(
             f"{refused} It takes the permission {permission}, which {role} has: gcloud storage "
-            f"buckets add-iam-policy-binding gs://{self.bucket} --member={member} --role={role}"
+            f"buckets add-iam-policy-binding gs://{self.bucket} --member={kind}:{account} "
+            f"--role={role}"
         )
 
 
-def _told(error: api.Forbidden) -> tuple[str, str]:
-    """The store's own message and reason; of an upload the library has them in its answer only."""
+def _said(error: api.Forbidden) -> tuple[str, str]:
+    """The store's message and reason; of an upload the library has them only in its answer."""
     try:
         answer = error.response.json()["error"]
-        return str(answer["message"])[:_MOST_TOLD], str(
-            (answer.get("errors") or [{}])[0].get("reason", "")
-        )
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return str(error.message)[:_MOST_TOLD], ""
-
-
-def _member_kind(account: str) -> str:
-    return "serviceAccount" if account.endswith(".gserviceaccount.com") else "user"
-
-
-def _kind(error: Exception) -> str:
-    """What ended the retries rather than that they ended."""
-    cause = error.cause if isinstance(error, api.RetryError) else None
-    return type(cause or error).__name__
+        message, reasons = answer["message"], answer.get("errors") or [{}]
+        reason = str(reasons[0].get("reason", ""))
+    except NOT_GOOGLES:
+        message, reason = error.message, ""
+    return str(message)[:_MOST_SAID], reason

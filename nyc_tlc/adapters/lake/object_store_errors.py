@@ -1,4 +1,4 @@
-"""The errors of obstore, as ours."""
+"""Errors of obstore, explained."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from dataclasses import dataclass
 
 from obstore import exceptions as obs
 
-from nyc_tlc.adapters.lake.errors import changed, gone
+from nyc_tlc.adapters.lake.errors import ObjectChangedError, ObjectGoneError
 from nyc_tlc.core.errors import ConfigurationError, PipelineError, RetryableError
 
 _NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound")
 _REGION = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>")
 _OTHER_REGION = re.compile("AuthorizationHeaderMalformed|incorrectly configured region")
 _DENIED = re.compile("<Code>(AccessDenied|AuthorizationPermissionMismatch)")
-_NO_CREDENTIALS = re.compile("[Cc]redential|169.254.169.254")
 _REFUSED = re.compile(
     "<Code>(InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|AuthenticationFailed|Unauthorized)"
 )
-_TOLD = re.compile(r"<Code>(?P<code>\w+)</Code>\s*(<Message>(?P<message>[^<\n]*))?")
+_NO_LOGIN = re.compile(rf"{_REFUSED.pattern}|[Cc]redential|169.254.169.254")
+_OF_THE_OBJECT = (FileNotFoundError, obs.AlreadyExistsError, obs.PreconditionError)
+_SAID = re.compile(r"<Code>(?P<code>\w+)</Code>\s*(<Message>(?P<message>[^<\n]*))?")
 _STATUS = re.compile(r"status code: (\d{3}[\w ]*)")
 _LINE = re.compile(r'HttpError \{\s*kind: (\w+)(?s:.*?(?:message|error): "([^"]+)")?')
 
@@ -40,29 +41,30 @@ class ObjectStoreErrors:
 
     @contextmanager
     def of(self, path: str, needs: str, *, pinned: bool = False) -> Iterator[None]:
-        """The library's errors, as ours.
+        """Raise the library's errors as ours.
 
         Args:
-            path: What is worked on.
+            path: The object that the call works on.
             needs: The permission that the call takes.
-            pinned: A version was asked for: when it is gone, the object was replaced.
+            pinned: A version was asked for: if it is gone, the object was replaced.
         """
         try:
             yield
-        except (obs.AlreadyExistsError, obs.PreconditionError) as error:
-            raise self._changed(path, pinned=pinned) from error
-        except FileNotFoundError as error:
-            raise self._missing(path, error, pinned=pinned) from error
-        except obs.PermissionDeniedError as error:
-            raise self._refused(path, needs, error) from error
-        except obs.UnauthenticatedError as error:
-            raise self._no_credentials(error) from error
-        except obs.BaseError as error:
-            raise self._explained(path, needs, error) from error
+        except (FileNotFoundError, obs.BaseError) as error:
+            if _NO_BUCKET.search(str(error)):
+                explained: PipelineError = ConfigurationError(
+                    f"{self.url} does not exist. Nothing was written. Create that bucket or "
+                    "container, or correct LAKE_URL."
+                )
+            elif isinstance(error, _OF_THE_OBJECT):
+                explained = self._lost(path, error, pinned=pinned)
+            else:
+                explained = self._unanswered(path, needs, error)
+            raise explained from error
 
     @contextmanager
     def of_settings(self) -> Iterator[None]:
-        """What is wrong with the variables that the library reads."""
+        """Explain what is wrong with the variables that the library reads."""
         try:
             yield
         except (obs.BaseError, ValueError) as error:
@@ -72,60 +74,40 @@ class ObjectStoreErrors:
                 f"written. {self.login}"
             ) from error
 
-    def _changed(self, path: str, *, pinned: bool) -> PipelineError:
+    def _lost(self, path: str, error: Exception, *, pinned: bool) -> PipelineError:
+        uri = f"{self.url}/{path}"
         if pinned:
-            return RetryableError(f"{self.url}/{path} was replaced while it was read")
-        return changed(f"{self.url}/{path}")
+            return RetryableError(f"{uri} was replaced while it was read")
+        gone = isinstance(error, FileNotFoundError)
+        return ObjectGoneError(uri) if gone else ObjectChangedError(uri)
 
-    def _missing(self, path: str, error: Exception, *, pinned: bool) -> PipelineError:
-        if _NO_BUCKET.search(str(error)):
-            return self._no_bucket()
-        return self._changed(path, pinned=True) if pinned else gone(f"{self.url}/{path}")
-
-    def _no_bucket(self) -> ConfigurationError:
-        return ConfigurationError(
-            f"{self.url} does not exist. Nothing was written. Create that bucket or container, or "
-            "correct LAKE_URL."
-        )
-
-    def _refused(self, path: str, needs: str, error: Exception) -> ConfigurationError:
-        if _REFUSED.search(str(error)):
-            return self._no_credentials(error)
-        return ConfigurationError(
-            f"{self.url}/{path} was refused ({_told(error)}). Nothing was written there. "
-            f"{self.grant.format(needs=needs)}"
-        )
-
-    def _no_credentials(self, error: Exception) -> ConfigurationError:
-        return ConfigurationError(
-            f"{self.url} cannot be reached: no usable credentials ({_told(error)}). Nothing was "
-            f"written. {self.login}"
-        )
-
-    def _explained(self, path: str, needs: str, error: Exception) -> PipelineError:
-        text = str(error)
-        if _NO_BUCKET.search(text):
-            return self._no_bucket()
+    def _unanswered(self, path: str, needs: str, error: Exception) -> PipelineError:
+        text, said = str(error), _said(error)
         if _OTHER_REGION.search(text):
             found = _REGION.search(text)
             region = (found[1] or found[2]) if found else "the bucket's region"
             return ConfigurationError(
-                f"{self.url} is in another region ({_told(error)}). Nothing was written. Set "
+                f"{self.url} is in another region ({said}). Nothing was written. Set "
                 f"AWS_REGION={region}"
             )
-        if _DENIED.search(text):  # of a listing the library makes no error of its own
-            return self._refused(path, needs, error)
-        if _REFUSED.search(text) or _NO_CREDENTIALS.search(text):
-            return self._no_credentials(error)
-        return RetryableError(
-            f"{self.url} did not answer well for {path or 'a listing'} ({_told(error)})"
-        )
+        denied = isinstance(error, obs.PermissionDeniedError) or _DENIED.search(text)
+        if denied and not _REFUSED.search(text):
+            return ConfigurationError(
+                f"{self.url}/{path} was refused ({said}). Nothing was written there. "
+                f"{self.grant.format(needs=needs)}"
+            )
+        if denied or isinstance(error, obs.UnauthenticatedError) or _NO_LOGIN.search(text):
+            return ConfigurationError(
+                f"{self.url} cannot be reached: no usable credentials ({said}). Nothing was "
+                f"written. {self.login}"
+            )
+        return RetryableError(f"{self.url} did not answer well for {path or 'a listing'} ({said})")
 
 
-def _told(error: Exception) -> str:
+def _said(error: Exception) -> str:
     """The store's own code and message; never an address, which may carry a signature."""
     text = str(error)
-    if found := _TOLD.search(text):
+    if found := _SAID.search(text):
         return ": ".join(filter(None, (found["code"], found["message"])))
     if found := _STATUS.search(text):
         return found[1].strip()

@@ -1,4 +1,4 @@
-"""Published files over HTTP(S): TLC's CDN, or any server with its manners."""
+"""Published files over HTTP(S): TLC's CDN, or any server that behaves like it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import requests
 import tqdm
 import urllib3
 
-from nyc_tlc.adapters.retry_after import retry_after
 from nyc_tlc.core.checksum import sha256_of_file
 from nyc_tlc.core.errors import RetryableError, SourceError, shorten
 from nyc_tlc.core.limits import MOST_FILE_BYTES
@@ -25,14 +24,14 @@ _CHUNK = 1 << 20
 _USERINFO = re.compile(r"//[^/@]*@")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _CONTENT_LENGTH = re.compile(r"\d{1,18}")
-"""Python refuses to read a number of 5,000 digits with a ValueError."""
+"""Not more: Python raises a ValueError for a number of 5,000 digits."""
 _MOST_SHOWN = 300
-"""Characters of an address to which a server has sent us."""
+"""Characters of an address that a server redirected us to."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A download under way: the bytes so far, and the version that they belong to."""
+    """A download in progress: the bytes so far, and the version that they belong to."""
 
     file: Path
 
@@ -45,16 +44,15 @@ class _Part:
         return self.file.stat().st_size if self.file.exists() else 0
 
     def resumable(self) -> str | None:
-        """The version tag under which the download can go on; None to start anew."""
+        """The version tag with which the download can go on; None to start from scratch."""
         return self._tag.read_text() if self.size and self._tag.exists() else None
 
     def start(self, etag: str | None) -> None:
-        self.file.write_bytes(b"")
+        self.discard()
+        self.file.touch()
         # A weak tag promises equal meaning, not equal bytes: no range may rest on it.
         if etag and not etag.startswith("W/"):
             self._tag.write_text(etag)
-        else:
-            self._tag.unlink(missing_ok=True)
 
     def discard(self) -> None:
         self.file.unlink(missing_ok=True)
@@ -66,44 +64,40 @@ class _Part:
 
 
 class _Session(requests.Session):
-    """Follows a server to other public servers, not into the network that we are in."""
+    """Follows redirects to other public servers, but not into the network that we are in."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         try:
-            return self._followed(resp)
-        except ValueError as error:  # bytes that are not UTF-8, a port or an IPv6 that is none
+            target = super().get_redirect_target(resp)
+            if target is None:
+                return None
+            asked, further = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
+            further.port  # noqa: B018 - raises when it is no number
+            schemes = {"https"} if asked.scheme == "https" else {"http", "https"}
+            allowed = may_follow(asked.hostname or "", further.hostname or "")
+        except ValueError as error:  # bytes that are not UTF-8, an invalid port or IPv6 address
             raise _misled(resp, "what is no address") from error
-
-    def _followed(self, resp: requests.Response) -> str | None:
-        target = super().get_redirect_target(resp)
-        if target is None:
-            return None
-        asked, further = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
-        further.port  # noqa: B018 - one that is no number shows here
-        downgraded = asked.scheme == "https" and further.scheme != "https"
-        if (
-            further.scheme not in {"http", "https"}
-            or downgraded
-            or not may_follow(asked.hostname or "", further.hostname or "")
-        ):
+        if further.scheme not in schemes or not allowed:
             raise _misled(resp, f"{further.scheme}://{further.hostname}")
         return target
 
 
 def _misled(response: requests.Response, target: str) -> SourceError:
-    response.close()  # nobody else will: whoever asked never sees it
+    response.close()  # the caller never sees it
+    shown = _USERINFO.sub("//", response.url).partition("?")[0][:_MOST_SHOWN]  # without secrets
     return SourceError(
-        f"{_shown(response.url)} sends us on to {shorten(target)}, where no published file is "
-        "expected. Nothing was landed; the month stays as it was. Check TLC_SOURCE_URL, and look "
-        "at what the server says."
+        f"{shown} sends us on to {shorten(target)}, where no published file is expected. Nothing "
+        "was landed; the month stays as it was. Check TLC_SOURCE_URL, and look at what the server "
+        "says."
     )
 
 
 def may_follow(asked: str, further: str) -> bool:
-    """Whether a redirect between two hosts leads nowhere that a stranger must not send us.
+    """Whether we may follow a redirect from one host to another.
 
-    A server of the internet may name others there; one of our own network others beside it, but
-    not the addresses by which clouds hand out credentials (link-local, 169.254.169.254).
+    A server on the internet may name other servers there; one in our own network may name its
+    neighbours, but not the addresses where clouds hand out credentials (link-local,
+    169.254.169.254).
     """
     if asked == further:
         return True
@@ -123,21 +117,16 @@ def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]
     return [ipaddress.ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
 
 
-def _shown(url: str) -> str:
-    """An address without user, password and query, which may be secrets."""
-    return _USERINFO.sub("//", url).partition("?")[0][:_MOST_SHOWN]
-
-
 class HttpSource:
     """Published files below an ``http(s)://`` address."""
 
     def __init__(self, url: str, *, timeout: float) -> None:
         self._url = url.rstrip("/")
-        # What errors and manifests say: a user and password in the address stay out of them.
+        # For errors and manifests: without user and password.
         self._shown_url = _USERINFO.sub("//", self._url)
         self._timeout = timeout
         self._session = _Session()
-        # The bytes as stored: their hash and their ranges are of no use in another encoding.
+        # The bytes as stored: hash and ranges are useless in another encoding.
         self._session.headers["Accept-Encoding"] = "identity"
 
     def fetch(self, name: str, folder: Path, *, unless_etag: str | None) -> Fetched | None:
@@ -151,7 +140,7 @@ class HttpSource:
                 part.discard()
                 raise RetryableError(f"{uri} answered 416: the part on disk is of another version")
             _require_success(uri, response)
-            self._receive(uri, response, part)
+            _receive(uri, response, part)
         etag = response.headers.get("ETag")
         modified = response.headers.get("Last-Modified")
         part.finish(target)
@@ -161,8 +150,7 @@ class HttpSource:
         uri = f"{self._shown_url}/{name}"
         headers = {"If-None-Match": unless_etag} if unless_etag else {}
         with _network_errors(uri):
-            # GitHub, where the CSV mirror is, answers with a redirect, which HEAD does not follow
-            # by itself.
+            # GitHub, which has the CSV mirror, redirects; HEAD does not follow by default.
             response = self._session.head(
                 f"{self._url}/{name}", headers=headers, timeout=self._timeout, allow_redirects=True
             )
@@ -186,34 +174,37 @@ class HttpSource:
             f"{self._url}/{name}", headers=headers, timeout=self._timeout, stream=True
         )
 
-    def _receive(self, uri: str, response: requests.Response, part: _Part) -> None:
-        if "Content-Encoding" in response.headers:
-            raise SourceError(
-                f"{uri} came in Content-Encoding {shorten(response.headers['Content-Encoding'])}, "
-                "expected the bytes as stored. Nothing was landed; the month stays as it was. "
-                "Look at the proxy between here and the source."
-            )
-        start, total = _extent(response)
-        if total is not None and total > MOST_FILE_BYTES:
-            raise _too_large(uri, f"{total:,}")
-        if response.status_code == requests.codes.ok:
-            part.start(response.headers.get("ETag"))
-        elif start != part.size or response.headers.get("ETag") != part.resumable():
-            part.discard()
-            raise RetryableError(f"{uri} went on with another version or place than asked for")
-        bar = tqdm.tqdm(
+
+def _receive(uri: str, response: requests.Response, part: _Part) -> None:
+    if "Content-Encoding" in response.headers:
+        raise SourceError(
+            f"{uri} came in Content-Encoding {shorten(response.headers['Content-Encoding'])}, "
+            "expected the bytes as stored. Nothing was landed; the month stays as it was. "
+            "Look at the proxy between here and the source."
+        )
+    start, total = _extent(response)
+    if total is not None and total > MOST_FILE_BYTES:
+        raise _too_large(uri, f"{total:,}")
+    if response.status_code == requests.codes.ok:
+        part.start(response.headers.get("ETag"))
+    elif start != part.size or response.headers.get("ETag") != part.resumable():
+        part.discard()
+        raise RetryableError(f"{uri} went on with another version or place than asked for")
+    with (
+        part.file.open("ab") as file,
+        tqdm.tqdm(
             total=total, initial=part.size, desc=part.file.stem, unit="B", unit_scale=True,
             disable=None, leave=False,
-        )  # fmt: skip
-        with part.file.open("ab") as file, bar:
-            for chunk in response.raw.stream(_CHUNK, decode_content=False):
-                file.write(chunk)
-                bar.update(len(chunk))
-                if file.tell() > MOST_FILE_BYTES:
-                    part.discard()
-                    raise _too_large(uri, f"more than {file.tell():,}")
-        if total is not None and part.size != total:
-            raise RetryableError(f"{uri} broke off: {part.size:,} of {total:,} bytes came")
+        ) as bar,
+    ):  # fmt: skip
+        for chunk in response.raw.stream(_CHUNK, decode_content=False):
+            file.write(chunk)
+            bar.update(len(chunk))
+            if file.tell() > MOST_FILE_BYTES:
+                part.discard()
+                raise _too_large(uri, f"more than {file.tell():,}")
+    if total is not None and part.size != total:
+        raise RetryableError(f"{uri} broke off: {part.size:,} of {total:,} bytes came")
 
 
 def _too_large(uri: str, found: str) -> SourceError:
@@ -225,12 +216,14 @@ def _too_large(uri: str, found: str) -> SourceError:
 
 def _require_success(uri: str, response: requests.Response) -> None:
     status = response.status_code
-    answer = f"{status} {shorten(response.reason)}"
     if status in (requests.codes.ok, requests.codes.partial_content):
         return
+    answer = f"{status} {shorten(response.reason)}"
     if status in (requests.codes.forbidden, requests.codes.not_found, requests.codes.gone):
         raise SourceFileAbsentError(uri, answer)
     if status in (requests.codes.request_timeout, requests.codes.too_many) or status >= 500:
+        from nyc_tlc.adapters.google.retry import retry_after  # late: costs almost a second
+
         raise RetryableError(f"{uri} answered {answer}", retry_after=retry_after(response))
     raise SourceError(
         f"{uri} answered {answer}, expected 200. Nothing was landed; the month stays as it was. "
@@ -239,7 +232,7 @@ def _require_success(uri: str, response: requests.Response) -> None:
 
 
 def _extent(response: requests.Response) -> tuple[int, int | None]:
-    """First byte of the answer and size of the whole file, if stated."""
+    """First byte of the answer, and size of the complete file if stated."""
     if response.status_code == requests.codes.partial_content:
         match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         return (int(match[1]), int(match[3])) if match else (-1, None)

@@ -19,35 +19,28 @@ class FolderSource:
 
     def fetch(self, name: str, folder: Path, *, unless_etag: str | None) -> Fetched | None:
         file = self._find(name)
-        published = _described(file)
-        if published.etag == unless_etag:
+        found = _described(file)
+        if found.etag == unless_etag:
             return None
         target = folder / file.name
         shutil.copyfile(file, target)
-        return Fetched(
-            target,
-            published.uri,
-            published.etag,
-            published.last_modified,
-            target.stat().st_size,
-            sha256_of_file(target),
-        )
+        size, sha256 = target.stat().st_size, sha256_of_file(target)
+        return Fetched(target, found.uri, found.etag, found.last_modified, size, sha256)
 
     def probe(self, name: str, *, unless_etag: str | None) -> Probed | None:
-        published = _described(self._find(name))
-        return None if published.etag == unless_etag else published
+        found = _described(self._find(name))
+        return None if found.etag == unless_etag else found
 
     def _find(self, name: str) -> Path:
-        candidates = [self._root / name, self._root / Path(name).name]
         if not self._root.is_dir():
             raise ConfigurationError(
                 f"TLC_SOURCE_URL {self._root.as_uri()} is not a folder. Nothing was changed. "
                 "Correct it."
             )
-        found = next((path for path in candidates if path.is_file()), None)
-        if found is None:
-            raise SourceFileAbsentError(candidates[0].as_uri(), "no such file")
-        return found
+        for path in (self._root / name, self._root / Path(name).name):
+            if path.is_file():
+                return path
+        raise SourceFileAbsentError((self._root / name).as_uri(), "no such file")
 
 
 def _described(file: Path) -> Probed:

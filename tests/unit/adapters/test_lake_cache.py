@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from nyc_tlc.adapters.lake.cache import LakeCache
+from nyc_tlc.adapters.lake.bucket import LakeCache
 from nyc_tlc.core.lake.records import StoredObject
 
 DATA = b"trips"
