@@ -1,6 +1,8 @@
 """Load one month through all steps; fail with its reason."""
 
+from mage_project.frames import to_frame
 from mage_project.run_context import run_force
+from nyc_tlc.core.runs.run_table import RunRow
 from nyc_tlc.jobs.trips import Trips
 
 if "data_exporter" not in globals():
@@ -9,4 +11,5 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def load_partition(item, **kwargs):
-    return Trips.open().load_one(item["service"], item["month"], force=run_force(kwargs))
+    row = Trips.open().load_one(item["service"], item["month"], force=run_force(kwargs))
+    return to_frame(RunRow, [row]).to_dict("records")[0]

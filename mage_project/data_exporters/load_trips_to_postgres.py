@@ -1,5 +1,7 @@
 """Replace each conformed month in Postgres, atomically."""
 
+from mage_project.frames import to_frame, to_rows
+from nyc_tlc.core.runs.run_table import RunRow
 from nyc_tlc.jobs.trips import Trips
 
 if "data_exporter" not in globals():
@@ -8,4 +10,4 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def load_trips_to_postgres(table, **_):
-    return Trips.open().load_to_postgres(table)
+    return to_frame(RunRow, Trips.open().load_to_postgres(to_rows(RunRow, table)))

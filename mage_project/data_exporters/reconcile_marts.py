@@ -1,5 +1,7 @@
 """Prove that every mart has exactly the accepted trips of each month; fail the run if not."""
 
+from mage_project.frames import to_frame, to_rows
+from nyc_tlc.core.runs.mart_table import MartRow
 from nyc_tlc.jobs.marts import Marts
 
 if "data_exporter" not in globals():
@@ -8,7 +10,8 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def reconcile_marts(in_postgres, in_bigquery, **_):
-    return Marts.open().reconcile(in_postgres, in_bigquery)
+    tables = (to_rows(MartRow, table) for table in (in_postgres, in_bigquery))
+    return to_frame(MartRow, Marts.open().reconcile(*tables))
 
 
 @test

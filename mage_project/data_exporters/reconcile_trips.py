@@ -1,5 +1,7 @@
 """Prove each month in every store; fail the run with every partition that failed."""
 
+from mage_project.frames import to_frame, to_rows
+from nyc_tlc.core.runs.run_table import RunRow
 from nyc_tlc.jobs.trips import Trips
 
 if "data_exporter" not in globals():
@@ -8,7 +10,8 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def reconcile_trips(loaded, published, **_):
-    return Trips.open().reconcile(loaded, published)
+    branches = (to_rows(RunRow, branch) for branch in (loaded, published))
+    return to_frame(RunRow, Trips.open().reconcile(*branches))
 
 
 @test

@@ -1,6 +1,8 @@
 """Land the published files of the run's months in the lake's raw/, if they are new."""
 
+from mage_project.frames import to_frame
 from mage_project.run_context import run_force, run_partitions, run_plan
+from nyc_tlc.core.runs.run_table import RunRow
 from nyc_tlc.jobs.trips import Trips
 
 if "data_loader" not in globals():
@@ -10,7 +12,8 @@ if "data_loader" not in globals():
 @data_loader
 def land_trips(**kwargs):
     partitions = run_partitions(kwargs)
-    return Trips.open().land(partitions, force=run_force(kwargs), plan=run_plan(kwargs))
+    rows = Trips.open().land(partitions, force=run_force(kwargs), only_plan=run_plan(kwargs))
+    return to_frame(RunRow, rows)
 
 
 @test

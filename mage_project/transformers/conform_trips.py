@@ -1,5 +1,7 @@
 """Conform each landed month to its service's contract and set aside what cannot be a trip."""
 
+from mage_project.frames import to_frame, to_rows
+from nyc_tlc.core.runs.run_table import RunRow
 from nyc_tlc.jobs.trips import Trips
 
 if "transformer" not in globals():
@@ -8,7 +10,7 @@ if "transformer" not in globals():
 
 @transformer
 def conform_trips(table, **_):
-    return Trips.open().conform(table)
+    return to_frame(RunRow, Trips.open().conform(to_rows(RunRow, table)))
 
 
 @test

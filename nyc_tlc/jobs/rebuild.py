@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,18 +13,13 @@ from nyc_tlc.core.catalog.selection import parse_months, parse_services, partiti
 from nyc_tlc.core.errors import PipelineError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.runs.run_table import RunRow, summary
+from nyc_tlc.core.runs.run_table import RunRow, start
 from nyc_tlc.jobs.open import open_job
+from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.settings import Settings
-from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import landed_before
-from nyc_tlc.steps.load import load
-from nyc_tlc.steps.load_from_lake import load_from_lake
-from nyc_tlc.steps.publish import publish
-from nyc_tlc.steps.reconcile import clear_failed, reconcile
 from nyc_tlc.steps.restore import restore
-from nyc_tlc.steps.run_each import Effort, Step, require_all, run_each, start
 from nyc_tlc.wiring import connect_stores
 
 _EPILOG = """
@@ -35,12 +29,11 @@ alone. --plan says what would be done, and does nothing.
 
 
 class Rebuild:
-    """Stores made anew from what the lake keeps."""
+    """Stores rebuilt from what the lake keeps."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._ports = ports
-        self._effort = Effort(settings.tlc_workers, settings.tlc_attempts)
-        self._keep_unknown = settings.tlc_unknown_columns == "keep"
+        self._trips = Trips(settings, ports)
 
     def published(self) -> list[Partition]:
         """The months that have a manifest, ascending."""
@@ -56,40 +49,17 @@ class Rebuild:
         Raises:
             PipelineError: names every month that failed, and why; the others are done.
         """
-        steps: dict[str, Step[RunRow]] = {
-            "restore": partial(restore, ports=self._ports),
-            "reconcile": partial(reconcile, ports=self._ports),
-        }
-        return self._run(chosen, steps)
+        restored = self._trips.run("restore", partial(restore, ports=self._ports), _rows(chosen))
+        return self._trips.reconcile(restored)
 
     def everything(self, chosen: Sequence[Partition]) -> list[RunRow]:
-        """Conform landed months anew, publish them to the lake, load them, and prove them.
+        """Conform landed months again, publish them to the lake, load them, and prove them.
 
         Raises:
             PipelineError: names every month that failed, and why; the others are done.
         """
-        ports = self._ports
-        steps: dict[str, Step[RunRow]] = {
-            "land": partial(landed_before, lake=ports.lake),
-            "conform": partial(conform, ports=ports, keep_unknown=self._keep_unknown),
-            "publish": partial(publish, ports=ports),
-            "load": partial(load, ports=ports),
-        }
-        if ports.bigquery is not None:
-            steps["load_from_lake"] = partial(
-                load_from_lake, lake=ports.lake, warehouse=ports.bigquery
-            )
-        steps["reconcile"] = partial(reconcile, ports=ports)
-        return self._run(chosen, steps)
-
-    def _run(self, chosen: Sequence[Partition], steps: dict[str, Step[RunRow]]) -> list[RunRow]:
-        rows = start(chosen, force=False, now=datetime.now(UTC))
-        for name, step in steps.items():
-            rows = run_each(name, step, rows, self._effort)
-        clear_failed(rows, self._ports.lake)
-        logging.getLogger(__name__).info("\n%s", summary(rows))
-        require_all(rows)
-        return rows
+        step = partial(landed_before, lake=self._ports.lake)
+        return self._trips.load(self._trips.run("land", step, _rows(chosen)))
 
     def _partitions(self, prefix: str) -> list[Partition]:
         found = {lake_paths.partition_of(stored.path) for stored in self._ports.lake.list(prefix)}
@@ -97,6 +67,10 @@ class Rebuild:
             (partition for partition in found if partition),
             key=lambda partition: (partition.service.name, partition.month),
         )
+
+
+def _rows(chosen: Sequence[Partition]) -> list[RunRow]:
+    return start(chosen, force=False, now=datetime.now(UTC))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Literal, TypeVar
 
-import pandas as pd
-
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import (
@@ -27,19 +25,14 @@ from nyc_tlc.core.contract.service import Service
 from nyc_tlc.core.errors import PipelineError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.alerts import late_alert
-from nyc_tlc.core.runs.sync_table import (
-    SyncRow,
-    months_from_frame,
-    months_summary,
-    months_to_frame,
-    run_row,
-)
+from nyc_tlc.core.runs.run_table import RunRow, start
+from nyc_tlc.core.runs.sync_table import SyncRow, months_summary, run_row
 from nyc_tlc.jobs.open import open_job
 from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.look import look, look_at_each
-from nyc_tlc.steps.run_each import Effort, retried, start
+from nyc_tlc.steps.run_each import Effort, retried
 from nyc_tlc.wiring import connect_alerts, connect_stores
 
 T = TypeVar("T")
@@ -81,17 +74,17 @@ class Sync:
         return cls(*open_job(connect_stores))
 
     def find(
-        self, services: Sequence[Service], *, first: Month | None, scope: Scope, plan: bool
-    ) -> pd.DataFrame:
-        """Ask the source what is new, revised or gone; the sync table.
+        self, services: Sequence[Service], *, first: Month | None, scope: Scope, only_plan: bool
+    ) -> list[SyncRow]:
+        """Ask the source what is new, revised or gone; a row per month.
 
-        The states are recorded beside the ledger, unless ``plan``.
+        The states are recorded with the ledger, unless ``only_plan``.
 
         Args:
             services: Which services.
             first: From which month on; None: TLC_FIRST_MONTH.
             scope: ``changed``: only the months that may have changed; ``all``: every month.
-            plan: Change nothing, not even the recorded states.
+            only_plan: Change nothing, not even the recorded states.
 
         Raises:
             ConfigurationError: no month is over yet.
@@ -112,21 +105,21 @@ class Sync:
         step = partial(look, ports=self._ports, publication=publication)
         seen = dict(zip(asked, look_at_each(step, asked, self._effort), strict=True))
         states = [_state(partition, seen, known, publication) for partition in expected]
-        if not plan:
+        if not only_plan:
             self._retried(lambda: self._ports.ledger.record_month_states(states))
             self._tell_of_late(states, known, publication)
         rows = [_row(state, known.entries.get(state.partition)) for state in states]
         logging.getLogger(__name__).info("\n%s", months_summary(rows))
-        return months_to_frame(rows)
+        return rows
 
-    def land(self, table: pd.DataFrame, *, plan: bool) -> pd.DataFrame:
-        """Land the months of the table that are available or revised; a run table.
-
-        It has a row for every month that was asked about.
-        """
-        asked = [row for row in months_from_frame(table) if row.asked]
+    def land(self, found: Sequence[SyncRow], *, only_plan: bool) -> list[RunRow]:
+        """Land the months that are available or revised; a row for each that was asked about."""
+        asked = [row for row in found if row.asked]
         begun = start(
-            [row.partition for row in asked], force=False, plan=plan, now=datetime.now(UTC)
+            [row.partition for row in asked],
+            force=False,
+            only_plan=only_plan,
+            now=datetime.now(UTC),
         )
         rows = [run_row(*pair) for pair in zip(asked, begun, strict=True)]
         return Trips(self._settings, self._ports).land_rows(rows)

@@ -22,7 +22,7 @@ Held = Mapping[Partition, MartMonth]
 """What a mart holds, by month."""
 
 
-def plan(
+def plan_builds(
     mart: Mart, entries: Iterable[LedgerEntry], held: Held, store: str, *, force: bool
 ) -> list[MartRow]:
     """A row for each month of the ledger: those that are to be built have status ``reconciled``.

@@ -63,7 +63,7 @@ def land(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
         published=landing.rows,
         accepted=counts.accepted if counts else 0,
         quarantined=counts.quarantined if counts else 0,
-        reasons=counts.reasons if counts else "",
+        reasons=counts.reasons if counts else {},
         bytes=landing.bytes,
         sha256=landing.sha256,
         run=row.run,

@@ -40,7 +40,7 @@ def look_at_each(
         return list(pool.map(outcome, partitions))
 
 
-def plan(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
+def plan_landing(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
     """Say what landing the month would lead to; ``bytes`` is the size of its published file.
 
     Raises:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import (
@@ -18,9 +17,7 @@ from nyc_tlc.core.errors import (
     PipelineError,
     RetryableError,
 )
-from nyc_tlc.core.runs.mart_table import MartRow
-from nyc_tlc.core.runs.run import Run
-from nyc_tlc.core.runs.run_table import FINAL, RunRow, Status
+from nyc_tlc.core.runs.run_table import FINAL, Status
 
 _logger = logging.getLogger(__name__)
 _LONGEST_WAIT = 60.0
@@ -28,8 +25,28 @@ _LONGEST_ASKED = 600.0
 """Seconds: a server that asks for more is down for this run."""
 
 T = TypeVar("T")
-Row = TypeVar("Row", RunRow, MartRow)
-Step = Callable[[Row], Row]
+
+
+class Row(Protocol):
+    """A row of a table whose partitions are worked on one by one: a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def partition(self) -> Partition: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def error(self) -> str: ...
+
+    def failed(self, error: str, error_type: str = "") -> Self:
+        """The row of a partition that failed."""
+
+
+RowT = TypeVar("RowT", bound=Row)
+Step = Callable[[RowT], RowT]
 
 
 @dataclass(frozen=True)
@@ -47,32 +64,14 @@ class Effort:
     first_wait: float = 1.0
 
 
-def start(
-    partitions: Iterable[Partition], *, force: bool, plan: bool = False, now: datetime
-) -> list[RunRow]:
-    """The rows with which a run begins."""
-    run = str(Run(now))
-    return [
-        RunRow(
-            service=partition.service.name,
-            month=str(partition.month),
-            status=Status.LANDED,
-            run=run,
-            force=force,
-            plan=plan,
-        )
-        for partition in partitions
-    ]
-
-
 def run_each(
     name: str,
-    step: Step[Row],
-    rows: Sequence[Row],
+    step: Step[RowT],
+    rows: Sequence[RowT],
     effort: Effort,
     *,
     done: Collection[Status] = FINAL,
-) -> list[Row]:
+) -> list[RowT]:
     """Apply a step to every row that does not have it behind it; rows come back in order.
 
     A partition that fails is marked with its error, and the others go on.
@@ -93,13 +92,13 @@ def require_all(rows: Sequence[Row]) -> None:
     """
     failed = [row for row in rows if row.status is Status.FAILED]
     if failed:
-        errors = "\n".join(f"  {row.service} {row.month}: {row.error}" for row in failed)
+        errors = "\n".join(f"  {row.partition}: {row.error}" for row in failed)
         raise PartitionsFailedError(
             f"{len(failed)} of {len(rows)} partitions failed; the others are done:\n{errors}"
         )
 
 
-def _run_one(name: str, step: Step[Row], row: Row, effort: Effort) -> Row:
+def _run_one(name: str, step: Step[RowT], row: RowT, effort: Effort) -> RowT:
     began = time.monotonic()
     done = _outcome(name, step, row, effort)
     done = replace(done, seconds=round(row.seconds + time.monotonic() - began, 3))
@@ -108,7 +107,7 @@ def _run_one(name: str, step: Step[Row], row: Row, effort: Effort) -> Row:
     return done
 
 
-def _outcome(name: str, step: Step[Row], row: Row, effort: Effort) -> Row:
+def _outcome(name: str, step: Step[RowT], row: RowT, effort: Effort) -> RowT:
     try:
         return retried(lambda: step(row), str(row.partition), effort.attempts, effort.first_wait)
     except NotPublishedYet as reason:
@@ -146,7 +145,7 @@ def retried(attempt: Callable[[], T], what: str, attempts: int, first_wait: floa
         except RetryableError as error:
             if number == attempts:
                 raise RetryableError(
-                    f"{error}. Tried {number} times. Run it again when that is mended."
+                    f"{error}. Tried {number} times. Fix the cause, then run it again."
                 ) from error
             wait = _wait(error, first_wait * 2 ** (number - 1))
             _logger.warning(

@@ -150,8 +150,8 @@ def _run(order: Order, watch: Watch) -> Ending:
             done = trips.reconcile(in_bigquery, loaded)
     except PipelineError as error:
         return Ending(0, str(error), {}, dict(watch.passed))
-    names = done["service"] + " " + done["month"]
-    return Ending(0, "", dict(zip(names, done["status"], strict=True)), dict(watch.passed))
+    statuses = {str(row.partition): row.status.value for row in done}
+    return Ending(0, "", statuses, dict(watch.passed))
 
 
 if __name__ == "__main__":

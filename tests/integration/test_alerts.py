@@ -76,7 +76,7 @@ def test_a_month_that_becomes_late_is_told_once(scheduled):
         settings = Settings.load(told)
         for _ in range(2):
             Sync(settings, connect_stores(settings)).find(
-                [SERVICES["fhvhv"]], first=late, scope="all", plan=False
+                [SERVICES["fhvhv"]], first=late, scope="all", only_plan=False
             )
     (message,) = alerts.texts()
     assert message.startswith("NYC TLC: 1 month late\n")

@@ -20,10 +20,10 @@ from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import ContractError, SourceError
 from nyc_tlc.core.month import Month
+from nyc_tlc.core.runs.run_table import start
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import land
-from nyc_tlc.steps.run_each import start
 
 TODAY = datetime(2026, 11, 22, tzinfo=UTC)
 COURSE_MONTHS = {"2020-10": 95_120, "2020-11": 88_605, "2020-12": 83_130}

@@ -27,7 +27,7 @@ from nyc_tlc.core.contract.vintages import LAST_KNOWN_MONTH
 from nyc_tlc.core.files import parquet_file
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.rules import FLAGS
-from nyc_tlc.core.runs.run_table import Status
+from nyc_tlc.core.runs.run_table import Status, start
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.steps import load as load_step
 from nyc_tlc.steps.conform import conform
@@ -35,7 +35,7 @@ from nyc_tlc.steps.land import land
 from nyc_tlc.steps.load import load
 from nyc_tlc.steps.publish import publish
 from nyc_tlc.steps.reconcile import reconcile
-from nyc_tlc.steps.run_each import Effort, run_each, start
+from nyc_tlc.steps.run_each import Effort, run_each
 
 ROWS = 120
 EFFORT = Effort(workers=2, attempts=1)

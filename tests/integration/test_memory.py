@@ -28,7 +28,7 @@ from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.steps.conform import conform
 from nyc_tlc.core.catalog.publication import Publication
 from nyc_tlc.steps.land import land
-from nyc_tlc.steps.run_each import start
+from nyc_tlc.core.runs.run_table import start
 
 folder, month = Path(sys.argv[1]), Month.parse(sys.argv[2])
 lake, now = FolderLake(folder / "lake"), datetime(2026, 11, 22, tzinfo=UTC)

@@ -74,20 +74,14 @@ class Syncing:
     def with_settings(self, **settings):
         return Syncing(replace(self.here, environment={**self.here.environment, **settings}))
 
-    def find(self, *, scope="changed", plan=False):
-        return self._sync.find([GREEN], first=FIRST, scope=scope, plan=plan)
+    def find(self, *, scope="changed", only_plan=False):
+        return self._sync.find([GREEN], first=FIRST, scope=scope, only_plan=only_plan)
 
-    def __call__(self, *, scope="changed", plan=False):
+    def __call__(self, *, scope="changed", only_plan=False):
         """Run it; returns each month's state as found, and each asked month's status at the end."""
-        months = self.find(scope=scope, plan=plan)
-        table = self.trips.conform(self._sync.land(months, plan=plan))
-        loaded = self.trips.load_to_postgres(table)
-        published = self.trips.load_to_bigquery(self.trips.publish_to_lake(table))
-        done = self.trips.reconcile(loaded, published)
-        return (
-            dict(zip(months["month"], months["state"], strict=True)),
-            dict(zip(done["month"], done["status"], strict=True)),
-        )
+        months = self.find(scope=scope, only_plan=only_plan)
+        done = self.trips.load(self._sync.land(months, only_plan=only_plan))
+        return {row.month: row.state for row in months}, {row.month: row.status for row in done}
 
     def ledger(self):
         """Month to rows published, accepted in the ledger and accepted in the table."""
@@ -160,11 +154,11 @@ def test_a_sync_loads_what_is_new_replaces_what_is_revised_and_reports_what_is_g
 def test_a_plan_says_what_would_be_loaded_and_its_size_and_changes_nothing(sync, tlc):
     tlc.publish(LATE[0])
     size = tlc.file(LATE[0]).stat().st_size
-    found, ended = sync(plan=True)
+    found, ended = sync(only_plan=True)
     assert (found[LATE[0]], ended[LATE[0]]) == ("available", "planned")
     assert tlc.asked() == ({"HEAD": 6}, 0)
-    (planned,) = sync.find(plan=True).query("state == 'available'").to_dict("records")
-    assert (planned["bytes"], planned["asked"]) == (size, True)
+    (planned,) = [row for row in sync.find(only_plan=True) if row.state == "available"]
+    assert (planned.bytes, planned.asked) == (size, True)
     assert list(sync.lake.list("")) == []
     schema = sync.here.environment["POSTGRES_SCHEMA"]
     assert sync.here.sql("SELECT FROM pg_namespace WHERE nspname = %s", schema) == []
@@ -177,8 +171,8 @@ def test_a_plan_of_a_run_says_for_each_month_what_would_be_done(sync, tlc):
 
     def planned(**options):
         partitions = [Partition(GREEN, Month.parse(month)) for month in months]
-        rows = sync.trips.land(partitions, plan=True, **options).to_dict("records")
-        return [(row["status"], row["bytes"]) for row in rows], rows[0]["warning"]
+        rows = sync.trips.land(partitions, only_plan=True, **options)
+        return [(row.status, row.bytes) for row in rows], rows[0].warning
 
     absent = [("not published yet", 0), ("failed", 0)]
     assert planned() == ([("planned", size), *absent], "would be downloaded and loaded")
@@ -242,7 +236,7 @@ def test_late_months_are_told_of_once(sync, tlc):
     tlc.publish(LATE[0])
     with webhook() as slack:
         sync = sync.with_settings(TLC_ALERT_SLACK_WEBHOOK=slack.url)
-        sync(plan=True)
+        sync(only_plan=True)
         assert slack.texts() == []
         for _ in range(2):
             sync()

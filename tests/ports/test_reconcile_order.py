@@ -52,7 +52,7 @@ def run(settings, ports):
     trips = Trips(settings, ports)
     conformed = trips.conform(trips.land([PARTITION]))
     done = trips.reconcile(trips.load_to_postgres(conformed), trips.publish_to_lake(conformed))
-    return list(done["status"])
+    return [row.status for row in done]
 
 
 def test_the_ledger_is_told_when_nothing_is_left_to_do(settings):

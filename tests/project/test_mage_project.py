@@ -191,13 +191,15 @@ class TestBlock:
         assert len(branches) == 1
         assert "globals()" in ast.unparse(branches[0])
 
-    def test_it_imports_only_the_pipeline_and_the_run_context(self, path):
+    def test_it_imports_only_the_pipeline_its_variables_and_its_frames(self, path):
         imported = {
             node.module
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.ImportFrom)
         }
-        allowed = re.compile(r"nyc_tlc\.|mage_project\.run_context$|mage_ai\..*decorators$")
+        allowed = re.compile(
+            r"nyc_tlc\.|mage_project\.(run_context|frames)$|mage_ai\..*decorators$"
+        )
         assert all(allowed.match(module or "") for module in imported), imported
 
     def test_it_reads_none_of_the_arguments_that_siblings_share(self, path):

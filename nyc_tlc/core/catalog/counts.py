@@ -38,7 +38,6 @@ class Counts(Record):
     by_day: dict[str, int] = {}
 
     @property
-    def reasons(self) -> str:
-        """``by_reason`` for people, the most frequent first."""
-        ordered = sorted(self.by_reason.items(), key=lambda item: (-item[1], item[0]))
-        return ", ".join(f"{reason} {rows}" for reason, rows in ordered)
+    def reasons(self) -> dict[str, int]:
+        """``by_reason``, the most frequent first."""
+        return dict(sorted(self.by_reason.items(), key=lambda item: (-item[1], item[0])))

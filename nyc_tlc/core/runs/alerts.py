@@ -102,7 +102,8 @@ def _schema_change(row: RunRow) -> str:
 
 
 def _loaded(row: RunRow) -> str:
-    why = f" ({row.reasons})" if row.reasons else ""
+    reasons = ", ".join(f"{reason} {rows}" for reason, rows in row.reasons.items())
+    why = f" ({reasons})" if reasons else ""
     return (
         f"{row.published:,} rows, {row.quarantined:,} of them quarantined{why}, in "
         f"{row.seconds:,.0f} s"

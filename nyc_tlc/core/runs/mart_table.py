@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import pandas as pd
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.runs.frames import frame_of, records_of
 from nyc_tlc.core.runs.run_table import Status, aligned
 
 
@@ -45,22 +42,6 @@ class MartRow:
 
     def failed(self, error: str, error_type: str = "") -> MartRow:
         return replace(self, status=Status.FAILED, error=error, error_type=error_type)
-
-
-def to_frame(rows: Iterable[MartRow]) -> pd.DataFrame:
-    """Rows as a DataFrame whose types survive Mage's way through Parquet."""
-    return frame_of(MartRow, rows, enumeration="status")
-
-
-def from_frame(frame: pd.DataFrame) -> list[MartRow]:
-    """The rows of :func:`to_frame`.
-
-    Raises:
-        ReconciliationError: the table is empty: Mage hands over an empty one when it could not
-            read a block's output.
-    """
-    records = records_of(frame, "table of marts")
-    return [MartRow(**{**record, "status": Status(record["status"])}) for record in records]
 
 
 def summary(rows: Sequence[MartRow]) -> str:

@@ -1,21 +1,18 @@
-"""The table that travels between the blocks: one row per partition, never data rows."""
+"""The run table: one row per partition on its way through a run, never data rows."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
-
-import pandas as pd
 
 from nyc_tlc.core.catalog.ledger import Content
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.runs.frames import frame_of, records_of
+from nyc_tlc.core.runs.run import Run
 
 
 class Status(StrEnum):
@@ -42,9 +39,6 @@ IN_THE_LAKE = FINAL | {Status.PUBLISHED}
 """Those and the one of partitions that need not be made again to be loaded from the lake."""
 
 
-_COUNTED = re.compile(r"(\w+) (\d+)")
-
-
 @dataclass(frozen=True)
 class RunRow:
     """One partition on its way through a run.
@@ -55,12 +49,12 @@ class RunRow:
         bytes: Size of the published file.
         sha256: Content hash of the published file; empty until it has landed.
         staged: Lake folder of the conformed files; empty until conformed.
-        reasons: Quarantined rows by reason, the most frequent first: ``pickup_missing 2, …``.
+        reasons: Quarantined rows by reason, the most frequent first.
         unknown_columns: Published columns outside the contract, kept in ``extra_columns``.
         seconds: Time spent on the partition so far, all steps together.
         run: The run that this row belongs to.
         force: Whether to load the month even when nothing changed.
-        plan: Whether the run only says what it would do.
+        only_plan: Whether the run only says what it would do.
         warning: What is odd about the published file, if anything; no failure.
         error: Why it failed; empty otherwise.
         error_type: Name of the error's class, which says what the operator does about it.
@@ -72,14 +66,14 @@ class RunRow:
     published: int = 0
     accepted: int = 0
     quarantined: int = 0
-    reasons: str = ""
+    reasons: Mapping[str, int] = field(default_factory=dict)
     bytes: int = 0
     sha256: str = ""
     staged: str = ""
     seconds: float = 0.0
     run: str = ""
     force: bool = False
-    plan: bool = False
+    only_plan: bool = False
     warning: str = ""
     unknown_columns: str = ""
     error: str = ""
@@ -97,20 +91,22 @@ class RunRow:
         return replace(self, status=Status.FAILED, error=error, error_type=error_type)
 
 
-def to_frame(rows: Iterable[RunRow]) -> pd.DataFrame:
-    """Rows as a DataFrame whose types survive Mage's way through Parquet."""
-    return frame_of(RunRow, rows, enumeration="status")
-
-
-def from_frame(frame: pd.DataFrame) -> list[RunRow]:
-    """The rows of :func:`to_frame`.
-
-    Raises:
-        ReconciliationError: the table is empty: Mage hands over an empty one when it could not
-            read a block's output.
-    """
-    records = records_of(frame, "run table")
-    return [RunRow(**{**record, "status": Status(record["status"])}) for record in records]
+def start(
+    partitions: Iterable[Partition], *, force: bool, only_plan: bool = False, now: datetime
+) -> list[RunRow]:
+    """The rows with which a run begins."""
+    run = str(Run(now))
+    return [
+        RunRow(
+            service=partition.service.name,
+            month=str(partition.month),
+            status=Status.LANDED,
+            run=run,
+            force=force,
+            only_plan=only_plan,
+        )
+        for partition in partitions
+    ]
 
 
 def merge(branches: Sequence[Sequence[RunRow]]) -> list[RunRow]:
@@ -144,29 +140,6 @@ def _joined(rows: Sequence[RunRow]) -> RunRow:
     )
 
 
-def rows_by_reason(table: pd.DataFrame) -> dict[str, int]:
-    """Quarantined rows of a run table by reason, the most frequent first."""
-    rows: Counter[str] = Counter()
-    for reasons in table["reasons"]:
-        for reason, number in _COUNTED.findall(reasons):
-            rows[reason] += int(number)
-    return dict(rows.most_common())
-
-
-def seconds_by_step(**tables: pd.DataFrame) -> dict[str, float]:
-    """Seconds of each step, from the run tables that the blocks return, in their order.
-
-    A table has the seconds since the run began; ``load`` and ``publish`` both follow ``conform``,
-    and ``bigquery`` follows ``publish``.
-    """
-    since = {"land": None, "conform": "land", "load": "conform", "publish": "conform",
-             "bigquery": "publish"}  # fmt: skip
-    totals = {step: float(table["seconds"].sum()) for step, table in tables.items()}
-    return {
-        step: round(total - totals.get(since[step] or "", 0), 3) for step, total in totals.items()
-    }
-
-
 def summary(rows: Sequence[RunRow]) -> str:
     """The table for people, with its sums and what is odd about the published files."""
     header = ("partition", "status", "published", "accepted", "quarantined", "MB", "seconds")
@@ -190,7 +163,7 @@ def summary(rows: Sequence[RunRow]) -> str:
 
 def _plan(rows: Sequence[RunRow]) -> list[str]:
     """What a plan comes to: how many files would be loaded, and their size."""
-    if not any(row.plan for row in rows):
+    if not any(row.only_plan for row in rows):
         return []
     planned = [row for row in rows if row.status is Status.PLANNED]
     size = sum(row.bytes for row in planned) / 1e6

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-
-import pandas as pd
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import TO_LOAD, State
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.runs.frames import frame_of, records_of
 from nyc_tlc.core.runs.run_table import RunRow, Status, aligned
 
 _STATUS = {
@@ -54,33 +51,19 @@ class SyncRow:
         return Partition(SERVICES[self.service], Month.parse(self.month))
 
 
-def months_to_frame(rows: Iterable[SyncRow]) -> pd.DataFrame:
-    """Rows as a DataFrame whose types survive Mage's way through Parquet."""
-    return frame_of(SyncRow, rows, enumeration="state")
-
-
-def months_from_frame(frame: pd.DataFrame) -> list[SyncRow]:
-    """The rows of :func:`months_to_frame`.
-
-    Raises:
-        ReconciliationError: the table is empty: Mage could not read a block's output.
-    """
-    records = records_of(frame, "sync table")
-    return [SyncRow(**{**record, "state": State(record["state"])}) for record in records]
-
-
 def run_row(row: SyncRow, begun: RunRow) -> RunRow:
     """The row with which a month that was asked about goes on: final, unless it is to be loaded."""
-    if row.state in TO_LOAD and not begun.plan:
+    if row.state in TO_LOAD and not begun.only_plan:
         return begun
-    values = asdict(begun) | {
-        "status": Status.PLANNED if row.state in TO_LOAD else _STATUS[row.state],
-        "published": row.published,
-        "accepted": row.accepted,
-        "quarantined": row.quarantined,
-        "bytes": row.bytes,
-    }
-    return RunRow(**values | {"error": row.note if row.state is State.FAILED else ""})
+    return replace(
+        begun,
+        status=Status.PLANNED if row.state in TO_LOAD else _STATUS[row.state],
+        published=row.published,
+        accepted=row.accepted,
+        quarantined=row.quarantined,
+        bytes=row.bytes,
+        error=row.note if row.state is State.FAILED else "",
+    )
 
 
 def months_summary(rows: Sequence[SyncRow]) -> str:

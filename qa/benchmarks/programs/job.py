@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import pandas as pd
-
+from nyc_tlc.core.runs.run_table import RunRow
 from nyc_tlc.jobs.trips import Trips
 from qa.benchmarks.programs.generate import chosen
 
@@ -20,22 +19,22 @@ class Laps:
         self.began = time.perf_counter()
         self.steps: dict[str, float] = {}
 
-    def lap(self, name: str, step: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    def lap(self, name: str, step: Callable[[], list[RunRow]]) -> list[RunRow]:
         began = time.perf_counter()
         result = step()
         self.steps[name] = round(time.perf_counter() - began, 3)
         return result
 
-    def answer(self, table: pd.DataFrame) -> str:
+    def answer(self, table: Sequence[RunRow]) -> str:
         """What the harness reads: time and rows.
 
         Raises:
             SystemExit: a partition failed; with its error.
         """
         seconds = round(time.perf_counter() - self.began, 3)
-        if table["error"].any():
-            raise SystemExit(" ".join(table["error"]))
-        rows = int(table["accepted"].sum())
+        if errors := [row.error for row in table if row.error]:
+            raise SystemExit(" ".join(errors))
+        rows = sum(row.accepted for row in table)
         return json.dumps({"seconds": seconds, "rows": rows, "steps": self.steps})
 
 

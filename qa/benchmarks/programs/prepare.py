@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
 
+from mage_project.frames import to_frame
+from nyc_tlc.core.runs.run_table import RunRow
 from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.settings import Settings
 from qa.benchmarks.programs.generate import chosen
@@ -45,16 +47,15 @@ def main() -> None:
     options = parser.parse_args()
     trips = Trips.open()
     conformed = trips.conform(trips.land(chosen(options.service, options.months), force=True))
-    conformed.to_parquet(options.table)
+    to_frame(RunRow, conformed).to_parquet(options.table)
     published = trips.publish_to_lake(conformed)
     loaded = trips.load_to_postgres(conformed)
-    for table in (published, loaded):
-        if table["error"].any():
-            raise SystemExit(" ".join(table["error"]))
+    if errors := [row.error for row in (*published, *loaded) if row.error]:
+        raise SystemExit(" ".join(errors))
     columns: list[str] = []
     if options.encoded:
         columns = _encode(options.service, options.encoded)
-    print(json.dumps({"rows": int(loaded["accepted"].sum()), "columns": columns}))
+    print(json.dumps({"rows": sum(row.accepted for row in loaded), "columns": columns}))
 
 
 def _encode(service: str, target: Path) -> list[str]:

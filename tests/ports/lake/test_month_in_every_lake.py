@@ -9,7 +9,6 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from embedded.samples.months import write_month
@@ -20,6 +19,7 @@ from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.lake.records import Manifest
 from nyc_tlc.core.month import Month
+from nyc_tlc.core.runs.run_table import RunRow
 from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.settings import Settings
@@ -55,7 +55,7 @@ class Machines:
     def lake(self) -> Lake:
         return self.another()._ports.lake
 
-    def load(self) -> pd.DataFrame:
+    def load(self) -> list[RunRow]:
         landed = self.another().land([PARTITION])
         conformed = self.another().conform(landed)
         loaded = self.another().load_to_postgres(conformed)
@@ -114,17 +114,17 @@ def _zones(lake: Lake) -> list[str]:
 
 def test_month_is_loaded_then_unchanged_then_revised(machines: Machines, query: Query) -> None:
     write_month(PARTITION, 3_000, machines.source)
-    assert list(machines.load()["status"]) == ["reconciled"]
+    assert [row.status for row in machines.load()] == ["reconciled"]
     lake = machines.lake()
     first = _manifest(lake)
     # Raw: the published file, and the record of it. Nothing is left in staging/.
     assert _zones(lake) == ["manifests", "quarantine", "raw", "raw", "trips"]
 
-    assert list(machines.load()["status"]) == ["unchanged"]
+    assert [row.status for row in machines.load()] == ["unchanged"]
     assert _manifest(lake) == first
 
     write_month(PARTITION, 4_000, machines.source)
-    assert list(machines.load()["status"]) == ["reconciled"]
+    assert [row.status for row in machines.load()] == ["reconciled"]
     revised = _manifest(lake)
     assert revised.counts.published == 4_000
     assert [version.sha256 for version in revised.superseded] == [first.landing.sha256]

@@ -1,14 +1,11 @@
 """What a mart's query says in each warehouse's dialect, and the table of what came of it."""
 
-import pytest
-
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import FHV
-from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.marts.model import Mart
 from nyc_tlc.core.marts.query import Dialect, month_query
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.runs.mart_table import MartRow, from_frame, summary, to_frame
+from nyc_tlc.core.runs.mart_table import MartRow, summary
 from nyc_tlc.core.runs.run_table import Status
 
 MART = Mart("daily_zone_trips", 1, "", (), ())
@@ -80,13 +77,6 @@ def test_the_summary_names_what_was_built_and_why_the_rest_was_not() -> None:
         "note: BigQuery: it is not set up",
         "note: BigQuery fhv 2024-02: not loaded",
     ]
-
-
-def test_rows_survive_the_way_through_a_frame() -> None:
-    assert from_frame(to_frame(ROWS)) == ROWS
-    assert to_frame(ROWS)["status"].tolist() == ["built", "skipped", "skipped"]
-    with pytest.raises(ReconciliationError, match="the table of marts from the block before is"):
-        from_frame(to_frame([]))
 
 
 def test_a_failed_row_keeps_what_it_had_and_says_why() -> None:

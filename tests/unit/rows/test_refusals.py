@@ -18,8 +18,6 @@ from nyc_tlc.core.errors import PipelineError, RetryableError, SourceError, shor
 from nyc_tlc.core.lake.records import Landing, Superseded, parse_record
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
-from nyc_tlc.core.runs.run_table import from_frame, to_frame
-from nyc_tlc.core.runs.sync_table import months_from_frame, months_to_frame
 from nyc_tlc.core.zones.lookup import parse_zones
 from nyc_tlc.core.zones.polygons import parse_zone_polygons
 
@@ -79,16 +77,6 @@ INSIDE = "Nothing was started. Choose months inside the range."
             lambda: GREEN.contract.vintage_of(Month(2013, 12)),
             "green 2013-12: the contract begins with 2014-01. Nothing was written. Choose a later "
             "month, or declare the older vintage in nyc_tlc/core/contract/green.py.",
-        ),
-        (
-            lambda: from_frame(to_frame([])),
-            "the run table from the block before is empty: Mage could not read its output. "
-            "Nothing was changed by this step. Run the pipeline again.",
-        ),
-        (
-            lambda: months_from_frame(months_to_frame([])),
-            "the sync table from the block before is empty: Mage could not read its output. "
-            "Nothing was changed by this step. Run the pipeline again.",
         ),
         (
             lambda: parse_record(Landing, b'{"etag": 1}', "raw/a.json"),

@@ -13,7 +13,7 @@ from nyc_tlc.jobs.alerts import tell_of_failed_block
 
 LOADED = RunRow(
     "green", "2024-01", Status.RECONCILED, published=1_000, accepted=998, quarantined=2,
-    reasons="pickup_missing 2", seconds=3.2,
+    reasons={"pickup_missing": 2}, seconds=3.2,
 )  # fmt: skip
 FAILED = replace(LOADED, month="2024-02").failed("cut short. Run it again.", "SourceError")
 STOPPED = replace(LOADED, month="2024-03").failed("column surge is unknown.", "ContractError")
@@ -42,7 +42,7 @@ def test_successes_are_told_where_asked_for():
     assert loaded.lines == (
         "green 2024-01: 1,000 rows, 2 of them quarantined (pickup_missing 2), in 3 s",
     )
-    (clean,) = run_alerts([replace(LOADED, quarantined=0, reasons="")], successes=True)
+    (clean,) = run_alerts([replace(LOADED, quarantined=0, reasons={})], successes=True)
     assert clean.lines == ("green 2024-01: 1,000 rows, 0 of them quarantined, in 3 s",)
 
 

@@ -10,7 +10,7 @@ from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.run import Run
-from nyc_tlc.steps.run_each import start
+from nyc_tlc.core.runs.run_table import start
 from nyc_tlc.steps.staging import is_abandoned, staged_by, staging_folder
 
 _GREEN = Partition(GREEN, Month(2024, 1))

@@ -1,13 +1,9 @@
-"""The table between the blocks: it arrives as it was sent, or the run stops."""
+"""The run table: how branches join, and what it says to people."""
 
-import io
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
@@ -17,76 +13,13 @@ from nyc_tlc.core.runs.run_table import (
     FINAL,
     RunRow,
     Status,
-    from_frame,
     merge,
-    rows_by_reason,
-    seconds_by_step,
     summary,
-    to_frame,
-)
-
-_COUNT = st.integers(0, 2**63 - 1)
-_ROWS = st.builds(
-    RunRow,
-    service=st.sampled_from(["yellow", "green"]),
-    month=st.sampled_from(["2009-01", "2013-08", "2026-08"]),
-    status=st.sampled_from(Status),
-    published=_COUNT,
-    accepted=_COUNT,
-    quarantined=_COUNT,
-    bytes=_COUNT,
-    seconds=st.floats(0, 1e9),
-    sha256=st.text(),
-    staged=st.text(),
-    run=st.text(),
-    warning=st.text(),
-    error=st.text(),
 )
 
 
 def _row(month: str = "2024-01", **values: Any) -> RunRow:
     return RunRow(**{"service": "green", "month": month, "status": Status.LOADED, **values})
-
-
-def _through_parquet(frame: pd.DataFrame) -> pd.DataFrame:
-    """As Mage stores a block's output and reads it for the next."""
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer)
-    return pd.read_parquet(io.BytesIO(buffer.getvalue()))
-
-
-@given(st.lists(_ROWS, min_size=1, max_size=12))
-def test_rows_survive_the_way_between_two_blocks(rows: list[RunRow]) -> None:
-    assert from_frame(to_frame(rows)) == rows
-    assert from_frame(_through_parquet(to_frame(rows))) == rows
-
-
-@given(st.lists(_ROWS, min_size=1, max_size=12))
-def test_values_keep_their_python_types(rows: list[RunRow]) -> None:
-    for row in from_frame(_through_parquet(to_frame(rows))):
-        for field in fields(RunRow):
-            expected = type(getattr(rows[0], field.name))
-            assert type(getattr(row, field.name)) is expected, field.name
-
-
-def test_the_frame_has_a_column_for_each_field_and_plain_types() -> None:
-    frame = to_frame([_row(), _row("2024-02", status=Status.FAILED, force=True)])
-    assert list(frame.columns) == [field.name for field in fields(RunRow)]
-    assert frame["status"].tolist() == ["loaded", "failed"]
-    assert frame["published"].dtype == "int64"
-    assert frame["force"].dtype == "bool"
-    assert frame["seconds"].dtype == "float64"
-
-
-def test_more_rows_than_mage_leaves_in_order_as_a_list_keep_their_order() -> None:
-    rows = [_row(str(Month(2022, 1) + i)) for i in range(30)]
-    assert from_frame(_through_parquet(to_frame(rows))) == rows
-
-
-@pytest.mark.parametrize("empty", [to_frame([]), pd.DataFrame()], ids=["no row", "no column"])
-def test_an_empty_table_is_an_error(empty: pd.DataFrame) -> None:
-    with pytest.raises(ReconciliationError, match=r"the run table .* is empty"):
-        from_frame(empty)
 
 
 def test_a_row_knows_its_partition() -> None:
@@ -199,31 +132,11 @@ def test_the_summary_of_nothing_is_a_header_and_zeros() -> None:
     assert summary([]).splitlines()[1].split() == ["0", "partitions", "0", "0", "0"]
 
 
-STEPS = {"land": 1.0, "conform": 3.5, "load": 7.5, "publish": 4.0, "bigquery": 6.0}
-"""Seconds of one month when each step has ended; another month takes a second in all."""
-
-
-def test_charts_count_reasons_over_the_months_and_seconds_by_step() -> None:
-    rows = [_row("2024-01", reasons="pickup_missing 2, code_unmapped 1"), _row("2024-02"),
-            _row("2024-03", reasons="code_unmapped 7")]  # fmt: skip
-    assert list(rows_by_reason(to_frame(rows)).items()) == [
-        ("code_unmapped", 8),
-        ("pickup_missing", 2),
-    ]
-    tables = {
-        step: to_frame([_row("2024-01", seconds=seconds), _row("2024-02", seconds=1.0)])
-        for step, seconds in STEPS.items()
-    }
-    seconds = {"land": 2.0, "conform": 2.5, "load": 4.0, "publish": 0.5, "bigquery": 2.0}
-    assert seconds_by_step(**tables) == seconds
-    assert seconds_by_step(land=to_frame([_row(seconds=1 / 3)])) == {"land": 0.333}
-
-
 def test_summary_of_a_plan_sums_what_would_be_loaded() -> None:
     rows = [
-        _row("2024-01", status=Status.PLANNED, bytes=123_456_000_000, plan=True),
-        _row("2024-02", status=Status.PLANNED, bytes=789_000, plan=True),
-        _row("2024-03", status=Status.UNCHANGED, bytes=9_000_000, plan=True),
+        _row("2024-01", status=Status.PLANNED, bytes=123_456_000_000, only_plan=True),
+        _row("2024-02", status=Status.PLANNED, bytes=789_000, only_plan=True),
+        _row("2024-03", status=Status.UNCHANGED, bytes=9_000_000, only_plan=True),
     ]
     assert summary(rows).splitlines()[-1] == (
         "plan: 2 of 3 partitions would be loaded, from 123,456.8 MB of published files. Nothing "

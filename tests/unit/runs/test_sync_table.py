@@ -5,16 +5,12 @@ from datetime import UTC, datetime
 import pytest
 
 from nyc_tlc.core.catalog.publication import State
-from nyc_tlc.core.errors import ReconciliationError
-from nyc_tlc.core.runs.run_table import Status
+from nyc_tlc.core.runs.run_table import Status, start
 from nyc_tlc.core.runs.sync_table import (
     SyncRow,
-    months_from_frame,
     months_summary,
-    months_to_frame,
     run_row,
 )
-from nyc_tlc.steps.run_each import start
 
 ROWS = [
     SyncRow("green", "2024-01", State.LOADED, asked=False, published=9, accepted=8, quarantined=1),
@@ -23,15 +19,6 @@ ROWS = [
     SyncRow("green", "2024-04", State.LATE, asked=True, note="403"),
     SyncRow("green", "2024-05", State.EXPECTED, asked=False),
 ]
-
-
-def test_rows_survive_the_way_through_a_frame():
-    assert months_from_frame(months_to_frame(ROWS)) == ROWS
-
-
-def test_an_empty_table_is_a_broken_one():
-    with pytest.raises(ReconciliationError, match="Mage could not read its output"):
-        months_from_frame(months_to_frame([]))
 
 
 def test_summary_shows_what_is_not_simply_loaded():
@@ -56,15 +43,15 @@ def test_a_summary_without_anything_to_say_is_its_sums():
     assert months_summary([large]).endswith("to load: 1, 123,456.8 MB")
 
 
-def begun(row, *, plan=False):
-    (row,) = start([row.partition], force=False, plan=plan, now=datetime.now(UTC))
+def begun(row, *, only_plan=False):
+    (row,) = start([row.partition], force=False, only_plan=only_plan, now=datetime.now(UTC))
     return row
 
 
 @pytest.mark.parametrize("row", ROWS[1:3], ids=str)
 def test_what_is_new_or_revised_goes_on_to_be_landed(row):
     assert run_row(row, begun(row)).status is Status.LANDED
-    planned = run_row(row, begun(row, plan=True))
+    planned = run_row(row, begun(row, only_plan=True))
     assert (planned.status, planned.bytes) == (Status.PLANNED, row.bytes)
 
 
@@ -78,10 +65,10 @@ def test_what_is_new_or_revised_goes_on_to_be_landed(row):
         (State.FAILED, Status.FAILED),
     ],
 )
-@pytest.mark.parametrize("plan", [False, True])
-def test_everything_else_that_was_asked_about_is_final(state, status, plan):
+@pytest.mark.parametrize("only_plan", [False, True])
+def test_everything_else_that_was_asked_about_is_final(state, status, only_plan):
     row = SyncRow("green", "2024-01", state, asked=True, published=9, accepted=8, quarantined=1)
-    ended = run_row(row, begun(row, plan=plan))
+    ended = run_row(row, begun(row, only_plan=only_plan))
     assert (ended.status, ended.published, ended.accepted, ended.quarantined) == (status, 9, 8, 1)
 
 

@@ -20,8 +20,8 @@ from nyc_tlc.core.errors import (
     SourceError,
 )
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.runs.run_table import FINAL, RunRow, Status
-from nyc_tlc.steps.run_each import Effort, require_all, retried, run_each, start
+from nyc_tlc.core.runs.run_table import FINAL, RunRow, Status, start
+from nyc_tlc.steps.run_each import Effort, require_all, retried, run_each
 
 NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 EFFORT = Effort(workers=3, attempts=3, first_wait=1e-4)

@@ -10,9 +10,8 @@ from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.runs.run_table import Status
+from nyc_tlc.core.runs.run_table import Status, start
 from nyc_tlc.steps.reconcile import clear_failed, clear_superseded
-from nyc_tlc.steps.run_each import start
 
 _GREEN = Partition(SERVICES["green"], Month(2024, 1))
 _NEIGHBOUR = Partition(SERVICES["green"], Month(2024, 2))
