@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import json
 import socketserver
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.ports.scripted_http import Answer, Request, running, serve
 
-class Webhook(ThreadingHTTPServer):
+
+@dataclass
+class Webhook:
     """Answers each request with the next of ``answers``, then with 200.
 
     Attributes:
         received: The JSON of every request.
     """
 
-    def __init__(self) -> None:
-        self.received: list[dict[str, Any]] = []
-        self.answers: list[int] = []
-        super().__init__(("127.0.0.1", 0), _WebhookRequest)
+    url: str = ""
+    received: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/services/T0/B0/secret-of-the-webhook"
+    def answer(self, request: Request) -> Answer:
+        self.received.append(json.loads(request.body))
+        return Answer(self.answers.pop(0) if self.answers else 200)
 
     def texts(self) -> list[str]:
         """Title and text of every message for Slack."""
@@ -37,18 +38,12 @@ class Webhook(ThreadingHTTPServer):
         ]
 
 
-class _WebhookRequest(BaseHTTPRequestHandler):
-    server: Webhook
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append(json.loads(body))
-        self.send_response(self.server.answers.pop(0) if self.server.answers else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
+@contextmanager
+def webhook() -> Iterator[Webhook]:
+    hook = Webhook()
+    with serve(hook.answer) as server:
+        hook.url = f"{server.url}/services/T0/B0/secret-of-the-webhook"
+        yield hook
 
 
 class MailServer(socketserver.ThreadingTCPServer):
@@ -59,10 +54,7 @@ class MailServer(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         self.received: list[EmailMessage] = []
         super().__init__(("127.0.0.1", 0), _MailSession)
-
-    @property
-    def port(self) -> int:
-        return self.server_address[1]
+        self.port: int = self.server_address[1]
 
 
 class _MailSession(socketserver.StreamRequestHandler):
@@ -74,41 +66,18 @@ class _MailSession(socketserver.StreamRequestHandler):
             command = line[:4].upper()
             if command == b"DATA":
                 self._say("354 go on")
-                self._receive()
+                lines = [line.removeprefix(b".") for line in iter(self.rfile.readline, b".\r\n")]
+                text = b"".join(lines).replace(b"\r\n", b"\n")
+                self.server.received.append(message_from_bytes(text, policy=policy.default))
             self._say("221 bye" if command == b"QUIT" else "250 ok")
             if command == b"QUIT":
                 return
-
-    def _receive(self) -> None:
-        lines = []
-        while (line := self.rfile.readline()) != b".\r\n":
-            lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
-        self.server.received.append(
-            message_from_bytes(b"".join(lines).replace(b"\r\n", b"\n"), policy=policy.default)
-        )
 
     def _say(self, answer: str) -> None:
         self.wfile.write(f"{answer}\r\n".encode())
 
 
 @contextmanager
-def webhook() -> Iterator[Webhook]:
-    with Webhook() as server, _served(server):
-        yield server
-
-
-@contextmanager
 def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server, _served(server):
+    with MailServer() as server, running(server):
         yield server
-
-
-@contextmanager
-def _served(server: socketserver.BaseServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import mimetypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
 
 from nyc_tlc.adapters.google.credentials import google_credentials
@@ -64,11 +65,23 @@ class GcsLake(BucketLake):
 
     def upload(self, file: Path, path: str) -> StoredObject:
         blob = self._blob(path, chunk_size=_UPLOAD_CHUNK)
-        with self._errors.of(path, _CREATE), _restarted(f"{self._url}/{path}"):
-            # Always the whole object, whoever else wrote it: repeating is safe.
-            blob.upload_from_filename(
-                str(file), checksum="crc32c", timeout=UPLOAD_TIMEOUT, retry=repeated(UPLOAD_OUTAGE)
-            )
+        with self._errors.of(path, _CREATE):
+            try:
+                # Always the complete object, whoever else wrote it: repeating is safe.
+                blob.upload_from_filename(
+                    str(file),
+                    checksum="crc32c",
+                    timeout=UPLOAD_TIMEOUT,
+                    retry=repeated(UPLOAD_OUTAGE),
+                )
+            except GoogleAuthError:  # of which some are ValueErrors
+                raise
+            except ValueError as error:
+                # The store may keep less than a chunk (308 with a shorter Range), and the library
+                # then fails at its own count of the bytes: the run starts the upload over.
+                raise RetryableError(
+                    f"the upload of {self._url}/{path} was broken off ({error})"
+                ) from error
         stored = self._stored(blob)
         self._cache.keep(file, stored)
         return stored
@@ -139,18 +152,6 @@ class GcsLake(BucketLake):
                 generation=int(blob.generation),
                 crc32c=blob.crc32c,
             )
-
-
-@contextmanager
-def _restarted(uri: str) -> Iterator[None]:
-    """Let the run start an upload over if the store kept less than a chunk.
-
-    The store may (308 with a shorter Range); the library then fails at its own count of the bytes.
-    """
-    try:
-        yield
-    except ValueError as error:
-        raise RetryableError(f"the upload of {uri} was broken off ({error})") from error
 
 
 def connect(url: str, *, cache: Path, emulator: str | None, key_file: Path | None) -> GcsLake:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-import google_crc32c
-
-from tests.ports.scripted_http import Answer, Request, ScriptedServer, serve
+from nyc_tlc.core.checksum import crc32c
+from tests.ports.scripted_http import Answer, Request, ScriptedServer
 
 BUCKET = "lake"
 QUARTER = 1 << 18
@@ -33,7 +29,7 @@ class GcsWire:
 
     Attributes:
         objects: Name to generation and bytes.
-        faults: Answers given instead of what the next requests earn.
+        faults: Answers given instead of what the next requests earn; None: what they earn.
         lost: Answers given to the next requests after they were carried out.
         rewrite_rounds: Tokens handed out before a rewrite is done.
         keeps_little: Bytes of each chunk that the store does not keep, as it may.
@@ -41,8 +37,8 @@ class GcsWire:
     """
 
     objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    faults: deque[Answer] = field(default_factory=deque)
-    lost: deque[Answer] = field(default_factory=deque)
+    faults: deque[Answer | None] = field(default_factory=deque)
+    lost: deque[Answer | None] = field(default_factory=deque)
     rewrite_rounds: int = 0
     keeps_little: int = 0
     crc32c_of: bytes | None = None
@@ -52,10 +48,10 @@ class GcsWire:
     def answer(self, request: Request) -> Answer:
         if BUCKET_LOOKUP.fullmatch(request.path):
             return error(403, "roles/storage.objectUser has no storage.buckets.get")
-        if self.faults:
-            return self.faults.popleft()
+        if self.faults and (fault := self.faults.popleft()):
+            return fault
         earned = self._earned(request)
-        return self.lost.popleft() if self.lost else earned
+        return (self.lost.popleft() if self.lost else None) or earned
 
     def put(self, name: str, content: bytes) -> int:
         self._generation += 1
@@ -132,7 +128,7 @@ class GcsWire:
             return Answer(204)
         if not request.path.startswith("/download"):
             return _json(self._resource(name))
-        hashes = {"X-Goog-Hash": f"crc32c={_crc32c(self.crc32c_of or content)}"}
+        hashes = {"X-Goog-Hash": f"crc32c={crc32c(self.crc32c_of or content)}"}
         if wanted := _RANGE.fullmatch(request.headers.get("Range", "")):
             start, end = int(wanted[1]), int(wanted[2] or len(content) - 1)
             part = {"Content-Range": f"bytes {start}-{end}/{len(content)}"}
@@ -158,14 +154,8 @@ class GcsWire:
             "name": name,
             "generation": str(generation),
             "size": str(len(content)),
-            "crc32c": _crc32c(self.crc32c_of or content),
+            "crc32c": crc32c(self.crc32c_of or content),
         }
-
-
-@contextmanager
-def serve_wire(wire: GcsWire) -> Iterator[ScriptedServer]:
-    with serve(wire.answer) as server:
-        yield server
 
 
 def object_requests(server: ScriptedServer) -> list[Request]:
@@ -195,7 +185,3 @@ def no_object(name: str) -> Answer:
 def _json(value: object, status: int = 200) -> Answer:
     headers = {"Content-Type": "application/json; charset=UTF-8"}
     return Answer(status, headers, json.dumps(value).encode())
-
-
-def _crc32c(content: bytes) -> str:
-    return b64encode(google_crc32c.Checksum(content).digest()).decode()

@@ -1,6 +1,6 @@
 """A large file goes up through a line that stalls, in memory that does not grow with it.
 
-The whole thing, 600 MB and a stall of 90 seconds, is `pytest -m slow`; every run does less of it
+The full case, 600 MB and a stall of 90 seconds, is `pytest -m slow`; every run does a smaller one
 45 times faster, with the timeouts shortened alike.
 """
 
@@ -8,22 +8,32 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
-from contextlib import nullcontext
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import google_crc32c
 import pytest
 
 from nyc_tlc.adapters.lake import gcs
-from tests.ports.lake.gcs_wire import GcsWire, serve_wire
-from tests.ports.lake.stalling_line import Stall, stalling_line, upload_sink
+from tests.ports.lake.gcs_wire import GcsWire
+from tests.ports.scripted_http import Answer, Request, running, serve
 
 ROOT = Path(__file__).parents[3]
 MIB = 1 << 20
 STALL = 90.0
 HASTE = 45
+BLOCK = 1 << 16
 UPLOAD = """
 import json, sys
 from pathlib import Path
@@ -43,6 +53,94 @@ print(json.dumps({"bytes": stored.bytes, "before": before, "peak": peak()}))
 """
 
 
+class Line(socketserver.ThreadingTCPServer):
+    """Forwards to a server, and falls silent once ``after`` bytes have gone up, or down."""
+
+    daemon_threads = True  # a client may keep its connection for later
+
+    def __init__(self, port: int, after: int, seconds: float, *, down: bool = False) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection, bind_and_activate=False)
+        # Inherited by what is accepted: the sender is to feel the stall, and not a buffer of ours.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BLOCK)
+        self.server_bind()
+        self.server_activate()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.port, self.after, self.seconds, self.down = port, after, seconds, down
+        self.carried = 0
+        self.stalled = False
+        self.lock = threading.Lock()
+
+    def count(self, data: bytes) -> None:
+        with self.lock:
+            self.carried += len(data)
+            if self.carried > self.after and not self.stalled:
+                time.sleep(self.seconds)
+                self.stalled = True
+
+
+class _Connection(socketserver.BaseRequestHandler):
+    server: Line
+    request: socket.socket
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.port)) as far:
+            stalls = (self.server.count, lambda _data: None)
+            up, down = reversed(stalls) if self.server.down else stalls
+            back = threading.Thread(target=_carry, args=(far, self.request, down))
+            back.start()
+            _carry(self.request, far, up)
+            back.join()
+
+
+def _carry(sender: socket.socket, receiver: socket.socket, count: Callable[[bytes], None]) -> None:
+    with suppress(OSError):
+        while data := sender.recv(BLOCK):
+            count(data)
+            receiver.sendall(data)
+    for end in (sender, receiver):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def stalling(port: int, after: int, *, down: bool = False, haste: float = HASTE) -> Iterator[Line]:
+    with Line(port, after, STALL / haste, down=down) as line, running(line):
+        yield line
+    assert line.stalled
+
+
+@dataclass
+class Sink:
+    """One resumable upload, checksummed and thrown away.
+
+    Attributes:
+        received: Bytes kept so far.
+        chunks: Requests that brought bytes, broken ones included.
+    """
+
+    received: int = 0
+    chunks: int = 0
+    checksum: Any = field(default_factory=google_crc32c.Checksum)
+
+    def answer(self, request: Request) -> Answer:
+        if request.method == "GET":  # the library looks the bucket up, from a thread of its own
+            return Answer(403)
+        if request.method == "POST":
+            return Answer(200, {"Location": f"http://{request.headers['Host']}/session"})
+        self.chunks += 1
+        numbers = re.findall(r"\d+", request.headers["Content-Range"])
+        start, end, total = map(int, numbers)
+        if len(request.body) == end + 1 - start:
+            new = request.body[self.received - start :]
+            self.checksum.update(new)
+            self.received += len(new)
+        if self.received < total:
+            return Answer(308, {"Range": f"bytes=0-{self.received - 1}"})
+        stored = {"bucket": "lake", "name": "x", "generation": "1", "size": str(total)}
+        stored["crc32c"] = b64encode(self.checksum.digest()).decode()
+        return Answer(200, {"Content-Type": "application/json"}, json.dumps(stored).encode())
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read of /proc")
 @pytest.mark.parametrize(
     ("size", "haste"), [(48 * MIB, HASTE), pytest.param(600 * MIB, 1, marks=pytest.mark.slow)]
@@ -53,25 +151,27 @@ def test_large_file_outlasts_a_stall_in_flat_memory(
     file = tmp_path / "file"
     file.touch()
     os.truncate(file, size)
-    stall = Stall(after=size // 2, seconds=STALL / haste)
+    sink = Sink()
     began = time.monotonic()
-    with upload_sink() as sink, stalling_line(sink.port, stall) as endpoint:
+    with (
+        serve(sink.answer, remember=False) as server,
+        stalling(server.server_port, size // 2, haste=haste) as line,
+    ):
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", UPLOAD, endpoint, file, str(haste)],
+            [sys.executable, "-W", "ignore", "-c", UPLOAD, line.url, file, str(haste)],
             cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
     seconds = time.monotonic() - began
-    told = json.loads(done.stdout)
+    said = json.loads(done.stdout)
     with capsys.disabled() if haste == 1 else nullcontext():
         sys.stdout.write(
-            f"\n{size // MIB} MiB in {seconds:.0f} s, {stall.seconds:.0f} s of them stalled; "
-            f"memory rose by {(told['peak'] - told['before']) / MIB:.0f} MiB "
-            f"to {told['peak'] / MIB:.0f} MiB; {sink.chunks} requests\n",
+            f"\n{size // MIB} MiB in {seconds:.0f} s, {line.seconds:.0f} s of them stalled; "
+            f"memory rose by {(said['peak'] - said['before']) / MIB:.0f} MiB "
+            f"to {said['peak'] / MIB:.0f} MiB; {sink.chunks} requests\n",
         )
-    assert stall.over
-    assert (told["bytes"], sink.received) == (size, size)
+    assert (said["bytes"], sink.received) == (size, size)
     assert sink.chunks == size // (8 * MIB)  # none was sent twice
-    assert told["peak"] - told["before"] < 4 * 8 * MIB
+    assert said["peak"] - said["before"] < 4 * 8 * MIB
 
 
 def test_chunk_that_a_stall_broke_is_sent_again(
@@ -82,9 +182,9 @@ def test_chunk_that_a_stall_broke_is_sent_again(
     file = tmp_path / "file"
     content = os.urandom(MIB) * 24
     file.write_bytes(content)
-    stall = Stall(after=12 * MIB, seconds=STALL / HASTE)
-    with upload_sink() as sink, stalling_line(sink.port, stall) as endpoint:
-        lake = gcs.connect("gs://lake", cache=tmp_path / "cache", emulator=endpoint, key_file=None)
+    sink = Sink()
+    with serve(sink.answer) as server, stalling(server.server_port, 12 * MIB) as line:
+        lake = gcs.connect("gs://lake", cache=tmp_path / "cache", emulator=line.url, key_file=None)
         stored = lake.upload(file, "x")
     assert (stored.bytes, sink.received) == (len(content), len(content))
     assert sink.chunks > 3
@@ -96,11 +196,9 @@ def test_download_outlasts_a_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     wire = GcsWire()
     content = os.urandom(MIB) * 16
     wire.put("x", content)
-    stall = Stall(after=8 * MIB, seconds=STALL / HASTE, down=True)
-    with serve_wire(wire) as server, stalling_line(server.port, stall) as endpoint:
-        lake = gcs.connect("gs://lake", cache=tmp_path / "cache", emulator=endpoint, key_file=None)
+    with serve(wire.answer) as server, stalling(server.server_port, 8 * MIB, down=True) as line:
+        lake = gcs.connect("gs://lake", cache=tmp_path / "cache", emulator=line.url, key_file=None)
         with lake.open("x") as stream:
             assert stream.read() == content
-    assert stall.over
     downloads = [request for request in server.requests if request.path.startswith("/download")]
-    assert len(downloads) == 1  # none was begun again
+    assert len(downloads) == 1  # none was started again
