@@ -12,7 +12,13 @@ import pyarrow.parquet as pq
 from nyc_tlc.core.catalog.counts import Counts
 from nyc_tlc.core.contract.schemas import quarantine_arrow_schema
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.lake.records import Landing, Manifest, StoredObject
+from nyc_tlc.core.lake.records import (
+    Landing,
+    Manifest,
+    StoredObject,
+    WarehouseJob,
+    WarehouseLoad,
+)
 from nyc_tlc.ports.lake import Lake
 from tests.ports.months import SampleMonth
 
@@ -46,6 +52,21 @@ def write(lake: Lake, path: str, rows: pa.Table) -> StoredObject:
     file = io.BytesIO()
     pq.write_table(rows, file, compression="zstd")
     return lake.write(path, file.getvalue(), if_generation=None)
+
+
+def recorded(manifest: Manifest, jobs: tuple[WarehouseJob, ...], warehouse: str) -> WarehouseLoad:
+    """The record of these jobs, as the step that loads writes it."""
+    return WarehouseLoad(
+        service=manifest.service,
+        month=manifest.month,
+        warehouse=warehouse,
+        contract=manifest.contract,
+        sha256=manifest.landing.sha256,
+        objects=manifest.objects,
+        jobs=jobs,
+        run="test",
+        loaded_at=max(job.ended_at for job in jobs),
+    )
 
 
 def expecting(manifest: Manifest, *, accepted: int) -> Manifest:

@@ -1,10 +1,10 @@
-"""One dataset of BigQuery: who we are there, where it is, and jobs in it."""
+"""One dataset of BigQuery: its credentials, its location, and the jobs that run in it."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,15 +16,19 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
 from nyc_tlc.adapters.bigquery.errors import BigQueryErrors
-from nyc_tlc.adapters.bigquery.region import BucketRegion, bucket_region, require_near
-from nyc_tlc.adapters.bigquery.tables import LABELS, REQUEST_TIMEOUT, RETRY, ensure_dataset
+from nyc_tlc.adapters.bigquery.tables import CALL, LABELS
 from nyc_tlc.adapters.google.credentials import google_credentials
+from nyc_tlc.adapters.google.retry import BLIP, TIMEOUT, repeated
+from nyc_tlc.adapters.lake.gcs_errors import GcsErrors
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.core.lake.records import WarehouseJob
 
-JOB_TIMEOUT = 3600.0
+_JOB: dict[str, Any] = {"retry": CALL["retry"], "timeout": 3600.0}
 """Seconds to wait for a job: loads queue behind the project's others. It goes on without us, and
 who loads the same content next finds it."""
+_ANYWHERE = "US"
+"""A dataset of this multi-region loads from buckets everywhere (BigQuery's documentation on batch
+loading, "Location considerations", November 2026)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class BigQuerySettings:
     """Which dataset, and what it is loaded from.
 
     Attributes:
-        location: Where a dataset that is not there yet is to be; None: where the bucket is.
+        location: Where to create a missing dataset; None: where the bucket is.
         lake_url: ``gs://bucket[/prefix]``.
         maximum_bytes_billed: By one query of ours, in bytes; BigQuery refuses a dearer one.
     """
@@ -43,76 +47,92 @@ class BigQuerySettings:
     lake_url: str
     maximum_bytes_billed: int
 
-    @property
-    def bucket(self) -> str:
-        return self.lake_url.removeprefix("gs://").partition("/")[0]
+
+@dataclass(frozen=True)
+class BucketRegion:
+    """Where a bucket is, in capitals: ``US``, ``EUROPE-WEST4``, ``NAM4``.
+
+    Attributes:
+        is_dual: It is in two regions at once, whose names the location does not say.
+    """
+
+    location: str
+    is_dual: bool
+
+    def may_feed(self, dataset: str) -> bool:
+        """Whether a dataset there can be loaded from the bucket, as far as we can tell."""
+        dataset = dataset.upper()
+        in_europe = dataset == "EU" and self.location.startswith("EUR")
+        return dataset in {_ANYWHERE, self.location} or in_europe or self.is_dual
 
 
 class BigQueryDataset:
-    """A dataset, made at first use, and the jobs that work on it."""
+    """A dataset, created at first use, and the jobs that work on it."""
 
     def __init__(
         self,
         client: bigquery.Client,
         settings: BigQuerySettings,
-        region: Callable[[], BucketRegion | None],
+        storage_emulator: str | None = None,
     ) -> None:
         self.client = client
         self.settings = settings
         self.reference = bigquery.DatasetReference(settings.project, settings.dataset)
+        self.address = f"{settings.project}.{settings.dataset}"
         self.errors = BigQueryErrors(settings.project, settings.dataset)
-        self._region = region
+        self._storage_emulator = storage_emulator
         self._location: str | None = None
         self._turn = threading.Lock()
 
-    @property
-    def address(self) -> str:
-        return f"{self.settings.project}.{self.settings.dataset}"
-
-    @property
-    def location(self) -> str | None:
-        """Where it is; None before it was first worked on."""
-        return self._location
-
     @contextmanager
     def explained(self) -> Iterator[str]:
-        """Work on the dataset, which is in the location given; its refusals in our words.
+        """Work on the dataset, whose location it gives; its refusals are raised as our errors.
 
         Raises:
-            ConfigurationError: it is not where it should be, or we may not.
+            ConfigurationError: it is not where it should be, or access was denied.
         """
         with self.errors.explained():
-            yield self._ensured_location()
+            with self._turn:
+                if self._location is None:
+                    self._location = self._ensured_location()
+            yield self._location
 
     def require_near_bucket(self, location: str) -> None:
         """Let no load begin that BigQuery would refuse for its place.
 
         Raises:
-            ConfigurationError: the bucket is elsewhere; says where both are.
+            ConfigurationError: the dataset cannot be loaded from the bucket; says where both are.
         """
-        require_near(self._region(), self.settings.bucket, self.address, location)
+        region, bucket = self._bucket_region(), self._bucket
+        if region is None or region.may_feed(location):
+            return
+        raise ConfigurationError(
+            f"the bucket gs://{bucket} is in {region.location}, the BigQuery dataset "
+            f"{self.address} in {location}: a dataset is loaded from a bucket of its own region. "
+            "Nothing was loaded. Name another dataset in BIGQUERY_DATASET with "
+            f"BIGQUERY_LOCATION={region.location}, or a bucket in {location} in LAKE_URL."
+        )
 
-    def load_config(self, table: bigquery.Table, **labels: str) -> bigquery.LoadJobConfig:
+    def load_config(self, table: bigquery.Table) -> bigquery.LoadJobConfig:
         """Replace what is in the table, or in one partition of it, with a Parquet file's rows."""
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
             create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
             schema=table.schema,
-            labels={**LABELS, **labels},
+            clustering_fields=table.clustering_fields,
+            labels=LABELS,
         )
         if table.time_partitioning is not None:
             config.time_partitioning = table.time_partitioning
-        if table.clustering_fields:
-            config.clustering_fields = table.clustering_fields
         return config
 
     def loaded(self, job: bigquery.LoadJob) -> WarehouseJob:
         """Wait for a load; what it did."""
         try:
-            job.result(retry=RETRY, timeout=JOB_TIMEOUT)
+            job.result(**_JOB)
             if job.ended is None:  # a job done at once may be answered without its times
-                job.reload(retry=RETRY, timeout=REQUEST_TIMEOUT)
+                job.reload(**CALL)
         except api.GoogleAPICallError as error:
             if job.error_result:
                 raise self.errors.ended(job.job_id, job.error_result) from error
@@ -137,15 +157,11 @@ class BigQueryDataset:
             labels=LABELS,
             use_query_cache=False,
         )
+        # No job_retry: by default the library asks for 40 minutes where nothing answers.
         job = self.client.query(
-            sql,
-            job_config=config,
-            location=self._location,
-            retry=RETRY,
-            timeout=REQUEST_TIMEOUT,
-            job_retry=None,  # by default the library asks for 40 minutes where nothing answers
+            sql, job_config=config, location=self._location, job_retry=None, **CALL
         )
-        rows = [tuple(row) for row in job.result(retry=RETRY, timeout=JOB_TIMEOUT, job_retry=None)]
+        rows = [tuple(row) for row in job.result(job_retry=None, **_JOB)]
         return rows, WarehouseJob(
             id=job.job_id,
             kind="query",
@@ -155,25 +171,47 @@ class BigQueryDataset:
             ended_at=job.ended,
         )
 
-    def _ensured_location(self) -> str:
-        with self._turn:
-            if self._location is None:
-                found = ensure_dataset(self.client, self.reference, self._new_location)
-                wanted = self.settings.location
-                if wanted is not None and wanted.upper() != found.upper():
-                    raise ConfigurationError(
-                        f"the BigQuery dataset {self.address} is in {found}, BIGQUERY_LOCATION "
-                        f"says {wanted}. Nothing was loaded. A dataset cannot be moved: correct "
-                        "BIGQUERY_LOCATION, or name another BIGQUERY_DATASET."
-                    )
-                self._location = found
-            return self._location
+    @property
+    def _bucket(self) -> str:
+        return self.settings.lake_url.removeprefix("gs://").partition("/")[0]
 
-    def _new_location(self) -> str:
-        if self.settings.location is not None:
-            return self.settings.location
-        region = self._region()
-        return "US" if region is None else region.location
+    def _bucket_region(self) -> BucketRegion | None:
+        """Where the bucket is; None when we may not ask (storage.buckets.get)."""
+        emulator = self._storage_emulator
+        with (
+            storage.Client(
+                project=self.settings.project,
+                credentials=self.client._credentials,  # noqa: SLF001 - has no other name
+                client_options={"api_endpoint": emulator} if emulator else None,
+            ) as client,
+            GcsErrors(f"gs://{self._bucket}", self._bucket).of("", "storage.buckets.get"),
+        ):
+            try:
+                found = client.get_bucket(self._bucket, timeout=TIMEOUT, retry=repeated(BLIP))
+            except api.Forbidden:
+                return None
+        return BucketRegion(str(found.location).upper(), found.location_type == "dual-region")
+
+    def _ensured_location(self) -> str:
+        """Where the dataset is, which is created if it is missing."""
+        wanted = self.settings.location
+        try:
+            found = str(self.client.get_dataset(self.reference, **CALL).location)
+        except api.NotFound:
+            region = None if wanted else self._bucket_region()
+            new = bigquery.Dataset(self.reference)
+            new.location = wanted or (region.location if region else _ANYWHERE)
+            new.labels = LABELS
+            new.description = "New York TLC trip records, every month proved to the row"
+            made = self.client.create_dataset(new, exists_ok=True, **CALL)
+            found = str(made.location or new.location)
+        if wanted is not None and wanted.upper() != found.upper():
+            raise ConfigurationError(
+                f"the BigQuery dataset {self.address} is in {found}, BIGQUERY_LOCATION says "
+                f"{wanted}. Nothing was loaded. A dataset cannot be moved: correct "
+                "BIGQUERY_LOCATION, or name another BIGQUERY_DATASET."
+            )
+        return found
 
 
 def connect(
@@ -189,16 +227,7 @@ def connect(
         ConfigurationError: there are no usable credentials.
     """
     client = _client(settings.project, emulator, key_file)
-
-    def region() -> BucketRegion | None:
-        with storage.Client(
-            project=settings.project,
-            credentials=client._credentials,  # noqa: SLF001 - has no other name
-            client_options={"api_endpoint": storage_emulator} if storage_emulator else None,
-        ) as buckets:
-            return bucket_region(buckets, settings.bucket)
-
-    return BigQueryDataset(client, settings, region)
+    return BigQueryDataset(client, settings, storage_emulator)
 
 
 @lru_cache(maxsize=1)

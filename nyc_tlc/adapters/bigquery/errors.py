@@ -1,4 +1,4 @@
-"""BigQuery's refusals in our words."""
+"""BigQuery's errors as the pipeline's, each with its next step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ _PASSING = frozenset(
 """Reasons for which the same job may succeed later. Quotas of a day are among them: the run gives
 up after its attempts, and says so."""
 _COLLIDED = "Could not serialize access"
-"""What a statement is told that changes a partition which another changes at the same time."""
+"""The answer to a statement that changes a partition which another changes at the same time."""
+_FAILED = (
+    api.GoogleAPICallError, api.RetryError, requests.RequestException, ConnectionError,
+    TransportError, NotDoneError,
+)  # fmt: skip
 
 
 class BigQueryErrors:
@@ -39,11 +43,11 @@ class BigQueryErrors:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """The library's errors, as ours.
+        """Raise the library's errors as ours.
 
         Raises:
             RetryableError: the service or the network failed, or a quota is used up for now.
-            ConfigurationError: we may not, or what we are to work on is not there.
+            ConfigurationError: access was denied, or a dataset, table or file is missing.
             ContractError: the service does not take what we sent.
         """
         try:
@@ -52,25 +56,14 @@ class BigQueryErrors:
             raise no_credentials(f"BigQuery {self._dataset}", error) from error
         except api.ClientError as error:
             raise self.refused(_reason(error), str(error.message), code=error.code) from error
-        except (
-            api.GoogleAPICallError,
-            api.RetryError,
-            requests.RequestException,
-            ConnectionError,
-            TransportError,
-            NotDoneError,
-        ) as error:
-            raise RetryableError(
-                f"BigQuery {self._dataset} did not answer well ({_kind(error)})",
-                retry_after=asked_to_wait(error),
-            ) from error
+        except _FAILED as error:
+            cause = error.cause if isinstance(error, api.RetryError) else None
+            raise self._unanswered(type(cause or error).__name__, error) from error
         except GoogleAuthError as error:
             raise no_credentials(f"BigQuery {self._dataset}", error) from error
         except NOT_GOOGLES as error:
-            raise RetryableError(
-                f"BigQuery {self._dataset} did not answer well (not in the form of BigQuery: "
-                f"{type(error).__name__})"
-            ) from error
+            what = f"not in the form of BigQuery: {type(error).__name__}"
+            raise self._unanswered(what, error) from error
 
     def ended(self, job: str, error: Mapping[str, Any]) -> PipelineError:
         """The error of a job that was accepted and failed."""
@@ -91,8 +84,8 @@ class BigQueryErrors:
         if reason == "notFound" or code == 404:
             return ConfigurationError(
                 f"{said}. Nothing was changed there. Somebody deleted it, or BIGQUERY_PROJECT or "
-                "BIGQUERY_DATASET is another's. Correct that, or run it again: what is ours is "
-                "made anew."
+                "BIGQUERY_DATASET names another. Correct the setting, or run it again: what is "
+                "ours is created again."
             )
         return ContractError(
             f"{said} ({reason or code}). Nothing was changed there. The table and the published "
@@ -100,21 +93,25 @@ class BigQueryErrors:
             "table."
         )
 
+    def _unanswered(self, what: str, error: Exception) -> RetryableError:
+        return RetryableError(
+            f"BigQuery {self._dataset} did not answer well ({what})",
+            retry_after=asked_to_wait(error),
+        )
+
     def _forbidden(self, said: str, message: str) -> ConfigurationError:
         found = _PERMISSION.search(message)
         permission = found[0] if found else "(BigQuery does not say which)"
-        member = "--member=serviceAccount:ACCOUNT"
-        if permission.startswith("storage."):
-            role, command = "roles/storage.objectViewer", "storage buckets"
-            place = "gs://BUCKET"
-        else:
-            in_project = permission.startswith("bigquery.jobs.")
-            role = "roles/bigquery.jobUser" if in_project else "roles/bigquery.dataEditor"
-            command, place = "projects", self._project
+        role, place = "roles/bigquery.dataEditor", f"projects {self._project}"
+        if permission.startswith("bigquery.jobs."):
+            role = "roles/bigquery.jobUser"
+        elif permission.startswith("storage."):
+            role, place = "roles/storage.objectViewer", "storage buckets gs://BUCKET"
+        command, _, where = place.rpartition(" ")
         return ConfigurationError(
             f"{said}. Nothing was changed there. The account needs the permission {permission}, "
-            f"which {role} has: gcloud {command} add-iam-policy-binding {place} {member} "
-            f"--role={role} (docs/bigquery.md)."
+            f"which {role} has: gcloud {command} add-iam-policy-binding {where} "
+            f"--member=serviceAccount:ACCOUNT --role={role} (docs/bigquery.md)."
         )
 
 
@@ -124,8 +121,3 @@ def _reason(error: api.ClientError) -> str:
         return str(error.errors[0].get("reason", ""))
     except (AttributeError, LookupError, TypeError):
         return ""
-
-
-def _kind(error: Exception) -> str:
-    cause = error.cause if isinstance(error, api.RetryError) else None
-    return type(cause or error).__name__

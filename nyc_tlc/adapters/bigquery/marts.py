@@ -1,4 +1,4 @@
-"""Marts in BigQuery: tables beside the trips, each month replaced by one statement."""
+"""Marts in BigQuery: tables next to the trips, each month replaced by one statement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from google.api_core import exceptions as api
 from google.cloud import bigquery
 
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset
-from nyc_tlc.adapters.bigquery.tables import LABELS, MONTHLY, ensure_table
+from nyc_tlc.adapters.bigquery.tables import ensure_table, new_table
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.schemas import bigquery_fields
@@ -22,12 +22,15 @@ from nyc_tlc.core.month import Month
 from nyc_tlc.ports.marts import MartMonth
 
 _NOT_ALL = "not the accepted trips of the month but "
-"""By which our own refusal is told from BigQuery's."""
+"""Marks our own refusal among BigQuery's errors."""
 _RECORD = "mart_month"
-_RECORD_FIELDS = (
-    ("mart", "STRING"), ("service", "STRING"), ("source_month", "DATE"), ("version", "INT64"),
-    ("sha256", "STRING"), ("contract", "STRING"), ("built_at", "TIMESTAMP"),
-)  # fmt: skip
+_RECORD_FIELDS = [
+    {"name": name, "type": kind, "mode": "REQUIRED"}
+    for name, kind in (
+        ("mart", "STRING"), ("service", "STRING"), ("source_month", "DATE"), ("version", "INT64"),
+        ("sha256", "STRING"), ("contract", "STRING"), ("built_at", "TIMESTAMP"),
+    )
+]  # fmt: skip
 
 _MERGE = """
 MERGE `{mart}` AS mart USING (
@@ -49,13 +52,12 @@ WHEN NOT MATCHED THEN INSERT (mart, service, source_month, version, sha256, cont
 """
 """BigQuery joins by an equality of both sides only; the constant lets it read one partition."""
 _MONTHS = """
-SELECT record.service, record.source_month, record.sha256, record.contract, record.version,
-  COALESCE(held.mart_rows, 0), COALESCE(held.trips, 0)
-FROM `{record}` AS record LEFT JOIN (
+SELECT service, source_month, sha256, contract, version, COALESCE(held.mart_rows, 0),
+  COALESCE(held.trips, 0)
+FROM (SELECT * FROM `{record}` WHERE mart = @mart AND {which}) AS record LEFT JOIN (
   SELECT service, source_month, COUNT(*) AS mart_rows, SUM(trips) AS trips
-  FROM `{mart}` {only} GROUP BY service, source_month
-) AS held ON held.service = record.service AND held.source_month = record.source_month
-WHERE record.mart = @mart {and_only}
+  FROM `{mart}` WHERE {which} GROUP BY service, source_month
+) AS held USING (service, source_month)
 """
 
 
@@ -136,19 +138,11 @@ class BigQueryMarts:
 
     def _months(self, mart: Mart, partition: Partition | None = None) -> list[MartMonth]:
         """What is recorded, with the rows and trips that are really there."""
-        which = () if partition is None else _month(partition)
-        only = "service = @service AND source_month = @month"
+        which = "TRUE" if partition is None else "service = @service AND source_month = @month"
         rows, _ = self._dataset.query(
-            _MONTHS.format(
-                record=self._table(_RECORD),
-                mart=self._table(mart.name),
-                only=f"WHERE {only}" if which else "",
-                and_only="AND record.service = @service AND record.source_month = @month"
-                if which
-                else "",
-            ),
+            _MONTHS.format(record=self._table(_RECORD), mart=self._table(mart.name), which=which),
             _text("mart", mart.name),
-            *which,
+            *(() if partition is None else _month(partition)),
         )
         return [
             MartMonth(Partition(SERVICES[service], Month.of(day)), Content(sha256, contract), *held)
@@ -160,22 +154,20 @@ class BigQueryMarts:
         with self._turn:
             if mart.name in self._ensured:
                 return
-            fields = bigquery_fields(mart.columns)
-            table = bigquery.Table(
-                self._table(mart.name),
-                schema=[bigquery.SchemaField.from_api_repr(f) for f in fields],
-            )
-            table.time_partitioning = MONTHLY
-            table.clustering_fields = ["service", *mart.clustered_by]
-            table.description, table.labels = mart.meaning, LABELS
-            record = bigquery.Table(
-                self._table(_RECORD),
-                schema=[bigquery.SchemaField(*field, mode="REQUIRED") for field in _RECORD_FIELDS],
-            )
-            record.time_partitioning = MONTHLY  # statements on different months do not collide
-            record.description = "What each month of each mart was built from, and when"
-            record.labels = LABELS
-            for wanted in (table, record):
+            for wanted in (
+                new_table(
+                    self._table(mart.name),
+                    bigquery_fields(mart.columns),
+                    mart.meaning,
+                    clustered_by=("service", *mart.clustered_by),
+                ),
+                # By month, so that statements on different months do not collide.
+                new_table(
+                    self._table(_RECORD),
+                    _RECORD_FIELDS,
+                    "What each month of each mart was built from, and when",
+                ),
+            ):
                 ensure_table(self._dataset.client, wanted)
             self._ensured.add(mart.name)
 
@@ -184,11 +176,8 @@ class BigQueryMarts:
 
 
 def _month(partition: Partition) -> tuple[bigquery.ScalarQueryParameter, ...]:
-    start = partition.month.start.date()
-    return (
-        _text("service", partition.service.name),
-        bigquery.ScalarQueryParameter("month", "DATE", start),
-    )
+    month = bigquery.ScalarQueryParameter("month", "DATE", partition.month.start.date())
+    return _text("service", partition.service.name), month
 
 
 def _text(name: str, value: str) -> bigquery.ScalarQueryParameter:

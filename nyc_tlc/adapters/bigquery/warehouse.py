@@ -16,12 +16,10 @@ from google.cloud import bigquery
 from nyc_tlc.adapters.bigquery import views as bigquery_views
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset
 from nyc_tlc.adapters.bigquery.tables import (
-    LABELS,
-    REQUEST_TIMEOUT,
-    RETRY,
-    ServiceTables,
+    CALL,
     ensure_table,
     lake_table,
+    new_table,
     service_tables,
 )
 from nyc_tlc.core.catalog.partition import Partition
@@ -37,7 +35,6 @@ _DIMENSION_TYPES = {
     pa.int32(): "INT64",
     pa.float64(): "FLOAT64",
     pa.string(): "STRING",
-    pa.json_(): "STRING",
 }
 
 
@@ -47,7 +44,7 @@ class BigQueryWarehouse:
     def __init__(self, dataset: BigQueryDataset) -> None:
         self._dataset = dataset
         self._client = dataset.client
-        self._tables: dict[str, ServiceTables] = {}
+        self._tables: dict[str, tuple[bigquery.Table, ...]] = {}
         self._created: dict[str, datetime] = {}
         self._turn = threading.Lock()
 
@@ -66,11 +63,10 @@ class BigQueryWarehouse:
     def load_partition(self, partition: Partition, manifest: Manifest) -> tuple[WarehouseJob, ...]:
         with self._dataset.explained() as location:
             tables = self._ensured(partition.service.contract, location)
-            trips, quarantine = manifest.objects
             # One after the other: trips that are refused leave their quarantine as it was, too.
             jobs = [
-                self._dataset.loaded(self._begin(table, partition, manifest, stored))
-                for table, stored in ((tables.trips, trips), (tables.quarantine, quarantine))
+                self._dataset.loaded(self._begin(table, partition, manifest, stored, location))
+                for table, stored in zip(tables, manifest.objects, strict=True)
             ]
         expected = (manifest.counts.accepted, manifest.counts.quarantined)
         for job, rows in zip(jobs, expected, strict=True):
@@ -91,7 +87,7 @@ class BigQueryWarehouse:
             tables = self._ensured(partition.service.contract, location)
             trips, quarantine = (
                 f"(SELECT COUNT(*) FROM `{table.reference}` WHERE source_month = @month)"  # noqa: S608
-                for table in (tables.trips, tables.quarantine)
+                for table in tables
             )
             rows, job = self._dataset.query(
                 f"SELECT {trips} AS accepted, {quarantine} AS quarantined",
@@ -100,22 +96,30 @@ class BigQueryWarehouse:
         return Counted(StoreCounts(*rows[0]), job)
 
     def replace_table(self, name: str, rows: pa.Table, *, key: str, comment: str) -> int:
+        # JSON as text: BigQuery does not load the type from Parquet.
+        texts = [pa.string() if f.type == pa.json_() else f.type for f in rows.schema]
+        schema = pa.schema([f.with_type(t) for f, t in zip(rows.schema, texts, strict=True)])
         file = io.BytesIO()
-        pq.write_table(_without_json(rows), file)
-        wanted = bigquery.Table(
-            self._dataset.reference.table(name), schema=[_field(field) for field in rows.schema]
-        )
-        wanted.description, wanted.labels = comment, LABELS
-        wanted.clustering_fields = [key]
+        pq.write_table(rows.cast(schema), file)
+        fields = [
+            {
+                "name": field.name,
+                "type": _DIMENSION_TYPES[field.type],
+                "mode": "NULLABLE" if field.nullable else "REQUIRED",
+            }
+            for field in schema
+        ]
+        reference = self._dataset.reference.table(name)
+        wanted = new_table(reference, fields, comment, clustered_by=(key,), monthly=False)
         with self._dataset.explained() as location:
             ensure_table(self._client, wanted)
             job = self._client.load_table_from_file(
                 file,
-                wanted.reference,
+                reference,
                 rewind=True,
                 job_config=self._dataset.load_config(wanted),
                 location=location,
-                timeout=REQUEST_TIMEOUT,
+                timeout=CALL["timeout"],
             )
             return self._dataset.loaded(job).rows
 
@@ -129,116 +133,78 @@ class BigQueryWarehouse:
         return tuple(views)
 
     def _created_at(self, contract: Contract) -> datetime | None:
-        """When the younger of the service's tables was made; None while one is not there.
+        """When the younger of the service's tables was created; None while one is missing.
 
         Asked once for all months of a run: an unchanged month is to cost next to nothing.
         """
         with self._turn, self._dataset.errors.explained():
             if contract.service not in self._created:
-                tables = service_tables(self._dataset.reference, contract)
                 try:
-                    found = [
-                        self._client.get_table(
-                            table.reference, retry=RETRY, timeout=REQUEST_TIMEOUT
-                        )
-                        for table in (tables.trips, tables.quarantine)
-                    ]
+                    self._created[contract.service] = max(
+                        self._client.get_table(table.reference, **CALL).created
+                        for table in service_tables(self._dataset.reference, contract)
+                    )
                 except api.NotFound:
                     return None
-                self._created[contract.service] = max(table.created for table in found)
             return self._created[contract.service]
 
-    def _ensured(self, contract: Contract, location: str) -> ServiceTables:
-        """The service's tables, looked up or made once in a run."""
+    def _ensured(self, contract: Contract, location: str) -> tuple[bigquery.Table, ...]:
+        """The service's tables, trips and quarantine, looked up or created once in a run."""
         with self._turn:
             if contract.service not in self._tables:
                 self._dataset.require_near_bucket(location)
-                wanted = service_tables(self._dataset.reference, contract)
-                over_lake = lake_table(
-                    self._dataset.reference, contract, self._dataset.settings.lake_url
-                )
-                tables = ServiceTables(
-                    ensure_table(self._client, wanted.trips),
-                    ensure_table(self._client, wanted.quarantine),
-                )
-                self._client.create_table(
-                    over_lake, exists_ok=True, retry=RETRY, timeout=REQUEST_TIMEOUT
-                )
+                dataset = self._dataset.reference
+                wanted = service_tables(dataset, contract)
+                tables = tuple(ensure_table(self._client, table) for table in wanted)
+                over_lake = lake_table(dataset, contract, self._dataset.settings.lake_url)
+                self._client.create_table(over_lake, exists_ok=True, **CALL)
                 self._tables[contract.service] = tables
             return self._tables[contract.service]
 
     def _begin(
-        self, table: bigquery.Table, partition: Partition, manifest: Manifest, stored: StoredObject
+        self,
+        table: bigquery.Table,
+        partition: Partition,
+        manifest: Manifest,
+        stored: StoredObject,
+        location: str,
     ) -> bigquery.LoadJob:
         """Start the load of this content, or find it: its id says what is loaded where.
 
-        An id that has failed is used up. One that has succeeded counts, unless the table was made
-        anew since.
+        The object's generation is part of the id: without it, a version that comes back would
+        find the job that loaded it before the one in between. An id that has failed is used up.
+        One that has succeeded counts, unless the table was created again since.
         """
         month = f"{partition.month.year:04d}{partition.month.month:02d}"
-        name = _job_name(table, month, manifest, stored)
+        generation = re.sub(r"\W", "_", str(stored.generation))
+        content = f"{manifest.landing.sha256[:16]}_{generation}"
         for attempt in range(1, _MOST_FAILURES + 1):
-            job_id = f"{name}_{attempt}"
+            job_id = f"nyc_tlc_{table.dataset_id}_{table.table_id}_{month}_{content}_{attempt}"
             try:
-                return self._submit(table, month, stored, job_id)
+                return self._submit(table, month, stored, job_id, location)
             except api.Conflict:
-                found = self._found(job_id)
-            if not _is_spent(found, table):
-                return found
+                job = self._client.get_job(job_id, location=location, **CALL)
+            assert isinstance(job, bigquery.LoadJob)  # noqa: S101 - nobody else uses our names
+            if job.state != "DONE" or not (job.error_result or job.ended < table.created):
+                return job
         raise ReconciliationError(
             f"{partition}: {_MOST_FAILURES} loads of the same content into {self.address} have "
-            "failed. The month stays as it was there. Run it with force, which publishes it anew."
+            "failed. The month stays as it was there. Run it with force, which publishes it again."
         )
 
     def _submit(
-        self, table: bigquery.Table, month: str, stored: StoredObject, job_id: str
+        self,
+        table: bigquery.Table,
+        month: str,
+        stored: StoredObject,
+        job_id: str,
+        location: str,
     ) -> bigquery.LoadJob:
         return self._client.load_table_from_uri(
             f"{self._dataset.settings.lake_url}/{stored.path}",
             f"{table.reference}${month}",
             job_id=job_id,
-            location=self._dataset.location,
+            location=location,
             job_config=self._dataset.load_config(table),
-            retry=RETRY,
-            timeout=REQUEST_TIMEOUT,
+            **CALL,
         )
-
-    def _found(self, job_id: str) -> bigquery.LoadJob:
-        found = self._client.get_job(
-            job_id, location=self._dataset.location, retry=RETRY, timeout=REQUEST_TIMEOUT
-        )
-        assert isinstance(found, bigquery.LoadJob)  # noqa: S101 - nobody else uses our names
-        return found
-
-
-def _job_name(table: bigquery.Table, month: str, manifest: Manifest, stored: StoredObject) -> str:
-    """Names content and place.
-
-    The generation keeps a version that comes back from finding the job that loaded it before the
-    one in between.
-    """
-    generation = re.sub(r"\W", "_", str(stored.generation))
-    sha256 = manifest.landing.sha256[:16]
-    return f"nyc_tlc_{table.dataset_id}_{table.table_id}_{month}_{sha256}_{generation}"
-
-
-def _is_spent(job: bigquery.LoadJob, table: bigquery.Table) -> bool:
-    if job.state != "DONE":
-        return False
-    return bool(job.error_result) or job.ended < table.created
-
-
-def _field(field: pa.Field) -> bigquery.SchemaField:
-    mode = "NULLABLE" if field.nullable else "REQUIRED"
-    return bigquery.SchemaField(field.name, _DIMENSION_TYPES[field.type], mode)
-
-
-def _without_json(rows: pa.Table) -> pa.Table:
-    """JSON as text: BigQuery does not load the type from Parquet."""
-    schema = pa.schema(
-        [
-            pa.field(f.name, pa.string(), f.nullable) if f.type == pa.json_() else f
-            for f in rows.schema
-        ]
-    )
-    return rows.cast(schema)

@@ -43,7 +43,7 @@ def dataset(bigquery: BigQueryServer) -> BigQueryDataset:
     dataset = connect(settings, emulator=bigquery.url, storage_emulator=None, key_file=None)
     BigQueryMarts(dataset, lambda _: None).months(DAILY_ZONE_TRIPS)
     for service in SERVICES.values():
-        ensure_table(dataset.client, service_tables(dataset.reference, service.contract).trips)
+        ensure_table(dataset.client, service_tables(dataset.reference, service.contract)[0])
     return dataset
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -22,22 +22,26 @@ from google.cloud import bigquery as library
 from embedded.samples.months import write_month
 from embedded.servers.bigquery import BigQueryServer
 from embedded.servers.gcs import GcsServer
-from nyc_tlc.adapters.bigquery import connection as bigquery_connection
-from nyc_tlc.adapters.bigquery.connection import BigQueryDataset, BigQuerySettings
+from nyc_tlc.adapters.bigquery.connection import BigQueryDataset, BigQuerySettings, connect
 from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
 from nyc_tlc.adapters.lake import gcs
 from nyc_tlc.core.contract.code_lists import code_lists, code_table
 from nyc_tlc.core.contract.model import Column, ColumnType, Contract
-from nyc_tlc.core.contract.schemas import arrow_schema
+from nyc_tlc.core.contract.schemas import (
+    arrow_schema,
+    bigquery_quarantine_schema,
+    bigquery_schema,
+    quarantine_arrow_schema,
+)
 from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
-from nyc_tlc.core.errors import ConfigurationError, ContractError, ReconciliationError
+from nyc_tlc.core.errors import ConfigurationError, ContractError
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.lake.records import Manifest, WarehouseJob, WarehouseLoad
+from nyc_tlc.core.lake.records import WarehouseJob
 from nyc_tlc.core.zones.lookup import SCHEMA
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.warehouse import StoreCounts
 from tests.ports.months import SampleMonth, judged, partition
-from tests.ports.published_months import expecting, publish, revised, write
+from tests.ports.published_months import expecting, publish, recorded, revised, write
 
 JANUARY = SampleMonth(rows=7, quarantined=[{"total_amount": 1.5}, {}])
 OTHER_JANUARY = revised(JANUARY, rows=4, sha256="b")
@@ -57,7 +61,7 @@ class Store:
 
     @property
     def warehouse(self) -> BigQueryWarehouse:
-        """Anew each time: what a run knows of the tables, the next one does not."""
+        """A new one each time: what a run knows of the tables, the next one does not."""
         return BigQueryWarehouse(self.dataset)
 
     def load(self, month: SampleMonth) -> tuple[WarehouseJob, ...]:
@@ -77,17 +81,23 @@ class Store:
 
 
 def _store(
-    lake: Lake, address: str, *, emulator: str | None = None, storage_emulator: str | None = None
+    address: str,
+    lake_url: str,
+    cache: Path,
+    *,
+    emulator: str | None = None,
+    storage_emulator: str | None = None,
 ) -> Store:
     project, dataset = address.split(".")
     settings = BigQuerySettings(
         project=project,
         dataset=f"{dataset}_{uuid.uuid4().hex[:12]}",
         location="US" if emulator else None,
-        lake_url=lake.url,
+        lake_url=f"{lake_url}/{uuid.uuid4().hex[:12]}",
         maximum_bytes_billed=100 << 20,
     )
-    connected = bigquery_connection.connect(
+    lake = gcs.connect(settings.lake_url, cache=cache, emulator=storage_emulator, key_file=None)
+    connected = connect(
         settings, emulator=emulator, storage_emulator=storage_emulator, key_file=None
     )
     return Store(connected, lake, is_emulated=emulator is not None)
@@ -95,9 +105,8 @@ def _store(
 
 @pytest.fixture
 def emulated(bigquery: BigQueryServer, gcs: GcsServer, tmp_path: Path) -> Store:
-    url = f"gs://{gcs.bucket}/{uuid.uuid4().hex[:12]}"
     return _store(
-        _lake(url, tmp_path, emulator=gcs.url), f"{bigquery.project}.test",
+        f"{bigquery.project}.test", f"gs://{gcs.bucket}", tmp_path,
         emulator=bigquery.url, storage_emulator=gcs.url,
     )  # fmt: skip
 
@@ -111,18 +120,13 @@ def in_the_cloud(tmp_path: Path) -> Iterator[Store]:
             "TLC_TEST_BIGQUERY_DATASET=project.dataset and TLC_TEST_LAKE_URL=gs://… are not set; "
             "see docs/bigquery.md"
         )
-    lake = _lake(f"{bucket.rstrip('/')}/{uuid.uuid4().hex[:12]}", tmp_path)
-    store = _store(lake, address)
+    store = _store(address, bucket.rstrip("/"), tmp_path)
     yield store
     store.dataset.client.delete_dataset(
         store.dataset.reference, delete_contents=True, not_found_ok=True
     )
-    for stored in list(lake.list("")):
-        lake.delete(stored.path)
-
-
-def _lake(url: str, tmp_path: Path, emulator: str | None = None) -> Lake:
-    return gcs.connect(url, cache=tmp_path / "cache", emulator=emulator, key_file=None)
+    for stored in list(store.lake.list("")):
+        store.lake.delete(stored.path)
 
 
 @pytest.fixture(params=["emulated", pytest.param("in_the_cloud", marks=pytest.mark.cloud)])
@@ -138,32 +142,8 @@ def loaded(store: Store) -> Store:
     return store
 
 
-@pytest.fixture
-def unchanged(loaded: Store) -> Iterator[None]:
-    """Check after the test that readers see what they saw before."""
-    everything = "SELECT * FROM `{{}}.{}` ORDER BY source_month, source_row"
-    tables = ("green", "quarantine_green", "yellow")
-    before = [loaded.rows(everything.format(table)) for table in tables]
-    yield
-    assert [loaded.rows(everything.format(table)) for table in tables] == before
-
-
 def _counts(month: SampleMonth) -> StoreCounts:
     return StoreCounts(month.rows, len(month.quarantined))
-
-
-def _recorded(manifest: Manifest, jobs: tuple[WarehouseJob, ...], store: Store) -> WarehouseLoad:
-    return WarehouseLoad(
-        service=manifest.service,
-        month=manifest.month,
-        warehouse=store.warehouse.address,
-        contract=manifest.contract,
-        sha256=manifest.landing.sha256,
-        objects=manifest.objects,
-        jobs=jobs,
-        run="test",
-        loaded_at=max(job.ended_at for job in jobs),
-    )
 
 
 def test_connection_is_described(store: Store) -> None:
@@ -172,26 +152,19 @@ def test_connection_is_described(store: Store) -> None:
     assert said.endswith(f"loaded from {store.lake.url}")
 
 
-def test_month_that_was_never_loaded_counts_nothing(store: Store) -> None:
+def test_loaded_month_is_counted_and_no_other(store: Store) -> None:
     assert store.counts(JANUARY) == StoreCounts(accepted=0, quarantined=0)
-    store.load(FEBRUARY)
-    assert store.counts(JANUARY) == StoreCounts(accepted=0, quarantined=0)
-
-
-def test_loaded_month_is_counted(store: Store) -> None:
     jobs = store.load(JANUARY)
     assert [(job.kind, job.rows, job.bytes_billed) for job in jobs] == [
         ("load", 7, 0),
         ("load", 2, 0),
     ]
     assert store.counts(JANUARY) == _counts(JANUARY)
+    assert store.counts(FEBRUARY) == StoreCounts(accepted=0, quarantined=0)
     assert store.rows("SELECT source_row, total_amount FROM `{}.green` ORDER BY 1") == [
         (row, 1.0 + row) for row in range(7)
     ]
-
-
-def test_job_that_counts_is_told(loaded: Store) -> None:
-    job = loaded.warehouse.count(JANUARY.partition).job
+    job = store.warehouse.count(JANUARY.partition).job
     assert (job.kind, job.rows) == ("query", 1)
     assert job.ended_at.tzinfo is not None
 
@@ -217,13 +190,19 @@ def test_month_without_trips_is_a_loaded_month(store: Store) -> None:
 
 
 def test_same_content_again_finds_the_jobs_that_loaded_it(loaded: Store) -> None:
+    """Also when several load it at once: one copy is left."""
     manifest = publish(loaded.lake, OTHER_JANUARY)
-    first = loaded.warehouse.load_partition(JANUARY.partition, manifest)
-    assert loaded.warehouse.load_partition(JANUARY.partition, manifest) == first
+
+    def load(_: int) -> tuple[WarehouseJob, ...]:
+        return loaded.warehouse.load_partition(JANUARY.partition, manifest)
+
+    with ThreadPoolExecutor(4) as pool:
+        ids = {tuple(job.id for job in jobs) for jobs in pool.map(load, range(4))}
+    assert ids == {tuple(job.id for job in load(5))}
     assert loaded.counts(OTHER_JANUARY) == _counts(OTHER_JANUARY)
 
 
-def test_content_published_anew_is_loaded_anew(loaded: Store) -> None:
+def test_content_published_again_is_loaded_again(loaded: Store) -> None:
     first, again = (loaded.load(FEBRUARY) for _ in range(2))
     assert {job.id for job in first}.isdisjoint(job.id for job in again)
     assert loaded.counts(FEBRUARY) == _counts(FEBRUARY)
@@ -240,45 +219,30 @@ def test_other_content_replaces_that_month_and_no_other(loaded: Store) -> None:
 
 
 def test_content_that_comes_back_is_loaded_again(loaded: Store) -> None:
-    loaded.load(OTHER_JANUARY)
-    loaded.load(JANUARY)
-    assert loaded.counts(JANUARY) == _counts(JANUARY)
+    for month in (OTHER_JANUARY, JANUARY):
+        loaded.load(month)
+        assert loaded.counts(month) == _counts(month)
 
 
-def test_loads_of_the_same_content_at_once_leave_one_copy(loaded: Store) -> None:
-    manifest = publish(loaded.lake, OTHER_JANUARY)
-
-    def load(_: int) -> tuple[WarehouseJob, ...]:
-        return loaded.warehouse.load_partition(JANUARY.partition, manifest)
-
-    with ThreadPoolExecutor(4) as pool:
-        ids = {tuple(job.id for job in jobs) for jobs in pool.map(load, range(4))}
-    assert len(ids) == 1
-    assert loaded.counts(OTHER_JANUARY) == _counts(OTHER_JANUARY)
-
-
-def test_wrong_count_is_told_with_its_figures(loaded: Store) -> None:
-    manifest = expecting(publish(loaded.lake, OTHER_JANUARY), accepted=1_000)
-    with pytest.raises(ReconciliationError, match=r"wrote 4 rows, the lake has 1,000"):
+@pytest.mark.parametrize("what", ["rows of another month", "a file of other columns"])
+def test_file_that_does_not_fit_is_refused_and_changes_nothing(loaded: Store, what: str) -> None:
+    """Readers see what they saw before."""
+    everything = [
+        f"SELECT * FROM `{{}}.{table}` ORDER BY source_month, source_row"
+        for table in ("green", "quarantine_green", "yellow")
+    ]
+    before = [loaded.rows(sql) for sql in everything]
+    month, match = OTHER_JANUARY, "do not fit one another"
+    if what == "rows of another month":
+        month, match = replace(month, values={"source_month": [date(2024, 5, 1)] * 4}), "partition"
+    manifest = publish(loaded.lake, month)
+    if what == "a file of other columns":
+        stranger = pa.table({"source_month": ["not a date"], "source_row": [1]})
+        trips = write(loaded.lake, lake_paths.trips(JANUARY.partition), stranger)
+        manifest = manifest.model_copy(update={"objects": (trips, trips)})
+    with pytest.raises(ContractError, match=match):
         loaded.warehouse.load_partition(JANUARY.partition, manifest)
-
-
-@pytest.mark.usefixtures("unchanged")
-def test_rows_of_another_month_are_refused(loaded: Store) -> None:
-    values = {"source_month": [date(2024, 5, 1)] * 4}
-    with pytest.raises(ContractError, match="partition"):
-        loaded.load(replace(OTHER_JANUARY, values=values))
-
-
-@pytest.mark.usefixtures("unchanged")
-def test_file_that_does_not_fit_the_table_is_refused(loaded: Store) -> None:
-    manifest = publish(loaded.lake, OTHER_JANUARY)
-    stranger = pa.table({"source_month": ["not a date"], "source_row": [1]})
-    trips = write(loaded.lake, lake_paths.trips(JANUARY.partition), stranger)
-    with pytest.raises(ContractError, match="do not fit one another"):
-        loaded.warehouse.load_partition(
-            JANUARY.partition, manifest.model_copy(update={"objects": (trips, trips)})
-        )
+    assert [loaded.rows(sql) for sql in everything] == before
 
 
 def test_load_that_failed_is_tried_under_another_name(loaded: Store) -> None:
@@ -299,11 +263,11 @@ def test_load_that_failed_is_tried_under_another_name(loaded: Store) -> None:
 def test_what_was_loaded_is_held_until_its_tables_go(loaded: Store) -> None:
     manifest = publish(loaded.lake, OTHER_JANUARY)
     jobs = loaded.warehouse.load_partition(JANUARY.partition, manifest)
-    load = _recorded(manifest, jobs, loaded)
+    load = recorded(manifest, jobs, loaded.warehouse.address)
     assert loaded.warehouse.holds(JANUARY.partition, load)
     loaded.dataset.client.delete_table(loaded.dataset.reference.table("green"))
     assert not loaded.warehouse.holds(JANUARY.partition, load)
-    loaded.load(FEBRUARY)  # makes the table anew
+    loaded.load(FEBRUARY)  # makes the table again
     assert not loaded.warehouse.holds(JANUARY.partition, load)
     again = loaded.warehouse.load_partition(JANUARY.partition, manifest)
     assert again[0].id != jobs[0].id
@@ -355,7 +319,7 @@ def test_table_of_somebody_else_is_left_alone(store: Store) -> None:
 def test_dataset_elsewhere_than_stated_is_refused(store: Store) -> None:
     store.warehouse.describe()
     settings = replace(store.dataset.settings, location="europe-west4")
-    moved = BigQueryDataset(store.dataset.client, settings, lambda: None)
+    moved = BigQueryDataset(store.dataset.client, settings)
     with pytest.raises(ConfigurationError, match=r" is in US, BIGQUERY_LOCATION says europe-west4"):
         BigQueryWarehouse(moved).load_partition(JANUARY.partition, publish(store.lake, JANUARY))
 
@@ -366,21 +330,13 @@ ZONES = [
 ]
 
 
-def _replace_dimensions(store: Store) -> None:
-    zones = pa.Table.from_pylist(ZONES, SCHEMA)
-    store.warehouse.replace_table("taxi_zone", zones, key="location_id", comment="The zones")
-    for name, codes in code_lists().items():
-        store.warehouse.replace_table(name, code_table(codes), key="code", comment=codes.source)
-
-
 def test_dimension_table_is_replaced(store: Store) -> None:
-    warehouse = store.warehouse
     zones = pa.Table.from_pylist(ZONES, SCHEMA)
     for rows in (zones, zones, zones.slice(1)):
-        assert (
-            warehouse.replace_table("taxi_zone", rows, key="location_id", comment="The zones")
-            == rows.num_rows
+        wrote = store.warehouse.replace_table(
+            "taxi_zone", rows, key="location_id", comment="The zones"
         )
+        assert wrote == rows.num_rows
     assert store.rows("SELECT location_id, zone FROM `{}.taxi_zone`") == [(1, "Newark Airport")]
     assert store.table("taxi_zone").description == "The zones"
 
@@ -399,7 +355,10 @@ def test_dimension_may_hold_nulls_and_json(store: Store) -> None:
 
 
 def test_views_give_trips_their_names(store: Store) -> None:
-    _replace_dimensions(store)
+    zones = pa.Table.from_pylist(ZONES, SCHEMA)
+    store.warehouse.replace_table("taxi_zone", zones, key="location_id", comment="The zones")
+    for name, codes in code_lists().items():
+        store.warehouse.replace_table(name, code_table(codes), key="code", comment=codes.source)
     values = {"vendor_id": [1, 2, None], "pu_location_id": [132, 1, 265]}
     store.load(replace(FEBRUARY, values=values))
     store.load(YELLOW_JANUARY)
@@ -423,42 +382,26 @@ def test_views_give_trips_their_names(store: Store) -> None:
     ]
 
 
-def test_lake_is_one_table_beside_it(loaded: Store) -> None:
+def test_lake_is_one_table_and_a_query_bills_no_more_than_it_may(loaded: Store) -> None:
     if loaded.is_emulated:
-        pytest.skip("bqemulator 1.4.0 has no external tables; see test_bigquery_wire.py")
+        pytest.skip("bqemulator 1.4.0 has no external tables and bills nothing; see test_wire.py")
     assert loaded.rows("SELECT year, month, COUNT(*) FROM `{}.green_lake` GROUP BY 1, 2") == [
         (2024, 1, 7),
         (2024, 2, 3),
     ]
-
-
-def test_query_bills_no_more_than_it_may(loaded: Store) -> None:
-    if loaded.is_emulated:
-        pytest.skip("bqemulator 1.4.0 bills nothing; see test_bigquery_wire.py")
     job = loaded.warehouse.count(JANUARY.partition).job
     assert 0 <= job.bytes_billed <= loaded.dataset.settings.maximum_bytes_billed
 
 
-def test_schema_of_the_table_is_that_of_the_files() -> None:
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.service)
+def test_schema_of_the_table_is_that_of_the_files(contract: Contract) -> None:
     """Of every column: BigQuery refuses an optional one where the table requires it."""
-    for contract in CONTRACTS:
-        _require_as_nullable(contract)
-
-
-def _require_as_nullable(contract: Contract) -> None:
-    from nyc_tlc.core.contract.schemas import (
-        bigquery_quarantine_schema,
-        bigquery_schema,
-        quarantine_arrow_schema,
-    )
-
-    pairs: list[tuple[Callable[[Contract], Any], Callable[[Contract], pa.Schema]]] = [
-        (bigquery_schema, arrow_schema),
-        (bigquery_quarantine_schema, quarantine_arrow_schema),
-    ]
-    for described, stored in pairs:
-        expected = [(f.name, "NULLABLE" if f.nullable else "REQUIRED") for f in stored(contract)]
-        assert [(f["name"], f["mode"]) for f in described(contract)] == expected
+    for described, stored in (
+        (bigquery_schema(contract), arrow_schema(contract)),
+        (bigquery_quarantine_schema(contract), quarantine_arrow_schema(contract)),
+    ):
+        expected = [(f.name, "NULLABLE" if f.nullable else "REQUIRED") for f in stored]
+        assert [(f["name"], f["mode"]) for f in described] == expected
 
 
 def test_times_are_wall_clock(store: Store) -> None:
