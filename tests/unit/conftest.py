@@ -148,7 +148,8 @@ def judged() -> Judging:
     ) -> Judged:
         batch = _published(partition, source_format=source_format, **columns)
         if irregular is not None:
-            batch = batch.append_column(IRREGULAR_ROW, pa.array(irregular, pa.string()))
+            lines = pa.array(irregular, pa.string())
+            batch = batch.slice(0, len(lines)).append_column(IRREGULAR_ROW, lines)
         done = _conformed(partition, batch, source_format=source_format, polygons=polygons)
         return Judge(partition).judge(Neighbourhood(None, done, None))
 
