@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import fields
 from enum import StrEnum
 from typing import Any, TypeVar, get_type_hints
 
@@ -20,7 +19,7 @@ def to_frame(kind: type[Row], rows: Iterable[Row]) -> pd.DataFrame:
     """
     hints = get_type_hints(kind)
     records = [{name: _cell(getattr(row, name)) for name in hints} for row in rows]
-    frame = pd.DataFrame(records, columns=[field.name for field in fields(kind)])
+    frame = pd.DataFrame(records, columns=list(hints))
     return frame.astype({name: "str" for name, hint in hints.items() if _is_text(hint)})
 
 

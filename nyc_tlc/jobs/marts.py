@@ -15,6 +15,7 @@ from nyc_tlc.jobs.open import open_job
 from nyc_tlc.ports.marts import MartPorts, MartStore
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.build_mart import Held, build, plan_builds, prove
+from nyc_tlc.steps.records import read_load
 from nyc_tlc.steps.run_each import Effort, require_all, retried, run_each
 from nyc_tlc.wiring import NO_BIGQUERY, connect_alerts, connect_marts
 
@@ -36,7 +37,7 @@ class Marts:
         Raises:
             ConfigurationError: settings are missing or wrong; lists all of them.
         """
-        return cls(*open_job(connect_marts))
+        return cls(*open_job(partial(connect_marts, read_load=read_load)))
 
     def build_in_postgres(self, *, force: bool) -> list[MartRow]:
         """Build the months that changed since; ``force`` builds every month."""

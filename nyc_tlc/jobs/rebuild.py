@@ -19,7 +19,7 @@ from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.land import landed_before
-from nyc_tlc.steps.restore import restore
+from nyc_tlc.steps.load_from_lake import restore
 from nyc_tlc.wiring import connect_stores
 
 _EPILOG = """

@@ -30,8 +30,9 @@ from nyc_tlc.steps.load import load
 from nyc_tlc.steps.load_from_lake import load_from_lake
 from nyc_tlc.steps.look import plan_landing
 from nyc_tlc.steps.publish import publish
-from nyc_tlc.steps.reconcile import clear_failed, reconcile
+from nyc_tlc.steps.reconcile import reconcile
 from nyc_tlc.steps.run_each import Effort, Step, require_all, retried, run_each
+from nyc_tlc.steps.staging import clear_failed
 from nyc_tlc.wiring import NO_BIGQUERY, connect_alerts, connect_stores
 
 _logger = logging.getLogger(__name__)

@@ -28,8 +28,7 @@ from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.steps.land import landed_version
-from nyc_tlc.steps.staging import staging_folder
-from nyc_tlc.steps.work_folder import work_folder
+from nyc_tlc.steps.staging import staging_folder, work_folder
 
 if TYPE_CHECKING:
     from nyc_tlc.core.zones.polygons import ZonePolygons

@@ -27,7 +27,7 @@ from nyc_tlc.ports.audit import Inspector, Inventory
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.source import SourceFileAbsentError
-from nyc_tlc.steps.land import find_source_path
+from nyc_tlc.steps.look import find_source_path
 from nyc_tlc.steps.staging import is_abandoned
 
 RecordT = TypeVar("RecordT", Landing, Manifest, WarehouseLoad)

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from nyc_tlc.core.catalog.counts import Counts
-from nyc_tlc.core.catalog.ledger import Content
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import Publication
 from nyc_tlc.core.catalog.row_counts import row_count_warning
 from nyc_tlc.core.checksum import sha256_of
-from nyc_tlc.core.contract.source_format import SourceFormat, published_paths
-from nyc_tlc.core.errors import NotPublishedYet, SourceError
+from nyc_tlc.core.contract.source_format import SourceFormat
+from nyc_tlc.core.errors import SourceError
 from nyc_tlc.core.files.published_file import count_rows
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.lake.records import Landing, Manifest, parse_record, render_record
+from nyc_tlc.core.lake.records import Landing, Manifest, render_record
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.source import Fetched, SourceFileAbsentError
-from nyc_tlc.steps.warehouse_load import is_proved
-from nyc_tlc.steps.work_folder import work_folder
+from nyc_tlc.steps.look import absent, find_source_path
+from nyc_tlc.steps.records import is_proved_in_bigquery, landed, proved_manifest
+from nyc_tlc.steps.staging import work_folder
 
 T = TypeVar("T")
 
@@ -34,7 +32,7 @@ def land(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
     A version that every store already holds, proved, makes the row ``unchanged`` (unless
     ``row.force``); then nothing was downloaded or read. One that only BigQuery lacks, because it
     was configured later, makes it ``published``: the lake has what is to be loaded. With
-    ``row.force`` the file is fetched and stored anew, which also mends a damaged copy in ``raw/``.
+    ``row.force`` the file is fetched and stored again, which also repairs a damaged copy.
 
     Args:
         row: The partition to land.
@@ -43,7 +41,7 @@ def land(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
 
     Raises:
         NotPublishedYet: the month is missing, within its lag.
-        SourceError: it is missing after its lag, or is no whole file of its format.
+        SourceError: it is missing after its lag, or is not a complete file of its format.
     """
     partition = row.partition
     with work_folder(ports.work_dir, f"land_{partition.table_name}") as folder:
@@ -54,7 +52,7 @@ def land(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
             raise absent(partition, error, publication) from error
         landing = _store(row, fetched, ports.lake) if fetched else known
     assert landing is not None  # noqa: S101 - "not modified" answers only a known version
-    manifest = None if row.force else _published_and_proved(partition, landing, ports)
+    manifest = None if row.force else proved_manifest(partition, landing, ports)
     counts = manifest.counts if manifest else None
     return RunRow(
         service=row.service,
@@ -129,17 +127,6 @@ def landed_version(partition: Partition, sha256: str, lake: Lake) -> Landing:
     return landing
 
 
-def landed(partition: Partition, lake: Lake) -> Landing | None:
-    """The version landed last, if its bytes are in ``raw/``."""
-    path = lake_paths.landing(partition)
-    record = lake.read(path)
-    if record is None:
-        return None
-    landing = parse_record(Landing, record[0], path)
-    stored = lake.stat(landing.raw)
-    return landing if stored is not None and stored.bytes == landing.bytes else None
-
-
 def _fetch(
     row: RunRow,
     known: Landing | None,
@@ -153,35 +140,6 @@ def _fetch(
         return ports.source.fetch(path, folder, unless_etag=None if row.force else etag)
 
     return find_source_path(row.partition, known, source_format, fetch)
-
-
-def find_source_path(
-    partition: Partition,
-    known: Landing | None,
-    source_format: SourceFormat,
-    ask: Callable[[str, str | None], T],
-) -> T:
-    """Ask for the month's file under each of its paths, until the source has one.
-
-    Args:
-        partition: The month.
-        known: The version landed last; its tag is of use only under its own path.
-        source_format: Decides the paths.
-        ask: Called with a path and the tag that we know of it.
-
-    Raises:
-        SourceFileAbsentError: it is under none of them.
-    """
-    *others, last = published_paths(source_format, partition.service.name, partition.file_stem)
-    for path in (*others, last):
-        suffix = path.rpartition(partition.file_stem)[2]
-        same_name = known is not None and known.raw.endswith(known.sha256 + suffix)
-        try:
-            return ask(path, known.etag if known is not None and same_name else None)
-        except SourceFileAbsentError:
-            if path == last:
-                raise
-    raise AssertionError("every format has a path")
 
 
 def _warning(partition: Partition, landing: Landing) -> str:
@@ -222,59 +180,9 @@ def landing_of(fetched: Fetched, rows: int, raw: str) -> Landing:
     )
 
 
-def proved(partition: Partition, landing: Landing, ports: Ports) -> Counts | None:
-    """The month's counts, if every store holds exactly this version under today's contract."""
-    manifest = _published_and_proved(partition, landing, ports)
-    is_unchanged = _status(partition, manifest, ports) is Status.UNCHANGED
-    return manifest.counts if manifest is not None and is_unchanged else None
-
-
 def _status(partition: Partition, manifest: Manifest | None, ports: Ports) -> Status:
     if manifest is None:
         return Status.LANDED
-    if ports.bigquery is None or is_proved(partition, manifest, ports.lake, ports.bigquery):
+    if is_proved_in_bigquery(partition, manifest, ports):
         return Status.UNCHANGED
     return Status.PUBLISHED
-
-
-def _published_and_proved(partition: Partition, landing: Landing, ports: Ports) -> Manifest | None:
-    """The manifest, if lake and ledger hold exactly this version under today's contract.
-
-    That is every store that is sent the rows: a warehouse that reads the lake can follow.
-    """
-    wanted = Content(landing.sha256, partition.contract_id)
-    entry = ports.ledger.entry(partition)
-    if entry is None or entry.reconciled_at is None or entry.content != wanted:
-        return None
-    path = lake_paths.manifest(partition)
-    record = ports.lake.read(path)
-    if record is None:
-        return None
-    manifest = parse_record(Manifest, record[0], path)
-    return manifest if manifest.content == wanted and in_place(manifest, ports.lake) else None
-
-
-def in_place(manifest: Manifest, lake: Lake) -> bool:
-    """Whether the objects that a manifest names are there, as it describes them."""
-    stats = [(lake.stat(stored.path), stored) for stored in manifest.objects]
-    return all(
-        found is not None and (found.bytes, found.generation) == (stored.bytes, stored.generation)
-        for found, stored in stats
-    )
-
-
-def absent(
-    partition: Partition, error: SourceFileAbsentError, publication: Publication
-) -> NotPublishedYet | SourceError:
-    """What it means that the source does not have the month: no failure within its lag."""
-    lag = publication.lag
-    if not publication.is_late(partition.month):
-        return NotPublishedYet(
-            f"{partition} is not published yet: {error}; TLC publishes a month some {lag} months "
-            "after its end. Nothing was changed. Try again later."
-        )
-    return SourceError(
-        f"{partition} is missing: {error}, though its publication lag of {lag} months is over "
-        "(the CDN also says 403 when it throttles). The month stays as it was. Check "
-        f"TLC_SOURCE_URL and TLC_SOURCE_FORMAT ({publication.source_format}), or try again later."
-    )

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from nyc_tlc.core.errors import ContractError, ReconciliationError, SourceError
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.lake.records import Landing, parse_record, render_record
+from nyc_tlc.core.lake.records import Landing, render_record
 from nyc_tlc.core.limits import MOST_ZONE_BYTES
 from nyc_tlc.core.zones import lookup, polygons
 from nyc_tlc.core.zones.lookup import parse_zones
@@ -19,7 +19,8 @@ from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.source import Fetched, SourceFileAbsentError
 from nyc_tlc.steps.land import landing_of
-from nyc_tlc.steps.work_folder import work_folder
+from nyc_tlc.steps.records import landed_at
+from nyc_tlc.steps.staging import work_folder
 
 _RECORD = lake_paths.ZONE_POLYGONS_LANDING
 _parsed: dict[str, ZonePolygons] = {}
@@ -70,7 +71,7 @@ def land_zone_polygons(ports: Ports) -> Landing:
         ContractError: what the source has is something else.
     """
     with work_folder(ports.work_dir, "land_zone_polygons") as folder:
-        known = _landed(ports.lake)
+        known = landed_at(_RECORD, ports.lake)
         try:
             fetched = ports.source.fetch(
                 f"misc/{polygons.FILE_NAME}", folder, unless_etag=known.etag if known else None
@@ -101,7 +102,7 @@ def landed_zone_polygons(ports: Ports) -> tuple[ZonePolygons, str]:
         ReconciliationError: the landed file is damaged.
     """
     with _turn:
-        landing = _landed(ports.lake) or land_zone_polygons(ports)
+        landing = landed_at(_RECORD, ports.lake) or land_zone_polygons(ports)
         if landing.sha256 not in _parsed:
             parsed = read_zone_polygons(landing.raw, ports.lake)
             _parsed.clear()
@@ -124,15 +125,6 @@ def read_zone_polygons(path: str, lake: Lake) -> ZonePolygons:
             f"Delete {_RECORD} and run the pipeline tlc_zones: it lands them again."
         )
     return parse_zone_polygons(record[0])
-
-
-def _landed(lake: Lake) -> Landing | None:
-    record = lake.read(_RECORD)
-    if record is None:
-        return None
-    landing = parse_record(Landing, record[0], _RECORD)
-    stored = lake.stat(landing.raw)
-    return landing if stored is not None and stored.bytes == landing.bytes else None
 
 
 def _store(

@@ -1,4 +1,4 @@
-"""Load from the lake: let a warehouse in the cloud take the published month by itself."""
+"""Load from the lake: BigQuery loads what is published, and Postgres is restored from it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from nyc_tlc.core.errors import ContractError, ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Manifest, WarehouseJob, WarehouseLoad, render_record
 from nyc_tlc.core.runs.run_table import RunRow, Status
+from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.warehouse import LakeWarehouse
-from nyc_tlc.steps.land import in_place
-from nyc_tlc.steps.publish import read_manifest
-from nyc_tlc.steps.warehouse_load import read_load
+from nyc_tlc.steps.load import load_objects
+from nyc_tlc.steps.records import is_in_place, read_load, read_manifest
 
 
 def load_from_lake(row: RunRow, lake: Lake, warehouse: LakeWarehouse) -> RunRow:
@@ -57,7 +57,7 @@ def _loaded(
 def _require_in_place(
     partition: Partition, manifest: Manifest, lake: Lake, warehouse: LakeWarehouse
 ) -> None:
-    if not in_place(manifest, lake):
+    if not is_in_place(manifest, lake):
         lake.delete(lake_paths.warehouse_load(partition, warehouse.address))
         raise ReconciliationError(
             f"{partition}: another run published the month while {warehouse.address} loaded "
@@ -66,7 +66,7 @@ def _require_in_place(
 
 
 def _published(row: RunRow, lake: Lake) -> Manifest:
-    manifest = read_manifest(row.partition, lake)
+    manifest, _ = read_manifest(row.partition, lake) or (None, 0)
     if manifest is None or manifest.content != row.content:
         raise ReconciliationError(
             f"{row.partition}: {lake.url} does not hold the version of this run "
@@ -92,4 +92,46 @@ def _record(
         jobs=jobs,
         run=row.run,
         loaded_at=datetime.now(UTC),
+    )
+
+
+def restore(row: RunRow, ports: Ports) -> RunRow:
+    """Load the published rows of a month; neither source nor ``raw/`` is read.
+
+    Raises:
+        ReconciliationError: the lake does not hold the complete month under today's contract.
+    """
+    partition = row.partition
+    manifest = _complete_month(partition, ports.lake)
+    counts, landing = manifest.counts, manifest.landing
+    restored = replace(
+        row,
+        status=Status.LOADED,
+        published=landing.rows,
+        accepted=counts.accepted,
+        quarantined=counts.quarantined,
+        bytes=landing.bytes,
+        sha256=landing.sha256,
+        warning=manifest.warning,
+    )
+    load_objects(restored, manifest.objects, ports)
+    return restored
+
+
+def _complete_month(partition: Partition, lake: Lake) -> Manifest:
+    manifest, _ = read_manifest(partition, lake) or (None, 0)
+    if manifest is None:
+        problem = f"{lake.url}/{lake_paths.manifest(partition)} is gone"
+    elif manifest.contract != partition.contract_id:
+        problem = (
+            f"the lake holds it under contract {manifest.contract}, today's is "
+            f"{partition.contract_id}"
+        )
+    elif not is_in_place(manifest, lake):
+        problem = f"the objects of {lake.url} are not those of its manifest"
+    else:
+        return manifest
+    raise ReconciliationError(
+        f"{partition}: {problem}. Postgres stays as it was. Rebuild the month from its published "
+        "bytes: `make rebuild MONTHS=…`, or load it from the source."
     )

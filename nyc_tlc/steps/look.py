@@ -6,16 +6,21 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
+from nyc_tlc.core.catalog.counts import Counts
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import Publication, Sighting
-from nyc_tlc.core.errors import PipelineError
+from nyc_tlc.core.contract.source_format import SourceFormat, published_paths
+from nyc_tlc.core.errors import NotPublishedYet, PipelineError, SourceError
+from nyc_tlc.core.lake.records import Landing
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.source import Probed, SourceFileAbsentError
-from nyc_tlc.steps.land import absent, find_source_path, landed, proved
+from nyc_tlc.steps.records import is_proved_in_bigquery, landed, proved_manifest
 from nyc_tlc.steps.run_each import Effort, retried
 
+T = TypeVar("T")
 Look = Callable[[Partition], Sighting]
 
 
@@ -78,7 +83,7 @@ def _ask(
     assert known is not None  # noqa: S101 - "not modified" answers only a known version
     return Sighting(
         sha256=known.sha256,
-        counts=proved(partition, known, ports),
+        counts=_proved_counts(partition, known, ports),
         bytes=known.bytes,
         last_modified=known.last_modified,
     ), None
@@ -90,3 +95,57 @@ def _why(row: RunRow, sighting: Sighting) -> str:
     if sighting.sha256:
         return "would be loaded from raw/: the stores do not hold it as it is"
     return "would be downloaded and loaded"
+
+
+def _proved_counts(partition: Partition, landing: Landing, ports: Ports) -> Counts | None:
+    """The month's counts, if every store holds exactly this version under today's contract."""
+    manifest = proved_manifest(partition, landing, ports)
+    if manifest is None or not is_proved_in_bigquery(partition, manifest, ports):
+        return None
+    return manifest.counts
+
+
+def find_source_path(
+    partition: Partition,
+    known: Landing | None,
+    source_format: SourceFormat,
+    ask: Callable[[str, str | None], T],
+) -> T:
+    """Ask for the month's file under each of its paths, until the source has one.
+
+    Args:
+        partition: The month.
+        known: The version landed last; its tag is of use only under its own path.
+        source_format: Decides the paths.
+        ask: Called with a path and the tag that we know of it.
+
+    Raises:
+        SourceFileAbsentError: it is under none of them.
+    """
+    *others, last = published_paths(source_format, partition.service.name, partition.file_stem)
+    for path in (*others, last):
+        suffix = path.rpartition(partition.file_stem)[2]
+        same_name = known is not None and known.raw.endswith(known.sha256 + suffix)
+        try:
+            return ask(path, known.etag if known is not None and same_name else None)
+        except SourceFileAbsentError:
+            if path == last:
+                raise
+    raise AssertionError("every format has a path")
+
+
+def absent(
+    partition: Partition, error: SourceFileAbsentError, publication: Publication
+) -> NotPublishedYet | SourceError:
+    """What it means that the source does not have the month: no failure within its lag."""
+    lag = publication.lag
+    if not publication.is_late(partition.month):
+        return NotPublishedYet(
+            f"{partition} is not published yet: {error}; TLC publishes a month some {lag} months "
+            "after its end. Nothing was changed. Try again later."
+        )
+    return SourceError(
+        f"{partition} is missing: {error}, though its publication lag of {lag} months is over "
+        "(the CDN also says 403 when it throttles). The month stays as it was. Check "
+        f"TLC_SOURCE_URL and TLC_SOURCE_FORMAT ({publication.source_format}), or try again later."
+    )

@@ -10,16 +10,14 @@ from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import (
     Conformed,
-    Generation,
     Manifest,
     StoredObject,
-    parse_record,
     render_record,
 )
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
-from nyc_tlc.steps.land import in_place
+from nyc_tlc.steps.records import is_in_place, read_manifest
 from nyc_tlc.steps.staging import read_conformed
 
 
@@ -37,7 +35,7 @@ def publish(row: RunRow, ports: Ports) -> RunRow:
     conformed = read_conformed(row, lake)
     # Seen before the manifest is: whoever commits from now on changes one of them.
     seen = [lake.stat(target) for target in _targets(partition)]
-    previous, generation = _manifest(partition, lake)
+    previous, generation = read_manifest(partition, lake) or (None, 0)
     if previous is None or row.force or not _same(previous, conformed, lake):
         objects = _replace(partition, conformed, seen, lake)
         manifest = _committed(row, conformed, objects, previous)
@@ -47,20 +45,8 @@ def publish(row: RunRow, ports: Ports) -> RunRow:
     return replace(row, status=Status.PUBLISHED)
 
 
-def read_manifest(partition: Partition, lake: Lake) -> Manifest | None:
-    return _manifest(partition, lake)[0]
-
-
-def _manifest(partition: Partition, lake: Lake) -> tuple[Manifest | None, Generation]:
-    path = lake_paths.manifest(partition)
-    record = lake.read(path)
-    if record is None:
-        return None, 0
-    return parse_record(Manifest, record[0], path), record[1]
-
-
 def _same(previous: Manifest, conformed: Conformed, lake: Lake) -> bool:
-    return previous.content == conformed.content and in_place(previous, lake)
+    return previous.content == conformed.content and is_in_place(previous, lake)
 
 
 def _targets(partition: Partition) -> tuple[str, str]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.files.parquet_file import open_parquet
-from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Generation, Manifest, WarehouseLoad
-from nyc_tlc.core.runs.run import Run
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.warehouse import Counted, StoreCounts
-from nyc_tlc.steps.land import in_place
-from nyc_tlc.steps.publish import read_manifest
-from nyc_tlc.steps.staging import ledger_entry, staged_by
-from nyc_tlc.steps.warehouse_load import mark_reconciled, read_load
+from nyc_tlc.steps.records import is_in_place, mark_reconciled, read_load, read_manifest
+from nyc_tlc.steps.staging import clear_superseded, ledger_entry
 
 
 @dataclass(frozen=True)
@@ -39,7 +34,7 @@ def reconcile(row: RunRow, ports: Ports) -> RunRow:
             the next run loads it again.
     """
     partition = row.partition
-    manifest = read_manifest(partition, ports.lake)
+    manifest, _ = read_manifest(partition, ports.lake) or (None, 0)
     problems = _manifest_problems(row, manifest, ports.lake)
     expected = StoreCounts(row.accepted, row.quarantined)
     entry = ledger_entry(row)
@@ -92,7 +87,7 @@ def _manifest_problems(row: RunRow, manifest: Manifest | None, lake: Lake) -> li
         return ["the lake has no manifest of it"]
     if manifest.content != row.content:
         return ["the lake's manifest is of another version"]
-    return [] if in_place(manifest, lake) else ["the lake's objects are not the manifest's"]
+    return [] if is_in_place(manifest, lake) else ["the lake's objects are not the manifest's"]
 
 
 def _lake_counts(manifest: Manifest, lake: Lake) -> StoreCounts:
@@ -101,34 +96,3 @@ def _lake_counts(manifest: Manifest, lake: Lake) -> StoreCounts:
         with lake.open_range(stored.path) as source, open_parquet(source, stored.path) as file:
             rows.append(int(file.metadata.num_rows))
     return StoreCounts(*rows)
-
-
-def clear_failed(rows: Iterable[RunRow], lake: Lake) -> None:
-    """Delete what this run staged of the months that failed; their next run stages anew."""
-    for row in rows:
-        if row.status is Status.FAILED and row.staged:
-            for run, path in _staged(row.partition, lake):
-                if str(run) == row.run:
-                    lake.delete(path)
-
-
-def clear_superseded(row: RunRow, lake: Lake) -> None:
-    """Delete what is staged of a month now proved, by this run and by those that began before it.
-
-    Those have died, or are late: what they staged is older than what the stores hold by now, so a
-    late one has to fail rather than load it. What is left of them on local disk goes, too; a run
-    that is alive downloads again what it misses.
-    """
-    own = Run.parse(row.run)
-    for run, path in _staged(row.partition, lake):
-        if run is not None and (str(run) == row.run or run.began < own.began):
-            lake.delete(path)
-    lake.drop_cached(lake_paths.landed(row.partition))
-    lake.drop_cached(lake_paths.staging(row.partition))
-
-
-def _staged(partition: Partition, lake: Lake) -> list[tuple[Run | None, str]]:
-    """The staged objects of a month: which run staged it, and its path."""
-    return [
-        (staged_by(stored.path), stored.path) for stored in lake.list(lake_paths.staging(partition))
-    ]

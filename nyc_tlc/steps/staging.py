@@ -1,17 +1,25 @@
-"""What conform staged, as the steps after it read it."""
+"""Files in flight: what a run stages in the lake, and its work folder on local disk."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from nyc_tlc.core.catalog.ledger import LedgerEntry
-from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.errors import ConfigurationError, ReconciliationError, RetryableError
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.lake.records import Conformed, parse_record
+from nyc_tlc.core.lake.records import Conformed
 from nyc_tlc.core.runs.run import Run
-from nyc_tlc.core.runs.run_table import RunRow
+from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.lake import Lake
+from nyc_tlc.steps.records import read
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 ABANDONED_AFTER = timedelta(days=1)
 """A younger folder may belong to a run under way on another machine."""
 
@@ -41,19 +49,19 @@ def is_abandoned(path: str, now: datetime) -> bool:
 
 
 def read_conformed(row: RunRow, lake: Lake) -> Conformed:
-    """The record that conform left beside the staged files.
+    """The record that conform left with the staged files.
 
     Raises:
         ReconciliationError: it is gone.
     """
     path = f"{row.staged}conformed.json"
-    record = lake.read(path)
+    record = read(Conformed, path, lake)
     if record is None:
         raise ReconciliationError(
             f"{row.partition}: {lake.url}/{path} is gone: a run that began later has finished the "
             "month and cleared up. Nothing was changed by this step. Run the month again."
         )
-    return parse_record(Conformed, record[0], path)
+    return record[0]
 
 
 def ledger_entry(row: RunRow) -> LedgerEntry:
@@ -66,3 +74,70 @@ def ledger_entry(row: RunRow) -> LedgerEntry:
         quarantined=row.quarantined,
         run=row.run,
     )
+
+
+def clear_failed(rows: Iterable[RunRow], lake: Lake) -> None:
+    """Delete what this run staged of the months that failed; their next run stages them again."""
+    for row in rows:
+        if row.status is Status.FAILED and row.staged:
+            for run, path in _staged(row.partition, lake):
+                if str(run) == row.run:
+                    lake.delete(path)
+
+
+def clear_superseded(row: RunRow, lake: Lake) -> None:
+    """Delete what is staged of a month now proved, by this run and by those that began before it.
+
+    Those have died, or are late: what they staged is older than what the stores hold by now, so a
+    late one has to fail rather than load it. What is left of them on local disk goes, too; a run
+    that is alive downloads again what it misses.
+    """
+    own = Run.parse(row.run)
+    for run, path in _staged(row.partition, lake):
+        if run is not None and (str(run) == row.run or run.began < own.began):
+            lake.delete(path)
+    lake.drop_cached(lake_paths.landed(row.partition))
+    lake.drop_cached(lake_paths.staging(row.partition))
+
+
+def _staged(partition: Partition, lake: Lake) -> list[tuple[Run | None, str]]:
+    """The staged objects of a month: which run staged it, and its path."""
+    return [
+        (staged_by(stored.path), stored.path) for stored in lake.list(lake_paths.staging(partition))
+    ]
+
+
+@contextmanager
+def work_folder(work_dir: Path, name: str) -> Iterator[Path]:
+    """The folder ``name``, created if need be; waits while another process works in it.
+
+    What is left in it (a download in part) is found again at the next attempt; an empty folder
+    is removed.
+
+    Raises:
+        ConfigurationError: the work directory cannot be written.
+        RetryableError: it is full.
+    """
+    folder = work_dir / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_suffix(".lock").open("w")
+    except OSError as error:
+        raise ConfigurationError(
+            f"TLC_WORK_DIR {work_dir} cannot be written ({error.strerror}). Nothing was "
+            "changed. Set it to a local folder with room for a month."
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield folder
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            raise RetryableError(
+                f"no room is left in TLC_WORK_DIR {work_dir}. The month stays as it was. Make "
+                "room for the files of TLC_WORKERS months, or set it to another folder"
+            ) from error
+        if not any(folder.iterdir()):
+            folder.rmdir()

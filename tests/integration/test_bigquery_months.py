@@ -188,7 +188,7 @@ def _dies(before: str, after: Callable | None = None) -> Callable:
     [
         ("nyc_tlc.adapters.bigquery.warehouse.BigQueryWarehouse._submit", False),
         ("nyc_tlc.adapters.bigquery.warehouse.BigQueryWarehouse._submit", True),
-        ("nyc_tlc.steps.load_from_lake.in_place", False),
+        ("nyc_tlc.steps.load_from_lake.is_in_place", False),
         ("nyc_tlc.steps.load_from_lake.replace", False),
         ("nyc_tlc.steps.reconcile.mark_reconciled", False),
         ("nyc_tlc.steps.reconcile.mark_reconciled", True),

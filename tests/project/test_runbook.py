@@ -28,7 +28,7 @@ def _text(node: ast.expr) -> str:
 
 
 def _messages() -> Iterator[tuple[str, str]]:
-    for path in sorted((ROOT / "nyc_tlc").rglob("*.py")):
+    for path in sorted((*(ROOT / "nyc_tlc").rglob("*.py"), ROOT / "mage_project" / "frames.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             raised = isinstance(node, ast.Call) and getattr(node.func, "id", "") in _KINDS
             if raised and node.args and (text := _text(node.args[0])).strip(f"{_GAP}: "):
@@ -38,7 +38,7 @@ def _messages() -> Iterator[tuple[str, str]]:
 def _literals() -> str:
     """Every text in the code: parts of messages are put together in functions of their own."""
     texts = []
-    for path in sorted((ROOT / "nyc_tlc").rglob("*.py")):
+    for path in sorted((*(ROOT / "nyc_tlc").rglob("*.py"), ROOT / "mage_project" / "frames.py")):
         texts += [
             _text(node)
             for node in ast.walk(ast.parse(path.read_text("utf-8")))

@@ -23,7 +23,7 @@ from nyc_tlc.core.runs.run_table import RunRow
 from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.settings import Settings
-from nyc_tlc.steps.publish import read_manifest
+from nyc_tlc.steps.records import read_manifest
 from nyc_tlc.wiring import connect_stores
 from tests.conftest import Query
 from tests.ports.lake.object_stores import ObjectStore
@@ -103,7 +103,7 @@ def machines(
 
 
 def _manifest(lake: Lake) -> Manifest:
-    manifest = read_manifest(PARTITION, lake)
+    manifest, _ = read_manifest(PARTITION, lake) or (None, 0)
     assert manifest is not None
     return manifest
 

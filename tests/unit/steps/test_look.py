@@ -13,8 +13,7 @@ from nyc_tlc.core.errors import RetryableError, SourceError
 from nyc_tlc.core.lake.records import Landing
 from nyc_tlc.core.month import Month
 from nyc_tlc.ports.source import SourceFileAbsentError
-from nyc_tlc.steps.land import find_source_path
-from nyc_tlc.steps.look import look_at_each
+from nyc_tlc.steps.look import find_source_path, look_at_each
 from nyc_tlc.steps.run_each import Effort
 
 MONTHS = [Partition(GREEN, Month(2020, month)) for month in range(1, 13)]

@@ -11,7 +11,7 @@ from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.run_table import Status, start
-from nyc_tlc.steps.reconcile import clear_failed, clear_superseded
+from nyc_tlc.steps.staging import clear_failed, clear_superseded
 
 _GREEN = Partition(SERVICES["green"], Month(2024, 1))
 _NEIGHBOUR = Partition(SERVICES["green"], Month(2024, 2))
