@@ -1,4 +1,4 @@
-"""What an operator reads when something is refused, to the letter: found, expected, next step."""
+"""What an operator reads when something is refused: found, expected, left untouched, next step."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import json
 from collections.abc import Callable
 from datetime import date
 
-import pyarrow as pa
 import pytest
 
-from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import Publication, expected_partitions
 from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
 from nyc_tlc.core.contract.service import GREEN
@@ -17,17 +15,8 @@ from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import PipelineError, RetryableError, SourceError, shorten
 from nyc_tlc.core.lake.records import Landing, Superseded, parse_record
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.zones.lookup import parse_zones
 from nyc_tlc.core.zones.polygons import parse_zone_polygons
-
-JANUARY = Partition(GREEN, Month(2024, 1))
-GRAMMAR = "2024-01, 2024-01:2024-06, 2024, latest, or a list of these"
-SURGE = pa.schema([("surge", pa.float64()), ("VendorID", pa.bool_())])
-EXPECTED_ZONES = (
-    "expected the columns LocationID, Borough, Zone, service_zone and the ids 1..265, each once. "
-    "The zones stay as they were. Look at what the source serves."
-)
 
 
 def _months(text: str) -> None:
@@ -38,113 +27,61 @@ def _partitions(months: int) -> None:
     partitions((GREEN,), Month(2024, 2).through(Month(2024, 1 + months)), current=Month(2024, 1))
 
 
-OUTSIDE = "; ".join(
-    f"green 2024-0{month} is outside 2014-01..2024-01, the months of green as parquet"
-    for month in (2, 3, 4)
+def _record(text: bytes) -> None:
+    parse_record(Landing, text, "raw/a.json")
+
+
+_JUNE = Publication(SourceFormat.PARQUET, 2, date(2024, 6, 15))
+_GRAMMAR = "expected 2024-01, 2024-01:2024-06, 2024, latest, or a list of these. Nothing was"
+_OUTSIDE = "2024-04 is outside 2014-01..2024-01, the months of green as parquet"
+_NO_RECORD = "lake object raw/a.json is not a landing record"
+_DELETE_IT = "Nothing was changed. Delete that object and run the month again"
+_HEADER = b"LocationID,Borough,Zone,service_zone\n"
+_NO_LOOKUP = "taxi_zone_lookup.csv is not the taxi zone lookup: found"
+_THE_LOOKUP = (
+    "LocationID, Borough, Zone, service_zone and the ids 1..265, each once. The zones stay"
 )
-INSIDE = "Nothing was started. Choose months inside the range."
+_TOO_LONG = b" " * ((1 << 20) + 1)
 
 
 @pytest.mark.parametrize(
-    ("refused", "text"),
+    ("refused", "facts"),
     [
-        (
-            lambda: parse_services(["green", "red"]),
-            "service red is unknown: expected yellow, green, fhv, fhvhv, a list of these, or all. "
-            "Nothing was started.",
-        ),
-        (
-            lambda: _months("2024-13"),
-            "months '2024-13' cannot be read ('2024-13' is not a month of the form 2024-01): "
-            f"expected {GRAMMAR}. Nothing was started.",
-        ),
-        (
-            lambda: _months("2024-02:2024-01"),
-            "months '2024-02:2024-01' runs backwards: expected the earlier month first. "
-            "Nothing was started.",
-        ),
-        (lambda: _months(""), f"months is empty: expected {GRAMMAR}. Nothing was started."),
-        (lambda: _partitions(3), f"{OUTSIDE}. {INSIDE}"),
-        (lambda: _partitions(4), f"{OUTSIDE} (and 1 more). {INSIDE}"),
-        (
-            lambda: expected_partitions(
-                [GREEN], Month(2024, 6), Publication(SourceFormat.PARQUET, 2, date(2024, 6, 15))
-            ),
-            "no month from 2024-06 on is over: TLC cannot have published one. Nothing was started. "
-            "Set TLC_FIRST_MONTH (or the variable first_month) to an earlier month.",
-        ),
-        (
-            lambda: GREEN.contract.vintage_of(Month(2013, 12)),
-            "green 2013-12: the contract begins with 2014-01. Nothing was written. Choose a later "
-            "month, or declare the older vintage in nyc_tlc/core/contract/green.py.",
-        ),
-        (
-            lambda: parse_record(Landing, b'{"etag": 1}', "raw/a.json"),
-            "lake object raw/a.json is not a landing record (source_uri: Field required). Nothing "
-            "was changed. Delete that object and run the month again; the data are rebuilt from "
-            "raw/.",
-        ),
-        (
-            lambda: parse_record(Landing, b"{", "raw/a.json"),
-            "lake object raw/a.json is not a landing record (document: Invalid JSON: EOF while "
-            "parsing an object at line 1 column 1). Nothing was changed. Delete that object and "
-            "run the month again; the data are rebuilt from raw/.",
-        ),
-        (
-            lambda: parse_record(Landing, b" " * ((1 << 20) + 1), "raw/a.json"),
-            "lake object raw/a.json is not a landing record (1,048,577 bytes, expected 1,048,576 "
-            "at most). Nothing was changed. Delete that object and run the month again; the data "
-            "are rebuilt from raw/.",
-        ),
-        (
-            lambda: parse_record(Landing, b" " * (1 << 20), "raw/a.json"),
-            "lake object raw/a.json is not a landing record (document: Invalid JSON: EOF while "
-            "parsing a value at line 1 column 1048576). Nothing was changed. Delete that object "
-            "and run the month again; the data are rebuilt from raw/.",
-        ),
-        (
-            lambda: parse_zones(b"a,b\n1,2\n"),
-            f"taxi_zone_lookup.csv is not the taxi zone lookup: found the columns a, b; "
-            f"{EXPECTED_ZONES}",
-        ),
-        (
-            lambda: parse_zones(b"LocationID,Borough,Zone,service_zone\n7,a,b,c\n7,a,b,c\n"),
-            "taxi_zone_lookup.csv is not the taxi zone lookup: found 2 rows with 1 ids; "
-            f"{EXPECTED_ZONES}",
-        ),
-        (
-            lambda: parse_zone_polygons(b"no zip"),
-            "taxi_zones.zip is not the taxi zones' polygons: found what cannot be read (File is "
-            "not a zip file); expected a zip with taxi_zones.shp and .dbf, of 263 polygons in "
-            "EPSG:2263 with the ids 1..263, each once. The zones stay as they were. Look at what "
-            "the source serves.",
-        ),
+        (lambda: parse_services(["green", "red"]),
+         ["service red is unknown", "expected yellow, green, fhv, fhvhv, a list of these, or all",
+          "Nothing was started"]),
+        (lambda: _months("2024-13"),
+         ["months '2024-13' cannot be read", "'2024-13' is not a month", _GRAMMAR]),
+        (lambda: _months("2024-02:2024-01"),
+         ["'2024-02:2024-01' runs backwards", "expected the earlier month first", "Nothing was"]),
+        (lambda: _months(""), ["months is empty", _GRAMMAR]),
+        (lambda: _partitions(3), [f"{_OUTSIDE}. Nothing was started. Choose months inside the"]),
+        (lambda: _partitions(4), [f"{_OUTSIDE} (and 1 more). Nothing was started"]),
+        (lambda: expected_partitions([GREEN], Month(2024, 6), _JUNE),
+         ["no month from 2024-06 on is over", "Nothing was started", "Set TLC_FIRST_MONTH"]),
+        (lambda: GREEN.contract.vintage_of(Month(2013, 12)),
+         ["green 2013-12: the contract begins with 2014-01", "Nothing was written",
+          "Choose a later month", "nyc_tlc/core/contract/green.py"]),
+        (lambda: _record(b'{"etag": 1}'), [_NO_RECORD, "source_uri: Field required", _DELETE_IT]),
+        (lambda: _record(b"{"), [_NO_RECORD, "document: Invalid JSON: EOF", _DELETE_IT]),
+        (lambda: _record(_TOO_LONG),
+         [_NO_RECORD, "(1,048,577 bytes, expected 1,048,576 at most)", _DELETE_IT]),
+        (lambda: _record(_TOO_LONG[1:]), [_NO_RECORD, "line 1 column 1048576", _DELETE_IT]),
+        (lambda: parse_zones(b"a,b\n1,2\n"), [f"{_NO_LOOKUP} the columns a, b", _THE_LOOKUP]),
+        (lambda: parse_zones(_HEADER + b"7,a,b,c\n7,a,b,c\n"),
+         [f"{_NO_LOOKUP} 2 rows with 1 ids", _THE_LOOKUP]),
+        (lambda: parse_zone_polygons(b"no zip"),
+         ["taxi_zones.zip is not the taxi zones' polygons", "File is not a zip file",
+          "263 polygons in EPSG:2263 with the ids 1..263, each once. The zones stay as they were",
+          "Look at what the source serves"]),
     ],
-)
+)  # fmt: skip
 def test_a_refusal_says_what_was_found_what_was_expected_and_what_to_do(
-    refused: Callable[[], object], text: str
+    refused: Callable[[], object], facts: list[str]
 ) -> None:
     with pytest.raises(PipelineError) as error:
         refused()
-    assert str(error.value) == text
-
-
-def test_a_file_outside_the_contract_is_refused_with_everything_that_is_wrong() -> None:
-    published = JANUARY.service.contract.vintage_of(JANUARY.month).published
-    missing = [f"column {name} ({kind}) is missing" for name, kind in published.items()][1:]
-    problems = [
-        "column surge (double) is unknown",
-        *missing,
-        "column VendorID is bool, which cannot become smallint",
-    ]
-    with pytest.raises(PipelineError) as error:
-        bind(JANUARY, SURGE)
-    assert str(error.value) == (
-        "green 2024-01: the published parquet file does not fit the green contract, vintage "
-        f"2023-02: {'; '.join(problems)}. Expected the columns {', '.join(published)}. Nothing was "
-        "written; the month stays as it was. If TLC changed its schema, declare it in "
-        "nyc_tlc/core/contract/green.py (TLC_UNKNOWN_COLUMNS=keep loads unknown columns meanwhile)."
-    )
+    assert [fact for fact in facts if fact not in str(error.value)] == []
 
 
 @pytest.mark.parametrize(

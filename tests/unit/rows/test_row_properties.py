@@ -1,7 +1,6 @@
 """What holds of any rows of any service in either form, from the published file to both stores."""
 
 import math
-from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from embedded.samples.months import published_batches, published_schema
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.columns import LINEAGE
+from nyc_tlc.core.contract.schemas import arrow_schema
 from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, YELLOW
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.month import Month
@@ -20,7 +20,7 @@ from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.rows.cast import cast
 from nyc_tlc.core.rows.conform import ConformedBatch, conform
 from nyc_tlc.core.rows.judge import Judge, Judged, Neighbourhood
-from nyc_tlc.core.rows.rules import REASONS
+from nyc_tlc.core.rows.rules import FLAGS, REASONS
 
 PARQUET, CSV = SourceFormat.PARQUET, SourceFormat.CSV
 FORMS = [
@@ -102,6 +102,11 @@ def test_each_row_goes_one_way_in_order_and_loses_no_value_without_a_reason(
     assert sorted(accepted + rejected) == list(range(ROWS))
     assert len(judged.reasons) == len(rejected)
     assert set(judged.reasons.to_pylist()) <= {rule.code for rule in REASONS}
+    assert judged.accepted.schema == judged.rejected.schema
+    assert judged.accepted.schema == arrow_schema(partition.service.contract)
+    bits = judged.accepted.column("quality_flags").to_pylist()
+    recount = [sum(value >> bit & 1 for value in bits) for bit in range(len(FLAGS))]
+    assert judged.flags.tolist() == recount
     _require_nothing_lost(batch, conformed, judged, partition, source_format)
 
 
@@ -139,14 +144,3 @@ def test_what_was_conformed_once_stays_as_it_is(
         assert [str(v) for v in again.values] == [str(v) for v in once]
         for mask in (again.uncastable, again.unmapped):
             assert mask is None or not any(mask.to_pylist())
-
-
-def test_the_rows_that_the_properties_start_from_are_ordinary() -> None:
-    for partition, source_format in FORMS:
-        schema = published_schema(partition, source_format)
-        (batch,) = published_batches(partition, ROWS, schema)
-        conformed = _conformed(batch, partition, source_format)
-        pickups = conformed.trips.column("pickup_datetime").to_pylist()
-        near = timedelta(days=31)
-        assert all(p.month.start - near < at < p.month.end + near
-                   for p, at in ((partition, at) for at in pickups))  # fmt: skip
