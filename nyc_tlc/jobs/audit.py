@@ -16,9 +16,16 @@ import pandas as pd
 
 from nyc_tlc.core.audit.compare import findings
 from nyc_tlc.core.audit.evidence import Evidence
-from nyc_tlc.core.audit.findings import Finding, Remedy
+from nyc_tlc.core.audit.findings import Finding, Remedy, by_partition
 from nyc_tlc.core.audit.report import render
-from nyc_tlc.core.audit.verdicts import Audit, after_repair, audited, remedies, to_frame, unseen
+from nyc_tlc.core.audit.verdicts import (
+    Audit,
+    AuditedMonth,
+    Verdict,
+    after_repair,
+    audited,
+    to_frame,
+)
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.errors import PipelineError, ReconciliationError
@@ -142,21 +149,20 @@ class LakeAudit:
     def _repaired(
         self, inspection: Inspection, wanted: Iterable[Partition], before: _Seen
     ) -> _Seen:
-        todo = remedies(before.findings)
-        for finding in todo[Remedy.REMOVE]:
-            self._remove(finding)
-        for finding in before.findings:
-            if finding.is_open and finding.kind.discard:
+        wrong = [finding for finding in before.findings if finding.is_open]
+        for finding in wrong:
+            if finding.kind.remedy is Remedy.REMOVE:
+                self._remove(finding)
+            elif finding.kind.discard:
                 self._ports.lake.delete(finding.place)
-        fetch = {finding.partition for finding in todo[Remedy.FETCH]}
-        trouble = self._loaded(
-            {
-                finding.partition: finding.partition in fetch
-                for finding in (*todo[Remedy.FETCH], *todo[Remedy.LOAD])
-                if finding.partition
-            }
-        )
-        touched = {finding.partition for finding in before.findings if finding.is_open}
+        loads = [
+            (finding.partition, finding.kind.remedy is Remedy.FETCH)
+            for finding in wrong
+            if finding.partition and finding.kind.remedy in {Remedy.LOAD, Remedy.FETCH}
+        ]
+        # Sorted, so that a month that has to be fetched is fetched, whatever else is wrong.
+        trouble = self._loaded(dict(sorted(loads, key=lambda load: load[1])))
+        touched = {finding.partition for finding in wrong}
         after = self._look(inspection, [partition for partition in wanted if partition in touched])
         concerned = [f for f in before.findings if f.partition is None or f.partition in touched]
         others = [finding for finding in before.findings if finding not in concerned]
@@ -197,17 +203,16 @@ class LakeAudit:
 
     def _audit(self, scope: AuditScope, seen: _Seen) -> Audit:
         due = Month.of(datetime.now(UTC).date()) - self._settings.tlc_publication_lag
-        of_month: dict[Partition | None, list[Finding]] = {}
-        for finding in seen.findings:
-            of_month.setdefault(finding.partition, []).append(finding)
-        partitions = _ordered({*scope.partitions, *seen.evidence})
+        of_month = by_partition(seen.findings)
+
+        def month(partition: Partition) -> AuditedMonth:
+            if partition in seen.evidence:
+                return audited(seen.evidence[partition], of_month.get(partition, []))
+            is_due = partition.month < due
+            return AuditedMonth(partition, Verdict.NOT_LOADED if is_due else Verdict.NOT_PUBLISHED)
+
         return Audit(
-            months=tuple(
-                audited(seen.evidence[partition], of_month.get(partition, []))
-                if partition in seen.evidence
-                else unseen(partition, is_due=partition.month < due)
-                for partition in partitions
-            ),
+            months=tuple(map(month, _ordered({*scope.partitions, *seen.evidence}))),
             findings=tuple(
                 finding
                 for partition in (*_ordered(p for p in of_month if p), None)

@@ -10,7 +10,6 @@ from typing import TypeVar
 from nyc_tlc.core.audit.evidence import (
     Evidence,
     LakeWarehouseSays,
-    RecordPaths,
     SourceAnswer,
     StoredFile,
     Unreadable,
@@ -97,19 +96,18 @@ class Inspection:
     def evidence(self, partition: Partition, survey: Survey) -> Evidence:
         """What every store says of a month."""
         objects, inventory = survey.objects.get(partition, {}), survey.inventory
-        paths = RecordPaths(lake_paths.landing(partition), lake_paths.manifest(partition))
+        lake, record = self.ports.lake, lake_paths.landing(partition)
         raw = {
             path: stored
             for path, stored in objects.items()
-            if path.startswith(lake_paths.RAW_PREFIX) and path != paths.landing
+            if path.startswith(lake_paths.RAW_PREFIX) and path != record
         }
-        landing = _record(Landing, paths.landing, objects, self.ports.lake)
+        landing = _record(Landing, record, objects, lake)
         is_attached = partition in inventory.attached
         return Evidence(
             partition=partition,
-            paths=paths,
             landing=landing,
-            manifest=_record(Manifest, paths.manifest, objects, self.ports.lake),
+            manifest=_record(Manifest, lake_paths.manifest(partition), objects, lake),
             raw=raw,
             digests={path: self._sha256(path) for path in raw} if self.deep else {},
             files={

@@ -47,7 +47,7 @@ class LakeWarehouseSays:
     Attributes:
         record: Lake path of the record of what it loaded.
         load: That record; None when there is none.
-        rows: Accepted and quarantined, counted; None when its tables are gone or made anew.
+        rows: Accepted and quarantined, counted; None when its tables are gone or created again.
     """
 
     record: str
@@ -70,14 +70,6 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
-class RecordPaths:
-    """Where the month's two records lie in the lake."""
-
-    landing: str
-    manifest: str
-
-
-@dataclass(frozen=True)
 class Evidence:
     """One month as every store has it.
 
@@ -93,7 +85,6 @@ class Evidence:
     """
 
     partition: Partition
-    paths: RecordPaths
     landing: Landing | Unreadable | None = None
     manifest: Manifest | Unreadable | None = None
     raw: Mapping[str, StoredObject] = field(default_factory=dict)
@@ -106,7 +97,21 @@ class Evidence:
     source: SourceAnswer | None = None
 
     @property
+    def landed(self) -> Landing | None:
+        """The landing, if it can be read."""
+        return None if isinstance(self.landing, Unreadable) else self.landing
+
+    @property
+    def committed(self) -> Manifest | None:
+        """The manifest, if it can be read."""
+        return None if isinstance(self.manifest, Unreadable) else self.manifest
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the warehouse has something of the month."""
+        return bool(self.ledger or self.scan or self.quarantined)
+
+    @property
     def is_known(self) -> bool:
         """Whether any record, or the warehouse, tells of the month."""
-        records = (self.landing, self.manifest, self.ledger, self.scan)
-        return any(record is not None for record in records) or self.quarantined > 0
+        return self.landing is not None or self.manifest is not None or self.is_held

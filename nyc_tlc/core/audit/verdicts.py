@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 import pandas as pd
 
-from nyc_tlc.core.audit.evidence import Evidence, Unreadable
-from nyc_tlc.core.audit.findings import Finding, Remedy
+from nyc_tlc.core.audit.evidence import Evidence
+from nyc_tlc.core.audit.findings import Finding, by_partition
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.lake.records import Manifest
@@ -51,6 +51,11 @@ class AuditedMonth:
     seconds: float | None = None
     loaded_at: datetime | None = None
 
+    @property
+    def is_proved(self) -> bool:
+        """Whether every store agrees on it, be it after a repair."""
+        return self.verdict in {Verdict.PROVED, Verdict.REPAIRED}
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -82,21 +87,22 @@ class Audit:
 
 def audited(evidence: Evidence, found: Collection[Finding]) -> AuditedMonth:
     """A month with its verdict, after what is, or was, found about it."""
-    manifest = evidence.manifest
+    manifest, ledger = evidence.manifest, evidence.ledger
     month = AuditedMonth(evidence.partition, _verdict(evidence, found))
-    if manifest is None or isinstance(manifest, Unreadable):
+    if not isinstance(manifest, Manifest):
         return month
-    ledger = evidence.ledger
     return replace(
-        _with_counts(month, manifest),
+        month,
+        published=manifest.counts.published,
+        accepted=manifest.counts.accepted,
+        quarantined=manifest.counts.quarantined,
+        by_reason=manifest.counts.by_reason,
+        by_day=manifest.counts.by_day,
+        raw_bytes=manifest.landing.bytes,
+        lake_bytes=sum(stored.bytes for stored in manifest.objects),
         seconds=ledger.seconds if ledger else None,
         loaded_at=ledger.loaded_at if ledger else None,
     )
-
-
-def unseen(partition: Partition, *, is_due: bool) -> AuditedMonth:
-    """A month of which nothing is anywhere."""
-    return AuditedMonth(partition, Verdict.NOT_LOADED if is_due else Verdict.NOT_PUBLISHED)
 
 
 def _verdict(evidence: Evidence, found: Collection[Finding]) -> Verdict:
@@ -105,20 +111,6 @@ def _verdict(evidence: Evidence, found: Collection[Finding]) -> Verdict:
     if any(finding.repaired for finding in found):
         return Verdict.REPAIRED
     return Verdict.PROVED if evidence.is_known else Verdict.NOT_LOADED
-
-
-def _with_counts(month: AuditedMonth, manifest: Manifest) -> AuditedMonth:
-    counts = manifest.counts
-    return replace(
-        month,
-        published=counts.published,
-        accepted=counts.accepted,
-        quarantined=counts.quarantined,
-        by_reason=counts.by_reason,
-        by_day=counts.by_day,
-        raw_bytes=manifest.landing.bytes,
-        lake_bytes=sum(stored.bytes for stored in manifest.objects),
-    )
 
 
 def after_repair(
@@ -131,35 +123,16 @@ def after_repair(
         after: Found after it, about the same months.
         trouble: Why the repair of a month failed.
     """
-    left = {_what(finding) for finding in after}
-    seen = {_what(finding) for finding in before}
-    marked = (
-        _explained(finding, trouble)
-        if _what(finding) in left
-        else replace(finding, repaired=finding.kind.is_wrong)
-        for finding in before
-    )
-    new = (_explained(finding, trouble) for finding in after if _what(finding) not in seen)
-    return (*marked, *new)
+    left, seen = ({finding.what for finding in found} for found in (after, before))
 
+    def outcome(finding: Finding) -> Finding:
+        if finding.what not in left:
+            return replace(finding, repaired=finding.kind.is_wrong)
+        why = trouble.get(finding.partition, "") if finding.partition else ""
+        return replace(finding, trouble=why)
 
-def _explained(finding: Finding, trouble: Mapping[Partition, str]) -> Finding:
-    why = trouble.get(finding.partition, "") if finding.partition else ""
-    return replace(finding, trouble=why)
-
-
-def _what(finding: Finding) -> tuple[str, Partition | None, str]:
-    return finding.code, finding.partition, finding.place
-
-
-def to_frame(audit: Audit) -> pd.DataFrame:
-    """One row per month, then one per finding that belongs to no audited month."""
-    of_month: dict[Partition | None, list[Finding]] = {}
-    for finding in audit.findings:
-        of_month.setdefault(finding.partition, []).append(finding)
-    rows = [_row(month, of_month.pop(month.partition, [])) for month in audit.months]
-    rest = [finding for findings in of_month.values() for finding in findings]
-    return pd.DataFrame([*rows, *map(_stray, rest)], columns=_COLUMNS)
+    new = (finding for finding in after if finding.what not in seen)
+    return tuple(outcome(finding) for finding in (*before, *new))
 
 
 _COLUMNS = [
@@ -168,36 +141,41 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
-def _row(month: AuditedMonth, found: Iterable[Finding]) -> dict[str, object]:
-    return {
-        "service": month.partition.service.name,
-        "month": str(month.partition.month),
-        "verdict": month.verdict.value,
-        "published": month.published,
-        "accepted": month.accepted,
-        "quarantined": month.quarantined,
-        "megabytes": round(month.raw_bytes / 1e6, 3),
-        "seconds": month.seconds or 0.0,
-        "findings": "; ".join(_marked(finding) for finding in found),
-        "wrong": "\n".join(str(finding) for finding in found if finding.is_open),
-    }
+def to_frame(audit: Audit) -> pd.DataFrame:
+    """One row per month, then one per finding that belongs to no audited month."""
+    of_month = by_partition(audit.findings)
+    rows = [
+        _row(month.partition, month.verdict, of_month.pop(month.partition, []))
+        | {
+            "published": month.published,
+            "accepted": month.accepted,
+            "quarantined": month.quarantined,
+            "megabytes": round(month.raw_bytes / 1e6, 3),
+            "seconds": month.seconds or 0.0,
+        }
+        for month in audit.months
+    ]
+    rows += [
+        _row(partition, Verdict.WRONG if finding.is_open else Verdict.REPAIRED, [finding])
+        for partition, found in of_month.items()
+        for finding in found
+    ]
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _stray(finding: Finding) -> dict[str, object]:
-    verdict = Verdict.WRONG if finding.is_open else Verdict.REPAIRED
+def _row(
+    partition: Partition | None, verdict: Verdict, found: Collection[Finding]
+) -> dict[str, object]:
+    """Without figures."""
     return {
-        "service": finding.partition.service.name if finding.partition else "",
-        "month": str(finding.partition.month) if finding.partition else "",
+        "service": partition.service.name if partition else "",
+        "month": str(partition.month) if partition else "",
         "verdict": verdict.value,
         **dict.fromkeys(("published", "accepted", "quarantined"), 0),
         **dict.fromkeys(("megabytes", "seconds"), 0.0),
-        "findings": _marked(finding),
-        "wrong": str(finding) if finding.is_open else "",
+        "findings": "; ".join(finding.mark for finding in found),
+        "wrong": "\n".join(str(finding) for finding in found if finding.is_open),
     }
-
-
-def _marked(finding: Finding) -> str:
-    return f"{finding.code}{' (repaired)' if finding.repaired else ''} {finding.place}"
 
 
 def require_sound(frame: pd.DataFrame) -> None:
@@ -211,16 +189,7 @@ def require_sound(frame: pd.DataFrame) -> None:
         listed = "\n".join(f"  {line}" for line in wrong)
         raise ReconciliationError(
             f"{len(wrong)} {'thing is' if len(wrong) == 1 else 'things are'} wrong in the stores:\n"
-            f"{listed}\nAll stays as it is. Run lake_audit with repair=true: it loads the months "
-            "again and removes what nothing refers to, but nothing from raw/. docs/audit.md says "
-            "what to do about what it leaves."
+            f"{listed}\nThe stores were left as they are. Run lake_audit with repair=true: it "
+            "loads the months again and removes what nothing refers to, but nothing from raw/. "
+            "docs/audit.md says what to do about what it leaves."
         )
-
-
-def remedies(findings: Iterable[Finding]) -> Mapping[Remedy, tuple[Finding, ...]]:
-    """What is open, by what makes it right."""
-    by_remedy: dict[Remedy, list[Finding]] = {remedy: [] for remedy in Remedy}
-    for finding in findings:
-        if finding.is_open:
-            by_remedy[finding.kind.remedy].append(finding)
-    return {remedy: tuple(found) for remedy, found in by_remedy.items()}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from nyc_tlc.core.audit import charts
+from nyc_tlc.core.audit.drawing import Point
 from nyc_tlc.core.audit.verdicts import AuditedMonth, Verdict
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN, YELLOW, Service
@@ -42,59 +40,49 @@ DECEMBER = _month(
 MONTHS = [JANUARY, FEBRUARY, DECEMBER]
 
 
-@dataclass(frozen=True)
-class _Said:
-    """What a reader gets from one chart."""
-
-    heading: tuple[str, str, str]
-    label: str
-    below: tuple[str, ...]
-    tips: tuple[str, ...]
+def _said(panel: charts.Panel) -> tuple[tuple[str, str, str], str, list[str], list[str]]:
+    """What a reader gets from one chart: heading, label, what is written below, and tooltips."""
+    chart = panel.chart
+    below = [text for _, _, text in chart.labels]
+    return (panel.title, panel.name, panel.note), chart.label, below, _tips(panel)
 
 
-def _said(panel: charts.Panel) -> _Said:
-    (label,) = re.findall(r'aria-label="([^"]*)"', panel.svg)
-    return _Said(
-        (panel.title, panel.name, panel.note),
-        html.unescape(label),
-        tuple(re.findall(r'y="171"[^>]*>([^<]*)<', panel.svg)),
-        tuple(re.findall(r"<title>([^<]*)<", panel.svg)),
-    )
+def _tips(panel: charts.Panel) -> list[str]:
+    return [tip for tip, _ in panel.chart.groups if tip]
 
 
 def _bars(panel: charts.Panel) -> list[tuple[str, float, float]]:
     """Class, left end and height of each part of a bar."""
-    found = re.findall(r'class="(\w+)" x="([\d.]+)" y="[\d.]+" width="[\d.]+" height="([\d.]+)"',
-                       panel.svg)  # fmt: skip
-    return [(name, float(x), float(high)) for name, x, high in found if name != "hover"]
+    parts = [shape for _, shapes in panel.chart.groups for shape in shapes if shape[0] != "hover"]
+    found = [(name, re.fullmatch(r"M(\S+) \S+h\S+v(\S+)h\S+z", outline)) for name, outline in parts]
+    return [(name, float(box[1]), float(box[2])) for name, box in found if box]
 
 
 def test_trips_per_month_are_those_of_each_service_on_one_axis() -> None:
     yellow, green = charts.trips_per_month(MONTHS)
-    assert _said(yellow) == _Said(
+    assert _said(yellow) == (
         ("yellow", "yellow", "1,999,900 trips"),
         "Trips of yellow per month, 2024-01 to 2024-02: from 900 (2024-02) to 1,999,000 (2024-01)",
-        ("2023-12", "2024-01", "2024-02"),
-        ("2024-01: 1,999,000 trips", "2024-02: 900 trips"),
+        ["2023-12", "2024-01", "2024-02"],
+        ["2024-01: 1,999,000 trips", "2024-02: 900 trips"],
     )
-    assert _said(green).tips == ("2023-12: 50,000 trips",)
+    assert _tips(green) == ["2023-12: 50,000 trips"]
     assert _bars(yellow) == [("yellow", 207.33, 143.93), ("yellow", 236.5, 0.06)]
     assert _bars(green) == [("green", 178.17, 144.0)]
 
 
 def test_quarantined_rows_are_told_per_thousand_published_and_by_reason() -> None:
     yellow, green = charts.quarantined_by_reason(MONTHS)
-    assert _said(yellow) == _Said(
-        ("yellow", "yellow", "0.55 ‰ on the whole"),
-        "Rows of yellow quarantined per thousand, by reason, 2024-01 to 2024-02: 0.55 on the whole",
-        ("2023-12", "2024-01", "2024-02"),
-        (
+    assert _said(yellow) == (
+        ("yellow", "yellow", "0.55 ‰ overall"),
+        "Rows of yellow quarantined per thousand, by reason, 2024-01 to 2024-02: 0.55 overall",
+        ["2023-12", "2024-01", "2024-02"],
+        [
             "2024-01: 1,000 of 2,000,000 rows\ncode_unmapped: 600\npickup_missing: 400",
             "2024-02: 100 of 1,000 rows\npickup_missing: 100",
-        ),
+        ],
     )
-    assert _said(green).heading == ("green", "green", "0.00 ‰ on the whole")
-    assert _said(green).tips == ("2023-12: 0 of 50,000 rows",)
+    assert (green.note, _tips(green)) == ("0.00 ‰ overall", ["2023-12: 0 of 50,000 rows"])
     assert [(name, high) for name, _, high in _bars(yellow)] == [
         ("reason2", 0.43), ("reason3", 0.29), ("reason3", 144.0),
     ]  # fmt: skip
@@ -103,51 +91,62 @@ def test_quarantined_rows_are_told_per_thousand_published_and_by_reason() -> Non
 def test_a_month_without_rows_and_a_reason_nobody_knows_are_left_out_of_the_bars() -> None:
     strange = _month(GREEN, "2024-01", quarantined=1, by_reason={"pickup_missing": 1, "moon": 9})
     (panel,) = charts.quarantined_by_reason([strange])
-    assert charts._per_thousand(strange) == {"reason3": 1000.0}
-    assert panel.note == "1000.00 ‰ on the whole"
+    assert charts._reasons_point(strange).values == {"reason3": 1000.0}
+    assert panel.note == "1000.00 ‰ overall"
 
 
 def test_trips_per_day_are_summed_over_the_files_that_have_some() -> None:
     yellow, green = charts.trips_per_day(MONTHS)
-    assert _said(yellow) == _Said(
+    assert _said(yellow) == (
         ("yellow", "yellow", "43,502 a day on average"),
         "Trips of yellow per day, 2024-01-01 to 2024-02-01: 43,502 on average, most on 2024-01-02 "
         "(70,000), fewest on 2024-02-01 (505)",
-        ("2024-01", "2024-02"),
-        ("2024-01-01: 60,000 trips", "2024-01-02: 70,000 trips", "2024-02-01: 505 trips"),
+        ["2024-01", "2024-02"],
+        ["2024-01-01: 60,000 trips", "2024-01-02: 70,000 trips", "2024-02-01: 505 trips"],
     )
-    assert _said(green).tips == ("2023-12-31: 2,000 trips",)
-    assert 'class="yellow line" points="59.9,46.0 70.5,28.0"' in yellow.svg
+    assert _tips(green) == ["2023-12-31: 2,000 trips"]
+    assert ("yellow line", "M59.9 46.0 70.5 28.0") in yellow.chart.groups[0][1]
     assert charts.trips_per_day([_month(GREEN, "2024-01")]) == []
-
-
-def _every_day(first: str, last: str) -> list[AuditedMonth]:
-    """Months whose days have as many trips as their number."""
-    return [
-        _month(GREEN, str(month), accepted=1, by_day={
-            str((month.start + timedelta(days)).date()): days + 1
-            for days in range((month.end - month.start).days)
-        })
-        for month in Month.parse(first).through(Month.parse(last))
-    ]  # fmt: skip
-
-
-def test_a_point_of_a_long_line_stands_for_several_days() -> None:
-    (panel,) = charts.trips_per_day(_every_day("2022-01", "2024-02"))
-    said = _said(panel)
-    assert said.below == ("2022", "2023", "2024")
-    assert said.tips[:2] == (
-        "2022-01-01 to 2022-01-03: 2 trips a day, from 1 to 3",
-        "2022-01-04 to 2022-01-06: 5 trips a day, from 4 to 6",
-    )
-    assert len(said.tips) == 264
-    assert charts._range([3, 5, 10]) == {"low": 3, "high": 10, "mean": 6.0}
 
 
 def test_a_month_of_which_no_day_is_known_shows_none_of_its_neighbours() -> None:
     january = _month(YELLOW, "2024-01", by_day={"2024-01-31": 70, "2024-02-01": 5})
     (panel,) = charts.trips_per_day([january, _month(YELLOW, "2024-02")])
-    assert _said(panel).tips == ("2024-01-31: 70 trips",)
+    assert _tips(panel) == ["2024-01-31: 70 trips"]
+
+
+@pytest.mark.parametrize(
+    ("days", "points", "first", "labels"),
+    [
+        (319, 319, "2022-01-01: 1 trips", 6),
+        (320, 320, "2022-01-01: 1 trips", 6),
+        (321, 161, "2022-01-01 to 2022-01-02: 2 trips a day, from 1 to 2", 6),
+        (640, 320, "2022-01-01 to 2022-01-02: 2 trips a day, from 1 to 2", 6),
+        (790, 264, "2022-01-01 to 2022-01-03: 2 trips a day, from 1 to 3", 3),
+    ],
+)
+def test_a_line_has_as_many_points_as_days_up_to_320(
+    days: int, points: int, first: str, labels: int
+) -> None:
+    by_day = {date(2022, 1, 1) + timedelta(day): day + 1 for day in range(days)}
+    months = [
+        _month(GREEN, str(month), by_day={
+            str(day): trips for day, trips in by_day.items() if Month.of(day) == month
+        })
+        for month in Month.parse("2022-01").through(Month.parse("2024-12"))
+    ]  # fmt: skip
+    (panel,) = charts.trips_per_day(months)
+    assert (len(_tips(panel)), _tips(panel)[0]) == (points, first)
+    assert len(panel.chart.labels) == labels
+
+
+def test_a_point_of_several_days_has_their_mean_and_range() -> None:
+    days = [date(2024, 1, day) for day in (1, 2, 3)]
+    assert charts._day_point(7, days, [3, 5, 10]) == Point(
+        7,
+        {"low": 3, "high": 10, "mean": 6.0},
+        "2024-01-01 to 2024-01-03: 6 trips a day, from 3 to 10",
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,91 +162,7 @@ def test_a_month_of_which_no_day_is_known_shows_none_of_its_neighbours() -> None
 def test_days_are_labelled_by_months_and_by_years_once_there_are_more_than_two(
     first: date, last: date, width: int, labels: dict[float, str]
 ) -> None:
-    assert charts._day_labels(first.toordinal(), last.toordinal(), width) == labels
-
-
-@pytest.mark.parametrize(("days", "points"), [(319, 319), (320, 320), (321, 161), (640, 320)])
-def test_a_line_has_as_many_points_as_days_up_to_320(days: int, points: int) -> None:
-    by_day = {str(date(2023, 1, 1) + timedelta(day)): 1 for day in range(days)}
-    months = [
-        _month(GREEN, str(month), by_day={
-            day: trips for day, trips in by_day.items() if day.startswith(str(month))
-        })
-        for month in Month.parse("2023-01").through(Month.parse("2024-12"))
-    ]  # fmt: skip
-    assert len(_said(charts.trips_per_day(months)[0]).tips) == points
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "points"), [("2023-01", "2023-10", 304), ("2023-01", "2023-12", 183)]
-)
-def test_a_line_has_320_points_at_most(first: str, last: str, points: int) -> None:
-    (panel,) = charts.trips_per_day(_every_day(first, last))
-    assert len(_said(panel).tips) == points
-
-
-def test_volume_is_told_in_megabytes_of_all_services_together() -> None:
-    raw, lake = charts.volume(MONTHS)
-    assert _said(raw) == _Said(
-        ("Published files in raw/", "", "52.5 MB in all, MB per month"),
-        "Published files in raw/: megabytes per month of the trips, 2023-12 to 2024-02; "
-        "52.5 in all",
-        ("2023-12", "2024-01", "2024-02"),
-        ("2024-01\nyellow: 50.00 MB", "2024-02\nyellow: 1.00 MB", "2023-12\ngreen: 1.50 MB"),
-    )
-    assert _said(lake).heading == (
-        "Trips and quarantine in the lake", "", "63.2 MB in all, MB per month",
-    )  # fmt: skip
-    assert _bars(raw) == [
-        ("yellow", 207.33, 144.0), ("yellow", 236.5, 2.88), ("green", 178.17, 4.32),
-    ]  # fmt: skip
-
-
-def test_a_megabyte_is_a_million_bytes() -> None:
-    large, _ = charts.volume([_month(GREEN, "2024-01", raw_bytes=123_456_789_000)])
-    assert large.note == "123,456.8 MB in all, MB per month"
-    assert _said(large).tips == ("2024-01\ngreen: 123,456.79 MB",)
-
-
-def test_two_services_of_one_month_are_one_bar_of_volume() -> None:
-    both = [JANUARY, _month(GREEN, "2024-01", raw_bytes=25_000_000)]
-    assert _said(charts.volume(both)[0]).tips == ("2024-01\nyellow: 50.00 MB\ngreen: 25.00 MB",)
-
-
-def test_speed_is_told_of_the_loads_that_were_timed() -> None:
-    (panel,) = charts.load_speed(MONTHS)
-    assert _said(panel) == _Said(
-        ("Speed of the loads", "", "195,238 rows a second on average, by time of the load"),
-        "Speed of 2 loads, 2024-05-30 to 2024-06-02: 195,238 rows a second on average",
-        ("2024-05-30", "2024-05-31", "2024-06-02"),
-        (
-            "yellow 2024-01: 2,000,000 rows in 8.0 s, loaded 2024-06-02 03:04 UTC",
-            "green 2023-12: 50,000 rows in 2.5 s, loaded 2024-05-30 03:04 UTC",
-        ),
-    )
-    assert re.findall(r'class="(\w+)" d="(M\S+ \S+)', panel.svg) == [
-        ("yellow", "M389.5 10.0a4.0"), ("green", "M41.3 139.3"),
-    ]  # fmt: skip
-    assert charts.load_speed([FEBRUARY]) == []
-    assert charts.load_speed([_month(GREEN, "2024-01", loaded_at=LOADED_AT)]) == []
-
-
-@pytest.mark.parametrize(
-    ("span", "written"),
-    [
-        (timedelta(0), ["03:04:00"]),
-        (timedelta(seconds=3_598), ["03:04:00", "03:33:59", "04:03:58"]),
-        (timedelta(seconds=3_600), ["03:04", "03:34", "04:04"]),
-        (timedelta(hours=48), ["2024-06-02", "2024-06-03", "2024-06-04"]),
-        (timedelta(hours=47), ["03:04", "02:34", "02:04"]),
-    ],
-)
-def test_times_below_the_speeds_are_as_fine_as_their_span(
-    span: timedelta, written: Sequence[str]
-) -> None:
-    labels: Mapping[float, str] = charts._time_labels(LOADED_AT, LOADED_AT + span)
-    assert list(labels.values()) == written
-    assert list(labels) == ([0.0, 160.0, 320.0] if len(written) == 3 else [160.0])
+    assert charts._day_labels(first, last, width) == labels
 
 
 @pytest.mark.parametrize(
@@ -256,6 +171,9 @@ def test_times_below_the_speeds_are_as_fine_as_their_span(
         ("2024-03", "2024-03", (-5.5, 5.5), {0: "2024-03"}),
         ("2024-01", "2024-12", (0, 11), {0: "2024-01", 2: "2024-03", 4: "2024-05", 6: "2024-07",
                                          8: "2024-09", 10: "2024-11"}),
+        ("2024-01", "2025-01", (0, 12), {0: "2024-01", 3: "2024-04", 6: "2024-07", 9: "2024-10",
+                                         12: "2025-01"}),
+        ("2024-01", "2024-06", (-3, 8), {x: f"2024-0{x + 1}" for x in range(6)}),
         ("2023-01", "2024-12", (0, 23), {0: "2023-01", 4: "2023-05", 8: "2023-09", 12: "2024-01",
                                          16: "2024-05", 20: "2024-09"}),
         ("2022-12", "2024-12", (0, 24), {1: "2023", 13: "2024"}),
@@ -268,3 +186,64 @@ def test_an_axis_of_months_names_years_once_there_are_more_than_two(
     begin = charts._ordinal(Month.parse(first))
     assert (axis.first - begin, axis.last - begin) == ends
     assert {x - begin: text for x, text in axis.labels.items()} == labels
+
+
+def test_volume_is_told_in_megabytes_of_all_services_together() -> None:
+    raw, lake = charts.volume([*MONTHS, _month(GREEN, "2024-01", raw_bytes=25_000_000)])
+    assert _said(raw) == (
+        ("Published files in raw/", "", "77.5 MB in all, MB per month"),
+        "Published files in raw/: megabytes per month of the trips, 2023-12 to 2024-02; "
+        "77.5 in all",
+        ["2023-12", "2024-01", "2024-02"],
+        ["2024-01\nyellow: 50.00 MB\ngreen: 25.00 MB", "2024-02\nyellow: 1.00 MB",
+         "2023-12\ngreen: 1.50 MB"],
+    )  # fmt: skip
+    assert (lake.title, lake.note) == (
+        "Trips and quarantine in the lake", "63.2 MB in all, MB per month",
+    )  # fmt: skip
+    assert _bars(raw) == [
+        ("yellow", 207.33, 90.0), ("green", 207.33, 45.0), ("yellow", 236.5, 1.8),
+        ("green", 178.17, 2.7),
+    ]  # fmt: skip
+
+
+def test_a_megabyte_is_a_million_bytes() -> None:
+    large, _ = charts.volume([_month(GREEN, "2024-01", raw_bytes=123_456_789_000)])
+    assert large.note == "123,456.8 MB in all, MB per month"
+    assert large.chart.label.endswith("; 123,456.8 in all")
+    assert _tips(large) == ["2024-01\ngreen: 123,456.79 MB"]
+
+
+def test_speed_is_told_of_the_loads_that_were_timed() -> None:
+    (panel,) = charts.load_speed(MONTHS)
+    assert _said(panel) == (
+        ("Speed of the loads", "", "195,238 rows a second on average, by time of the load"),
+        "Speed of 2 loads, 2024-05-30 to 2024-06-02: 195,238 rows a second on average",
+        ["2024-05-30", "2024-05-31", "2024-06-02"],
+        [
+            "yellow 2024-01: 2,000,000 rows in 8.0 s, loaded 2024-06-02 03:04 UTC",
+            "green 2023-12: 50,000 rows in 2.5 s, loaded 2024-05-30 03:04 UTC",
+        ],
+    )
+    assert [(name, outline[:11]) for _, ((name, outline),) in panel.chart.groups] == [
+        ("yellow", "M389.5 10.0"), ("green", "M41.3 139.3"),
+    ]  # fmt: skip
+    assert charts.load_speed([FEBRUARY]) == []
+    assert charts.load_speed([_month(GREEN, "2024-01", loaded_at=LOADED_AT)]) == []
+    assert charts.load_speed([_month(GREEN, "2024-01", seconds=1.0)]) == []
+
+
+@pytest.mark.parametrize(
+    ("span", "written"),
+    [
+        (timedelta(0), {160: "03:04:00"}),
+        (timedelta(seconds=3_598), {0: "03:04:00", 160: "03:33:59", 320: "04:03:58"}),
+        (timedelta(seconds=3_600), {0: "03:04", 160: "03:34", 320: "04:04"}),
+        (timedelta(hours=47), {0: "03:04", 160: "02:34", 320: "02:04"}),
+        (timedelta(hours=48), {0: "2024-06-02", 160: "2024-06-03", 320: "2024-06-04"}),
+    ],
+)
+def test_times_below_the_speeds_are_as_fine_as_their_span(
+    span: timedelta, written: dict[float, str]
+) -> None:
+    assert charts._time_labels(LOADED_AT, LOADED_AT + span) == written
