@@ -8,21 +8,26 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
+import pyarrow.parquet as pq
 
-from embedded.demo_counts import counts_table, stores
 from embedded.samples.months import write_month
 from embedded.samples.polygons import write_zone_polygons
 from embedded.samples.zones import write_zone_lookup
 from embedded.servers.daemon import ServerStartError
 from embedded.servers.postgres import psql_environment, psql_program
 from embedded.stack import CHECKOUT, DEFAULT_STATE_DIR, Stack
+from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
+from nyc_tlc.core.lake import paths
 from nyc_tlc.core.month import Month
+from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.ports.lake import Lake
+from nyc_tlc.ports.warehouse import StoreCounts
+from nyc_tlc.settings import Settings
+from nyc_tlc.wiring import connect_stores
 
 _SERVICES = "yellow,green"
 _MONTHS = "2023-01:2023-02"
@@ -58,13 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE_DIR, help="where all is kept")
     began = time.monotonic()
     stack = Stack(parser.parse_args(arguments).state)
+    months = parse_months(_MONTHS, latest=Month(2023, 12))
+    chosen = partitions(parse_services(_SERVICES), months, current=Month(2023, 12))
     try:
         environment = {**os.environ, **stack.start()}
     except ServerStartError as error:
         print(error, file=sys.stderr)
         return 1
     _say("Sample months, as TLC would publish them, but shorter (the run will note that)")
-    _write_samples(stack.cdn_root)
+    _write_samples(stack.cdn_root, chosen)
     log = stack.state_dir / "demo.log"
     _say("mage run mage_project tlc_zones")
     if not _mage(environment, log, "tlc_zones"):
@@ -76,36 +83,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for question, sql in _QUESTIONS.items():
         _say(question)
         _ask(environment, sql)
+    stores = connect_stores(Settings.load(environment))
     _say("The same rows in every store, accepted and quarantined")
-    print(counts_table(stores(environment, tuple(_SERVICES.split(",")))))
-    if "BIGQUERY_DATASET" not in environment:
+    print(_counts_table(stores, chosen))
+    if stores.bigquery is None:
         print("BigQuery: skipped, its emulator cannot be installed here (see above)")
-    _say(f"The lake, {environment['LAKE_URL']}")
-    print("\n".join(_tree(_objects(environment))))
+    _say(f"The lake, {stores.lake.url}")
+    print("\n".join(_tree((stored.path, stored.bytes) for stored in stores.lake.list(""))))
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"\n{time.monotonic() - began:.0f} s; peak memory of a pipeline process {peak:.0f} MB")
     print(_NEXT)
     return 0
 
 
-def _write_samples(root: Path) -> None:
-    _write_zones(root / "misc")
-    last = Month(2023, 12)
-    months = parse_months(_MONTHS, latest=last)
-    for partition in partitions(parse_services(_SERVICES), months, current=last):
+def _write_samples(root: Path, chosen: Iterable[Partition]) -> None:
+    for name, write in (
+        ("taxi_zone_lookup.csv", write_zone_lookup), ("taxi_zones.zip", write_zone_polygons),
+    ):  # fmt: skip
+        if not (root / "misc" / name).exists():
+            write(root / "misc" / name)
+    for partition in chosen:
         path = root / "trip-data" / partition.file_name
         made = "is there" if path.exists() else "written"
         if not path.exists():
             write_month(partition, _ROWS, path.parent)
         print(f"{path.name}: {_ROWS:,} rows, {path.stat().st_size / 1e6:.1f} MB, {made}")
-
-
-def _write_zones(folder: Path) -> None:
-    for name, write in (
-        ("taxi_zone_lookup.csv", write_zone_lookup), ("taxi_zones.zip", write_zone_polygons),
-    ):  # fmt: skip
-        if not (folder / name).exists():
-            write(folder / name)
 
 
 def _mage(environment: Mapping[str, str], log: Path, *words: str) -> bool:
@@ -131,14 +133,29 @@ def _ask(environment: Mapping[str, str], sql: str) -> None:
     )  # fmt: skip
 
 
-def _objects(environment: Mapping[str, str]) -> list[tuple[str, int]]:
-    client = storage.Client(
-        project="emulated",
-        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # has no types
-        client_options={"api_endpoint": environment["STORAGE_EMULATOR_HOST"]},
-    )
-    bucket = environment["LAKE_URL"].removeprefix("gs://")
-    return [(blob.name, blob.size) for blob in client.list_blobs(bucket)]
+def _counts_table(stores: Ports, chosen: Iterable[Partition]) -> str:
+    """The rows of each month as each store has them, asked of the stores themselves."""
+    bigquery = stores.bigquery
+    counts: dict[str, Callable[[Partition], StoreCounts]] = {
+        "Postgres": stores.warehouse.count,
+        "the lake": lambda partition: _in_the_lake(stores.lake, partition),
+    }
+    if bigquery is not None:
+        counts["BigQuery"] = lambda partition: bigquery.count(partition).counts
+    lines = [f"{'partition':<16}" + "".join(f"{store:>10}" for store in counts)]
+    for partition in sorted(chosen, key=str):
+        held = [count(partition) for count in counts.values()]
+        rows = "".join(f"{one.accepted + one.quarantined:>10,}" for one in held)
+        lines.append(f"{partition}".ljust(16) + rows)
+    return "\n".join(lines)
+
+
+def _in_the_lake(lake: Lake, partition: Partition) -> StoreCounts:
+    rows = []
+    for path in (paths.trips(partition), paths.quarantine(partition)):
+        with lake.open_range(path) as file:
+            rows.append(pq.read_metadata(file).num_rows)
+    return StoreCounts(*rows)
 
 
 def _tree(objects: Iterable[tuple[str, int]]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socketserver
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
-from tests.ports.scripted_http import Answer, Request, running, serve
+from tests.ports.scripted_http import Answer, Request, serve
 
 
 @dataclass
@@ -26,10 +27,6 @@ class Webhook:
     received: list[dict[str, Any]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
 
-    def answer(self, request: Request) -> Answer:
-        self.received.append(json.loads(request.body))
-        return Answer(self.answers.pop(0) if self.answers else 200)
-
     def texts(self) -> list[str]:
         """Title and text of every message for Slack."""
         return [
@@ -37,13 +34,17 @@ class Webhook:
             for message in self.received
         ]
 
+    def answer(self, request: Request) -> Answer:
+        self.received.append(json.loads(request.body))
+        return Answer(self.answers.pop(0) if self.answers else 200)
+
 
 @contextmanager
 def webhook() -> Iterator[Webhook]:
-    hook = Webhook()
-    with serve(hook.answer) as server:
-        hook.url = f"{server.url}/services/T0/B0/secret-of-the-webhook"
-        yield hook
+    made = Webhook()
+    with serve(made.answer) as server:
+        made.url = f"{server.url}/services/T0/B0/secret-of-the-webhook"
+        yield made
 
 
 class MailServer(socketserver.ThreadingTCPServer):
@@ -54,7 +55,10 @@ class MailServer(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         self.received: list[EmailMessage] = []
         super().__init__(("127.0.0.1", 0), _MailSession)
-        self.port: int = self.server_address[1]
+
+    @property
+    def port(self) -> int:
+        return self.server_address[1]
 
 
 class _MailSession(socketserver.StreamRequestHandler):
@@ -66,12 +70,18 @@ class _MailSession(socketserver.StreamRequestHandler):
             command = line[:4].upper()
             if command == b"DATA":
                 self._say("354 go on")
-                lines = [line.removeprefix(b".") for line in iter(self.rfile.readline, b".\r\n")]
-                text = b"".join(lines).replace(b"\r\n", b"\n")
-                self.server.received.append(message_from_bytes(text, policy=policy.default))
+                self._receive()
             self._say("221 bye" if command == b"QUIT" else "250 ok")
             if command == b"QUIT":
                 return
+
+    def _receive(self) -> None:
+        lines = []
+        while (line := self.rfile.readline()) != b".\r\n":
+            lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
+        self.server.received.append(
+            message_from_bytes(b"".join(lines).replace(b"\r\n", b"\n"), policy=policy.default)
+        )
 
     def _say(self, answer: str) -> None:
         self.wfile.write(f"{answer}\r\n".encode())
@@ -79,5 +89,11 @@ class _MailSession(socketserver.StreamRequestHandler):
 
 @contextmanager
 def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server, running(server):
-        yield server
+    with MailServer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

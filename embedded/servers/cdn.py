@@ -1,26 +1,32 @@
-"""A web server with the manners of the TLC's CDN (CloudFront before S3) over a local folder.
+"""A web server that answers as the TLC's CDN does (CloudFront before S3), over a local folder.
 
 The folder is laid out as the CDN is: ``trip-data/<file>`` and ``misc/<file>``. Tests run it in
-their own process and make it fail by script; ``python -m embedded.servers.cdn`` serves a demo.
+their own process and script its failures; ``python -m embedded.servers.cdn`` serves a demo.
 """
 
+from __future__ import annotations
+
 import argparse
+import hashlib
+import os
+import re
 import socket
 import threading
 from collections import deque
 from dataclasses import dataclass
 from email.message import Message
+from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedReader
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
+from urllib.parse import unquote, urlsplit
 
-from embedded.samples.published_files import PublishedFiles, Selection, Version, select_bytes
 from embedded.servers.ports import HOST
 
 _CHUNK_BYTES = 1 << 18
-_IDLE_SECONDS = 60
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 @dataclass
@@ -44,45 +50,36 @@ class _Fault:
     stall_after: int = 0
 
 
-class CdnServer:
-    """The server in this process; a context manager, listening from ``__enter__`` on."""
+class CdnServer(ThreadingHTTPServer):
+    """The server in this process; a context manager that serves from a thread."""
+
+    daemon_threads = True
 
     def __init__(self, root: Path, port: int = 0) -> None:
         """Bind the port (0: any free one) at once, so that ``url`` is known."""
         self.requests: list[CdnRequest] = []
-        self.files = PublishedFiles(root)
         self.closing = threading.Event()
+        self._root = root.resolve()
         self._faults: deque[_Fault] = deque()
-        self._http = _HttpServer((HOST, port), self)
-        self._thread: threading.Thread | None = None
+        self._etags: dict[Path, tuple[int, int, str]] = {}
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
+        super().__init__((HOST, port), _Answer)
 
     @property
     def url(self) -> str:
         """Scheme, host and port, without a slash at the end."""
-        return f"http://{HOST}:{self._http.server_port}"
+        return f"http://{HOST}:{self.server_port}"
 
     def __enter__(self) -> Self:
-        """Serve from a thread of this process."""
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop serving, stalled answers included."""
         self.closing.set()
-        if self._thread is not None:
-            self._http.shutdown()
-            self._thread.join()
-        self._http.server_close()
-
-    def serve_forever(self) -> None:
-        """Serve from this thread until the process ends."""
-        self._http.serve_forever()
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
 
     def fail_next(
         self, *, status: int = 503, times: int = 1, retry_after: int | None = None
@@ -94,10 +91,9 @@ class CdnServer:
         """Close the connection inside the next bodies, their full length announced."""
         self._faults.extend([_Fault(cut_after=after_bytes)] * times)
 
-    def stall_next(self, seconds: float, *, after_bytes: int = 0, times: int = 1) -> None:
-        """Pause inside the next bodies, headers sent."""
-        fault = _Fault(stall_seconds=seconds, stall_after=after_bytes)
-        self._faults.extend([fault] * times)
+    def stall_next(self, seconds: float, *, after_bytes: int = 0) -> None:
+        """Pause inside the next body, headers sent."""
+        self._faults.append(_Fault(stall_seconds=seconds, stall_after=after_bytes))
 
     def next_fault(self) -> _Fault:
         """Take the fault meant for the request at hand."""
@@ -106,13 +102,25 @@ class CdnServer:
         except IndexError:
             return _Fault()
 
+    def find(self, target: str) -> Path | None:
+        """Return the file a request means, or None for anything that is not a file below root."""
+        try:
+            relative = unquote(urlsplit(target).path, errors="strict").lstrip("/")
+            file = (self._root / relative).resolve()
+            return file if file.is_relative_to(self._root) and file.is_file() else None
+        except (ValueError, OSError):
+            # Not UTF-8, a NUL byte, a name longer than the file system allows.
+            return None
 
-class _HttpServer(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, address: tuple[str, int], cdn: CdnServer) -> None:
-        self.cdn = cdn
-        super().__init__(address, _Answer)
+    def etag(self, file: Path, stream: BufferedReader, status: os.stat_result) -> str:
+        """Return the tag of the open file's content, read once per version of the file."""
+        known = self._etags.get(file)
+        if known is None or known[:2] != (status.st_size, status.st_mtime_ns):
+            # MD5 is what S3 uses for files sent in one part.
+            digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
+            known = (status.st_size, status.st_mtime_ns, f'"{digest.hexdigest()}"')
+            self._etags[file] = known
+        return known[2]
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of clients that hang up: tests make them do so."""
@@ -122,110 +130,93 @@ class _Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "AmazonS3"
     sys_version = ""
-    timeout = _IDLE_SECONDS
+    timeout = 60
     # Headers and body are two writes; Nagle would hold the second back for 40 ms.
     disable_nagle_algorithm = True
-    server: _HttpServer
+    server: CdnServer
 
     def do_GET(self) -> None:
-        fault = self.server.cdn.next_fault()
-        file = self.server.cdn.files.find(self.path)
+        fault = self.server.next_fault()
+        file = self.server.find(self.path)
         if fault.status is not None:
-            self._refuse(HTTPStatus(fault.status), "InternalError", fault.retry_after)
+            retry = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+            self._refuse(HTTPStatus(fault.status), "InternalError", retry)
         elif file is None:
-            # S3 does not tell strangers whether a file is absent or forbidden.
+            # S3 does not reveal to strangers whether a file is absent or forbidden.
             self._refuse(HTTPStatus.FORBIDDEN, "AccessDenied")
         else:
             with file.open("rb") as stream:
-                version = self.server.cdn.files.version(file, stream)
-                headers = {name.title(): value for name, value in self.headers.items()}
-                self._send(select_bytes(version, headers), version, stream, fault)
+                self._send(file, stream, fault)
 
     def do_HEAD(self) -> None:
         self.do_GET()
 
-    def do_POST(self) -> None:
-        self.close_connection = True  # the body was not read
-        self._refuse(HTTPStatus.FORBIDDEN, "AccessDenied")
-
-    def do_PUT(self) -> None:
-        self.do_POST()
-
-    def do_DELETE(self) -> None:
-        self.do_POST()
-
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (http.server's name)
         """Keep quiet: ``CdnServer.requests`` is the log."""
 
-    def _send(self, chosen: Selection, version: Version, stream: BinaryIO, fault: _Fault) -> None:
-        if chosen.status is HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            self._refuse(chosen.status, "InvalidRange", size=version.size)
-            return
-        if chosen.status is HTTPStatus.PRECONDITION_FAILED:
-            self._refuse(chosen.status, "PreconditionFailed")
-            return
+    def _send(self, file: Path, stream: BufferedReader, fault: _Fault) -> None:
+        status = os.fstat(stream.fileno())
+        etag = self.server.etag(file, stream, status)
         headers = {
-            "ETag": version.etag,
-            "Last-Modified": version.last_modified,
+            "ETag": etag,
+            "Last-Modified": formatdate(status.st_mtime, usegmt=True),
             "Accept-Ranges": "bytes",
         }
-        if chosen.status is not HTTPStatus.NOT_MODIFIED:
-            headers["Content-Type"] = "binary/octet-stream"
-            headers["Content-Length"] = str(chosen.end - chosen.first)
-        if chosen.status is HTTPStatus.PARTIAL_CONTENT:
-            headers["Content-Range"] = f"bytes {chosen.first}-{chosen.end - 1}/{version.size}"
-        record = self._begin(chosen.status, headers)
+        if self.headers.get("If-None-Match") == etag:
+            self._begin(HTTPStatus.NOT_MODIFIED, headers)
+            return
+        answer, first, end = HTTPStatus.OK, 0, status.st_size
+        asked = _RANGE.fullmatch(self.headers.get("Range", ""))
+        # Another version is sent from its start; so is a range that does not parse.
+        if asked and self.headers.get("If-Range", etag) == etag:
+            first = int(asked[1])
+            if first >= end:
+                size = {"Content-Range": f"bytes */{end}"}
+                self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "InvalidRange", size)
+                return
+            answer, end = HTTPStatus.PARTIAL_CONTENT, min(int(asked[2] or end) + 1, end)
+            headers["Content-Range"] = f"bytes {first}-{end - 1}/{status.st_size}"
+        headers["Content-Type"] = "binary/octet-stream"
+        headers["Content-Length"] = str(end - first)
+        record = self._begin(answer, headers)
         if self.command == "GET":
-            self._send_body(chosen, stream, fault, record)
+            stream.seek(first)
+            self._send_body(stream, end - first, fault, record)
 
     def _send_body(
-        self, chosen: Selection, stream: BinaryIO, fault: _Fault, record: CdnRequest
+        self, stream: BufferedReader, length: int, fault: _Fault, record: CdnRequest
     ) -> None:
-        length = chosen.end - chosen.first
         cut = length if fault.cut_after is None else min(length, fault.cut_after)
         pause = min(fault.stall_after, cut) if fault.stall_seconds else cut
-        stream.seek(chosen.first)
         self._copy(stream, pause, record)
         if fault.stall_seconds:
-            self.server.cdn.closing.wait(fault.stall_seconds)
+            self.server.closing.wait(fault.stall_seconds)
             self._copy(stream, cut - pause, record)
         if record.bytes_sent < length:
             # Cut by script, or the file shrank: the announced length cannot be kept.
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _copy(self, stream: BinaryIO, length: int, record: CdnRequest) -> None:
+    def _copy(self, stream: BufferedReader, length: int, record: CdnRequest) -> None:
         while length > 0 and (chunk := stream.read(min(_CHUNK_BYTES, length))):
             length -= len(chunk)
             record.bytes_sent += len(chunk)
             self.wfile.write(chunk)
 
-    def _refuse(
-        self,
-        status: HTTPStatus,
-        code: str,
-        retry_after: int | None = None,
-        size: int | None = None,
-    ) -> None:
+    def _refuse(self, status: HTTPStatus, code: str, extra: dict[str, str] | None = None) -> None:
         body = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             f"<Error><Code>{code}</Code><Message>{status.phrase}</Message></Error>"
         ).encode()
         headers = {"Content-Type": "application/xml", "Content-Length": str(len(body))}
-        if retry_after is not None:
-            headers["Retry-After"] = str(retry_after)
-        if size is not None:
-            headers["Content-Range"] = f"bytes */{size}"
-        if self.close_connection:
-            headers["Connection"] = "close"
-        record = self._begin(status, headers)
+        record = self._begin(status, headers | (extra or {}))
         if self.command != "HEAD":
             record.bytes_sent = len(body)
             self.wfile.write(body)
 
     def _begin(self, status: HTTPStatus, headers: dict[str, str]) -> CdnRequest:
         record = CdnRequest(self.command, self.path, self.headers, int(status))
-        self.server.cdn.requests.append(record)
+        self.server.requests.append(record)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

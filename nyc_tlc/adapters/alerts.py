@@ -18,11 +18,11 @@ from nyc_tlc.core.runs.alerts import Alert
 from nyc_tlc.ports.alerts import Alerts
 
 _logger = logging.getLogger(__name__)
-# It tells of every further try with the path, and that of a webhook is its secret.
+# It logs every further try with the path, and that of a webhook is its secret.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 _TIMEOUT = 10
 _SLACK_LIMIT = 3000
-"""Characters of a section: Slack refuses the whole message if it has more (read 2026-11)."""
+"""Characters of a section: Slack refuses the message if it has more (read 2026-11)."""
 _TEAMS_LIMIT = 20_000
 """Of a message's 28 KB, read 2026-11."""
 _EMAIL_LIMIT = 1_000_000
@@ -35,9 +35,10 @@ class SlackAlerts:
     webhook: str
 
     def send(self, alert: Alert) -> None:
+        texts = {"header": alert.title, "section": alert.text(_SLACK_LIMIT)}
         blocks = [
-            {"type": "header", "text": _plain(alert.title)},
-            {"type": "section", "text": _plain(alert.text(_SLACK_LIMIT))},
+            {"type": kind, "text": {"type": "plain_text", "text": text}}
+            for kind, text in texts.items()
         ]
         _post(self.webhook, {"text": alert.title, "blocks": blocks})
 
@@ -49,25 +50,20 @@ class TeamsAlerts:
     webhook: str
 
     def send(self, alert: Alert) -> None:
-        lines = alert.text(_TEAMS_LIMIT).split("\n")
-        card = {
-            "type": "AdaptiveCard",
-            "version": "1.4",
-            "body": [
-                {"type": "TextBlock", "text": alert.title, "weight": "bolder", "wrap": True},
-                *({"type": "TextBlock", "text": line, "wrap": True} for line in lines),
-            ],
-        }
+        texts = (alert.title, *alert.text(_TEAMS_LIMIT).split("\n"))
+        body = [{"type": "TextBlock", "text": text, "wrap": True} for text in texts]
+        body[0]["weight"] = "bolder"
+        card = {"type": "AdaptiveCard", "version": "1.4", "body": body}
         attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
         _post(self.webhook, {"type": "message", "attachments": [attachment]})
 
 
 @dataclass(frozen=True)
 class EmailAlerts:
-    """An SMTP server; what it says it can encrypt is encrypted.
+    """An SMTP server; the connection is encrypted where the server offers it.
 
     Attributes:
-        user: None for a server that asks for none.
+        user: None for a server that needs no login.
     """
 
     host: str
@@ -85,7 +81,7 @@ class EmailAlerts:
         message.set_content(alert.text(_EMAIL_LIMIT))
         with smtplib.SMTP(self.host, self.port, timeout=_TIMEOUT) as server:
             server.ehlo()
-            # With a user always: a password is never sent in the clear.
+            # Always with a user: a password is never sent in the clear.
             if self.user or server.has_extn("starttls"):
                 server.starttls(context=ssl.create_default_context())
             if self.user:
@@ -105,12 +101,14 @@ class AlertChannels:
                 channel.send(alert)
             except (OSError, smtplib.SMTPException) as error:
                 # Never its text: it has the webhook's address, which is a secret.
+                answer = getattr(error, "response", None)
+                status = f" {answer.status_code}" if answer is not None else ""
                 _logger.warning(
-                    "the alert %r did not reach %s (%s). The run goes on; mend the TLC_ALERT_… or "
-                    "TLC_SMTP_… settings.",
+                    "the alert %r did not reach %s (%s). The run goes on; correct the TLC_ALERT_… "
+                    "or TLC_SMTP_… settings.",
                     alert.title,
                     type(channel).__name__,
-                    _what_failed(error),
+                    f"{type(error).__name__}{status}",
                 )
 
 
@@ -121,13 +119,3 @@ def _post(webhook: str, payload: dict[str, Any]) -> None:
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))
         session.post(webhook, json=payload, timeout=_TIMEOUT).raise_for_status()
-
-
-def _plain(text: str) -> dict[str, str]:
-    return {"type": "plain_text", "text": text}
-
-
-def _what_failed(error: Exception) -> str:
-    answer = getattr(error, "response", None)
-    status = f" {answer.status_code}" if answer is not None else ""
-    return f"{type(error).__name__}{status}"

@@ -1,4 +1,4 @@
-"""Tell somebody that a block failed, where the run cannot tell it itself."""
+"""Send an alert for a block that failed, where the run cannot send it itself."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from nyc_tlc.wiring import connect_alerts
 
 
 def tell_of_failed_block(pipeline: str, error: object) -> None:
-    """Send an alert, unless the run has told which partitions failed.
+    """Send an alert, unless the run has reported which partitions failed.
 
     Args:
-        pipeline: The pipeline that the block is of.
+        pipeline: The block's pipeline.
         error: What the block raised, or its text.
 
     Raises:

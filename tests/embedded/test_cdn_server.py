@@ -1,4 +1,4 @@
-"""The manners of the TLC's CDN, over real sockets."""
+"""The TLC's CDN as the pipeline meets it, over real sockets."""
 
 import http.client
 import os
@@ -39,82 +39,46 @@ def _get(cdn: CdnServer, name: str = _NAME, **headers: str) -> requests.Response
     return requests.get(f"{cdn.url}/{name}", headers=plain | named, timeout=10)
 
 
-def test_file_is_served_with_validators(cdn: CdnServer) -> None:
-    answer = _get(cdn)
-    assert (answer.status_code, answer.content) == (200, _CONTENT)
-    assert answer.headers["Content-Length"] == str(len(_CONTENT))
-    assert answer.headers["Accept-Ranges"] == "bytes"
-    assert answer.headers["ETag"].startswith('"')
+def test_file_is_served_with_validators(cdn: CdnServer, root: Path) -> None:
+    answer, head = _get(cdn), requests.head(f"{cdn.url}/{_NAME}", timeout=10)
+    assert (answer.status_code, answer.content, head.content) == (200, _CONTENT, b"")
+    for name in ("Content-Length", "ETag", "Last-Modified", "Accept-Ranges"):
+        assert head.headers[name] == answer.headers[name]
     assert answer.headers["Last-Modified"].endswith(" GMT")
-    assert (cdn.requests[0].method, cdn.requests[0].path) == ("GET", f"/{_NAME}")
-    assert (cdn.requests[0].status, cdn.requests[0].bytes_sent) == (200, len(_CONTENT))
-
-
-def test_head_has_the_headers_and_no_body(cdn: CdnServer) -> None:
-    head = requests.head(f"{cdn.url}/{_NAME}", timeout=10)
-    assert head.headers["Content-Length"] == str(len(_CONTENT))
-    assert head.headers["ETag"] == _get(cdn).headers["ETag"]
-    assert (head.content, cdn.requests[0].bytes_sent) == (b"", 0)
-
-
-def test_etag_follows_the_content(cdn: CdnServer, root: Path) -> None:
-    before = _get(cdn).headers["ETag"]
+    assert [(r.method, r.path, r.status, r.bytes_sent) for r in cdn.requests] == [
+        ("GET", f"/{_NAME}", 200, len(_CONTENT)), ("HEAD", f"/{_NAME}", 200, 0),
+    ]  # fmt: skip
     os.utime(root / _NAME, (1, 1))
-    assert _get(cdn).headers["ETag"] == before
+    assert _get(cdn).headers["ETag"] == answer.headers["ETag"]
     (root / _NAME).write_bytes(_CONTENT[::-1])
-    assert _get(cdn).headers["ETag"] != before
+    assert _get(cdn).headers["ETag"] != answer.headers["ETag"]
 
 
 @pytest.mark.parametrize(
-    ("asked", "first", "last"),
+    ("asked", "status", "described", "sent"),
     [
-        ("bytes=0-9", 0, 9),
-        ("bytes=599990-", 599_990, 599_999),
-        ("bytes=-5", 599_995, 599_999),
-        ("bytes=10-99999999", 10, 599_999),
-        ("bytes=-99999999", 0, 599_999),
+        ("bytes=0-9", 206, "bytes 0-9/600000", _CONTENT[:10]),
+        ("bytes=599990-", 206, "bytes 599990-599999/600000", _CONTENT[-10:]),
+        ("bytes=10-99999999", 206, "bytes 10-599999/600000", _CONTENT[10:]),
+        ("bytes=600000-", 416, "bytes */600000", None),
+        ("bytes=x", 200, None, _CONTENT),
     ],
 )
-def test_range_is_served(cdn: CdnServer, asked: str, first: int, last: int) -> None:
-    answer = _get(cdn, range=asked)
-    assert answer.status_code == 206
-    assert answer.headers["Content-Range"] == f"bytes {first}-{last}/600000"
-    assert answer.content == _CONTENT[first : last + 1]
-
-
-@pytest.mark.parametrize("asked", ["bytes=600000-", "bytes=-0"])
-def test_range_beyond_the_file_is_416(cdn: CdnServer, asked: str) -> None:
+def test_range(
+    cdn: CdnServer, asked: str, status: int, described: str | None, sent: bytes | None
+) -> None:
     answer = _get(cdn, Range=asked)
-    assert (answer.status_code, answer.headers["Content-Range"]) == (416, "bytes */600000")
+    assert (answer.status_code, answer.headers.get("Content-Range")) == (status, described)
+    assert sent in {None, answer.content}
 
 
-@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "bytes=9-3", "bytes=-", "lines=1-2", "bytes=x"])
-def test_range_that_is_not_one_is_ignored(cdn: CdnServer, asked: str) -> None:
-    assert _get(cdn, Range=asked).status_code == 200
-
-
-def test_if_range_resumes_only_the_same_version(cdn: CdnServer) -> None:
-    known = _get(cdn).headers
-    for validator in (known["ETag"], known["Last-Modified"]):
-        assert _get(cdn, Range="bytes=5-", If_Range=validator).status_code == 206
-    for other in ('"other"', f"W/{known['ETag']}", "Thu, 01 Jan 1970 00:00:00 GMT"):
-        assert _get(cdn, Range="bytes=5-", If_Range=other).content == _CONTENT
-
-
-def test_known_version_is_304(cdn: CdnServer) -> None:
-    known = _get(cdn).headers
-    for condition in (f'"x", {known["ETag"]}', f"W/{known['ETag']}", "*"):
-        answer = _get(cdn, If_None_Match=condition)
-        assert (answer.status_code, answer.content) == (304, b"")
-        assert answer.headers["ETag"] == known["ETag"]
-    assert _get(cdn, If_Modified_Since=known["Last-Modified"]).status_code == 304
-    assert _get(cdn, If_None_Match='"x"').status_code == 200
-    assert _get(cdn, If_None_Match='"x"', If_Modified_Since=known["Last-Modified"]).ok
-
-
-def test_if_match_of_another_version_is_412(cdn: CdnServer) -> None:
-    assert _get(cdn, If_Match='"x"').status_code == 412
-    assert _get(cdn, If_Match=_get(cdn).headers["ETag"]).status_code == 200
+def test_only_the_same_version_is_resumed_or_skipped(cdn: CdnServer) -> None:
+    known = _get(cdn).headers["ETag"]
+    assert _get(cdn, Range="bytes=5-", If_Range=known).status_code == 206
+    assert _get(cdn, Range="bytes=5-", If_Range='"other"').content == _CONTENT
+    skipped = _get(cdn, If_None_Match=known)
+    assert (skipped.status_code, skipped.content, skipped.headers["ETag"]) == (304, b"", known)
+    assert _get(cdn, If_None_Match='"other"').status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -122,7 +86,6 @@ def test_if_match_of_another_version_is_412(cdn: CdnServer) -> None:
     [
         "/trip-data/yellow_tripdata_2099-01.parquet",
         "/",
-        "/trip-data/",
         "/trip-data",
         "/../secret",
         "/misc/%2e%2e/%2e%2e/secret",
@@ -150,11 +113,6 @@ def test_plus_and_its_escape_name_the_same_file(cdn: CdnServer) -> None:
     assert _get(cdn, "misc/taxi%2B_zone_lookup.csv?x=1").text == "LocationID\n"
 
 
-def test_writing_is_denied(cdn: CdnServer, root: Path) -> None:
-    assert requests.put(f"{cdn.url}/{_NAME}", data=b"x" * 100_000, timeout=10).status_code == 403
-    assert (root / _NAME).read_bytes() == _CONTENT
-
-
 def test_scripted_error_then_recovery(cdn: CdnServer) -> None:
     cdn.fail_next(status=503, times=2, retry_after=1)
     answers = [_get(cdn) for _ in range(3)]
@@ -164,14 +122,8 @@ def test_scripted_error_then_recovery(cdn: CdnServer) -> None:
 
 def test_scripted_cut_announces_the_full_length(cdn: CdnServer) -> None:
     cdn.cut_next(after_bytes=10_000)
-    connection = http.client.HTTPConnection(cdn.url.removeprefix("http://"), timeout=10)
-    connection.request("GET", f"/{_NAME}")
-    answer = connection.getresponse()
-    assert answer.headers["Content-Length"] == str(len(_CONTENT))
-    with pytest.raises(http.client.IncompleteRead) as cut:
-        answer.read()
-    connection.close()
-    assert cut.value.partial == _CONTENT[:10_000]
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="590000 more expected"):
+        _get(cdn)
     assert cdn.requests[0].bytes_sent == 10_000
     assert _get(cdn).content == _CONTENT
 
@@ -184,12 +136,3 @@ def test_scripted_stall_is_felt_and_ends(cdn: CdnServer) -> None:
     began = time.monotonic()
     assert _get(cdn).content == _CONTENT
     assert time.monotonic() - began >= 0.3
-
-
-def test_many_requests_share_a_connection(cdn: CdnServer) -> None:
-    with requests.Session() as session:
-        began = time.monotonic()
-        for _ in range(50):
-            answer = session.get(f"{cdn.url}/{_NAME}", headers={"Range": "bytes=0-9"}, timeout=10)
-            assert answer.status_code == 206
-        assert time.monotonic() - began < 1

@@ -1,8 +1,6 @@
-"""Who is told what of the runs of the scheduler and of `mage run`: each event once."""
+"""What is reported of the runs of the scheduler and of `mage run`: each event once."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 
 import pytest
 
@@ -15,45 +13,42 @@ from nyc_tlc.wiring import connect_stores
 from tests.alert_sinks import mail_server, webhook
 
 pytestmark = pytest.mark.integration
-EMPTY: Mapping[str, object] = MappingProxyType({})
 
 
-def run(scheduled, limits: Mapping[str, object] = EMPTY, **variables: str) -> dict:
+def run(scheduled, months: str, **limits: object) -> dict:
     """A run of tlc_trips as *Run@once* begins it."""
     server = scheduled.server
     once = {
-        "name": f"once {variables['months']}", "schedule_type": "time",
-        "schedule_interval": "@once", "start_time": "2026-01-01 00:00:00",
-        "status": "active", "variables": variables, **limits,
+        "name": f"once {months}", "schedule_type": "time", "schedule_interval": "@once",
+        "start_time": "2026-01-01 00:00:00", "status": "active",
+        "variables": {"service": "green", "months": months}, **limits,
     }  # fmt: skip
     made = server.post("pipelines/tlc_trips/pipeline_schedules", {"pipeline_schedule": once})
-    trigger = made["pipeline_schedule"]["id"]
-
-    def begun() -> dict | None:
-        runs = server.get(f"pipeline_schedules/{trigger}/pipeline_runs")["pipeline_runs"]
-        return runs[0] if runs else None
-
-    return server.finished(until(begun, once["name"], seconds=60)["id"])
+    runs = f"pipeline_schedules/{made['pipeline_schedule']['id']}/pipeline_runs"
+    begun = until(
+        lambda: next(iter(server.get(runs)["pipeline_runs"]), None), once["name"], seconds=60
+    )
+    return server.finished(begun["id"])
 
 
-def told_of(scheduled, text: str) -> list[str]:
+def reports_of(scheduled, text: str) -> list[str]:
     return [message for message in scheduled.alerts.texts() if text in message]
 
 
-def test_a_month_that_fails_under_the_scheduler_is_told_once_with_reason_and_next_step(scheduled):
+def test_a_month_that_fails_under_the_scheduler_is_reported_once_with_its_reason(scheduled):
     scheduled.publish("green", "2019-08", 500).write_bytes(b"PAR1 and no more")
-    assert run(scheduled, service="green", months="2019-08")["status"] == "failed"
-    (message,) = told_of(scheduled, "2019-08")
+    assert run(scheduled, "2019-08")["status"] == "failed"
+    (message,) = reports_of(scheduled, "2019-08")
     title, line = message.split("\n")
     assert title == "NYC TLC: 1 month failed"
     assert line.startswith("green 2019-08: ")
     assert "green_tripdata_2019-08.parquet" in line
-    assert told_of(scheduled, "tlc_trips failed") == []
+    assert reports_of(scheduled, "tlc_trips failed") == []
 
 
-def test_a_block_that_fails_before_there_are_months_is_told_once(scheduled):
-    assert run(scheduled, service="green", months="2019-13")["status"] == "failed"
-    (message,) = told_of(scheduled, "2019-13")
+def test_a_block_that_fails_before_there_are_months_is_reported_once(scheduled):
+    assert run(scheduled, "2019-13")["status"] == "failed"
+    (message,) = reports_of(scheduled, "2019-13")
     assert message.startswith("NYC TLC: tlc_trips failed\n")
     assert "Nothing was started" in message
 
@@ -61,15 +56,15 @@ def test_a_block_that_fails_before_there_are_months_is_told_once(scheduled):
 def test_a_run_that_takes_too_long_is_told_and_then_ended(scheduled):
     scheduled.publish("green", "2019-11", 500)
     scheduled.cdn.stall_next(120)
-    limits = {"sla": 1, "settings": {"timeout": 8, "timeout_status": "failed"}}
-    assert run(scheduled, limits, service="green", months="2019-11")["status"] == "failed"
-    (message,) = told_of(scheduled, "takes longer than it should")
+    timeout = {"timeout": 8, "timeout_status": "failed"}
+    assert run(scheduled, "2019-11", sla=1, settings=timeout)["status"] == "failed"
+    (message,) = reports_of(scheduled, "takes longer than it should")
     assert message.startswith("NYC TLC: tlc_trips takes longer")
     assert "by trigger once 2019-11" in message
     assert "/pipelines/tlc_trips/runs/" in message
 
 
-def test_a_month_that_becomes_late_is_told_once(scheduled):
+def test_a_month_that_becomes_late_is_reported_once(scheduled):
     late = Month.of(datetime.now(UTC).date()) - 4
     with webhook() as alerts:
         told = {**scheduled.on.environment, "TLC_ALERT_SLACK_WEBHOOK": alerts.url}

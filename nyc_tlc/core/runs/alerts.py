@@ -1,4 +1,4 @@
-"""What is worth telling somebody who is not looking: failures, schema changes, late months."""
+"""What is worth an alert: failures, schema changes, late months."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Alert:
     """One message.
 
     Attributes:
-        title: One line without a partition.
-        lines: One each per partition: which, why, and the next step.
+        title: One line that names no partition.
+        lines: One per partition: which, why, and the next step.
     """
 
     title: str
     lines: tuple[str, ...]
 
     def text(self, limit: int) -> str:
-        """The lines, in no more than so many characters: what is left out is counted."""
+        """The lines, within a number of characters; the ones left out are counted."""
         kept: list[str] = []
         room = limit - 60
         for line in self.lines:
@@ -39,32 +39,32 @@ class Alert:
 
 
 def run_alerts(rows: Sequence[RunRow], *, successes: bool) -> list[Alert]:
-    """What to tell of a run that has come to its end.
+    """The alerts of a run that has ended.
 
-    A month whose columns are not the contract's is told of once, as a schema change: whether it
+    A month whose columns are not the contract's is reported once, as a schema change, whether it
     stopped the month or its columns were kept.
 
     Args:
         rows: Every partition of the run.
-        successes: Tell of the months that were loaded, too.
+        successes: Report the months that were loaded, too.
     """
     changed = [row for row in rows if _schema_changed(row)]
     failed = [row for row in rows if row.status is Status.FAILED and row not in changed]
     loaded = [row for row in rows if row.status is Status.RECONCILED] if successes else []
-    told = (
+    reported = (
         ("failed", [f"{_name(row)}: {row.error}" for row in failed]),
         ("with other columns", [f"{_name(row)}: {_schema_change(row)}" for row in changed]),
         ("loaded", [f"{_name(row)}: {_loaded(row)}" for row in loaded]),
     )
     return [
         Alert(f"NYC TLC: {_months(len(lines))} {what}", tuple(lines))
-        for what, lines in told
+        for what, lines in reported
         if lines
     ]
 
 
 def mart_alert(rows: Iterable[MartRow]) -> Alert | None:
-    """What to tell of the months that could not be built in a mart."""
+    """The alert of the months that could not be built in a mart."""
     lines = tuple(
         f"{row.mart} in {row.store}, {row.service} {row.month}: {row.error}"
         for row in rows
@@ -74,10 +74,10 @@ def mart_alert(rows: Iterable[MartRow]) -> Alert | None:
 
 
 def late_alert(months: Iterable[tuple[str, str]]) -> Alert | None:
-    """What to tell of months that TLC has not published in its usual time.
+    """The alert of months that TLC has not published in its usual time.
 
     Args:
-        months: Partition, and since when it is expected.
+        months: Partition, and the day since which it is expected.
     """
     lines = tuple(
         f"{partition}: expected since {since} and not published. Nothing was changed. See "
