@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from nyc_tlc.settings import Settings
-
 ROOT = Path(__file__).parents[2]
 DEV_ENV = dict(
     line.split("=", 1)
@@ -25,23 +23,8 @@ REQUIRED = dict(
 )
 
 
-def test_every_setting_is_in_dev_env():
-    assert {name.upper() for name in Settings.model_fields} <= set(DEV_ENV)
-
-
-def test_every_variable_of_io_config_is_in_dev_env():
-    asked = re.findall(r"env_var\('(\w+)'", (ROOT / "io_config.yml").read_text())
-    assert set(asked) <= set(DEV_ENV)
-
-
 def test_no_variable_is_one_that_mage_takes_for_its_own_database():
     assert not [name for name in DEV_ENV if name.startswith("DB_")]
-
-
-def test_both_profiles_have_the_same_keys():
-    default, dev = (ROOT / "io_config.yml").read_text().split("\ndev:\n")
-    names = re.compile(r"^  (\w+):", re.M)
-    assert names.findall(default) == names.findall(dev)
 
 
 def test_requirements_txt_is_the_lock_without_the_tools():

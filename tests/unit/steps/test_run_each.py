@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -172,40 +172,20 @@ def test_a_final_row_is_not_touched(status: Status) -> None:
     assert sorted(map(str, touched)) == sorted(str(p) for p in PARTITIONS if p != PARTITIONS[2])
 
 
-def test_seconds_of_all_steps_add_up() -> None:
+@pytest.mark.parametrize("error", [None, SourceError("it is cut short")])
+def test_seconds_of_all_steps_add_up_whether_they_fail_or_not(error: Exception | None) -> None:
     def step(row: RunRow) -> RunRow:
         time.sleep(0.01)
+        if error:
+            raise error
         return row
 
-    rows = [replace(_rows()[0], seconds=5.0)]
-    done = run_each("load", step, run_each("conform", step, rows, EFFORT), EFFORT)
-    assert 5.02 <= done[0].seconds < 6
-
-
-def test_the_time_that_a_partition_took_to_fail_counts() -> None:
-    def step(row: RunRow) -> RunRow:
-        time.sleep(0.01)
-        raise SourceError("it is cut short")
-
     done = run_each("conform", step, [replace(_rows()[0], seconds=5.0)], EFFORT)
-    assert done[0].seconds >= 5.01
+    assert 5.01 <= done[0].seconds < 6
 
 
 def test_no_partition_is_no_work() -> None:
     assert run_each("conform", _conformed, [], EFFORT) == []
-
-
-def test_a_step_is_tried_again_until_it_succeeds(waits: list[float]) -> None:
-    tries: Iterator[int] = count(1)
-
-    def step(row: RunRow) -> RunRow:
-        if next(tries) < 3:
-            raise RetryableError("the network is down")
-        return _conformed(row)
-
-    done = run_each("land", step, _rows()[:1], EFFORT)
-    assert (done[0].status, done[0].error) == (Status.CONFORMED, "")
-    assert (next(tries), len(waits)) == (4, 2)
 
 
 def test_attempts_exhausted_are_told(waits: list[float]) -> None:
@@ -224,8 +204,8 @@ def test_other_errors_are_not_tried_again(waits: list[float]) -> None:
     assert waits == []
 
 
-@pytest.mark.parametrize(("failures", "attempts"), [(0, 1), (1, 2), (4, 5)])
-def test_success_at_the_last_attempt_is_success(
+@pytest.mark.parametrize(("failures", "attempts"), [(0, 1), (1, 2), (4, 5), (2, 5)])
+def test_a_step_is_tried_again_until_it_succeeds(
     failures: int, attempts: int, waits: list[float]
 ) -> None:
     attempt = _failing_times(failures, RetryableError("no answer"))
@@ -233,33 +213,25 @@ def test_success_at_the_last_attempt_is_success(
     assert len(waits) == failures
 
 
-def test_waits_double_from_the_first_with_jitter(waits: list[float]) -> None:
-    with pytest.raises(RetryableError, match="Tried 6 times"):
-        retried(_always(RetryableError("no answer")), "yellow 2024-01", 6, first_wait=0.5)
-    for wait, planned in zip(waits, [0.5, 1, 2, 4, 8], strict=True):
-        assert planned * 0.8 <= wait <= planned * 1.2
-    assert len({wait / planned for wait, planned in zip(waits, [0.5, 1, 2, 4, 8], strict=True)}) > 1
-
-
-def test_no_wait_of_our_own_is_much_longer_than_a_minute(waits: list[float]) -> None:
-    with pytest.raises(RetryableError):
-        retried(_always(RetryableError("no answer")), "yellow 2024-01", 20)
-    assert max(waits) <= 72
-
-
-def test_what_the_other_side_asks_replaces_the_doubling(waits: list[float]) -> None:
-    busy = RetryableError("429", retry_after=7.0)
-    with pytest.raises(RetryableError):
-        retried(_always(busy), "yellow 2024-01", 20, first_wait=100.0)
-    assert len(waits) == 19
-    assert max(waits) <= 7.0 * 1.2
-
-
-def test_nobody_comes_back_sooner_than_asked(waits: list[float]) -> None:
-    busy = RetryableError("429", retry_after=7.0)
-    with pytest.raises(RetryableError):
-        retried(_always(busy), "yellow 2024-01", 20)
-    assert min(waits) >= 7.0
+@pytest.mark.parametrize(
+    ("asked", "first_wait", "planned"),
+    [
+        (None, 0.5, [0.5, 1, 2, 4, 8, 16, 32, 60, 60]),
+        (7.0, 100.0, [7.0] * 9),
+        (3_600.0, 1.0, [600.0] * 9),
+    ],
+    ids=["doubled, a minute at most", "as asked", "asked for longer than a run waits"],
+)
+def test_waits_between_attempts(
+    asked: float | None, first_wait: float, planned: list[float], waits: list[float]
+) -> None:
+    busy = RetryableError("no answer", retry_after=asked)
+    with pytest.raises(RetryableError, match="Tried 10 times"):
+        retried(_always(busy), "yellow 2024-01", 10, first_wait)
+    for wait, usual in zip(waits, planned, strict=True):
+        assert wait == usual if asked else usual * 0.8 <= wait <= usual * 1.2
+    jitters = {wait / usual for wait, usual in zip(waits, planned, strict=True)}
+    assert (len(jitters) > 1) is (asked is None)
 
 
 def test_the_last_error_is_kept_as_the_cause(waits: list[float]) -> None:
