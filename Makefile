@@ -139,10 +139,6 @@ clean-local: ## Stop the embedded stack and delete its data
 test: $(VENV)/installed ## Run every test; starts what it needs by itself
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-.PHONY: test-again
-test-again: $(VENV)/installed ## Run what failed last, one by one
-	$(BIN)/pytest --last-failed --last-failed-no-failures none
-
 .PHONY: test-unit
 test-unit: $(VENV)/installed ## Run the tests that need no server (seconds)
 	$(BIN)/pytest tests/unit tests/project -m "not integration"
@@ -218,7 +214,6 @@ format: $(VENV)/installed ## Format the code and sort its imports
 docs: $(VENV)/installed ## Write the generated pages of docs/ from the code
 	$(BIN)/python -m docs.generate.data_dictionary > docs/data-dictionary.md
 	$(BIN)/python -m docs.generate.configuration > docs/configuration.md
-	$(BIN)/python -m docs.generate.cost > docs/cost.md
 
 .PHONY: audit-picture
 audit-picture: $(VENV)/installed ## Draw docs/lake-audit.png anew: sample months, an audit, Chromium

@@ -1,11 +1,12 @@
-"""Run a command in a process of its own and say what it cost."""
+"""Run a command in its own process and account for what it cost."""
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import re
-import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,15 +20,17 @@ from typing import IO, Any
 
 import psutil
 
-from qa.benchmarks.run import MEGABYTE, CaseFailedError, Run
-from qa.benchmarks.server_cpu import server_cpu
+from qa.benchmarks.results import Run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
-_POLL = 0.02
-_POLLS_PER_LOOK = 10
-"""Looking for new children reads all of /proc, a few milliseconds: not at every poll."""
+_LIMIT = 3600.0
+"""Seconds after which a command is killed and counts as failed."""
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class CaseFailedError(RuntimeError):
+    """A case could not be run, or left the wrong rows behind; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -35,58 +38,98 @@ class Command:
     """A program to measure.
 
     Attributes:
-        environment: All of it; nothing is inherited.
-        stdin: File to feed it; None for nothing.
-        limit: Seconds after which it is ended and counts as failed.
+        environment: The complete environment; nothing is inherited.
+        folder: The working directory.
+        stdin: File to read from; None for no input.
     """
 
     words: tuple[str | Path, ...]
     environment: Mapping[str, str]
+    folder: Path = CHECKOUT
     stdin: Path | None = None
-    limit: float = 3600.0
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What a command cost and what it said.
-
-    Attributes:
-        answer: The JSON object of its last line, if that is one.
-    """
-
-    run: Run
-    answer: Mapping[str, Any]
-
-
-def measured(command: Command, postmaster: psutil.Process) -> Measured:
-    """Run a command to its end.
+def measured(command: Command, postmaster: psutil.Process) -> tuple[Run, dict[str, Any]]:
+    """Run a command to its end; its cost, and the JSON object of its last line if it is one.
 
     Raises:
-        CaseFailedError: it failed; the message is the last line of what it said.
+        CaseFailedError: it failed, or took too long; the message is the last error it printed.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        server, all_cores = server_cpu(postmaster), _busy()
-        with Path(command.stdin or os.devnull).open("rb") as stdin:
-            watch = _Watch(_start(command, stdin, out, err))
-        peak = watch.until_end(command.limit)
-        all_cores = _busy() - all_cores
-        server = server_cpu(postmaster) - server
-        if watch.status:
-            raise CaseFailedError(
-                f"ended with {watch.status}: {_complaint(_said(err) or _said(out))}"
-            )
-        answer = _answer(_said(out)[-1:])
-    client = watch.usage.ru_utime + watch.usage.ru_stime
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        Path(command.stdin or os.devnull).open("rb") as stdin,
+    ):
+        server, all_cores, began = server_cpu(postmaster), _busy(), time.perf_counter()
+        # In a session of its own, so that whatever it has started can be killed with it.
+        process = subprocess.Popen(
+            command.words, stdin=stdin, stdout=out, stderr=err, cwd=command.folder,
+            env=command.environment, start_new_session=True,
+        )  # fmt: skip
+        timer = threading.Timer(_LIMIT, os.killpg, (process.pid, signal.SIGKILL))
+        timer.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - began
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            timer.cancel()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        server, all_cores = server_cpu(postmaster) - server, _busy() - all_cores
+        if process.returncode:
+            reason = _complaint(_last_lines(err) or _last_lines(out))
+            raise CaseFailedError(f"ended with {process.returncode}: {reason}")
+        answer = _answer(_last_lines(out)[-1:])
+    client = usage.ru_utime + usage.ru_stime
     run = Run(
-        seconds=round(float(answer.get("seconds", watch.seconds)), 3),
-        process=round(watch.seconds, 3),
+        seconds=round(float(answer.get("seconds", seconds)), 3),
+        process=round(seconds, 3),
         client_cpu=round(client, 2),
         server_cpu=round(server, 2),
         other_cpu=round(max(all_cores - client - server, 0.0), 2),
-        peak_mb=round(peak / MEGABYTE, 1),
+        peak_mb=round(usage.ru_maxrss * _RSS_UNIT / 1e6, 1),
         steps=dict(answer.get("steps", {})),
     )
-    return Measured(run, answer)
+    return run, answer
+
+
+def server_cpu(postmaster: psutil.Process) -> float:
+    """CPU seconds, user and system, of a Postgres server since it started.
+
+    The kernel adds the time of a child to its parent when the parent collects it, and the
+    postmaster is the parent of every backend: living children plus collected ones are all.
+    """
+    while True:
+        own = postmaster.cpu_times()[:4]
+        with suppress(psutil.NoSuchProcess):
+            living = [child.cpu_times()[:2] for child in postmaster.children()]
+            # A backend that ended in between is in neither sum, or in both: read again.
+            if postmaster.cpu_times()[2:4] == own[2:]:
+                return float(sum(own) + sum(map(sum, living)))
+
+
+def machine() -> dict[str, str]:
+    """What a study ran on, without names of hosts or folders."""
+    processor = platform.processor() or platform.machine()
+    if sys.platform == "linux":
+        listed = Path("/proc/cpuinfo").read_text("utf-8")
+        found = re.search(r"^model name\s*: (.+)$", listed, re.M)
+        processor = found[1] if found else processor
+    return {
+        "cores": str(os.cpu_count()),
+        "processor": processor,
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.release().split('-')[0]}",
+        "Python": platform.python_version(),
+    }
+
+
+def plain(reason: str) -> str:
+    """A message on one line, without addresses and folders of this machine."""
+    text = re.sub(r"\w+://\S+", "<address>", " ".join(reason.split()))
+    text = re.sub(r"(?:/[\w.+-]+){2,}/?", lambda path: f"…/{Path(path[0]).name}", text)
+    return text if len(text) <= 300 else f"{text[:300]}…"
 
 
 def _busy() -> float:
@@ -97,100 +140,7 @@ def _busy() -> float:
     return float(sum(seconds for name, seconds in times.items() if name not in idle))
 
 
-def _start(
-    command: Command, stdin: IO[bytes], out: IO[bytes], err: IO[bytes]
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command.words, stdin=stdin, stdout=out, stderr=err, cwd=CHECKOUT, env=command.environment
-    )
-
-
-class _Watch:
-    """One process from its start to its end.
-
-    Attributes:
-        seconds: Wall time.
-        usage: The kernel's account of the process and of the children it collected.
-        status: Exit status.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._began = time.perf_counter()
-        self._process = process
-        self._tree = _Tree(process.pid)
-        self.seconds = 0.0
-        self.status: int | None = None
-        self.usage: resource.struct_rusage
-        # A thread that waits: the end is seen at once, not at the next poll.
-        self._waiter = threading.Thread(target=self._wait, daemon=True)
-        self._waiter.start()
-
-    def until_end(self, limit: float) -> int:
-        """Wait for the end; most bytes of resident memory of the process tree at one time.
-
-        Raises:
-            CaseFailedError: it took longer than ``limit`` seconds, and was ended.
-        """
-        try:
-            while self._waiter.is_alive():
-                self._tree.poll()
-                self._waiter.join(_POLL)
-                if time.perf_counter() - self._began > limit:
-                    raise CaseFailedError(f"took longer than {limit:,.0f} s and was ended")
-        finally:
-            self._tree.end()
-        return max(self._tree.peak, _kernel_peak(self.usage))
-
-    def _wait(self) -> None:
-        _, status, self.usage = os.wait4(self._process.pid, 0)
-        self.seconds = time.perf_counter() - self._began
-        self.status = self._process.returncode = os.waitstatus_to_exitcode(status)
-
-
-class _Tree:
-    """A process and its descendants."""
-
-    def __init__(self, pid: int) -> None:
-        self.peak = 0
-        self._polls = 0
-        self._root = psutil.Process(pid)
-        self._members = [self._root]
-
-    def poll(self) -> None:
-        if self._polls % _POLLS_PER_LOOK == 0:
-            self._look()
-        self._polls += 1
-        self.peak = max(self.peak, sum(map(_resident, self._members)))
-
-    def end(self) -> None:
-        """Kill whatever still runs of it."""
-        for member in self._members:
-            with suppress(psutil.NoSuchProcess):
-                if member.status() != psutil.STATUS_ZOMBIE:
-                    member.kill()
-
-    def _look(self) -> None:
-        with suppress(psutil.NoSuchProcess):
-            self._members = [self._root, *self._root.children(recursive=True)]
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
-
-
-def _kernel_peak(usage: resource.struct_rusage) -> int:
-    """The kernel's own peak of the largest process, exact where polling may miss it.
-
-    A child starts with the peak of the process that made it, ours: no larger value says nothing.
-    """
-    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return usage.ru_maxrss * _RSS_UNIT if usage.ru_maxrss > ours else 0
-
-
-def _said(stream: IO[bytes]) -> list[str]:
+def _last_lines(stream: IO[bytes]) -> list[str]:
     """The last lines of an output that are not empty."""
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - 65_536))
@@ -201,10 +151,10 @@ def _said(stream: IO[bytes]) -> list[str]:
 def _complaint(lines: Sequence[str]) -> str:
     """The last line that names an error: some programs end with advice."""
     errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|ERROR)\b.*:", line)]
-    return next(reversed(errors or lines), "it said nothing")
+    return next(reversed(errors or lines), "it printed nothing")
 
 
-def _answer(lines: Sequence[str]) -> Mapping[str, Any]:
+def _answer(lines: Sequence[str]) -> dict[str, Any]:
     try:
         answer = json.loads("".join(lines))
     except ValueError:

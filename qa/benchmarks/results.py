@@ -1,18 +1,103 @@
-"""The raw numbers of the last run of every study, kept as JSON."""
+"""The numbers of the last run of every study, kept in results.json."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Literal
 
-from qa.benchmarks.run import Outcome, Run
+from pydantic import TypeAdapter
+
+Kind = Literal["floor", "ours", "peer"]
 
 
-class ResultsError(RuntimeError):
-    """The kept results are not of the form that this version writes."""
+@dataclass(frozen=True)
+class Run:
+    """One run of a case in its own process.
+
+    Attributes:
+        seconds: The work itself, as the program reports it: without the start of the interpreter
+            and its imports. The complete process where a program reports nothing.
+        process: Seconds from start to end of the process.
+        client_cpu: CPU seconds, user and system, of the client and the children it collected.
+        server_cpu: CPU seconds of the server's process tree meanwhile.
+        other_cpu: CPU seconds of everything else on the machine meanwhile, what its host gave to
+            others included: near nothing, or the run was disturbed.
+        peak_mb: Resident memory of the client's largest process, as the kernel accounts for it.
+        steps: Seconds by part of the work, where the program reports them.
+    """
+
+    seconds: float
+    process: float
+    client_cpu: float
+    server_cpu: float
+    other_cpu: float
+    peak_mb: float
+    steps: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The counted runs of one case, and the figures that stand for them.
+
+    Attributes:
+        kind: The server's own minimum, our code, or what a user would pick instead.
+        rows: Rows that each run left in its table, counted there.
+        share: The part of the study's rows that were loaded; times are scaled up by it.
+        reason: Why there are no runs; empty if there are.
+    """
+
+    name: str
+    title: str
+    kind: Kind = "ours"
+    rows: int = 0
+    share: float = 1.0
+    runs: tuple[Run, ...] = ()
+    reason: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Median of the work itself, for all rows of the study."""
+        return self._median(lambda run: run.seconds) / self.share
+
+    @property
+    def fastest(self) -> float:
+        return min(run.seconds for run in self.runs) / self.share
+
+    @property
+    def process(self) -> float:
+        """Median of the complete process; what does not grow with the rows is not scaled up."""
+        return self._median(lambda run: run.process - run.seconds) + self.seconds
+
+    @property
+    def client_cpu(self) -> float:
+        return self._median(lambda run: run.client_cpu) / self.share
+
+    @property
+    def server_cpu(self) -> float:
+        return self._median(lambda run: run.server_cpu) / self.share
+
+    @property
+    def peak(self) -> float:
+        """Megabytes that every run stayed within; of the rows really loaded, never scaled."""
+        return max(run.peak_mb for run in self.runs)
+
+    @property
+    def microseconds_per_row(self) -> float:
+        return 1e6 * self.seconds * self.share / self.rows
+
+    @property
+    def steps(self) -> dict[str, float]:
+        """Median seconds of each part of the work; empty where the program reports none."""
+        names = self.runs[0].steps if self.runs else ()
+        return {name: median(run.steps[name] for run in self.runs) for name in names}
+
+    def _median(self, value: Callable[[Run], float]) -> float:
+        return median(map(value, self.runs))
 
 
 @dataclass(frozen=True)
@@ -21,7 +106,7 @@ class StudyResult:
 
     Attributes:
         rows: The study's unit of rows.
-        dirty: Whether the checkout had changes that ``commit`` does not hold.
+        dirty: Whether the checkout had changes that ``commit`` does not have.
     """
 
     name: str
@@ -38,52 +123,28 @@ class StudyResult:
         """The outcome of a case that has runs; None if it was not asked for, or has none."""
         return next((o for o in self.outcomes if o.name == name and o.runs), None)
 
+    @property
+    def other_cores(self) -> float:
+        """Cores that other work kept busy during the runs, on average."""
+        runs = [run for outcome in self.outcomes for run in outcome.runs]
+        return sum(run.other_cpu for run in runs) / (sum(run.process for run in runs) or 1.0)
+
+
+Results = Mapping[str, StudyResult]
+_FORM = TypeAdapter(dict[str, StudyResult])
+
 
 def read_results(path: Path) -> dict[str, StudyResult]:
-    """The studies of a file by name; none where there is no file yet.
-
-    Raises:
-        ResultsError: another version of the harness wrote it. Delete it, and measure anew.
-    """
-    if not path.exists():
-        return {}
-    try:
-        return {name: _study(kept) for name, kept in json.loads(path.read_text("utf-8")).items()}
-    except (ValueError, TypeError, KeyError) as error:
-        raise ResultsError(
-            f"{path} cannot be read ({error}). Nothing was measured. Delete it, and run every "
-            "study anew."
-        ) from error
+    """The studies of a file by name; empty if there is no file yet."""
+    return _FORM.validate_json(path.read_bytes()) if path.exists() else {}
 
 
-def write_results(path: Path, studies: Mapping[str, StudyResult]) -> None:
-    kept = {name: asdict(study) for name, study in sorted(studies.items())}
-    path.write_text(_rendered(kept) + "\n", encoding="utf-8")
-
-
-def _study(kept: dict[str, Any]) -> StudyResult:
-    outcomes = tuple(
-        Outcome(**{**outcome, "runs": tuple(Run(**run) for run in outcome["runs"])})
-        for outcome in kept["outcomes"]
+def write_results(path: Path, studies: Results) -> None:
+    """Write every study by name, one run per line."""
+    text = json.dumps(
+        _FORM.dump_python(dict(sorted(studies.items())), mode="json"), ensure_ascii=False, indent=1
     )
-    return StudyResult(**{**kept, "outcomes": outcomes})
-
-
-def _rendered(value: object, indent: str = "") -> str:
-    """JSON with one run per line: what holds a list gets lines of its own, the rest does not."""
-    deeper = f"{indent} "
-    if isinstance(value, Mapping) and _holds_lists(value):
-        items = [f"{json.dumps(key)}: {_rendered(item, deeper)}" for key, item in value.items()]
-        opening, closing = "{}"
-    elif isinstance(value, Sequence) and not isinstance(value, str) and value:
-        items, (opening, closing) = [_rendered(item, deeper) for item in value], "[]"
-    else:
-        return json.dumps(value, ensure_ascii=False)
-    body = ",\n".join(f"{deeper}{item}" for item in items)
-    return f"{opening}\n{body}\n{indent}{closing}"
-
-
-def _holds_lists(value: object) -> bool:
-    if isinstance(value, Mapping):
-        return any(_holds_lists(item) for item in value.values())
-    return isinstance(value, list | tuple)
+    no_lists = r"\{(?:[^{}\[\]]|\{[^{}\[\]]*\})*\}"
+    path.write_text(
+        re.sub(no_lists, lambda found: " ".join(found[0].split()), text) + "\n", "utf-8"
+    )

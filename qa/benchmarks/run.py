@@ -1,60 +1,65 @@
-"""What is known of a measured case: the numbers of each run, or why there are none."""
+"""Cases run in turn, so that whatever else the machine does meets all of them alike."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
 
-MEGABYTE = 1_000_000
-Kind = Literal["floor", "ours", "peer"]
+from qa.benchmarks.cases import Case
+from qa.benchmarks.measure import CaseFailedError, measured, plain
+from qa.benchmarks.results import Outcome, Run
+from qa.benchmarks.workbench import Workbench
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run of a case in a process of its own.
+def run_in_turn(
+    cases: Mapping[str, Case], bench: Workbench, rounds: int, warm_ups: int
+) -> dict[str, Outcome]:
+    """Run every case once per round, each round in the opposite order of the last.
 
-    Attributes:
-        seconds: The work itself, as the program reports it: without the start of the interpreter
-            and its imports. The whole process where a program reports nothing.
-        process: Seconds from start to end of the whole process.
-        client_cpu: CPU seconds, user and system, of the client's process tree.
-        server_cpu: CPU seconds of the server's process tree meanwhile.
-        other_cpu: CPU seconds of everything else on the machine meanwhile, what its host gave to
-            others included: near nothing, or the run was disturbed.
-        peak_mb: Most resident memory of the client's process tree at one time.
-        steps: Seconds by part of the work, where the program reports them.
+    A peer that fails is reported with its reason and left out of the rounds to come.
+
+    Raises:
+        CaseFailedError: a case of ours failed.
     """
-
-    seconds: float
-    process: float
-    client_cpu: float
-    server_cpu: float
-    other_cpu: float
-    peak_mb: float
-    steps: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The counted runs of one case.
-
-    Attributes:
-        kind: What the server itself needs, what is ours, what a user would pick instead.
-        rows: Rows that each run left in its table, counted there.
-        share: The part of the study's rows that were loaded; times are scaled up by it.
-        version: Of the packages that did it, if they are not the project's own.
-        reason: Why there are no runs; empty if there are.
-    """
-
-    name: str
-    title: str
-    kind: Kind = "ours"
-    rows: int = 0
-    share: float = 1.0
-    version: str = ""
-    runs: tuple[Run, ...] = ()
-    reason: str = ""
+    outcomes = {
+        name: Outcome(name, case.title, case.kind, share=case.share) for name, case in cases.items()
+    }
+    for number in range(-warm_ups, rounds):
+        label = f"round {number + 1}/{rounds}" if number >= 0 else "warm-up"
+        for name in [*cases] if number % 2 == 0 else reversed([*cases]):
+            outcome = outcomes[name]
+            if outcome.reason:
+                continue
+            try:
+                run, rows = _run(cases[name], bench)
+            except CaseFailedError as error:
+                if outcome.kind != "peer":
+                    raise CaseFailedError(f"{name}: {error}") from error
+                outcome = replace(outcome, runs=(), reason=plain(str(error)))
+                print(f"{label}  {name:<20} {error}", file=sys.stderr)
+            else:
+                # What a warm-up round measured is forgotten.
+                runs = (*outcome.runs, run) if number >= 0 else ()
+                outcome = replace(outcome, rows=rows, runs=runs)
+                print(f"{label}  {name:<20} {_costs(run)}", file=sys.stderr)
+            outcomes[name] = outcome
+    return outcomes
 
 
-class CaseFailedError(Exception):
-    """A case could not be run, or left the wrong rows behind; the message says why."""
+def _run(case: Case, bench: Workbench) -> tuple[Run, int]:
+    bench.settle(case.settings)
+    bench.sql("SELECT 1", *case.before)
+    run, answer = measured(case.command, bench.postmaster)
+    ((found,),) = bench.sql(case.count)
+    expected = case.rows if case.rows is not None else answer["rows"]
+    if found != expected:
+        raise CaseFailedError(f"left {found:,} rows in its table, expected {expected:,}")
+    return run, int(found)
+
+
+def _costs(run: Run) -> str:
+    return (
+        f"{run.seconds:7.2f} s  process {run.process:7.2f} s  client {run.client_cpu:6.2f} s  "
+        f"server {run.server_cpu:6.2f} s  others {run.other_cpu:5.2f} s  {run.peak_mb:6.0f} MB"
+    )

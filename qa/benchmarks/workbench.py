@@ -1,12 +1,13 @@
-"""A folder with a Postgres of its own, in which every study works; nothing else is touched."""
+"""A folder with its own Postgres, in which every study works; nothing else is touched."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
-import time
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import psycopg2
 
 from embedded.servers.ports import HOST
 from embedded.servers.postgres import PostgresServer
-from qa.benchmarks.measure import CHECKOUT
+from qa.benchmarks.measure import CHECKOUT, CaseFailedError, Command, measured
 
 DEFAULT_FOLDER = CHECKOUT / ".local" / "bench"
 SCRATCH_SCHEMA = "scratch"
@@ -25,62 +26,82 @@ SCRATCH_SCHEMA = "scratch"
 _OURS = ("POSTGRES_", "PG", "TLC_", "LAKE_", "STORAGE_", "GOOGLE_", "BIGQUERY_", "MAGE_", "DB_")
 
 
-class FolderInUseError(RuntimeError):
-    """Another benchmark runs in the folder."""
-
-
 class Workbench:
-    """The server, folders and environments of a benchmark; see :func:`open_workbench`."""
+    """The server and the folders of a benchmark; see :func:`open_workbench`.
 
-    def __init__(self, folder: Path, server: PostgresServer) -> None:
+    Attributes:
+        checkout: Whose pipeline is measured: this one's, or that of another to compare it with.
+        suffix: Of the schemas and lakes that its pipeline loads.
+    """
+
+    def __init__(
+        self, folder: Path, server: PostgresServer, checkout: Path = CHECKOUT, suffix: str = ""
+    ) -> None:
         self.folder = folder
-        self._server = server
+        self.server = server
+        self.checkout = checkout
+        self.suffix = suffix
         self._settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def postmaster(self) -> psutil.Process:
-        return psutil.Process(self._server.pid)
+        return psutil.Process(self.server.pid)
 
     @property
     def database_url(self) -> str:
-        server = self._server
+        server = self.server
         return (
             f"postgresql://{server.user}:{server.password}@{HOST}:{server.port}/{server.database}"
         )
 
-    def environment(self, *, schema: str = "tlc", lake: str = "lake") -> dict[str, str]:
-        """What the pipeline needs to work in a schema and a lake of this workbench."""
-        server = self._server
-        return {
-            **_inherited(os.environ),
-            "PYTHONPATH": str(CHECKOUT),
+    def published(self, service: str, months: str, rows: int) -> Path:
+        """The folder with published months of so many rows each; made at first use."""
+        folder = self.folder / "published" / f"{service}-{rows}-{_generator()}"
+        finished = folder / f"{months.replace(':', '_')}.finished"
+        if not finished.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            words = ("--service", service, "--months", months, "--rows", str(rows))
+            self.run(self.program("tlc", folder, "generate", *words, "--into", folder))
+            finished.touch()
+        return folder
+
+    def lake(self, schema: str) -> Path:
+        return self.folder / f"lake_{schema}{self.suffix}"
+
+    def program(self, schema: str, source: Path, name: str, *words: str | Path) -> Command:
+        """One of :mod:`qa.benchmarks.programs`, to load what a folder publishes into a schema."""
+        now = (self.checkout / "qa" / "benchmarks").exists()
+        module = ("qa.benchmarks.programs", name) if now else (f"benchmarks.programs.{name}",)
+        return self.command(schema, source, sys.executable, "-m", *module, *words)
+
+    def command(self, schema: str, source: Path, *words: str | Path) -> Command:
+        """A command in the checkout, with what its pipeline needs for a schema and its lake."""
+        server = self.server
+        settings = {
+            "PYTHONPATH": str(self.checkout),
             "PYTHONWARNINGS": "ignore",
             "POSTGRES_HOST": HOST,
             "POSTGRES_PORT": str(server.port),
             "POSTGRES_DBNAME": server.database,
             "POSTGRES_USER": server.user,
             "POSTGRES_PASSWORD": server.password,
-            "POSTGRES_SCHEMA": schema,
-            "LAKE_URL": str(self.folder / lake),
+            "POSTGRES_SCHEMA": schema + self.suffix,
+            "LAKE_URL": str(self.lake(schema)),
+            "TLC_SOURCE_URL": source.as_uri(),
             "TLC_WORK_DIR": str(self.folder / "work"),
             "TLC_ATTEMPTS": "1",
             "TLC_LOG_LEVEL": "WARNING",
             "MAGE_DATA_DIR": str(self.folder / "mage_data"),
         }
+        return Command(words, inherited() | settings, self.checkout)
 
-    def psql_environment(self) -> dict[str, str]:
-        return {**_inherited(os.environ), **self._server.client_environment()}
-
-    def peer_environment(self) -> dict[str, str]:
-        """The database as an address, and a folder for state that every run finds empty."""
-        return {
-            **_inherited(os.environ),
-            "DATABASE_URL": self.database_url,
-            "DLT_DATA_DIR": str(self.folder / "scratch"),
-        }
+    def run(self, command: Command) -> dict[str, Any]:
+        """Run a command, unmeasured; the JSON object of its last line, if it is one."""
+        print("running", *command.words[2:], file=sys.stderr, flush=True)
+        return measured(command, self.postmaster)[1]
 
     def sql(self, *statements: str) -> list[tuple[Any, ...]]:
-        """Run statements, each in a transaction of its own; the rows of the last one."""
+        """Run statements, each in its own transaction; the rows of the last one."""
         with closing(psycopg2.connect(self.database_url)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
@@ -88,20 +109,27 @@ class Workbench:
                     cursor.execute(statement)
                 return cursor.fetchall() if cursor.description else []
 
-    def set_server(self, settings: tuple[tuple[str, str], ...]) -> None:
-        """Put these settings on top of the embedded ones; restarts the server if need be."""
-        if settings == self._settings:
-            return
-        self.sql(
-            "ALTER SYSTEM RESET ALL",
-            *(f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings),
-        )
-        self._server.stop()
-        self._server.start()
-        self._settings = settings
+    def save_rows(self, table: str, target: Path) -> None:
+        """Write the rows of a table as a binary COPY."""
+        with (
+            closing(psycopg2.connect(self.database_url)) as connection,
+            connection.cursor() as cursor,
+            target.open("wb") as file,
+        ):
+            cursor.copy_expert(f"COPY (SELECT * FROM {table}) TO STDOUT (FORMAT binary)", file)
 
-    def settle(self) -> None:
-        """Give the next run an empty scratch schema and a server and disk with nothing to do."""
+    def settle(self, settings: tuple[tuple[str, str], ...] = ()) -> None:
+        """Give the next run an empty scratch schema and a server and disk with nothing to do.
+
+        Args:
+            settings: Of the server, on top of the embedded ones; restarts it where they change.
+        """
+        if settings != self._settings:
+            changes = (f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings)
+            self.sql("ALTER SYSTEM RESET ALL", *changes)
+            self.server.stop()
+            self.server.start()
+            self._settings = settings
         shutil.rmtree(self.folder / "scratch", ignore_errors=True)
         self.sql(
             f"DROP SCHEMA IF EXISTS {SCRATCH_SCHEMA} CASCADE",
@@ -109,31 +137,18 @@ class Workbench:
             "CHECKPOINT",
         )
         os.sync()
-        # The backend that served this is not to end during the measurement.
-        self._await_no_backend()
 
     def clear(self) -> None:
-        """Drop every schema and lake; published files, environments and the cluster stay."""
+        """Drop every schema and lake; published months and the cluster stay."""
         names = self.sql(
             r"SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|public)'"
         )
         # One by one: a schema of many partitions needs a lock for each of them.
         self.sql("SELECT 1", *(f'DROP SCHEMA "{name}" CASCADE' for (name,) in names), "CHECKPOINT")
-        for path in self.folder.glob("lake*"):
-            shutil.rmtree(path)
-        for name in ("work", "scratch", "mage_data"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-
-    def postgres_version(self) -> str:
-        return str(self.sql("SHOW server_version")[0][0])
-
-    def _await_no_backend(self) -> None:
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            # Backends show the address of their client in their title.
-            if not any(f" {HOST}(" in _title(child) for child in self.postmaster.children()):
-                return
-            time.sleep(0.01)
+        old = [f for f in self.folder.glob("published/*") if not f.name.endswith(_generator())]
+        rest = [self.folder / name for name in ("work", "scratch", "mage_data")]
+        for path in (*self.folder.glob("lake*"), *old, *rest):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
@@ -141,7 +156,7 @@ def open_workbench(folder: Path) -> Iterator[Workbench]:
     """Start the server of a folder; it is stopped at the end, whatever happens.
 
     Raises:
-        FolderInUseError: another benchmark runs there. Wait for it, or name another folder.
+        CaseFailedError: another benchmark runs there. Wait for it, or name another folder.
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -149,7 +164,7 @@ def open_workbench(folder: Path) -> Iterator[Workbench]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise FolderInUseError(
+            raise CaseFailedError(
                 f"another benchmark runs in {folder}. Wait for it, or give another --folder."
             ) from None
         server = PostgresServer(folder / "server", database="bench")
@@ -158,7 +173,7 @@ def open_workbench(folder: Path) -> Iterator[Workbench]:
             bench = Workbench(folder, server)
             bench.clear()
             yield bench
-            bench.set_server(())
+            bench.settle()
             bench.clear()
         finally:
             server.stop()
@@ -169,18 +184,18 @@ def delete_workbench(folder: Path) -> None:
     PostgresServer(folder / "server").stop()
     record = folder / "server" / "postgres-home"
     if record.exists():
-        # Where root's checkout is closed to others, the cluster lies elsewhere.
+        # Where root's checkout is closed to others, the cluster is elsewhere.
         shutil.rmtree(record.read_text(encoding="utf-8"), ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _title(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return ""
-
-
-def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """The caller's environment without anything that would steer the pipeline or libpq."""
-    return {name: value for name, value in environment.items() if not name.startswith(_OURS)}
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+
+
+def _generator() -> str:
+    """A short hash that changes whenever the generator of months does."""
+    sources = sorted((CHECKOUT / "embedded" / "samples").glob("*.py"))
+    text = b"".join(source.read_bytes() for source in sources)
+    return hashlib.sha256(text).hexdigest()[:8]

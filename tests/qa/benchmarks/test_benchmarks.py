@@ -1,0 +1,87 @@
+"""The harness on few rows: it measures nothing worth knowing, but it measures, and counts rows."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from embedded.servers.postgres import PostgresServer
+from qa.benchmarks.report import write_report
+from qa.benchmarks.results import Outcome, read_results
+from qa.benchmarks.workbench import delete_workbench
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    # pytest's own folders are closed to others; here root's server account can enter.
+    with tempfile.TemporaryDirectory(prefix="nyc-tlc-bench-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made) / "bench"
+        delete_workbench(Path(made) / "bench")
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "qa.benchmarks", *words, "--quick", "--folder", folder],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def measure(folder: Path, study: str, cases: str) -> dict[str, Outcome]:
+    _, printed = (process := start(folder, study, "--cases", cases)).communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert PostgresServer(folder / "server").pid is None
+    result = read_results(folder / "quick" / "results.json")[study]
+    return {outcome.name: outcome for outcome in result.outcomes}
+
+
+def test_one_month_leaves_the_same_rows_however_it_is_loaded(folder: Path):
+    outcomes = measure(folder, "compare", "floor,floor_freeze,load,job,mage_run")
+    (rows,) = {outcome.rows for outcome in outcomes.values()}
+    assert 19_900 < rows <= 20_000
+    assert all(0 < one.seconds <= one.process and one.server_cpu for one in outcomes.values())
+    assert set(outcomes["job"].steps) == {"land", "conform", "publish", "load", "reconcile"}
+    assert "| our whole job |" in (folder / "quick" / "RESULTS.md").read_text()
+
+
+STUDIES = {
+    "scale": {"yellow_1": 1, "fhvhv_3": 3},
+    "partitions": {"present_0": 1, "present_200": 1},
+    "workers": {"one_month": 1, "workers_2": 12},
+    "settings": {"embedded": 1, "fsync": 1},
+}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_study_counts_what_it_loads(folder: Path, study: str):
+    outcomes = measure(folder, study, ",".join(STUDIES[study]))
+    rows = {name: outcome.rows / 5_000 for name, outcome in outcomes.items()}
+    assert rows == pytest.approx(STUDIES[study], rel=0.01)
+
+
+def test_another_checkout_is_compared_in_pairs_and_no_result_is_written(folder: Path):
+    printed, log = start(folder, "compare", "--against", str(ROOT), "--cases", "load").communicate()
+    assert "| load, seconds |" in printed, log
+    assert "load_before" in log
+    assert "written" not in log
+
+
+def test_an_interrupted_run_stops_its_server(folder: Path):
+    process = start(folder, "compare", "--cases", "floor,load")
+    assert "running" in process.stderr.readline()  # a program, while the server runs
+    process.send_signal(signal.SIGTERM)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert PostgresServer(folder / "server").pid is None
+
+
+def test_the_page_is_written_from_the_numbers_in_the_repository(tmp_path: Path):
+    page = ROOT / "qa" / "benchmarks" / "RESULTS.md"
+    write_report(read_results(page.with_name("results.json")), tmp_path)
+    assert (tmp_path / "RESULTS.md").read_text() == page.read_text()
