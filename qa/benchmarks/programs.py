@@ -39,12 +39,13 @@ def main() -> None:
         for partition in partitions:
             write_month(partition, options.rows, options.into)
         return
-    staged = pd.read_parquet(options.table) if options.program == "load" else pd.DataFrame()
-    waiting = to_rows(RunRow, staged)
+    staged: list[RunRow] = []
+    if options.program == "load":
+        staged = to_rows(RunRow, pd.read_parquet(options.table))
     start = time.perf_counter()
     trips = Trips.open()
-    if options.program == "load":
-        done = _timed("load", lambda: trips.load_to_postgres(waiting))
+    if staged:
+        done = _timed("load", lambda: trips.load_to_postgres(staged))
     else:
         landed = _timed("land", lambda: trips.land(partitions, force=True))
         conformed = _timed("conform", lambda: trips.conform(landed))
