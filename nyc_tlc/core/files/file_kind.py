@@ -1,4 +1,4 @@
-"""What a file is that should have been a month of trips, by how it begins."""
+"""What a file is that should have been a month of trips, by its first bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def known_kind(head: bytes) -> str | None:
-    """What begins with these bytes; None when they could begin anything, a CSV file for one."""
+    """Name the kind of file that begins so; None if it may be any kind, such as CSV."""
     if not head:
         return "nothing"
     start = head.removeprefix(_BOM).lstrip()

@@ -1,4 +1,4 @@
-"""A published file of either format: checked whole when it lands, streamed when it is conformed."""
+"""A published file of either format: checked when it lands, streamed when it is conformed."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class PublishedFile:
 
 
 def count_rows(path: Path, uri: str) -> int:
-    """Rows of a downloaded file, by its footer or by its lines.
+    """Count the rows of a downloaded file, by its footer or by its lines.
 
     Raises:
-        SourceError: it is not a whole file of the format that its name promises.
+        SourceError: the file is not a complete one of the format that its name says.
     """
     if SourceFormat.of(path.name) is SourceFormat.PARQUET:
         return parquet_file.count_rows(path, uri)
@@ -45,7 +45,7 @@ def open_published(
     """Open a landed file for streaming.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the file cannot be read.
     """
     if source_format is SourceFormat.PARQUET:
         with parquet_file.open_parquet(source, uri) as parquet:
@@ -60,7 +60,7 @@ def open_published(
 def _with_short_texts(batches: Iterator[pa.RecordBatch], uri: str) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            # A line that is no row is quarantined as it is, as far as it is a line.
+            # An irregular line is quarantined as it is: LONGEST_LINE alone bounds it.
             if name != IRREGULAR_ROW:
                 require_short_text(column, name, uri)
         yield batch

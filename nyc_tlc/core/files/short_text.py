@@ -1,4 +1,4 @@
-"""No text that is longer than any of TLC's, however small the file that it came in."""
+"""Refuse a text that is longer than any of TLC's, however small its file is."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def require_short_text(column: pa.Array, name: str, uri: str) -> None:
-    """Look at every value of a column that is text.
+    """Check every value of a column, if it is text.
 
     Raises:
-        SourceError: one is longer than ``LONGEST_TEXT``.
+        SourceError: a value is longer than ``LONGEST_TEXT``.
     """
     if pt.is_dictionary(column.type):
         column = column.dictionary
@@ -29,5 +29,5 @@ def require_short_text(column: pa.Array, name: str, uri: str) -> None:
     if longest > LONGEST_TEXT:
         raise SourceError(
             f"{uri} is not a valid trip file: a value of {name} has {longest:,} bytes, expected at "
-            f"most {LONGEST_TEXT:,}. The month stays as it was. Look at what the source serves."
+            f"most {LONGEST_TEXT:,}. The month stays as it was. Check what the source serves."
         )
