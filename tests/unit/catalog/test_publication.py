@@ -1,5 +1,6 @@
 """Which state a month is in, and whether it is worth asking about."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -40,7 +41,7 @@ def green(month: str) -> Partition:
         ("2024-03", Sighting(absent="403"), "", State.NOT_PUBLISHED),
         ("2024-02", Sighting(absent="403"), "", State.LATE),
         ("2024-02", Sighting(absent="403"), OLD, State.WITHDRAWN),
-        ("2024-05", Sighting(bytes=7), "", State.AVAILABLE),
+        ("2024-05", Sighting(bytes=7, last_modified="May"), "", State.AVAILABLE),
         ("2024-05", Sighting(bytes=7), OLD, State.REVISED),
         ("2024-05", Sighting(sha256=OLD, counts=COUNTS), OLD, State.LOADED),
         # Landed by a run that did not come to its end:
@@ -52,28 +53,17 @@ def green(month: str) -> Partition:
 )
 def test_state_follows_from_source_and_stores(month, sighting, loaded, state):
     found = state_of(green(month), sighting, loaded, PUBLICATION)
-    assert (found.state, found.bytes, found.asked) == (state, sighting.bytes, True)
-
-
-def test_late_and_withdrawn_months_say_what_the_source_answered():
-    month, absent = green("2023-01"), Sighting(absent="x 403")
-    assert state_of(month, absent, "", PUBLICATION) == MonthState(
-        month, State.LATE, note="absent though its publication lag of 2 months is over: x 403"
-    )
-    assert state_of(month, absent, OLD, PUBLICATION) == MonthState(
-        month,
-        State.WITHDRAWN,
-        note="x 403 (also the CDN's answer when it throttles); it was loaded before and stays as "
-        "it is in every store",
-    )
-    recent = green("2024-05")
-    assert state_of(recent, absent, "", PUBLICATION) == MonthState(recent, State.NOT_PUBLISHED)
-
-
-def test_a_month_that_is_there_keeps_what_the_source_states_of_its_file():
-    month = green("2024-05")
-    assert state_of(month, Sighting(bytes=7, last_modified="May"), "", PUBLICATION) == MonthState(
-        month, State.AVAILABLE, bytes=7, last_modified="May"
+    notes = {
+        State.LATE: "absent though its publication lag of 2 months is over: 403",
+        State.WITHDRAWN: "403 (also the CDN's answer when it throttles); it was loaded before and "
+        "stays as it is in every store",
+    }
+    assert found == MonthState(
+        green(month),
+        state,
+        bytes=sighting.bytes,
+        last_modified=sighting.last_modified,
+        note=notes.get(state, ""),
     )
 
 
@@ -84,17 +74,22 @@ def test_months_that_were_not_asked_about_are_loaded_once_they_are_over(month, s
     )
 
 
-def test_expected_are_the_months_of_each_service_up_to_the_current_one():
-    expected = expected_partitions([FHVHV, GREEN], Month(2019, 1), PUBLICATION)
-    assert str(expected[0]) == "fhvhv 2019-02"
-    assert [str(p) for p in expected[-2:]] == ["green 2024-05", "green 2024-06"]
-    assert len(expected) == 65 + 66
-
-
-def test_months_that_are_published_as_csv_only_are_expected_as_csv():
-    csv = Publication(SourceFormat.CSV, lag=2, today=date(2024, 6, 15))
-    assert str(expected_partitions([GREEN], Month(2013, 1), csv)[0]) == "green 2013-08"
-    assert str(expected_partitions([GREEN], Month(2013, 1), PUBLICATION)[0]) == "green 2014-01"
+@pytest.mark.parametrize(
+    ("services", "first", "source_format", "found"),
+    [
+        ([FHVHV, GREEN], "2019-01", SourceFormat.PARQUET, ("fhvhv 2019-02", 65 + 66)),
+        ([GREEN], "2013-01", SourceFormat.PARQUET, ("green 2014-01", 126)),
+        ([GREEN], "2013-01", SourceFormat.CSV, ("green 2013-08", 131)),
+        ([GREEN], "2024-05", SourceFormat.PARQUET, ("green 2024-05", 2)),
+    ],
+)
+def test_expected_are_the_months_of_each_service_up_to_the_current_one(
+    services, first, source_format, found
+):
+    publication = replace(PUBLICATION, source_format=source_format)
+    expected = expected_partitions(services, Month.parse(first), publication)
+    assert (str(expected[0]), len(expected)) == found
+    assert str(expected[-1]) == "green 2024-06"
 
 
 def test_a_first_month_that_is_not_over_is_refused():
@@ -103,42 +98,35 @@ def test_a_first_month_that_is_not_over_is_refused():
 
 
 def asked(loaded, before=None, recent=2, services=(GREEN,)):
+    """Months of 2024 up to June that are worth asking about: service and number."""
     expected = expected_partitions(services, Month(2024, 1), PUBLICATION)
-    held = {green(month) for month in loaded}
+    held = {green(f"2024-0{month}") for month in loaded}
     found = worth_asking(expected, held, before or {}, PUBLICATION, recent=recent)
-    return [str(partition) for partition in found]
+    return [f"{partition.service} {partition.month.month}" for partition in found]
 
 
-def test_every_month_is_asked_about_that_is_over_and_not_loaded():
-    assert asked([]) == [f"green 2024-0{month}" for month in range(1, 6)]
+@pytest.mark.parametrize(
+    ("loaded", "recent", "expected"),
+    [
+        ([], 2, [1, 2, 3, 4, 5]),
+        ([1, 2, 3, 4], 2, [3, 4, 5]),
+        ([1, 2, 4], 1, [3, 4, 5]),
+    ],
+)
+def test_what_is_not_loaded_and_the_newest_that_are_loaded_are_asked_about(
+    loaded, recent, expected
+):
+    months = [f"green {month}" for month in expected]
+    assert asked(loaded, recent=recent) == months
+    # The newest of each service: nothing of yellow is loaded.
+    yellow = [f"yellow {month}" for month in range(1, 6)]
+    assert asked(loaded, recent=recent, services=(GREEN, YELLOW)) == [*months, *yellow]
 
 
-def test_of_the_loaded_months_only_the_newest_are_asked_about():
-    assert asked(["2024-01", "2024-02", "2024-03", "2024-04"]) == [
-        "green 2024-03",
-        "green 2024-04",
-        "green 2024-05",
-    ]
-    assert asked(["2024-01", "2024-02", "2024-04"], recent=1) == [
-        "green 2024-03",
-        "green 2024-04",
-        "green 2024-05",
-    ]
-
-
-def test_newest_is_meant_by_service():
-    found = asked(["2024-01", "2024-02"], recent=1, services=(GREEN, YELLOW))
-    assert [name for name in found if name.startswith("green")] == [
-        f"green 2024-0{month}" for month in range(2, 6)
-    ]
-    assert len(found) == 4 + 5
-
-
-@pytest.mark.parametrize("state", [State.AVAILABLE, State.REVISED, State.FAILED, State.WITHDRAWN])
+@pytest.mark.parametrize("state", State)
 def test_work_that_was_left_undone_is_asked_about_again(state):
-    loaded = ["2024-01", "2024-02", "2024-03", "2024-04", "2024-05"]
-    assert "green 2024-01" not in asked(loaded)
-    assert "green 2024-01" in asked(loaded, {green("2024-01"): state})
+    again = "green 1" in asked(range(1, 6), {green("2024-01"): state})
+    assert again == (state in {"available", "revised", "failed", "withdrawn"})
 
 
 def test_daily_traffic_for_every_month_of_every_service_is_bounded():
@@ -146,5 +134,4 @@ def test_daily_traffic_for_every_month_of_every_service_is_bounded():
     expected = expected_partitions(services, Month(2009, 1), PUBLICATION)
     loaded = {p for p in expected if p.month < Month(2024, 4)}
     assert len(expected) > 370
-    found = worth_asking(expected, loaded, {}, PUBLICATION, recent=3)
-    assert len(found) == 3 * (3 + 2)
+    assert len(worth_asking(expected, loaded, {}, PUBLICATION, recent=3)) == 3 * (3 + 2)

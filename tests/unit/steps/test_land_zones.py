@@ -1,7 +1,6 @@
-"""The zones' polygons on their way into the lake, and out of it again."""
+"""The zones' names and polygons on their way into the lake, and out of it again."""
 
 import json
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from embedded.samples.polygons import write_zone_polygons
+from embedded.samples.zones import write_zone_lookup
 from nyc_tlc.adapters.lake.folder import FolderLake
 from nyc_tlc.adapters.source.folder import FolderSource
 from nyc_tlc.core.checksum import sha256_of_file
@@ -54,44 +54,66 @@ def elsewhere(tmp_path: Path) -> Source:
     return FolderSource(tmp_path / "mirror")
 
 
-def _revise(published: Path) -> None:
-    """The same polygons in other bytes."""
-    published.write_bytes(published.read_bytes() + b"\0")
-
-
 def test_polygons_are_landed_by_content_with_a_record(ports: Ports, published: Path) -> None:
     sha256 = sha256_of_file(published)
+    content = published.read_bytes()
     landing = step.land_zone_polygons(ports)
     assert landing.raw == f"raw/taxi_zones/{sha256}.zip"
-    assert (landing.sha256, landing.rows) == (sha256, 263)
-    record = ports.lake.read(LANDING)
-    assert record is not None
-    assert json.loads(record[0])["raw"] == landing.raw
-    stored = ports.lake.read(landing.raw)
-    assert stored is not None
-    assert stored[0] == published.read_bytes()
+    assert (landing.sha256, landing.rows, landing.bytes) == (sha256, 263, len(content))
+    assert json.loads(_read(ports, LANDING))["raw"] == landing.raw
+    assert _read(ports, landing.raw) == content
     assert not any(path.is_dir() for path in ports.work_dir.iterdir())
 
 
-def test_a_file_larger_than_any_of_zones_is_not_read(ports: Ports, published: Path) -> None:
-    with published.open("ab") as file:
+def _read(ports: Ports, path: str) -> bytes:
+    record = ports.lake.read(path)
+    assert record is not None
+    return record[0]
+
+
+def test_the_lookup_is_landed_by_content(ports: Ports, published: Path) -> None:
+    lookup = published.with_name("taxi_zone_lookup.csv")
+    with pytest.raises(SourceError, match=r"zone lookup is missing: .* Check TLC_SOURCE_URL"):
+        step.land_zone_lookup(ports)
+    lookup.write_bytes(b"<Error/>")
+    with pytest.raises(ContractError, match="is not the taxi zone lookup"):
+        step.land_zone_lookup(ports)
+    assert not list(ports.lake.list("raw/"))
+    write_zone_lookup(lookup)
+    landing = step.land_zone_lookup(ports)
+    assert landing.raw == f"raw/taxi_zone/{sha256_of_file(lookup)}.csv"
+    assert (landing.rows, landing.bytes) == (265, lookup.stat().st_size)
+    assert _read(ports, landing.raw) == lookup.read_bytes()
+    assert step.read_zone_lookup(landing.raw, ports.lake).num_rows == 265
+    ports.lake.delete(landing.raw)
+    with pytest.raises(ReconciliationError, match=r"is gone from the lake\. Run"):
+        step.read_zone_lookup(landing.raw, ports.lake)
+    assert not any(path.is_dir() for path in ports.work_dir.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("land", "name"),
+    [(step.land_zone_polygons, "taxi_zones.zip"), (step.land_zone_lookup, "taxi_zone_lookup.csv")],
+)
+def test_a_file_larger_than_any_of_zones_is_not_read(
+    land: Callable[[Ports], Any], name: str, ports: Ports, published: Path
+) -> None:
+    with published.with_name(name).open("ab") as file:
         file.truncate(33 << 20)
     with pytest.raises(ContractError, match="34,603,008 bytes, expected at most 33,554,432"):
-        step.land_zone_polygons(ports)
-    assert ports.lake.read(LANDING) is None
-    assert not list(ports.work_dir.rglob("*.zip"))
+        land(ports)
+    assert not list(ports.lake.list(""))
+    assert not list(ports.work_dir.rglob("taxi_*"))
 
 
-def test_unchanged_polygons_are_not_landed_again(ports: Ports) -> None:
+def test_unchanged_polygons_are_not_landed_again_and_a_revision_keeps_them(
+    ports: Ports, published: Path
+) -> None:
     first = step.land_zone_polygons(ports)
     before = ports.lake.stat(first.raw), ports.lake.stat(LANDING)
     assert step.land_zone_polygons(ports) == first
     assert (ports.lake.stat(first.raw), ports.lake.stat(LANDING)) == before
-
-
-def test_a_revision_is_used_and_the_superseded_file_kept(ports: Ports, published: Path) -> None:
-    first = step.land_zone_polygons(ports)
-    _revise(published)
+    published.write_bytes(published.read_bytes() + b"\0")
     second = step.land_zone_polygons(ports)
     assert second.sha256 != first.sha256
     assert ports.lake.stat(first.raw) is not None
@@ -148,7 +170,7 @@ def _cut(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, _cut], ids=["gone", "cut"])
-def test_lost_polygons_are_landed_anew(
+def test_lost_polygons_are_landed_again(
     damage: Callable[[Path], Any], ports: Ports, tmp_path: Path
 ) -> None:
     landing = step.land_zone_polygons(ports)
@@ -165,10 +187,6 @@ def test_changed_bytes_of_the_same_length_are_refused(ports: Ports, tmp_path: Pa
         step.landed_zone_polygons(ports)
     (tmp_path / "lake" / LANDING).unlink()
     assert step.landed_zone_polygons(ports)[1] == landing.sha256
-
-
-def test_polygons_that_are_gone_are_named(ports: Ports, tmp_path: Path) -> None:
-    landing = step.land_zone_polygons(ports)
-    shutil.rmtree(tmp_path / "lake" / "raw")
+    path.unlink()
     with pytest.raises(ReconciliationError, match="found nothing"):
         step.read_zone_polygons(landing.raw, ports.lake)

@@ -167,53 +167,31 @@ def test_point_on_a_border_that_zones_share_is_in_the_lowest(sample: bytes) -> N
     assert found == _lowest(zones.polygons, corners)
 
 
-@pytest.mark.parametrize(
-    ("longitude", "latitude"),
-    [
-        (0.0, 0.0),
-        (-74.172, 40.735),  # Newark
-        (-73.2, 40.8),  # Long Island
-        (-74.5, 40.0),
-        (40.75, -73.98),  # latitude for longitude
-        (-73.98, 0.0),
-        (0.0, 40.75),
-        (73.98, 40.75),
-        (-73.98, -40.75),
-        (-180.0, 90.0),
-        (-3509.0, 3210.0),  # what a taximeter of 2012 said
-        (1e308, -1e308),
-        (float("nan"), 40.75),
-        (-73.98, float("nan")),
-        (float("inf"), float("-inf")),
-        (None, 40.75),
-        (-73.98, None),
-        (None, None),
-    ],
-)
-def test_point_in_no_zone_is_null(
-    longitude: float | None, latitude: float | None, zones: ZonePolygons
-) -> None:
-    assert _located(zones, [-73.98, longitude, -73.98], [40.75, latitude, 40.75])[1] is None
+NOWHERE = [
+    (0.0, 0.0), (-74.172, 40.735), (-73.2, 40.8), (-74.5, 40.0), (40.75, -73.98), (-73.98, 0.0),
+    (0.0, 40.75), (73.98, 40.75), (-73.98, -40.75), (-180.0, 90.0), (-3509.0, 3210.0),
+    (1e308, -1e308), (float("nan"), 40.75), (-73.98, float("nan")),
+    (float("inf"), float("-inf")), (None, 40.75), (-73.98, None), (None, None),
+]  # fmt: skip
+"""Newark, Long Island, latitude for longitude, what a taximeter of 2012 said, no numbers."""
 
 
-def test_harbour_is_in_no_zone(real: bytes) -> None:
-    zones = parse_zone_polygons(real)
-    assert _located(zones, [-74.04, -74.05, -73.98], [40.64, 40.6, 40.55]) == [None] * 3
-    assert _located(zones, [-73.7781, -73.8740, -73.9855], [40.6413, 40.7769, 40.7580]) == [
-        132,
-        138,
-        230,
-    ]
+def test_point_in_no_zone_is_null(zones: ZonePolygons) -> None:
+    assert _located(zones, *zip(*NOWHERE, strict=True)) == [None] * len(NOWHERE)
 
 
-def test_no_points_are_no_zones(zones: ZonePolygons) -> None:
-    assert _located(zones, [], []) == []
+def test_known_places_are_in_their_zones_and_the_harbour_in_none(real: bytes) -> None:
+    longitude = [-73.7781, -73.8740, -73.9855, -74.04, -74.05, -73.98]
+    latitude = [40.6413, 40.7769, 40.7580, 40.64, 40.6, 40.55]
+    found = _located(parse_zone_polygons(real), longitude, latitude)
+    assert found == [132, 138, 230, None, None, None]
 
 
-def test_slices_are_located_as_they_are(sample: bytes) -> None:
+def test_slices_are_located_as_they_are_and_no_points_are_no_zones(sample: bytes) -> None:
     zones = parse_zone_polygons(sample)
     longitude, latitude = (pa.array(axis) for axis in zone_points(np.arange(1, 264)))
     assert zones.locate(longitude[5:9], latitude[5:9]).to_pylist() == [6, 7, 8, 9]
+    assert _located(zones, [], []) == []
 
 
 def test_repeated_ids_are_those_of_the_lookup(
@@ -234,20 +212,10 @@ def test_repeated_ids_are_those_of_the_lookup(
         assert listed[location_id]["borough"] == one.record["borough"]
 
 
-def test_sample_points_lie_in_their_zones(sample: bytes) -> None:
+def test_sample_points_are_in_their_zones(sample: bytes) -> None:
     ids = np.tile(np.arange(1, 266), 40)
-    longitude, latitude = zone_points(ids)
     expected = [i if i <= POLYGONS else None for i in ids.tolist()]
-    assert _located(parse_zone_polygons(sample), longitude, latitude) == expected
-    unknown = ids == 264
-    assert not longitude[unknown].any()
-    assert not latitude[unknown].any()
-    assert len(np.unique(longitude[ids == 7])) == 40
-
-
-def test_sample_is_written_the_same_each_time(sample: bytes, tmp_path: Path) -> None:
-    write_zone_polygons(tmp_path / "again.zip")
-    assert (tmp_path / "again.zip").read_bytes() == sample
+    assert _located(parse_zone_polygons(sample), *zone_points(ids)) == expected
 
 
 def test_zip_may_have_a_folder_and_no_projection(sample: bytes) -> None:
@@ -260,20 +228,20 @@ def test_zip_may_have_a_folder_and_no_projection(sample: bytes) -> None:
 def _redrawn(
     data: bytes,
     *,
-    objects: range = range(1, POLYGONS + 1),
-    location_id: Callable[[int], int] = lambda object_id: object_id,
+    last: int = POLYGONS,
+    ids: Callable[[int], int | None] = lambda object_id: object_id,
     ring: Callable[[list[Any]], list[Any]] = lambda points: points,
     renamed: str = "LocationID",
 ) -> bytes:
-    """The sample's polygons in another file."""
+    """The sample's polygons in another file, without a projection."""
     shp, shx, dbf = io.BytesIO(), io.BytesIO(), io.BytesIO()
     with shapefile.Writer(shp=shp, shx=shx, dbf=dbf, shapeType=shapefile.POLYGON) as writer:
         writer.field("OBJECTID", "N", size=9)
         writer.field(renamed, "N", size=9)
-        for one in _drawn(data)[objects.start - 1 : objects.stop - 1]:
+        for one in _drawn(data)[:last]:
             writer.poly([ring(one.shape.points)])
-            writer.record(one.record["OBJECTID"], location_id(one.record["OBJECTID"]))
-    return _zipped({"taxi_zones.shp": shp.getvalue(), "taxi_zones.dbf": dbf.getvalue()})
+            writer.record(one.record["OBJECTID"], ids(one.record["OBJECTID"]))
+    return _with(data, shp=shp.getvalue(), dbf=dbf.getvalue(), prj=None)
 
 
 def _points(data: bytes) -> bytes:
@@ -282,15 +250,17 @@ def _points(data: bytes) -> bytes:
         writer.field("LocationID", "N", size=9)
         writer.point(1_000_000, 200_000)
         writer.record(1)
-    return _zipped({"taxi_zones.shp": shp.getvalue(), "taxi_zones.dbf": dbf.getvalue()})
+    return _with(data, shp=shp.getvalue(), dbf=dbf.getvalue())
 
 
-def _without(data: bytes, name: str) -> bytes:
-    return _zipped({member: data for member, data in _members(data).items() if member != name})
+def _with(data: bytes, compression: int = zipfile.ZIP_STORED, **parts: bytes | None) -> bytes:
+    """Other parts by suffix; None: without it."""
+    members = {**_members(data), **{f"taxi_zones.{suffix}": part for suffix, part in parts.items()}}
+    return _zipped({name: part for name, part in members.items() if part is not None}, compression)
 
 
-def _with(data: bytes, name: str, replaced: bytes) -> bytes:
-    return _zipped({**_members(data), name: replaced})
+def _part(data: bytes, suffix: str) -> bytes:
+    return _members(data)[f"taxi_zones.{suffix}"]
 
 
 def _flipped(data: bytes) -> bytes:
@@ -305,8 +275,8 @@ def _damaged(data: bytes, compression: int) -> bytes:
 
 def _shapeless(data: bytes) -> bytes:
     """The first record's shape is of type 0."""
-    shp = _members(data)["taxi_zones.shp"]
-    return _with(data, "taxi_zones.shp", shp[:108] + bytes(4) + shp[112:])
+    shp = _part(data, "shp")
+    return _with(data, shp=shp[:108] + bytes(4) + shp[112:])
 
 
 def _understated(data: bytes) -> bytes:
@@ -323,6 +293,10 @@ def _degrees(points: list[Any]) -> list[Any]:
     return [[-74 + x / 1e9, 40.7 + y / 1e9] for x, y in points]
 
 
+def _far(points: list[Any]) -> list[Any]:
+    return [[1e4 * x, y] for x, y in points]
+
+
 def _crossing(points: list[Any]) -> list[Any]:
     return [points[0], points[2], points[1], points[3], points[0]]
 
@@ -337,53 +311,33 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "flipped bit": (_flipped, "found what cannot be read"),
     "an empty zip": (lambda _: _zipped({}), "found no taxi_zones.shp"),
     "another zip": (lambda _: _zipped({"taxi_zones.csv": b"1"}), "found no taxi_zones.shp"),
-    "no .shp": (lambda data: _without(data, "taxi_zones.shp"), "found no taxi_zones.shp"),
-    "no .dbf": (lambda data: _without(data, "taxi_zones.dbf"), "found no taxi_zones.dbf"),
-    "empty .shp": (lambda data: _with(data, "taxi_zones.shp", b""), "cannot be read"),
-    "empty .dbf": (lambda data: _with(data, "taxi_zones.dbf", b""), "cannot be read"),
-    "cut .shp": (
-        lambda data: _with(data, "taxi_zones.shp", _members(data)["taxi_zones.shp"][:9_999]),
-        "found",
-    ),
-    "cut .dbf": (
-        lambda data: _with(data, "taxi_zones.dbf", _members(data)["taxi_zones.dbf"][:9_999]),
-        "found",
-    ),
-    ".shp for .dbf": (
-        lambda data: _with(data, "taxi_zones.dbf", _members(data)["taxi_zones.shp"]),
-        "found",
-    ),
-    "degrees": (lambda data: _with(data, "taxi_zones.prj", WGS84), "coordinate system"),
-    "no coordinate system": (lambda data: _with(data, "taxi_zones.prj", b"?"), "cannot be read"),
-    "binary .prj": (lambda data: _with(data, "taxi_zones.prj", b"\xff\xfe"), "cannot be read"),
+    "no .shp": (lambda data: _with(data, shp=None), "found no taxi_zones.shp"),
+    "no .dbf": (lambda data: _with(data, dbf=None), "found no taxi_zones.dbf"),
+    "empty .shp": (lambda data: _with(data, shp=b""), "cannot be read"),
+    "empty .dbf": (lambda data: _with(data, dbf=b""), "cannot be read"),
+    "cut .shp": (lambda data: _with(data, shp=_part(data, "shp")[:9_999]), "found"),
+    "cut .dbf": (lambda data: _with(data, dbf=_part(data, "dbf")[:9_999]), "found"),
+    ".shp for .dbf": (lambda data: _with(data, dbf=_part(data, "shp")), "found"),
+    "degrees": (lambda data: _with(data, prj=WGS84), "coordinate system"),
+    "no coordinate system": (lambda data: _with(data, prj=b"?"), "cannot be read"),
+    "binary .prj": (lambda data: _with(data, prj=b"\xff\xfe"), "cannot be read"),
     "undeclared degrees": (lambda data: _redrawn(data, ring=_degrees), "not in New York"),
     "crossing": (lambda data: _redrawn(data, ring=_crossing), "cross themselves"),
     "points": (_points, "found shapes of the type POINT"),
-    "a zone too few": (
-        lambda data: _redrawn(data, objects=range(1, POLYGONS)),
-        "found 262 records with 262 ids",
-    ),
-    "none": (lambda data: _redrawn(data, objects=range(1, 1)), "found"),
-    "other ids": (
-        lambda data: _redrawn(data, location_id=lambda i: i + 1),
-        "found 263 records with 263 ids",
-    ),
+    "a zone too few": (lambda data: _redrawn(data, last=262), "found 262 records with 262 ids"),
+    "none": (lambda data: _redrawn(data, last=0), "found"),
+    "other ids": (lambda data: _redrawn(data, ids=lambda i: i + 1), "263 records with 263 ids"),
     "no id": (lambda data: _redrawn(data, renamed="zone_id"), "LocationID"),
     "a zone without a shape": (_shapeless, "found what cannot be read"),
     "an id is missing": (
-        lambda data: _redrawn(data, location_id=lambda i: None if i == 7 else i),
+        lambda data: _redrawn(data, ids=lambda i: None if i == 7 else i),
         "found 263 records with 263 ids",
     ),
     "damaged lzma": (lambda data: _damaged(data, zipfile.ZIP_LZMA), "found what cannot be read"),
     "damaged bzip2": (lambda data: _damaged(data, zipfile.ZIP_BZIP2), "found what cannot be read"),
-    "a zone as far as the moon": (
-        lambda data: _redrawn(data, ring=lambda points: [[1e4 * x, y] for x, y in points]),
-        "found borders of",
-    ),
+    "a zone as far as the moon": (lambda data: _redrawn(data, ring=_far), "found borders of"),
     "a zip of 34 MB of zeros": (
-        lambda data: _zipped(
-            {**_members(data), "taxi_zones.shp": b"\0" * 34_000_000}, zipfile.ZIP_BZIP2
-        ),
+        lambda data: _with(data, zipfile.ZIP_BZIP2, shp=bytes(34_000_000)),
         "bytes in the zip",
     ),
     "more than it says": (_understated, "found what cannot be read"),

@@ -1,6 +1,5 @@
 """The taxi zone dimension as it goes to each kind of store."""
 
-import io
 import json
 from pathlib import Path
 
@@ -59,25 +58,19 @@ def test_geojson_is_of_the_same_polygons(table: pa.Table) -> None:
     assert shapely.equals_exact(drawn, np.asarray(stored), 0).all()
 
 
-def test_parquet_is_geoparquet_and_plain_parquet_alike(table: pa.Table) -> None:
-    file = io.BytesIO()
+def test_parquet_is_geoparquet_and_plain_parquet_alike(table: pa.Table, tmp_path: Path) -> None:
+    file = tmp_path / "zones.parquet"
     pq.write_table(with_geo_metadata(table), file)
     assert pq.read_table(file).equals(table)
     geo = json.loads(pq.ParquetFile(file).metadata.metadata[b"geo"])
-    assert geo["version"] == "1.1.0"
-    column = geo["columns"][geo["primary_column"]]
+    assert (geo["version"], geo["primary_column"]) == ("1.1.0", "geometry")
+    column = geo["columns"]["geometry"]
     assert (column["encoding"], column["geometry_types"]) == ("WKB", ["Polygon"])
     assert column["orientation"] == "counterclockwise"
     west, south, east, north = column["bbox"]
     assert -74.3 < west < east < -73.6
     assert 40.4 < south < north < 41
-
-
-def test_duckdb_sees_geometries(table: pa.Table, tmp_path: Path) -> None:
-    pq.write_table(with_geo_metadata(table), tmp_path / "zones.parquet")
-    rows = duckdb.sql(
-        f"SELECT location_id, geometry::VARCHAR FROM '{tmp_path}/zones.parquet' "
-        "WHERE location_id IN (1, 264) ORDER BY 1"
-    ).fetchall()
-    assert rows[0][1].startswith("POLYGON ((-74.1233")
-    assert rows[1] == (264, None)
+    query = f"SELECT geometry::VARCHAR FROM '{file}' WHERE location_id IN (1, 264) ORDER BY ALL"
+    in_duckdb = duckdb.sql(query).fetchall()
+    assert in_duckdb[0][0].startswith("POLYGON ((-74.1233")
+    assert in_duckdb[1] == (None,)

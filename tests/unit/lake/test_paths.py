@@ -1,0 +1,47 @@
+"""Where everything is in the lake: stores that are filled are found again."""
+
+import pytest
+
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import FHVHV
+from nyc_tlc.core.lake import paths
+from nyc_tlc.core.month import Month
+
+MONTH = Partition(FHVHV, Month(2024, 1))
+HIVE = "service=fhvhv/year=2024/month=01"
+PATHS = {
+    f"raw/{HIVE}/ab.csv.gz": paths.raw(MONTH, "ab", ".csv.gz"),
+    f"raw/{HIVE}/landing.json": paths.landing(MONTH),
+    f"staging/{HIVE}/": paths.staging(MONTH),
+    f"trips/{HIVE}/part-0.parquet": paths.trips(MONTH),
+    f"quarantine/{HIVE}/part-0.parquet": paths.quarantine(MONTH),
+    f"manifests/{HIVE}.json": paths.manifest(MONTH),
+    f"loads/bigquery/p.d/{HIVE}.json": paths.warehouse_load(MONTH, "p.d"),
+    "raw/taxi_zone/ab.csv": paths.zone_lookup("ab"),
+    "raw/taxi_zones/ab.zip": paths.zone_polygons("ab"),
+    "raw/taxi_zones/landing.json": paths.ZONE_POLYGONS_LANDING,
+    "reference/vendor/part-0.parquet": paths.reference("vendor"),
+    "report/lake_audit.html": paths.AUDIT_REPORT,
+}
+
+
+def test_every_object_is_where_it_always_was() -> None:
+    assert list(PATHS) == list(PATHS.values())
+
+
+@pytest.mark.parametrize("path", [*list(PATHS)[:2], *list(PATHS)[3:6], f"staging/{HIVE}/run/a"])
+def test_an_object_of_a_month_is_known_by_its_path(path: str) -> None:
+    assert paths.partition_of(path) == MONTH
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *list(PATHS)[6:], f"raw/{HIVE}", f"raw/{HIVE}/", f"{HIVE}/a",
+        "raw/service=red/year=2024/month=01/a",
+        "raw/service=fhvhv/year=0024/month=01/a", "raw/service=fhvhv/year=2024/month=13/a",
+        "raw/service=fhvhv/year=2024/month=1/a",
+    ],
+)  # fmt: skip
+def test_what_is_of_no_month_is_known_as_that(path: str) -> None:
+    assert paths.partition_of(path) is None
