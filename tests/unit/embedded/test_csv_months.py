@@ -104,12 +104,8 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         contents.append(write_csv_month(partition, rows, tmp_path / folder).read_bytes())
     assert contents[0] == contents[1]
-
-
-def test_a_month_without_rows_has_its_header(tmp_path: Path) -> None:
-    partition = _partition("green", Month(2020, 1))
-    path = write_csv_month(partition, ROWS.schema.empty_table(), tmp_path, compressed=False)
-    assert path.read_text() == ",".join(TEXTS) + "\n"
+    empty = write_csv_month(partition, ROWS.schema.empty_table(), tmp_path, compressed=False)
+    assert empty.read_text().split() == [",".join(TEXTS)]
 
 
 def test_months_beyond_the_known_layouts_have_the_nearest() -> None:
