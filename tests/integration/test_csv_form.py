@@ -208,7 +208,7 @@ REFUSED = [
     ("damaged/green_tripdata_2019-09.lfs-pointer.csv.gz", "green", "2019-09", SourceError,
      ["Git-LFS pointer"]),
     ("damaged/yellow_2009-2020_stacked_under_2009_header.parquet", "yellow", "2009-01",
-     SourceError, ["holds another month", "only 21 of 2,568 pick-ups lie in 2009-01"]),
+     SourceError, ["holds another month", "only 21 of 2,568 pick-ups are in 2009-01"]),
     ("damaged/yellow_tripdata_2009-01.socrata-error-json.csv", "yellow", "2009-01", SourceError,
      ["JSON"]),
 ]  # fmt: skip

@@ -142,7 +142,9 @@ def _reason_number(partition: Partition) -> Expression:
 
 
 def _holds(rule: Rule, partition: Partition) -> Expression:
-    condition = rule.expression(partition.month, partition.service.contract)
+    condition = rule.condition
+    if not isinstance(condition, Expression):
+        condition = condition(partition.month, partition.service.contract)
     return pc.coalesce(condition, pc.scalar(_FALSE))
 
 

@@ -87,19 +87,19 @@ class Tally:
 
 
 def require_whole_month(partition: Partition, landing: Landing, tally: Tally) -> None:
-    """Refuse a file that lost rows on the way, cannot be read, or holds another month.
+    """Refuse a file that lost rows on the way, cannot be read, or is of another month.
 
     Each is true of every row or of hardly any: half of them decides.
 
     Raises:
         ReconciliationError: rows were lost on the way, which is a defect of ours.
-        SourceError: most rows cannot be read, or lie in other months.
+        SourceError: most rows cannot be read, or are of other months.
     """
     if tally.published != landing.rows:
         raise ReconciliationError(
             f"{partition}: {tally.published:,} rows were read, {landing.source_uri} landed with "
             f"{landing.rows:,}. Nothing was staged; the month stays as it was. Look at the "
-            "file; if it is whole, this is a defect of conform."
+            "file; if it is complete, this is a defect of conform."
         )
     if 2 * tally.unreadable() >= tally.published:
         raise SourceError(
@@ -112,7 +112,7 @@ def require_whole_month(partition: Partition, landing: Landing, tally: Tally) ->
     if 2 * (tally.accepted - outside) <= tally.published:
         raise SourceError(
             f"{partition}: {landing.source_uri} holds another month: only "
-            f"{tally.accepted - outside:,} of {tally.published:,} pick-ups lie in "
+            f"{tally.accepted - outside:,} of {tally.published:,} pick-ups are in "
             f"{partition.month}, expected more than half (those accepted run from "
             f"{tally.first_pickup} to {tally.last_pickup}). Nothing was staged; the month stays "
             "as it was. Look at what the source serves under this name."

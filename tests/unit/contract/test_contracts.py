@@ -12,12 +12,13 @@ import pytest
 
 from embedded.samples.months import published_schema
 from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract import columns
 from nyc_tlc.core.contract.columns import LINEAGE
-from nyc_tlc.core.contract.model import Column, ColumnType, Vintage
+from nyc_tlc.core.contract.model import CodeList, Column, ColumnType, Vintage
 from nyc_tlc.core.contract.schemas import arrow_schema, postgres_columns
 from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
 from nyc_tlc.core.contract.source_format import SourceFormat
-from nyc_tlc.core.contract.vintages import csv_vintages, parquet_vintages, with_null_months
+from nyc_tlc.core.contract.vintages import csv_vintages, months, parquet_vintages, with_null_months
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.month import Month
 
@@ -205,8 +206,28 @@ def test_a_column_without_values_splits_a_vintage() -> None:
 
 
 def test_a_header_is_read_without_its_quotes_and_spaces() -> None:
-    (vintage,) = csv_vintages({"2017-01": '"base", "Pickup time" ,zone'})
-    assert _pairs(vintage) == [(name, "string") for name in ("base", "Pickup time", "zone")]
+    names = ("base", "Pickup time", "zone")
+    assert csv_vintages({"2017-01": '"base", "Pickup time" ,zone', "2018-01": "X"}) == (
+        Vintage(Month(2017, 1), dict.fromkeys(names, "string")),
+        Vintage(Month(2018, 1), {"X": "string"}),
+    )
+
+
+def test_months_are_written_alone_or_as_a_range() -> None:
+    assert months("2024-01", "2024-11:2025-01") == {
+        Month(2024, 1), Month(2024, 11), Month(2024, 12), Month(2025, 1),
+    }  # fmt: skip
+
+
+def test_the_kinds_of_columns() -> None:
+    double, text = ColumnType.DOUBLE, ColumnType.TEXT
+    yes, one = CodeList("yes", {"Y": "Yes"}, ""), CodeList("one", {1: "One"}, "")
+    assert columns._dollars("a", "A") == Column("a", double, "A", unit="US dollars")
+    assert columns._degrees("a", "A") == Column("a", double, "A", unit="degrees")
+    assert columns._base("a", "A") == Column("a", text, "A", is_base_number=True)
+    assert columns._coded("a", "A", yes) == Column("a", text, "A", codes=yes)
+    assert columns._coded("a", "A", one) == Column("a", ColumnType.SMALLINT, "A", codes=one)
+    assert columns._base("a", "A").spelled("b", "c").published_as == ("b", "c")
 
 
 def _pairs(vintage: Vintage) -> list[tuple[str, str]]:
