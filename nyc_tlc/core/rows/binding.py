@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.types as pt
@@ -14,8 +16,6 @@ from nyc_tlc.core.contract.model import Column, ColumnType, Contract, Vintage
 from nyc_tlc.core.contract.source_format import IRREGULAR_ROW, SourceFormat
 from nyc_tlc.core.errors import ContractError, shorten
 from nyc_tlc.core.rows.as_json import is_expressible
-
-_LINEAGE_NAMES = {column.name for column in LINEAGE}
 
 
 @dataclass(frozen=True)
@@ -76,28 +76,23 @@ def bind(
     contract = partition.service.contract
     vintage = _vintage(partition, published, source_format)
     found: dict[str, list[pa.Field]] = {}
-    problems = []
-    unknown = []
+    others = []
     for field in published:
-        column = contract.by_spelling.get(field.name)
-        if column is not None and field.name not in vintage.ignored:
-            found.setdefault(column.name, []).append(field)
-            continue
-        is_ignored = field.name in vintage.ignored
-        problem = _problem_beside_contract(field, published, known=is_ignored or keep_unknown)
-        if problem:
-            problems.append(problem)
-        elif not is_ignored:
-            unknown.append(field.name)
-    problems += [
-        f"column {spelling} ({kind}) is missing"
-        for spelling, kind in vintage.published.items()
-        if contract.by_spelling[spelling].name not in found
-    ]
-    problems += [
-        problem
-        for name, fields in found.items()
-        for problem in _field_problems(contract.by_name[name], fields, vintage, contract)
+        if field.name in contract.by_spelling and field.name not in vintage.ignored:
+            found.setdefault(contract.by_spelling[field.name].name, []).append(field)
+        else:
+            others.append(field)
+    problems = [
+        *_problems_of_others(others, vintage, keep_unknown=keep_unknown),
+        *(
+            f"column {spelling} ({kind}) is missing"
+            for spelling, kind in vintage.published.items()
+            if contract.by_spelling[spelling].name not in found
+        ),
+        *chain.from_iterable(
+            _problems(contract.by_name[name], fields, vintage, contract)
+            for name, fields in found.items()
+        ),
     ]
     if problems:
         raise ContractError(
@@ -109,31 +104,35 @@ def bind(
         )
     return Bindings(
         tuple(
-            Binding(column, _in_order(column, found.get(column.name, [])))
+            Binding(
+                column,
+                tuple(name for name in column.published_as if name in published.names),
+            )
             for column in contract.columns
-            if column.name not in _LINEAGE_NAMES
+            if column not in LINEAGE
         ),
         vintage,
-        tuple(unknown),
+        tuple(field.name for field in others if field.name not in vintage.ignored),
     )
 
 
-def _problem_beside_contract(field: pa.Field, published: pa.Schema, *, known: bool) -> str:
-    """Why a column of no contract cannot be kept as JSON; empty where it can.
+def _problems_of_others(
+    fields: Sequence[pa.Field], vintage: Vintage, *, keep_unknown: bool
+) -> Iterator[str]:
+    """Why columns of no contract cannot be kept as JSON.
 
-    One that is ignored, too, is in the JSON of a row in quarantine.
+    An ignored one, too, is in the JSON of a row in quarantine.
     """
-    if not known or field.name == IRREGULAR_ROW:
-        return f"column {_shown(field)} is unknown"
-    if published.names.count(field.name) > 1:
-        return f"column {_shown(field)} is there more than once"
-    if not is_expressible(field):
-        return f"column {_shown(field)} cannot be kept as JSON"
-    return ""
-
-
-def _shown(field: pa.Field) -> str:
-    return f"{shorten(field.name)} ({shorten(str(field.type))})"
+    counts = Counter(field.name for field in fields)
+    for field in fields:
+        shown = f"column {shorten(field.name)} ({shorten(str(field.type))})"
+        is_known = keep_unknown or field.name in vintage.ignored
+        if not is_known or field.name == IRREGULAR_ROW:
+            yield f"{shown} is unknown"
+        elif counts[field.name] > 1:
+            yield f"{shown} is there more than once"
+        elif not is_expressible(field):
+            yield f"{shown} cannot be kept as JSON"
 
 
 def _vintage(partition: Partition, published: pa.Schema, source_format: SourceFormat) -> Vintage:
@@ -149,11 +148,7 @@ def _vintage(partition: Partition, published: pa.Schema, source_format: SourceFo
     return own
 
 
-def _in_order(column: Column, fields: Sequence[pa.Field]) -> tuple[str, ...]:
-    return tuple(sorted((field.name for field in fields), key=column.published_as.index))
-
-
-def _field_problems(
+def _problems(
     column: Column, fields: Sequence[pa.Field], vintage: Vintage, contract: Contract
 ) -> list[str]:
     names = [field.name for field in fields]

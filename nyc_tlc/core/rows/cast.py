@@ -1,4 +1,4 @@
-"""Published values → canonical values, without loss: what cannot be cast is marked, never bent."""
+"""Published values → canonical values, without loss: what cannot be cast is null and marked."""
 
 from __future__ import annotations
 

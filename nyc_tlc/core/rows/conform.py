@@ -55,7 +55,7 @@ def conform(
         bindings: From :func:`nyc_tlc.core.rows.binding.bind` on the file's schema.
         partition: The month that the file was published for.
         first_row: 0-based row of the file at which the batch begins.
-        polygons: Where the zones lie, for a file that locates by coordinates.
+        polygons: Where the zones are, for a file that locates by coordinates.
     """
     rows = batch.num_rows
     casts = {binding.column.name: _cast(batch, binding) for binding in bindings.columns}

@@ -12,7 +12,7 @@ _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": MICROSECONDS, "ns": 10**9}
 
 
 def within_calendar(times: pa.Array) -> bool:
-    """Whether all datetimes lie in the years 1 to 9999: what Python, polars and SQL can express."""
+    """Whether all datetimes are in the years 1 to 9999: what Python, polars and SQL can express."""
     bounds = pc.min_max(times.cast(pa.int64()))
     unit = _UNITS_PER_SECOND[times.type.unit]
     return not bounds["min"].is_valid or (

@@ -19,12 +19,8 @@ from nyc_tlc.core.rows.conform import ConformedBatch
 from nyc_tlc.core.rows.rules import FLAGS, REASONS, REFUND_PAIR, UNREADABLE, Expression, Rule
 
 _PAIR_KEY = (
-    "vendor_id",
-    "pickup_datetime",
-    "dropoff_datetime",
-    "pu_location_id",
-    "do_location_id",
-)
+    "vendor_id", "pickup_datetime", "dropoff_datetime", "pu_location_id", "do_location_id",
+)  # fmt: skip
 _FALSE = pa.scalar(value=False)
 
 
@@ -74,7 +70,7 @@ class Judge:
     def __init__(self, partition: Partition) -> None:
         self._contract = partition.service.contract
         self._schema = arrow_schema(self._contract)
-        self._reasons = [rule.code for rule in REASONS]
+        self._reasons = pa.array([rule.code for rule in REASONS])
         self._projection = acero.Declaration(
             "project",
             acero.ProjectNodeOptions(
@@ -86,17 +82,20 @@ class Judge:
         """Split one batch into accepted and rejected rows."""
         trips = neighbourhood.batch.trips
         flags, reason = self._evaluate(neighbourhood)
-        judged = self._in_schema(trips.append_column("quality_flags", flags))
+        rows = trips.append_column("quality_flags", flags)
+        accepted = pa.RecordBatch.from_arrays(
+            [rows.column(name) for name in self._schema.names], schema=self._schema
+        )
+        rejected = accepted.slice(0, 0)
         rejected_rows = np.flatnonzero(reason)
-        codes = pa.array(self._reasons).take(pa.array(reason[rejected_rows] - 1))
-        if not rejected_rows.size:
-            return Judged(judged, judged.slice(0, 0), pa.array(rejected_rows), codes, _tally(flags))
-        accepted = judged.filter(pa.array(reason == 0))
+        if rejected_rows.size:
+            rejected = accepted.take(pa.array(rejected_rows))
+            accepted = accepted.filter(pa.array(reason == 0))
         return Judged(
             accepted,
-            judged.take(pa.array(rejected_rows)),
+            rejected,
             pa.array(rejected_rows),
-            codes,
+            self._reasons.take(pa.array(reason[rejected_rows] - 1)),
             _tally(accepted.column("quality_flags")),
         )
 
@@ -117,10 +116,6 @@ class Judge:
         result = plan.to_table(use_threads=False)
         flags = pa.concat_arrays(result["flags"].chunks)
         return flags, result["reason"].to_numpy()
-
-    def _in_schema(self, trips: pa.RecordBatch) -> pa.RecordBatch:
-        columns = [trips.column(name) for name in self._schema.names]
-        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
 
 def _flag_bits(partition: Partition) -> Expression:
@@ -143,7 +138,7 @@ def _reason_number(partition: Partition) -> Expression:
 
 def _holds(rule: Rule, partition: Partition) -> Expression:
     condition = rule.condition
-    if not isinstance(condition, Expression):
+    if callable(condition):
         condition = condition(partition.month, partition.service.contract)
     return pc.coalesce(condition, pc.scalar(_FALSE))
 
@@ -153,9 +148,9 @@ def _applies(rule: Rule, contract: Contract) -> bool:
 
 
 def _refund_pairs(neighbourhood: Neighbourhood, contract: Contract) -> pa.Array:
-    """Which rows sit beside their exact negative.
+    """Which rows are next to their exact negative.
 
-    TLC publishes a refund directly beside its charge: true of all 1,733 pairs with the same
+    TLC publishes a refund right after or before its charge: true of all 1,733 pairs with the same
     vendor, times and zones in the ten green months 2020-12..2025-02 that we have.
     """
     rows = neighbourhood.batch.trips.num_rows
