@@ -1,32 +1,44 @@
-"""Servers of other clouds, each started once, skipped where they are not to be had."""
+"""Servers of other clouds, each started once, skipped where they cannot be installed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 
-from tests.ports.lake.object_stores import NotToBeHadError, ObjectStore, azure_server, s3_server
+from tests.ports.lake.object_stores import CannotInstallError, ObjectStore, azure_server, s3_server
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[ObjectStore]:
-    with _or_skip(s3_server()) as server:
-        yield server
+    yield from _running(s3_server())
 
 
 @pytest.fixture(scope="session")
 def azure() -> Iterator[ObjectStore]:
-    with _or_skip(azure_server()) as server:
-        yield server
+    yield from _running(azure_server())
 
 
-@contextmanager
-def _or_skip(server: AbstractContextManager[ObjectStore]) -> Iterator[ObjectStore]:
+def _running(server: AbstractContextManager[ObjectStore]) -> Iterator[ObjectStore]:
     with ExitStack() as stack:
         try:
             running = stack.enter_context(server)
-        except NotToBeHadError as reason:
+        except CannotInstallError as reason:
             pytest.skip(str(reason))
         yield running
+
+
+@pytest.fixture
+def cloud_url(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], str]:
+    """Point this process at the server ``s3`` or ``azure``, and give its bucket's URL."""
+
+    def use(cloud: str) -> str:
+        server: ObjectStore = request.getfixturevalue(cloud)
+        for name, value in server.variables.items():
+            monkeypatch.setenv(name, value)
+        return server.url
+
+    return use

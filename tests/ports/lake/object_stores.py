@@ -36,7 +36,7 @@ _PINS = Path(__file__).with_name("moto.txt")
 _ANSWERS_WITHIN = 30.0
 
 
-class NotToBeHadError(Exception):
+class CannotInstallError(Exception):
     """The server cannot be installed here; says why."""
 
 
@@ -76,7 +76,9 @@ def azure_server() -> Iterator[ObjectStore]:
     """Serve Azure Blob Storage by Azurite, objects in memory."""
     node, folder = shutil.which("node"), _INSTALLED / AZURITE
     if node is None or not (folder / "installed").exists():
-        raise NotToBeHadError("Azurite is not installed: `make azurite` does it, with node and npm")
+        raise CannotInstallError(
+            "Azurite is not installed: `make azurite` does it, with node and npm"
+        )
     port = free_port()
     script = folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
     command = [
@@ -105,7 +107,7 @@ def install_azurite() -> None:
     """Install Microsoft's emulator of Azure Storage by npm."""
     npm = shutil.which("npm")
     if npm is None:
-        raise NotToBeHadError("Azurite needs npm, which is not installed")
+        raise CannotInstallError("Azurite needs npm, which is not installed")
     _installed(
         AZURITE,
         lambda folder: _run(
@@ -132,9 +134,9 @@ def _run(command: Sequence[str | Path]) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotToBeHadError(f"it cannot be installed ({error})") from error
+        raise CannotInstallError(f"it cannot be installed ({error})") from error
     if done.returncode:
-        raise NotToBeHadError(f"it cannot be installed: {' '.join(done.stderr.split())[-500:]}")
+        raise CannotInstallError(f"it cannot be installed: {' '.join(done.stderr.split())[-500:]}")
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """One month through every step, on each lake that is a bucket: loaded, unchanged, revised.
 
-Every step gets adapters and a local folder of its own, as on machines of their own: nothing may
-depend on what another one left on local disk.
+Every step gets its own adapters and local folder, as on separate machines: nothing may depend on
+what another step left on local disk.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,6 @@ from nyc_tlc.settings import Settings
 from nyc_tlc.steps.records import read_manifest
 from nyc_tlc.wiring import connect_stores
 from tests.conftest import Query
-from tests.ports.lake.object_stores import ObjectStore
 
 PARTITION = Partition(GREEN, Month(2024, 1))
 
@@ -62,37 +62,23 @@ class Machines:
         return self.another().reconcile(loaded, self.another().publish_to_lake(conformed))
 
 
-@pytest.fixture
-def gcs_settings(gcs: GcsServer) -> dict[str, str]:
-    return {"lake_url": f"gs://{gcs.bucket}", "storage_emulator_host": gcs.url}
-
-
-@pytest.fixture
-def s3_settings(s3: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    return _settings(s3, monkeypatch)
-
-
-@pytest.fixture
-def azure_settings(azure: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    return _settings(azure, monkeypatch)
-
-
-def _settings(server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    for name, value in server.variables.items():
-        monkeypatch.setenv(name, value)
-    return {"lake_url": server.url}
-
-
 @pytest.fixture(params=["gcs", "s3", "azure"])
 def machines(
-    request: pytest.FixtureRequest, database: Database, schema: str, tmp_path: Path
+    request: pytest.FixtureRequest,
+    gcs: GcsServer,
+    cloud_url: Callable[[str], str],
+    database: Database,
+    schema: str,
+    tmp_path: Path,
 ) -> Machines:
-    lake = request.getfixturevalue(f"{request.param}_settings")
     (tmp_path / "source").mkdir()
     write_zone_polygons(tmp_path / "source" / "taxi_zones.zip")
+    on_gcs = request.param == "gcs"
+    url = f"gs://{gcs.bucket}" if on_gcs else cloud_url(request.param)
     return Machines(
         tmp_path,
-        **{**lake, "lake_url": f"{lake['lake_url']}/{schema}"},
+        lake_url=f"{url}/{schema}",
+        storage_emulator_host=gcs.url if on_gcs else None,
         postgres_host=database.host,
         postgres_port=database.port,
         postgres_dbname=database.dbname,
