@@ -1,27 +1,27 @@
 """Servers of other clouds' protocols: moto for S3, Microsoft's Azurite for Azure.
 
-Each is installed into a folder of its own under .local/, because its packages must not come into
-the project's environment: moto at its first use, Azurite by `make azurite` (200 MB, a minute).
+Each is installed below .local/, because its packages must not come into the project's environment:
+moto at its first use, Azurite by `make azurite` (200 MB, a minute).
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from hmac import new as hmac
 from pathlib import Path
+
+import requests
 
 from embedded.servers.ports import HOST, free_port
 
@@ -31,8 +31,8 @@ AZURITE_ACCOUNT = "devstoreaccount1"
 AZURITE_KEY = (  # the one that Microsoft documents for every emulator
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
-_INSTALLED = Path(__file__).parents[3] / ".local" / "test-servers"
-_PINS = Path(__file__).with_name("moto.txt")
+_SERVERS = Path(__file__).parents[3] / ".local" / "test-servers"
+_MOTO_PINS = Path(__file__).with_name("moto.txt")
 _ANSWERS_WITHIN = 30.0
 
 
@@ -55,13 +55,10 @@ class ObjectStore:
 @contextmanager
 def s3_server() -> Iterator[ObjectStore]:
     """Serve S3 by moto, which keeps objects in memory and heeds If-Match and If-None-Match."""
-    folder = _installed(f"moto-{_digest(_PINS.read_bytes())}", _install_moto)
     port = free_port()
-    command = [folder / "bin" / "python", "-m", "moto.server", "-H", HOST, "-p", str(port)]
+    command = [_moto(), "-m", "moto.server", "-H", HOST, "-p", str(port)]
     with _running(command, port) as endpoint:
-        urllib.request.urlopen(
-            urllib.request.Request(f"{endpoint}/{BUCKET}", data=b"", method="PUT")
-        ).close()
+        requests.put(f"{endpoint}/{BUCKET}", timeout=10).raise_for_status()
         variables = {
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_ACCESS_KEY_ID": "anybody",
@@ -74,16 +71,16 @@ def s3_server() -> Iterator[ObjectStore]:
 @contextmanager
 def azure_server() -> Iterator[ObjectStore]:
     """Serve Azure Blob Storage by Azurite, objects in memory."""
-    node, folder = shutil.which("node"), _INSTALLED / AZURITE
-    if node is None or not (folder / "installed").exists():
+    node, modules = shutil.which("node"), _SERVERS / AZURITE / "node_modules"
+    if node is None or not (modules / ".package-lock.json").exists():  # npm writes it last
         raise CannotInstallError(
             "Azurite is not installed: `make azurite` does it, with node and npm"
         )
     port = free_port()
-    script = folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
     command = [
-        node, script, "--blobHost", HOST, "--blobPort", str(port), "--inMemoryPersistence",
-        "--silent", "--skipApiVersionCheck", "--disableTelemetry",
+        node, modules / "azurite" / "dist" / "src" / "blob" / "main.js", "--blobHost", HOST,
+        "--blobPort", str(port), "--inMemoryPersistence", "--silent", "--skipApiVersionCheck",
+        "--disableTelemetry",
     ]  # fmt: skip
     with _running(command, port) as address:
         endpoint = f"{address}/{AZURITE_ACCOUNT}"
@@ -96,41 +93,21 @@ def azure_server() -> Iterator[ObjectStore]:
         yield ObjectStore(f"az://{BUCKET}", variables)
 
 
-def _install_moto(folder: Path) -> None:
-    uv = Path(sys.executable).with_name("uv")
-    _run([uv, "venv", "--quiet", "--python", sys.executable, folder])
-    _run([uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python",
-          "--requirement", _PINS])  # fmt: skip
-
-
-def install_azurite() -> None:
-    """Install Microsoft's emulator of Azure Storage by npm."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise CannotInstallError("Azurite needs npm, which is not installed")
-    _installed(
-        AZURITE,
-        lambda folder: _run(
-            [npm, "install", "--no-audit", "--no-fund", "--silent", "--prefix", folder, AZURITE]
-        ),
-    )
-
-
-def _installed(name: str, install: Callable[[Path], None]) -> Path:
-    """The folder of a server, installed once for all processes that test at the same time."""
-    folder = _INSTALLED / name
-    _INSTALLED.mkdir(parents=True, exist_ok=True)
-    with (_INSTALLED / f"{name}.lock").open("w") as lock:
+def _moto() -> Path:
+    """The Python that has moto, installed once for all processes that test at the same time."""
+    folder = _SERVERS / f"moto-{sha256(_MOTO_PINS.read_bytes()).hexdigest()[:12]}"
+    python, uv = folder / "bin" / "python", Path(sys.executable).with_name("uv")
+    _SERVERS.mkdir(parents=True, exist_ok=True)
+    with (_SERVERS / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = folder / "installed"
-        if not done.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            install(folder)
-            done.touch()
-    return folder
+        if not (folder / "installed").exists():
+            _install([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder])
+            _install([uv, "pip", "install", "--quiet", "--python", python, "-r", _MOTO_PINS])
+            (folder / "installed").touch()
+    return python
 
 
-def _run(command: Sequence[str | Path]) -> None:
+def _install(command: Sequence[str | Path]) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -141,36 +118,27 @@ def _run(command: Sequence[str | Path]) -> None:
 
 @contextmanager
 def _running(command: Sequence[str | Path], port: int) -> Iterator[str]:
-    """A server in the background; its address once it answers."""
+    """Run a server in the background, without our variables; gives its address once it answers."""
+    kept = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
     server = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={name: os.environ[name] for name in kept if name in os.environ},
     )
+    address, deadline = f"http://{HOST}:{port}", time.monotonic() + _ANSWERS_WITHIN
     try:
-        _await(server, port)
-        yield f"http://{HOST}:{port}"
+        while True:
+            with suppress(requests.RequestException):
+                requests.get(address, timeout=2).close()
+                break
+            assert server.poll() is None, f"the server ended with status {server.poll()}"
+            assert time.monotonic() < deadline, "the server did not answer"
+            time.sleep(0.05)
+        yield address
     finally:
         server.terminate()
         server.wait()
-
-
-def _await(server: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + _ANSWERS_WITHIN
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            urllib.request.urlopen(f"http://{HOST}:{port}/", timeout=2).close()
-        except urllib.error.HTTPError as answer:
-            answer.close()
-            return
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(f"the server did not answer (exit status {server.poll()})")
-
-
-def _environment() -> dict[str, str]:
-    kept = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
-    return {name: os.environ[name] for name in kept if name in os.environ}
 
 
 def _make_container(endpoint: str) -> None:
@@ -184,18 +152,13 @@ def _make_container(endpoint: str) -> None:
         "x-ms-date": now,
         "x-ms-version": version,
         "Authorization": f"SharedKey {AZURITE_ACCOUNT}:{signature}",
-        "Content-Type": "",
-        "Content-Length": "0",
     }
-    request = urllib.request.Request(
-        f"{endpoint}/{BUCKET}?restype=container", data=b"", method="PUT", headers=headers
-    )
-    urllib.request.urlopen(request).close()
-
-
-def _digest(pins: bytes) -> str:
-    return hashlib.sha256(pins).hexdigest()[:12]
+    url = f"{endpoint}/{BUCKET}?restype=container"
+    requests.put(url, headers=headers, timeout=10).raise_for_status()
 
 
 if __name__ == "__main__":
-    install_azurite()
+    _install(
+        ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix",
+         _SERVERS / AZURITE, AZURITE]
+    )  # fmt: skip
