@@ -1,0 +1,103 @@
+"""TLC adds a column: docs/new-column.md, followed with an invented one."""
+
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from embedded.samples.months import write_month
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.model import Column, ColumnType, Vintage
+from nyc_tlc.core.contract.service import GREEN, SERVICES
+from nyc_tlc.core.errors import PartitionsFailedError
+from nyc_tlc.core.lake import paths as lake_paths
+from nyc_tlc.core.month import Month
+from nyc_tlc.jobs.trips import Trips
+from nyc_tlc.settings import Settings
+from nyc_tlc.wiring import connect_stores
+
+BEFORE, SINCE = Month(2024, 1), Month(2024, 2)
+CURB_FEE = Column("curb_fee", ColumnType.DOUBLE, "For stops at the curb", unit="US dollars")
+ROWS = 500
+
+
+@pytest.fixture
+def settings(database, schema, tmp_path):
+    """Two months at the source; the second has a column that nobody has announced."""
+    published = tmp_path / "published"
+    published.mkdir()
+    write_month(Partition(GREEN, BEFORE), ROWS, published)
+    path = write_month(Partition(GREEN, SINCE), ROWS, published)
+    fees = pa.array([0.5 * (row % 3) for row in range(ROWS)])
+    pq.write_table(pq.read_table(path).append_column("Curb_fee", fees), path)
+    return Settings.model_validate(
+        {
+            "postgres_host": database.host,
+            "postgres_port": database.port,
+            "postgres_dbname": database.dbname,
+            "postgres_user": database.user,
+            "postgres_password": database.password,
+            "postgres_schema": schema,
+            "lake_url": str(tmp_path / "lake"),
+            "tlc_source_url": published.as_uri(),
+            "tlc_work_dir": tmp_path / "work",
+        }
+    )
+
+
+@pytest.fixture
+def declared(monkeypatch):
+    """What a developer writes into columns.py and green.py."""
+    vintages = GREEN.contract.vintages
+    published = {**GREEN.contract.vintage_of(SINCE).published, "Curb_fee": "double"}
+    at = next(
+        i for i, column in enumerate(GREEN.contract.columns) if column.name == "extra_columns"
+    )
+    columns = list(GREEN.contract.columns)
+    columns.insert(at, CURB_FEE.spelled("Curb_fee"))
+    contract = replace(
+        GREEN.contract,
+        version=GREEN.contract.version + 1,
+        columns=tuple(columns),
+        vintages=(*(v for v in vintages if v.first < SINCE), Vintage(SINCE, published)),
+    )
+
+    def declare():
+        monkeypatch.setitem(SERVICES, "green", replace(GREEN, contract=contract))
+
+    return declare
+
+
+def load(settings, *months, **changes):
+    """Status of each month, as `make run` leaves it."""
+    settings = settings.model_copy(update=changes)
+    trips = Trips(settings, connect_stores(settings))
+    rows = trips.load(trips.land([Partition(SERVICES["green"], month) for month in months]))
+    return [row.status for row in rows]
+
+
+def test_every_step_from_the_failing_month_to_the_declared_column(settings, declared, query):
+    with pytest.raises(PartitionsFailedError) as stopped:
+        load(settings, BEFORE, SINCE)
+    for told in ("green 2024-02", "column Curb_fee (double) is unknown", "green.py",
+                 "TLC_UNKNOWN_COLUMNS=keep"):  # fmt: skip
+        assert told in str(stopped.value)
+    assert query("SELECT source_month::text, count(*) > 0 FROM green GROUP BY 1") == [
+        ("2024-01-01", True)
+    ]
+
+    assert load(settings, SINCE, tlc_unknown_columns="keep") == ["reconciled"]
+    kept = "SELECT sum((extra_columns->>'Curb_fee')::float) FROM green"
+    total = query(kept)
+
+    declared()
+    assert load(settings, BEFORE, SINCE) == ["reconciled", "reconciled"]
+    assert query("SELECT sum(curb_fee) FROM green") == total
+    assert query("SELECT count(extra_columns), count(curb_fee) FILTER (WHERE source_month = "
+                 "'2024-01-01') FROM green") == [(0, 0)]  # fmt: skip
+    lake = connect_stores(settings).lake
+    for month in (BEFORE, SINCE):
+        with lake.open(lake_paths.trips(Partition(GREEN, month))) as file:
+            assert "curb_fee" in pq.read_schema(file).names
+    assert load(settings, BEFORE, SINCE) == ["unchanged", "unchanged"]
