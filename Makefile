@@ -202,8 +202,18 @@ fuzz: $(VENV)/installed ## Fuzz what reads bytes from outside; Linux only [SECON
 	@$(BIN)/python -m qa.fuzz --seconds "$(SECONDS)" $(if $(TARGET),--target "$(TARGET)")
 
 .PHONY: mutation
-mutation: $(VENV)/installed ## Change the core in 5,000 ways: would a test notice? Writes docs/mutation.md (an hour) [ARGS=alive]
-	@$(BIN)/python -m qa.mutation $(ARGS)
+mutation: $(VENV)/installed ## Change nyc_tlc/core in 6,000 ways: which does no unit test notice? (half an hour) [MUTANTS=nyc_tlc.core.month.*]
+	rm -rf .local/mutation
+	mkdir -p .local/mutation/mutants
+	# mutmut changes a copy: of what is committed, and of what is changed in files that git knows.
+	tree="$$(git stash create)"
+	git archive "$${tree:-HEAD}" | tee >(tar x -C .local/mutation) | tar x -C .local/mutation/mutants
+	cd .local/mutation
+	export VIRTUAL_ENV="$(abspath $(VENV))" HYPOTHESIS_PROFILE=mutation PYTHONPATH=
+	export TLC_SHARED="$${TLC_SHARED:-$(CURDIR)/../shared/tlc}"
+	mutmut="nice $(abspath $(BIN))/uv run --quiet --no-project --active --with-requirements qa/mutmut.txt"
+	$$mutmut mutmut run $(if $(MUTANTS),"$(MUTANTS)")
+	$$mutmut python -m qa.mutation $(if $(MUTANTS),"$(MUTANTS)")
 
 .PHONY: format
 format: $(VENV)/installed ## Format the code and sort its imports
@@ -219,7 +229,7 @@ docs: $(VENV)/installed ## Write the generated pages of docs/ from the code
 audit-picture: $(VENV)/installed ## Draw docs/lake-audit.png anew: sample months, an audit, Chromium
 	$(BIN)/python -m embedded.sample_audit docs/lake-audit.png
 
-LOCKS := requirements.lock requirements.txt embedded/servers/bigquery_emulator.txt qa/fuzz/atheris.txt qa/mutation/mutmut.txt
+LOCKS := requirements.lock requirements.txt embedded/servers/bigquery_emulator.txt qa/fuzz/atheris.txt qa/mutmut.txt
 
 .PHONY: lock
 lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
@@ -229,7 +239,7 @@ lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
 	$$compile pyproject.toml --constraint requirements.lock -o requirements.txt
 	$$compile --generate-hashes embedded/servers/bigquery_emulator.in -o embedded/servers/bigquery_emulator.txt
 	$$compile --generate-hashes qa/fuzz/atheris.in -o qa/fuzz/atheris.txt
-	$$compile --generate-hashes qa/mutation/mutmut.in -o qa/mutation/mutmut.txt
+	$$compile --generate-hashes qa/mutmut.in -o qa/mutmut.txt
 	# uv repeats the project's own bound of Python on every line.
 	sed -i.bak -E "s/python_full_version < '3.13' and //; s/ (;|and) python_full_version < '3.13'//" $(LOCKS)
 	rm $(addsuffix .bak,$(LOCKS))

@@ -62,7 +62,7 @@ _FUZZED = """## Bytes from outside
 `make fuzz` gives mutated bytes to everything that reads what others wrote, guided by the lines and
 branches that each input reaches. No input may end in a traceback, in memory without bound, or in
 rows that are not the file's. The corpora are kept in `qa/fuzz/corpus/`, and every test run reads
-them again. Which changes of the code itself the tests would notice: [mutation.md](mutation.md).
+them again.
 
 | what is read | executions | time | corpus | found, and mended |
 |---|---:|---:|---:|---|
