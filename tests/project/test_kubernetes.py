@@ -9,79 +9,53 @@ import yaml
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
 FILES = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "kustomization.yaml")
-RESOURCES = [
-    pytest.param(resource, id=f"{resource['kind']}/{resource['metadata']['name']}")
+RESOURCES = {
+    f"{resource['kind']}/{resource['metadata']['name']}": resource
     for path in FILES
     for resource in yaml.safe_load_all(path.read_text("utf-8"))
-]
-PODS = {
-    resource.values[0]["metadata"]["name"]: resource.values[0]["spec"]
-    for resource in RESOURCES
-    if resource.values[0]["kind"] in {"Deployment", "CronJob"}
 }
-VERSIONS = ("1.31", "1.37")
+PODS = {
+    key.split("/")[1]: resource["spec"].get("jobTemplate", resource)["spec"]["template"]["spec"]
+    for key, resource in RESOURCES.items()
+    if resource["kind"] in {"Deployment", "CronJob"}
+}
 SECRETS = {"POSTGRES_PASSWORD", "DEFAULT_OWNER_PASSWORD", "JWT_SECRET", "JWT_DOWNLOAD_SECRET"}
-DEV_ENV = set(re.findall(r"^([A-Z_]+)=", (ROOT / "dev.env").read_text("utf-8"), re.MULTILINE))
 
 
-def pod(name: str) -> dict:
-    spec = PODS[name]
-    return spec.get("jobTemplate", {"spec": spec})["spec"]["template"]["spec"]
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("resource", RESOURCES)
-def test_it_fits_the_schema(resource, version):
+@pytest.mark.parametrize("version", ["1.31", "1.37"])
+@pytest.mark.parametrize("key", RESOURCES)
+def test_it_fits_the_schema(key, version):
     import kubernetes_validate
 
-    kubernetes_validate.validate(resource, version, strict=True)
+    kubernetes_validate.validate(RESOURCES[key], version, strict=True)
 
 
-def test_kustomize_applies_every_file():
+def test_kustomize_applies_every_file_and_none_has_a_secret():
     kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text("utf-8"))
     assert sorted(kustomization["resources"]) == [path.name for path in FILES]
-
-
-def test_there_is_a_ui_a_scheduler_and_a_job():
     assert set(PODS) == {"ui", "scheduler", "monthly-load"}
-    assert not [param for param in RESOURCES if param.values[0]["kind"] == "Secret"]
+    assert not [key for key in RESOURCES if key.startswith("Secret/")]
+    dev_env = set(re.findall(r"^([A-Z_]+)=", (ROOT / "dev.env").read_text("utf-8"), re.MULTILINE))
+    assert RESOURCES["ConfigMap/nyc-tlc"]["data"].keys() <= dev_env - SECRETS
 
 
 @pytest.mark.parametrize("name", PODS)
-class TestPod:
-    def test_it_is_restricted(self, name):
-        security = pod(name)["securityContext"]
-        assert security["runAsNonRoot"]
-        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
-        (container,) = pod(name)["containers"]
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-
-    def test_it_gets_secrets_by_reference_only(self, name):
-        (container,) = pod(name)["containers"]
-        assert {"secretRef": {"name": "nyc-tlc"}} in container["envFrom"]
-        assert not SECRETS & {variable["name"] for variable in container.get("env", ())}
-
-    def test_it_has_limits_and_a_writable_place(self, name):
-        (container,) = pod(name)["containers"]
-        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
-        assert "memory" in container["resources"]["limits"]
-        mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
-        assert {"/data", "/tmp"} <= mounts
-
-    def test_only_the_scheduler_may_ask_kubernetes(self, name):
-        assert pod(name)["automountServiceAccountToken"] is (name == "scheduler")
-
-    def test_the_servers_are_asked_for_their_health(self, name):
-        (container,) = pod(name)["containers"]
-        probes = {"startupProbe", "livenessProbe", "readinessProbe"}
-        assert probes & container.keys() == (set() if name == "monthly-load" else probes)
-
-
-def test_its_settings_are_known_and_no_secrets():
-    settings = next(p.values[0] for p in RESOURCES if p.values[0]["kind"] == "ConfigMap")
-    assert settings["data"].keys() <= DEV_ENV
-    assert not SECRETS & settings["data"].keys()
+def test_a_pod_is_restricted_bounded_and_gets_secrets_by_reference_only(name):
+    pod = PODS[name]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    # Only the scheduler may ask Kubernetes.
+    assert pod["automountServiceAccountToken"] is (name == "scheduler")
+    assert {"secretRef": {"name": "nyc-tlc"}} in container["envFrom"]
+    assert not SECRETS & {variable["name"] for variable in container.get("env", ())}
+    assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert "memory" in container["resources"]["limits"]
+    assert {"/data", "/tmp"} <= {mount["mountPath"] for mount in container["volumeMounts"]}
+    probes = {"startupProbe", "livenessProbe", "readinessProbe"}
+    assert probes & container.keys() == (set() if name == "monthly-load" else probes)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from itertools import chain
 from pathlib import Path
 
@@ -91,47 +92,31 @@ def test_a_sync_loads_by_the_steps_of_a_run():
 
 @pytest.mark.parametrize("folder", PIPELINES, ids=lambda folder: folder.name)
 class TestPipeline:
-    def test_its_name_is_its_folder(self, folder):
+    def test_it_names_itself_and_no_machine(self, folder):
         assert metadata(folder)["uuid"] == folder.name == metadata(folder)["name"]
+        assert metadata(folder)["type"] == "python"  # which runs without Spark
+        assert metadata(folder)["description"].endswith(".")
+        assert metadata(folder)["tags"]
+        assert not re.search(r"/(home|root|work|Users)/", (folder / "metadata.yaml").read_text())
 
-    def test_it_is_of_the_type_that_runs_without_spark(self, folder):
-        assert metadata(folder)["type"] == "python"
-
-    def test_every_block_has_its_file_and_function(self, folder):
+    def test_every_block_and_chart_has_its_file(self, folder):
         for block in python_blocks(folder):
             path = PROJECT / FOLDERS[block["type"]] / f"{block['uuid']}.py"
             assert block["name"] == block["uuid"]
             assert decorated(path).get(block["uuid"]) == block["type"], path
-
-    def test_markdowns_and_charts_have_their_files(self, folder):
-        shown = [b for b in metadata(folder)["blocks"] if b["type"] == "markdown"]
-        for block in shown:
-            assert (PROJECT / "markdowns" / f"{block['uuid']}.md").is_file()
         for chart in metadata(folder)["widgets"]:
             assert (PROJECT / "charts" / f"{chart['uuid']}.py").is_file()
             assert set(chart["upstream_blocks"]) <= {b["uuid"] for b in python_blocks(folder)}
 
-    def test_its_graph_is_symmetric(self, folder):
+    def test_its_graph_is_symmetric_and_has_no_cycle(self, folder):
         blocks = {block["uuid"]: block for block in metadata(folder)["blocks"]}
         down = {(uuid, below) for uuid, b in blocks.items() for below in b["downstream_blocks"]}
         up = {(above, uuid) for uuid, b in blocks.items() for above in b["upstream_blocks"]}
         assert down == up
         assert {uuid for edge in down for uuid in edge} <= set(blocks)
+        # It raises CycleError.
+        TopologicalSorter({uuid: b["upstream_blocks"] for uuid, b in blocks.items()}).prepare()
 
-    def test_its_graph_has_no_cycle(self, folder):
-        waiting = {b["uuid"]: set(b["upstream_blocks"]) for b in metadata(folder)["blocks"]}
-        while waiting:
-            ready = {uuid for uuid, above in waiting.items() if not above & set(waiting)}
-            assert ready, f"a cycle among {sorted(waiting)}"
-            waiting = {uuid: above for uuid, above in waiting.items() if uuid not in ready}
-
-    def test_it_names_no_machine(self, folder):
-        text = (folder / "metadata.yaml").read_text()
-        assert not re.search(r"/(home|root|work|Users)/", text)
-
-
-@pytest.mark.parametrize("folder", PIPELINES, ids=lambda folder: folder.name)
-class TestPipelinePage:
     def test_it_begins_with_what_it_does_and_its_flow(self, folder):
         first, *blocks = metadata(folder)["blocks"]
         assert (first["type"], first["uuid"]) == ("markdown", f"about_{folder.name}")
@@ -143,10 +128,6 @@ class TestPipelinePage:
         assert len(flow.splitlines()[0]) <= 58
         for variable in metadata(folder)["variables"]:
             assert f"`{variable}`" in about
-
-    def test_it_says_in_the_list_of_pipelines_what_it_is(self, folder):
-        assert metadata(folder)["description"].endswith(".")
-        assert metadata(folder)["tags"]
 
     def test_somebody_is_told_when_any_of_its_blocks_fails(self, folder):
         (callback,) = metadata(folder)["callbacks"]
@@ -170,18 +151,8 @@ class TestPipelinePage:
 
 @pytest.mark.parametrize("path", BLOCK_FILES, ids=lambda path: path.stem)
 class TestBlock:
-    def test_it_is_short(self, path):
+    def test_it_is_short_and_has_no_branches_but_mages_import_guard(self, path):
         assert len(path.read_text().splitlines()) <= 25
-
-    def test_it_is_used(self, path):
-        used = {
-            block["uuid"]
-            for folder in PIPELINES
-            for block in python_blocks(folder) + metadata(folder)["callbacks"]
-        }
-        assert path.stem in used
-
-    def test_it_has_no_branches_but_mages_import_guard(self, path):
         tree = ast.parse(path.read_text())
         branches = [
             node
@@ -204,30 +175,16 @@ class TestBlock:
 
     def test_it_reads_none_of_the_arguments_that_siblings_share(self, path):
         # In `mage run` sibling blocks get one dict of arguments, and overwrite each other's.
+        assert list(decorated(path).values()).count("test") <= 1
         assert not re.search(r"configuration|block_uuid", path.read_text())
 
-    def test_it_has_at_most_one_test(self, path):
-        assert list(decorated(path).values()).count("test") <= 1
 
-
-@pytest.mark.parametrize("folder", PIPELINES, ids=lambda folder: folder.name)
-def test_triggers_load_in_mage(folder):
+@pytest.mark.parametrize("path", sorted(PROJECT.glob("pipelines/*/triggers.yaml")), ids=str)
+def test_triggers_load_in_mage(path):
     from mage_ai.data_preparation.models.triggers import load_trigger_configs
 
-    path = folder / "triggers.yaml"
-    if not path.exists():
-        return
-    declared = yaml.safe_load(path.read_text())["triggers"]
-    loaded = load_trigger_configs(path.read_text(), pipeline_uuid=folder.name, raise_exception=True)
-    assert [trigger.name for trigger in loaded] == [trigger["name"] for trigger in declared]
-
-
-@pytest.mark.parametrize("folder", PIPELINES, ids=lambda folder: folder.name)
-def test_time_triggers_are_shipped_inactive_and_tokens_are_in_none(folder):
-    for trigger in triggers(folder):
-        assert "token" not in trigger
-        if trigger["schedule_type"] == "time":
-            assert trigger["status"] == "inactive"
+    loaded = load_trigger_configs(path.read_text(), path.parent.name, raise_exception=True)
+    assert [trigger.name for trigger in loaded] == [one["name"] for one in triggers(path.parent)]
 
 
 @pytest.mark.parametrize("path", sorted(PROJECT.glob("interactions/*.yaml")), ids=lambda p: p.stem)
@@ -239,8 +196,8 @@ def test_a_form_offers_every_service(path):
     assert {option["value"] for option in options} in (set(), {*SERVICES, "all"})
 
 
-@pytest.mark.parametrize("folder", ["charts", "markdowns", "callbacks", "interactions"])
-def test_nothing_lies_about_that_no_pipeline_shows(folder):
+@pytest.mark.parametrize("folder", [*FOLDERS.values(), "interactions"])
+def test_every_file_is_of_a_pipeline(folder):
     there = {path.stem for path in (PROJECT / folder).iterdir()} - {"__init__", "__pycache__"}
     declared = "".join(path.read_text() for path in PROJECT.glob("pipelines/*/*.yaml"))
     assert there <= set(re.findall(r"uuid: (\w+)", declared))
@@ -270,23 +227,22 @@ def test_a_run_that_takes_too_long_is_told_where_alerts_go_and_nowhere_else():
     assert loud.email_config.smtp_password == password
 
 
-def test_api_triggers_are_stamped_so_that_mage_does_not_rewrite_the_file():
-    for trigger in chain.from_iterable(map(triggers, PIPELINES)):
-        if trigger["schedule_type"] == "api":
-            assert (trigger["status"], bool(trigger.get("last_enabled_at"))) == ("active", True)
-
-
-def test_every_trigger_has_a_name_of_its_own_and_an_end():
+def test_every_trigger_has_its_own_name_no_token_and_an_end():
     """`make schedule-on` takes a name; a run that hangs must not keep the next ones waiting."""
     declared = list(chain.from_iterable(map(triggers, PIPELINES)))
     names = [trigger["name"] for trigger in declared]
     assert len(names) == len(set(names)) > 5
     assert {"daily_sync", "load_months", "backfill_months"} <= set(names)
     for trigger in declared:
+        assert "token" not in trigger
         if "sync" in trigger["name"] or "month" in trigger["name"]:
             assert trigger["settings"]["timeout_status"] == "failed"
             assert trigger["settings"]["timeout"] >= 3600
-        if trigger["schedule_type"] == "time":
+        if trigger["schedule_type"] == "api":
+            # Stamped, so that Mage does not rewrite the file.
+            assert (trigger["status"], bool(trigger.get("last_enabled_at"))) == ("active", True)
+        else:
+            assert trigger["status"] == "inactive"
             assert trigger["settings"]["skip_if_previous_running"] is True
 
 
@@ -303,11 +259,6 @@ def test_mage_retries_no_block_whose_errors_have_been_retried():
         assert retries == 0 if block["uuid"] in verdicts else retries <= 1
 
 
-def test_mage_finds_the_one_io_config_under_its_own_name():
-    link = PROJECT / "io_config.yaml"
-    assert link.is_symlink()
-    assert link.resolve() == PROJECT.parent / "io_config.yml"
-
-
-def test_telemetry_is_off():
+def test_telemetry_is_off_and_mage_finds_the_one_io_config():
+    assert (PROJECT / "io_config.yaml").resolve() == PROJECT.parent / "io_config.yml"
     assert yaml.safe_load((PROJECT / "metadata.yaml").read_text())["help_improve_mage"] is False

