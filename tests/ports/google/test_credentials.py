@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -13,75 +14,63 @@ from google.auth.transport.requests import Request as Transport
 from nyc_tlc.adapters.google.credentials import google_credentials
 from nyc_tlc.adapters.lake import gcs
 from nyc_tlc.core.errors import ConfigurationError
-from tests.ports.scripted_http import Answer, Request, serve
+from tests.ports.scripted_http import Answer, ScriptedServer, serve
 
-JSON = {"Content-Type": "application/json"}
 TOKEN = {"access_token": "a token", "token_type": "Bearer", "expires_in": 3600}
+REFUSAL = {"error": "invalid_grant", "error_description": "Invalid JWT"}
 
 
-def _service_account(folder: Path, token_server: str) -> dict[str, object]:
-    """A well-formed key of nobody."""
+def _serve(status: int, content: object) -> AbstractContextManager[ScriptedServer]:
+    answer = Answer(status, {"Content-Type": "application/json"}, json.dumps(content).encode())
+    return serve(lambda _request: answer)
+
+
+def _write(folder: Path, kind: str, server: str) -> Path:
+    """A well-formed credential file of nobody."""
+    (folder / "subject").write_text("whom the other cloud says we are")
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    return {
-        "type": "service_account",
-        "project_id": "test",
-        "private_key_id": "1",
-        "private_key": key.decode(),
-        "client_email": "robot@test.iam.gserviceaccount.com",
-        "token_uri": f"{token_server}/token",
+    kinds = {
+        "service_account": {
+            "project_id": "test",
+            "private_key_id": "1",
+            "private_key": key.decode(),
+            "client_email": "robot@test.iam.gserviceaccount.com",
+            "token_uri": f"{server}/token",
+        },
+        "external_account": {  # workload identity
+            "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/"
+            "providers/q",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": f"{server}/token",
+            "credential_source": {"file": str(folder / "subject")},
+        },
+        "authorized_user": {
+            "client_id": "gcloud",
+            "client_secret": "public",
+            "refresh_token": "of a person",
+            "token_uri": f"{server}/token",
+        },
     }
-
-
-def _workload_identity(folder: Path, token_server: str) -> dict[str, object]:
-    (folder / "subject").write_text("whom the other cloud says we are")
-    return {
-        "type": "external_account",
-        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/"
-        "providers/q",
-        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-        "token_url": f"{token_server}/token",
-        "credential_source": {"file": str(folder / "subject")},
-    }
-
-
-def _user(folder: Path, token_server: str) -> dict[str, object]:
-    return {
-        "type": "authorized_user",
-        "client_id": "gcloud",
-        "client_secret": "public",
-        "refresh_token": "of a person",
-        "token_uri": f"{token_server}/token",
-    }
-
-
-KINDS = {
-    "service account": _service_account,
-    "workload identity": _workload_identity,
-    "user": _user,
-}
-
-
-def _write(folder: Path, content: object) -> Path:
     file = folder / "credentials.json"
-    file.write_text(json.dumps(content))
+    file.write_text(json.dumps({"type": kind, **kinds[kind]}))
     return file
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["service_account", "external_account", "authorized_user"])
 @pytest.mark.parametrize("named", ["by the setting", "by google-auth"])
 def test_credential_file_becomes_a_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, named: str
 ) -> None:
-    with serve(lambda _request: Answer(200, JSON, json.dumps(TOKEN).encode())) as tokens:
-        file = _write(tmp_path, KINDS[kind](tmp_path, tokens.url))
+    with _serve(200, TOKEN) as tokens:
+        file = _write(tmp_path, kind, tokens.url)
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
         ours = file if named == "by the setting" else None
         credentials = google_credentials(ours, what_for="gs://lake")
-        if kind == "user":
+        if kind == "authorized_user":
             credentials._token_uri = f"{tokens.url}/token"  # google-auth fixes Google's own
         credentials.refresh(Transport())  # type: ignore[no-untyped-call]
     assert credentials.token == "a token"
@@ -90,34 +79,25 @@ def test_credential_file_becomes_a_token(
 
 def test_client_needs_no_project(tmp_path: Path) -> None:
     """Workload identity and a person's login name none."""
-    file = _write(tmp_path, _workload_identity(tmp_path, "http://127.0.0.1:1"))
+    file = _write(tmp_path, "external_account", "http://127.0.0.1:1")
     lake = gcs.connect("gs://lake/top", cache=tmp_path, emulator=None, key_file=file)
     assert lake.url == "gs://lake/top"
 
 
 def test_withdrawn_key_is_a_configuration_error(tmp_path: Path) -> None:
-    refusal = json.dumps({"error": "invalid_grant", "error_description": "Invalid JWT"}).encode()
-
-    def refuse(_request: Request) -> Answer:
-        return Answer(400, JSON, refusal)
-
-    with serve(refuse) as tokens:
-        file = _write(tmp_path, _service_account(tmp_path, tokens.url))
+    with _serve(400, REFUSAL) as tokens:
+        file = _write(tmp_path, "service_account", tokens.url)
         lake = gcs.connect("gs://lake", cache=tmp_path / "cache", emulator=None, key_file=file)
         with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS"):
             lake.stat("x")
     assert [request.path for request in tokens.requests] == ["/token"]
 
 
-@pytest.mark.parametrize("content", ["", "{}", "not json", '{"type": "unheard of"}'])
-def test_file_that_holds_no_credentials_is_a_configuration_error(
-    tmp_path: Path, content: str
+@pytest.mark.parametrize("content", [None, "", "{}", "not json", '{"type": "unheard of"}'])
+def test_file_that_is_absent_or_holds_no_credentials_is_a_configuration_error(
+    tmp_path: Path, content: str | None
 ) -> None:
-    (tmp_path / "key.json").write_text(content)
+    if content is not None:
+        (tmp_path / "key.json").write_text(content)
     with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS"):
         gcs.connect("gs://lake", cache=tmp_path, emulator=None, key_file=tmp_path / "key.json")
-
-
-def test_file_that_is_not_there_is_a_configuration_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS"):
-        gcs.connect("gs://lake", cache=tmp_path, emulator=None, key_file=tmp_path / "none.json")

@@ -374,6 +374,7 @@ def _range(content_range: str, etag: str = '"1"', body: bytes = b"wrong") -> Ans
     return Answer(206, {"ETag": etag, "Content-Range": content_range}, body)
 
 
+NOT_ASKED_FOR = ("bytes 3-9/10", "bytes 0-9/10", "bytes 5-9/*", "x", "", f"bytes {DIGITS}-1/2")
 # Answers, the last of which completes the file, and the range that its request asks for.
 IN_PARTS = {
     "chunk of negative length": ([_chunked(b"-4\r\nPAR1\r\n"), ALL], None),
@@ -390,13 +391,8 @@ IN_PARTS = {
     ),
     # A cache on the way that heeds Range but not If-Range.
     "range of another version": ([BROKEN, _range("bytes 5-9/10", '"2"'), ALL], None),
-    **{
-        f"range {asked}": ([BROKEN, _range(asked), ALL], None)
-        for asked in (
-            "bytes 3-9/10", "bytes 0-9/10", "bytes 5-9/*", "x", "", f"bytes {DIGITS}-1/2",
-        )
-    },
-}  # fmt: skip
+    **{f"range {asked}": ([BROKEN, _range(asked), ALL], None) for asked in NOT_ASKED_FOR},
+}
 
 
 @pytest.mark.parametrize(
