@@ -1,9 +1,12 @@
-"""What must hold whatever bytes came in: a sound value or an error of ours, in bounded memory."""
+"""What must hold for any bytes: a sound value or one of our errors, in bounded memory."""
 
 from __future__ import annotations
 
 import resource
+import tempfile
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 from nyc_tlc.core.errors import PipelineError
 from nyc_tlc.ports.source import SourceFileAbsentError
@@ -18,7 +21,7 @@ class FaultError(AssertionError):
     """A promise was broken."""
 
 
-def check(read: Callable[[bytes], None], data: bytes) -> str:
+def check(read: Callable[[bytes], object], data: bytes) -> str:
     """Read any bytes.
 
     Args:
@@ -26,7 +29,7 @@ def check(read: Callable[[bytes], None], data: bytes) -> str:
         data: What came from outside.
 
     Returns:
-        The kind of error that it ended in; empty when a value was read.
+        The kind of error that refused the bytes; empty if a value was read.
 
     Raises:
         Exception: a promise was broken; a fuzzer and pytest both take that for a finding.
@@ -36,6 +39,7 @@ def check(read: Callable[[bytes], None], data: bytes) -> str:
         read(data)
     except (PipelineError, SourceFileAbsentError) as error:
         require(len(str(error)) < LONGEST_MESSAGE, f"a message of {len(str(error)):,} characters")
+        require(str(error) != "", "an error without a message")
         return type(error).__name__
     except (Exception, KeyboardInterrupt):
         raise
@@ -47,9 +51,15 @@ def check(read: Callable[[bytes], None], data: bytes) -> str:
     return ""
 
 
-def require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - as of assert
+def require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - like assert
     if not holds:
         raise FaultError(otherwise)
+
+
+@cache
+def scratch() -> Path:
+    """Return a folder of this process, which is left: the fuzzer exits without cleaning up."""
+    return Path(tempfile.mkdtemp(prefix="nyc-tlc-fuzz-"))
 
 
 def _peak_memory() -> int:
