@@ -77,7 +77,7 @@ def _cast_what_can_be(array: pa.Array, target: pa.DataType) -> Cast:
     values = array.cast(target, safe=False)
     same = pc.equal(values.cast(array.type, safe=False), array)
     if pt.is_unsigned_integer(array.type):  # 40000 wraps to -25536, and back
-        same = pc.and_(same, pc.greater_equal(values, pa.scalar(0, target)))
+        same = pc.and_(same, pc.greater_equal(values, 0))
     return _keep(values, pc.fill_null(same, fill_value=True))
 
 
@@ -131,7 +131,7 @@ def _cast_to_text(text: Cast, column: Column) -> Cast:
 
 def _cast_code(text: pa.Array, codes: CodeList, target: pa.DataType) -> Cast:
     spelled = _spelled(text, codes, target)
-    rest = pc.if_else(pc.is_valid(spelled), pa.scalar(None, pa.string()), text)
+    rest = pc.if_else(pc.is_valid(spelled), None, text)
     if rest.null_count == len(rest):
         return Cast(spelled)
     parsed = _parse(rest, target)

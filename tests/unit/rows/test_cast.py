@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from nyc_tlc.core.contract import codes, columns
 from nyc_tlc.core.contract.model import CodeList, Column
 from nyc_tlc.core.contract.schemas import arrow_type
-from nyc_tlc.core.rows.cast import cast, either
+from nyc_tlc.core.rows.cast import cast
 
 Mark = Enum("Mark", ["UNCASTABLE", "UNMAPPED"])
 UNCASTABLE, UNMAPPED = Mark
@@ -206,6 +206,15 @@ def test_a_number_becomes_a_value_of_the_contract_or_is_marked(
     assert _cast(list(values), column, kind) == list(values.values())
 
 
+@given(st.lists(st.none() | st.floats() | st.integers(-40_000, 40_000).map(float), max_size=9))
+def test_a_double_becomes_the_integer_that_it_is(numbers: list[float | None]) -> None:
+    def is_kept(number: float | None) -> bool:
+        return number is None or (number % 1 == 0 and -(2**15) <= number < 2**15)
+
+    expected = [number if is_kept(number) else UNCASTABLE for number in numbers]
+    assert _cast(numbers, columns.PASSENGER_COUNT, pa.float64()) == expected
+
+
 def test_nan_stays_nan_where_a_double_is_wanted() -> None:
     (value,) = _cast([math.nan], columns.TRIP_DISTANCE, pa.float64())
     assert math.isnan(value)
@@ -283,24 +292,6 @@ def test_codes_as_text_are_read_alike_by_a_list_of_any_names() -> None:
     assert codes.TRIP_TYPE.spellings == {}
 
 
-@pytest.mark.parametrize(
-    ("left", "right", "expected"),
-    [
-        (None, None, None),
-        ([True, False], None, [True, False]),
-        (None, [True, False], [True, False]),
-        ([True, False, False], [False, False, True], [True, False, True]),
-    ],
-)
-def test_either_is_the_union(
-    left: list[bool] | None, right: list[bool] | None, expected: list[bool] | None
-) -> None:
-    made = either(
-        None if left is None else pa.array(left), None if right is None else pa.array(right)
-    )
-    assert (None if made is None else made.to_pylist()) == expected
-
-
 _SPACES = st.sampled_from(["", "", "", " ", "  ", "\t"])
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NUMERALS = (
@@ -326,15 +317,14 @@ def _python_number(text: str | None, column: Column) -> Any:
     """What Python makes of a text."""
     if text is None or not text.strip():
         return None
-    bad = UNMAPPED if column is columns.PAYMENT_TYPE else UNCASTABLE
     if not _NUMBER.fullmatch(text.strip()):
-        return bad
+        return UNCASTABLE
     number = float(text)
     if column is columns.FARE_AMOUNT:
         return number
     bits = (pa.types.is_int16(arrow_type(column)) and 15) or 31
     whole = number.is_integer() and -(2**bits) <= number < 2**bits
-    return int(Decimal(number)) if whole else bad
+    return int(Decimal(number)) if whole else UNCASTABLE
 
 
 def _python_time(text: str | None) -> Any:
@@ -388,24 +378,3 @@ def test_datetimes_in_text_are_what_python_reads_wherever_batches_end(
     texts: list[str | None], cuts: list[int]
 ) -> None:
     _check(texts, columns.PICKUP_DATETIME, [_python_time(text) for text in texts], cuts)
-
-
-_CODED = {spelling.upper(): code for spelling, code in _PAYMENTS.items()}
-_PAYMENT_TEXTS = (
-    st.sampled_from([*_CODED, *map(str.lower, _CODED), *map(str.title, _CODED)])
-    | st.sampled_from(["1", "2.0", "1.5", "abc", "", "nan", "70000"])
-    | st.text("CASHNO ", max_size=4)
-)
-
-
-@given(texts=_padded(_PAYMENT_TEXTS), cuts=_CUTS)
-def test_codes_in_text_are_spelled_or_numbers_wherever_batches_end(
-    texts: list[str | None], cuts: list[int]
-) -> None:
-    python = [
-        _CODED.get(text.strip().upper(), _python_number(text, columns.PAYMENT_TYPE))
-        if text
-        else None
-        for text in texts
-    ]
-    _check(texts, columns.PAYMENT_TYPE, python, cuts)

@@ -1,16 +1,12 @@
 """A published batch in the contract's shape: nothing lost, nothing moved, nothing guessed."""
 
 import json
-import math
 from collections.abc import Callable
 from datetime import date
-from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import ColumnType
@@ -161,42 +157,6 @@ def test_values_lost_in_several_columns_mark_every_row_once(
     assert _lost(result) == [True, False, True, True, False, False]
     assert _column(result, "passenger_count") == [None, 1, None, 1, None, 1]
     assert _column(result, "pu_location_id") == [1, 1, None, None, None, 1]
-
-
-_COUNTS = st.none() | st.sampled_from([0.0, 1.0, 2.0, 1.5, math.nan, math.inf, 7e4]) | st.floats()
-_IDS = st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(-40_000, 40_000)
-_ROWS = st.lists(st.tuples(_COUNTS, _IDS, st.none() | st.floats(allow_nan=False)), max_size=12)
-
-
-def _fits(value: float | None) -> bool:
-    return value is None or (
-        math.isfinite(value) and value == int(value) and -32768 <= value <= 32767
-    )
-
-
-@given(rows=_ROWS, cuts=st.lists(st.integers(0, 12), max_size=4))
-def test_rows_are_kept_in_order_and_values_equal_where_they_fit_wherever_batches_end(
-    rows: list[tuple[Any, Any, Any]], cuts: list[int], published: Published
-) -> None:
-    types = {"passenger_count": pa.float64(), "pu_location_id": pa.int64()}
-    columns = zip(*(rows or [(1, 1, 1)]), strict=True)
-    hostile = dict(zip((*types, "trip_distance"), columns, strict=True))
-    batch = published(YELLOW_2024, types, **hostile).slice(0, len(rows))
-    bindings = bind(YELLOW_2024, batch.schema)
-    borders = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
-    parts = [
-        conform(
-            batch.slice(first, last - first), bindings, partition=YELLOW_2024, first_row=100 + first
-        )
-        for first, last in pairwise(borders)
-    ]
-    trips = pa.Table.from_batches([part.trips for part in parts]).to_pydict()
-    assert trips["source_row"] == list(range(100, 100 + len(rows)))
-    assert trips["passenger_count"] == [c if _fits(c) else None for c, _, _ in rows]
-    assert trips["pu_location_id"] == [i if _fits(i) else None for _, i, _ in rows]
-    assert trips["trip_distance"] == [distance for _, _, distance in rows]
-    lost = [mark for part in parts for mark in _lost(part)]
-    assert lost == [not (_fits(c) and _fits(i)) for c, i, _ in rows]
 
 
 @pytest.mark.parametrize("form", SourceFormat, ids=str)

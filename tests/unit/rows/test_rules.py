@@ -321,89 +321,53 @@ def test_every_reason_is_told_for_its_own_row_in_order(judged: Judging) -> None:
     assert verdict.accepted.column("source_row").to_pylist() == [3]
 
 
-@pytest.mark.parametrize("partition", CSV_MONTHS, ids=str)
-def test_an_irregular_row_is_quarantined_with_its_line(
-    partition: Partition, judged: Judging, published: Published
-) -> None:
-    contract = partition.service.contract
-    lines = [None, 'B02884,"2018-06-01', None, "a\tb\\xff,\u00e9", None, ""]
-    columns = {
-        name: [
-            None if line is not None else value for value, line in zip(values, lines, strict=True)
-        ]
-        for name, values in published(partition, source_format=CSV).to_pydict().items()
-    }
-    batch = pa.RecordBatch.from_pydict(
-        {name: pa.array(values, pa.string())
-         for name, values in {**columns, IRREGULAR_ROW: lines}.items()}
-    )  # fmt: skip
-    by_name = {contract.by_spelling[name].name: values for name, values in columns.items()}
-    verdict = judged(partition, source_format=CSV, irregular=lines, **by_name)
-    assert verdict.reasons.to_pylist() == ["row_irregular"] * 3
-    assert verdict.rejected_rows.to_pylist() == [1, 3, 5]
-    rows = _quarantined(batch, verdict, quarantine_arrow_schema(contract))
-    kept = [json.loads(row) for row in rows.column("published").to_pylist()]
-    assert kept == [{IRREGULAR_ROW: lines[row]} for row in (1, 3, 5)]
-
-
-def test_a_regular_row_is_quarantined_with_its_published_fields_only(
+def test_a_row_of_a_csv_is_quarantined_with_its_published_fields_or_its_line(
     judged: Judging, published: Published
 ) -> None:
     partition = Partition(GREEN, Month(2020, 12))
-    values = {"pu_location_id": ["0"] * 6}
+    lines = [None, 'B02884,"2018-06-01', None, "a\tb\\xff,\u00e9", None, ""]
+    values = {"pu_location_id": ["0", "1"] * 3}
+    verdict = judged(partition, source_format=CSV, irregular=lines, **values)
+    assert verdict.reasons.to_pylist() == ["location_out_of_range", "row_irregular"] * 3
     batch = published(partition, source_format=CSV, **values)
-    verdict = judged(partition, source_format=CSV, irregular=[None] * 6, **values)
     rows = _quarantined(
-        batch.append_column(IRREGULAR_ROW, pa.nulls(6, pa.string())),
+        batch.append_column(IRREGULAR_ROW, pa.array(lines, pa.string())),
         verdict,
         quarantine_arrow_schema(partition.service.contract),
     )
-    assert [json.loads(row) for row in rows.column("published").to_pylist()] == batch.to_pylist()
+    assert [json.loads(row) for row in rows.column("published").to_pylist()] == [
+        fields if line is None else {IRREGULAR_ROW: line}
+        for fields, line in zip(batch.to_pylist(), lines, strict=True)
+    ]
 
 
-_PLACE = {
-    "pickup_longitude": -73.97, "pickup_latitude": 40.75,
-    "dropoff_longitude": -73.96, "dropoff_latitude": 40.76,
-}  # fmt: skip
+_PLACES = [
+    ((-73.97, 40.75, -73.96, 40.76), set()),
+    ((0.0, 0.0, -73.96, 40.76), {"outside_zones"}),
+    ((-73.97, 40.75, 0.0, 0.0), {"outside_zones"}),
+    ((-74.172, 40.735, -73.96, 40.76), {"outside_zones"}),
+    ((40.75, -73.97, -73.96, 40.76), {"outside_zones"}),
+    ((None, None, -73.96, 40.76), set()),
+    ((-73.97, 40.75, None, None), set()),
+    ((None, None, None, None), set()),
+    ((None, None, 1.0, 40.76), {"outside_zones"}),
+]
+"""Longitude and latitude of the pick-up and of the drop-off."""
 
 
-@pytest.mark.parametrize(
-    ("place", "expected"),
-    [
-        ({}, set()),
-        ({"pickup_longitude": 0.0, "pickup_latitude": 0.0}, {"outside_zones"}),
-        ({"dropoff_longitude": 0.0, "dropoff_latitude": 0.0}, {"outside_zones"}),
-        ({"pickup_longitude": -74.172, "pickup_latitude": 40.735}, {"outside_zones"}),
-        ({"pickup_longitude": 40.75, "pickup_latitude": -73.97}, {"outside_zones"}),
-        ({"pickup_longitude": None, "pickup_latitude": None}, set()),
-        ({"dropoff_longitude": None, "dropoff_latitude": None}, set()),
-        (dict.fromkeys(_PLACE), set()),
-        (
-            {"pickup_longitude": None, "pickup_latitude": None, "dropoff_longitude": 1.0},
-            {"outside_zones"},
-        ),
-    ],
-    ids=str,
-)
 @pytest.mark.parametrize(
     ("service", "month", "form"),
     [(YELLOW, "2010-06", PARQUET), (YELLOW, "2016-06", CSV), (GREEN, "2013-08", CSV)],
     ids=str,
 )
 def test_coordinates_in_no_zone_are_flagged_not_refused(
-    *,
-    service: Service,
-    month: str,
-    form: SourceFormat,
-    place: dict[str, float | None],
-    expected: set[str],
-    judged: Judging,
-    polygons: ZonePolygons,
+    service: Service, month: str, form: SourceFormat, judged: Judging, polygons: ZonePolygons
 ) -> None:
-    columns = {name: [value] for name, value in {**_PLACE, **place}.items()}
+    names = ("pickup_longitude", "pickup_latitude", "dropoff_longitude", "dropoff_latitude")
+    columns = dict(zip(names, zip(*(place for place, _ in _PLACES), strict=True), strict=True))
     partition = Partition(service, Month.parse(month))
     verdict = judged(partition, source_format=form, polygons=polygons, **columns)
-    assert _flags_of(verdict) == [expected]
+    assert _flags_of(verdict) == [flags for _, flags in _PLACES]
 
 
 CHARGE = {
