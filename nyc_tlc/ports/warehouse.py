@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,20 +21,25 @@ from nyc_tlc.core.lake.records import (
 
 @dataclass(frozen=True)
 class Batches:
-    """Record batches of one schema, to be read once.
-
-    Attributes:
-        schema: A column that it leaves out is null in every row, or the partition's own month.
-        first_row: Least ``source_row`` of trips; no earlier part has as high a one.
-    """
+    """Record batches of one schema, to be read once."""
 
     schema: pa.Schema
     batches: Iterable[pa.RecordBatch]
-    first_row: int = 0
 
 
-MOST_PARTS = 2
-"""In which a warehouse is given a month: a third COPY at the same time makes none faster."""
+@dataclass(frozen=True)
+class RowGroups:
+    """A month's accepted rows, ascending by ``source_row``, in groups that can be read apart.
+
+    Attributes:
+        schema: A column that it leaves out is null in every row, or the partition's own month.
+        first_rows: Least ``source_row`` of each group.
+        read: The rows of these groups, in order; several readers may run at the same time.
+    """
+
+    schema: pa.Schema
+    first_rows: Sequence[int]
+    read: Callable[[range], Iterable[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ class Warehouse(AnyWarehouse, Protocol):
     """A database that is sent the trips."""
 
     def replace_partition(
-        self, entry: LedgerEntry, trips: Sequence[Batches], quarantine: Batches, *, force: bool
+        self, entry: LedgerEntry, trips: RowGroups, quarantine: Batches, *, force: bool
     ) -> LedgerEntry:
         """Replace one month, atomically, with these rows.
 
@@ -109,8 +114,7 @@ class Warehouse(AnyWarehouse, Protocol):
 
         Args:
             entry: What the rows are.
-            trips: The accepted rows in one part or several, ascending; parts are written at the
-                same time.
+            trips: The accepted rows.
             quarantine: The others.
             force: Replace equal content too.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pyarrow as pa
@@ -16,11 +16,9 @@ from nyc_tlc.core.lake.records import StoredObject
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
-from nyc_tlc.ports.warehouse import MOST_PARTS, Batches
+from nyc_tlc.ports.warehouse import Batches, RowGroups
 from nyc_tlc.steps.staging import ledger_entry, read_conformed
 
-_WORTH_PARTS = 500_000
-"""Rows: a smaller month is loaded in half a second, and stays one plain table."""
 _QUARANTINE_SCHEMA = pa.schema(
     [
         ("service", pa.string()),
@@ -51,16 +49,14 @@ def load_objects(row: RunRow, objects: Sequence[StoredObject], ports: Ports) -> 
         ports: Lake and warehouse are used.
     """
     partition, lake = row.partition, ports.lake
-    trips, quarantine = objects
-    with ExitStack() as stack:
-        quarantine_file = stack.enter_context(_open(lake, quarantine.path))
+    trips, quarantine = (stored.path for stored in objects)
+    # Open until the end: what reads a group opens the same copy on local disk again.
+    with _open(lake, trips) as trips_file, _open(lake, quarantine) as quarantine_file:
+        rejected = _quarantine(partition, read_batches(quarantine_file, quarantine))
         ports.warehouse.replace_partition(
             ledger_entry(row),
-            _parts(partition, trips.path, lake, stack),
-            Batches(
-                _QUARANTINE_SCHEMA,
-                _quarantine(partition, read_batches(quarantine_file, quarantine.path)),
-            ),
+            _row_groups(partition, trips, trips_file.metadata, lake),
+            Batches(_QUARANTINE_SCHEMA, rejected),
             force=row.force,
         )
 
@@ -71,30 +67,32 @@ def _open(lake: Lake, path: str) -> Iterator[pq.ParquetFile]:
         yield file
 
 
-def _parts(partition: Partition, path: str, lake: Lake, stack: ExitStack) -> list[Batches]:
-    """The staged rows, a long month's in parts, each with a reader of its own."""
-    metadata = stack.enter_context(_open(lake, path)).metadata
-    parts = min(MOST_PARTS if metadata.num_rows >= _WORTH_PARTS else 1, metadata.num_row_groups)
-    names = _filled(metadata)
-    schema = pa.schema([arrow_schema(partition.service.contract).field(name) for name in names])
-    batches = []
-    for number in range(max(parts, 1)):
-        file = stack.enter_context(_open(lake, path))
-        groups = range(
-            metadata.num_row_groups * number // max(parts, 1),
-            metadata.num_row_groups * (number + 1) // max(parts, 1),
-        )
-        rows = read_batches(file, path, row_groups=groups, columns=names)
-        batches.append(Batches(schema, rows, _first_row(metadata, groups)))
-    return batches
+def _row_groups(
+    partition: Partition, path: str, metadata: pq.FileMetaData, lake: Lake
+) -> RowGroups:
+    # Without those of batches in which every row was rejected.
+    groups = [n for n in range(metadata.num_row_groups) if metadata.row_group(n).num_rows]
+    names = _filled(metadata, groups)
+    at = metadata.schema.names.index("source_row")
+
+    def read(chosen: range) -> Iterator[pa.RecordBatch]:
+        with _open(lake, path) as file:
+            yield from read_batches(
+                file, path, row_groups=[groups[n] for n in chosen], columns=names
+            )
+
+    return RowGroups(
+        schema=pa.schema([arrow_schema(partition.service.contract).field(n) for n in names]),
+        first_rows=[int(metadata.row_group(n).column(at).statistics.min) for n in groups],
+        read=read,
+    )
 
 
-def _filled(metadata: pq.FileMetaData) -> list[str]:
+def _filled(metadata: pq.FileMetaData, groups: Sequence[int]) -> list[str]:
     """The columns that are to be sent: not those that are null throughout, nor the constant month.
 
     Of a yellow month of 2024 these are 8 of 29: a tenth of the time.
     """
-    groups = range(metadata.num_row_groups)
     names = metadata.schema.names
     return [
         name
@@ -109,13 +107,6 @@ def _filled(metadata: pq.FileMetaData) -> list[str]:
 
 def _has_values(chunk: pq.ColumnChunkMetaData) -> bool:
     return chunk.statistics is None or chunk.statistics.null_count < chunk.num_values
-
-
-def _first_row(metadata: pq.FileMetaData, groups: range) -> int:
-    if not groups or groups.start == 0:
-        return 0
-    at = metadata.schema.names.index("source_row")
-    return int(metadata.row_group(groups.start).column(at).statistics.min)
 
 
 def _quarantine(

@@ -22,13 +22,13 @@ from typing import Any
 
 from nyc_tlc.adapters.bigquery import warehouse as bigquery  # noqa: F401 - once, not in every run
 from nyc_tlc.adapters.lake import gcs  # noqa: F401 - once, not in every run
+from nyc_tlc.adapters.postgres import month_table
 from nyc_tlc.adapters.source import cdn as tlc_cdn  # noqa: F401 - once, not in every run
 from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
 from nyc_tlc.core.errors import PipelineError
 from nyc_tlc.core.month import Month
 from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.settings import Settings
-from nyc_tlc.steps import load
 from qa.chaos.boundaries import FailPoint, Watch
 
 _LAST = Month(2026, 12)
@@ -131,7 +131,7 @@ def _child(order: Order, answer: Path) -> None:
 
 
 def _run(order: Order, watch: Watch) -> Ending:
-    load._WORTH_PARTS = order.parts_from  # noqa: SLF001 - a short month is to go the long way
+    month_table._WORTH_PARTS = order.parts_from  # noqa: SLF001 - a short month is to go the long way
     months = parse_months(order.months, latest=_LAST)
     chosen = partitions(parse_services(order.service), months, current=_LAST)
     trips = Trips.open()

@@ -17,6 +17,7 @@ from embedded.samples.months import published_batches, published_schema, write_m
 from embedded.samples.polygons import write_zone_polygons
 from embedded.samples.trips import trips as sample_trips
 from nyc_tlc.adapters.lake.folder import FolderLake
+from nyc_tlc.adapters.postgres import month_table
 from nyc_tlc.adapters.source.folder import FolderSource
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import Publication
@@ -29,7 +30,6 @@ from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.rules import FLAGS
 from nyc_tlc.core.runs.run_table import Status, start
 from nyc_tlc.ports.bundles import Ports
-from nyc_tlc.steps import load as load_step
 from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import land
 from nyc_tlc.steps.load import load
@@ -191,7 +191,7 @@ def test_a_long_month_is_loaded_in_parts_with_every_value(
     month, ports, tmp_path, monkeypatch, query
 ):
     monkeypatch.setattr(parquet_file, "BATCH_ROWS", 500)
-    monkeypatch.setattr(load_step, "_WORTH_PARTS", 2_000)
+    monkeypatch.setattr(month_table, "_WORTH_PARTS", 2_000)
     partition = Partition(SERVICES["yellow"], Month.parse(month))
     write_month(partition, 3_000, tmp_path / "published")
     rows = run(conform, land_as(SourceFormat.PARQUET, [partition], ports), ports)

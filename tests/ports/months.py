@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.rows.conform import conform
 from nyc_tlc.core.rows.judge import Judge, neighbourhoods
-from nyc_tlc.ports.warehouse import Batches, Warehouse
+from nyc_tlc.ports.warehouse import Batches, RowGroups, Warehouse
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -58,14 +58,17 @@ class SampleMonth:
             run="test",
         )
 
-    def trips(self) -> Batches:
+    def trips(self) -> RowGroups:
+        """The trips, three to a group."""
+        return row_groups(self.table())
+
+    def table(self) -> pa.Table:
         schema = arrow_schema(self.partition.service.contract)
         columns = {**self._defaults(), **self.values}
         arrays = [
             pa.array(columns.get(column.name, [None] * self.rows), column.type) for column in schema
         ]
-        table = pa.Table.from_arrays(arrays, schema=schema)
-        return Batches(schema, table.to_batches(max_chunksize=3))
+        return pa.Table.from_arrays(arrays, schema=schema)
 
     def quarantine(self) -> Batches:
         rows = [
@@ -92,10 +95,24 @@ class SampleMonth:
         }
 
 
+def row_groups(trips: pa.Table, *, size: int = 3) -> RowGroups:
+    groups = trips.combine_chunks().to_batches(max_chunksize=size)
+    first_rows = [group.column("source_row")[0].as_py() for group in groups]
+    return RowGroups(trips.schema, first_rows, lambda chosen: (groups[n] for n in chosen))
+
+
+def after_its_rows(trips: RowGroups, end: Callable[[], object]) -> RowGroups:
+    """The same trips, with something that happens after those of each reader."""
+
+    def read(chosen: range) -> Iterator[pa.RecordBatch]:
+        yield from trips.read(chosen)
+        end()
+
+    return replace(trips, read=read)
+
+
 def load(warehouse: Warehouse, month: SampleMonth, *, force: bool = False) -> LedgerEntry:
-    return warehouse.replace_partition(
-        month.entry, [month.trips()], month.quarantine(), force=force
-    )
+    return warehouse.replace_partition(month.entry, month.trips(), month.quarantine(), force=force)
 
 
 def judged(part: Partition, file: Path) -> tuple[pa.Table, int]:

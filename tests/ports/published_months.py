@@ -26,8 +26,6 @@ from tests.ports.months import SampleMonth
 def publish(lake: Lake, month: SampleMonth) -> Manifest:
     """Write the month's objects, and give what its manifest says."""
     partition = month.partition
-    batches = month.trips()
-    trips = pa.Table.from_batches(batches.batches, batches.schema)
     rejected = pa.Table.from_batches(month.quarantine().batches, month.quarantine().schema)
     schema = quarantine_arrow_schema(partition.service.contract)
     quarantine = pa.Table.from_pylist(rejected.drop_columns(["service"]).to_pylist(), schema)
@@ -39,7 +37,7 @@ def publish(lake: Lake, month: SampleMonth) -> Manifest:
         landing=_landing(month),
         counts=_counts(month),
         objects=(
-            write(lake, lake_paths.trips(partition), trips),
+            write(lake, lake_paths.trips(partition), month.table()),
             write(lake, lake_paths.quarantine(partition), quarantine),
         ),
         superseded=(),

@@ -13,8 +13,9 @@ from sqlglot.optimizer.qualify import qualify
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.contract.sql import Dialect
 from nyc_tlc.core.marts.declared import MARTS
-from nyc_tlc.core.marts.query import Dialect, month_query
+from nyc_tlc.core.marts.query import month_query
 from nyc_tlc.core.month import Month
 
 ROOT = Path(__file__).parents[2]

@@ -14,10 +14,11 @@ from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.schemas import bigquery_fields
 from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.contract.sql import Dialect
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.lake.records import WarehouseLoad
 from nyc_tlc.core.marts.model import Mart
-from nyc_tlc.core.marts.query import Dialect, month_query
+from nyc_tlc.core.marts.query import month_query
 from nyc_tlc.core.month import Month
 from nyc_tlc.ports.marts import MartMonth
 

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 from google.api_core import exceptions as api
 from google.cloud import bigquery
 
-from nyc_tlc.adapters.bigquery import views as bigquery_views
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset
 from nyc_tlc.adapters.bigquery.tables import (
     CALL,
@@ -124,13 +123,19 @@ class BigQueryWarehouse:
             return self._dataset.loaded(job).rows
 
     def replace_views(self, contracts: Sequence[Contract]) -> tuple[str, ...]:
-        views = bigquery_views.render(self.address, contracts)
+        # Late: sqlglot costs 0.2 s.
+        from nyc_tlc.core.contract.sql import Dialect
+        from nyc_tlc.core.contract.view_queries import view_queries
+
+        where = self._dataset.settings.project, self._dataset.settings.dataset
+        queries = view_queries(contracts, Dialect.BIGQUERY, *where)
         with self._dataset.explained() as location:
             for contract in contracts:
                 self._ensured(contract, location)
-            for statement in views.values():
-                self._dataset.query(statement)
-        return tuple(views)
+            for name, query in queries.items():
+                view = f"{self.address}.{name}"
+                self._dataset.query(f"CREATE OR REPLACE VIEW `{view}` AS {query}")
+        return tuple(queries)
 
     def _created_at(self, contract: Contract) -> datetime | None:
         """When the younger of the service's tables was created; None while one is missing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +11,13 @@ from typing import Any
 import psycopg2
 from certifi import where
 from psycopg2 import errors as pg
-from psycopg2.extensions import connection as Connection  # noqa: N812 - its class names are lower case
-from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
+from psycopg2 import extensions
+from psycopg2.sql import Composable, Identifier
 
 from nyc_tlc.core.errors import ConfigurationError, ContractError, PipelineError, RetryableError
 
+Connection = extensions.connection
+Cursor = extensions.cursor
 _KEEPALIVES: Mapping[str, Any] = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -83,11 +85,19 @@ class Database:
         return f"{self.user}@{self.host}:{self.port}/{self.dbname}"
 
     @contextmanager
-    def transaction(self) -> Iterator[Cursor]:
-        """One transaction on a connection of its own; rolled back on any error."""
+    def transaction(self, schema: str, *, snapshot: bool = False) -> Iterator[Cursor]:
+        """One transaction on its own connection; rolled back on any error.
+
+        Args:
+            schema: Where the names in its statements are; it need not exist yet.
+            snapshot: Only read, and everything as of the same moment.
+        """
         with closing(self._connect()) as connection:
             try:
+                if snapshot:
+                    connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
                 with connection.cursor() as cursor:
+                    _enter(cursor, Identifier(schema).as_string(cursor))
                     yield cursor
                 connection.commit()
             except psycopg2.Error as error:
@@ -152,6 +162,35 @@ class Database:
                 "it runs, and POSTGRES_HOST and POSTGRES_PORT"
             ) from None
         return connection
+
+
+def commit(cursor: Cursor) -> None:
+    """End the transaction and begin another in the same schema."""
+    (path,) = one(cursor, "SHOW search_path")
+    cursor.connection.commit()
+    _enter(cursor, path)
+
+
+def _enter(cursor: Cursor, path: str) -> None:
+    # Not for the session: a pooler may give each transaction another one. A schema that the role
+    # may not use is refused when it is named; a search path would leave it out.
+    cursor.execute(
+        "SELECT to_regclass(%s), set_config('search_path', %s, true)", [f"{path}.ledger", path]
+    )
+
+
+def one(
+    cursor: Cursor, statement: str | Composable, values: Sequence[object] = ()
+) -> tuple[Any, ...]:
+    """The row that a statement returns."""
+    cursor.execute(statement, values)
+    row = cursor.fetchone()
+    assert row is not None  # noqa: S101 - every caller's statement returns a row
+    return row
+
+
+def exists(cursor: Cursor, table: str) -> bool:
+    return one(cursor, "SELECT to_regclass(%s) IS NOT NULL", [table]) == (True,)
 
 
 def _said(error: psycopg2.Error) -> str:

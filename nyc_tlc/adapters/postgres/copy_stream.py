@@ -1,32 +1,58 @@
-"""Arrow batches as the bytes of a binary COPY."""
+"""Send Arrow batches by a binary COPY."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 
 import pgpq
+import psycopg2
 import pyarrow as pa
 from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
+from psycopg2.sql import SQL, Identifier
+
+from nyc_tlc.adapters.postgres.connection import Cursor
+from nyc_tlc.core.prefetch import prefetch
+from nyc_tlc.ports.warehouse import Batches
 
 _ROWS_PER_BUFFER = 16_384
 """Some 2 MB of COPY data: large enough to cost nothing per call, small beside a batch."""
 
 
-def copy_buffers(
-    schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, jsonb: frozenset[str] = frozenset()
-) -> Iterator[bytes]:
-    """Encode batches in the binary COPY format, header and trailer included.
+def copy(
+    cursor: Cursor, table: str, rows: Batches, *, jsonb: frozenset[str], options: str = ""
+) -> int:
+    """Append rows to a table; returns how many.
 
     Args:
-        schema: Of every batch.
-        batches: Rows, in order.
+        cursor: Transaction.
+        table: Name of the table.
+        rows: Rows, in order.
         jsonb: Text columns whose target is ``jsonb``.
+        options: More of COPY's.
     """
-    encoder = _encoder(schema, jsonb)
+    statement = SQL("COPY {} ({}) FROM STDIN (FORMAT binary{})").format(
+        Identifier(table), SQL(", ").join(map(Identifier, rows.schema.names)), SQL(options)
+    )
+    with closing(prefetch(_encoded(rows, jsonb))) as buffers:
+        stream = _Stream(buffers)
+        try:
+            cursor.copy_expert(statement, stream)
+        except psycopg2.Error:
+            # A failure of the producer reaches us as a cancelled query.
+            if stream.error is not None:
+                raise stream.error from None
+            raise
+    return cursor.rowcount
+
+
+def _encoded(rows: Batches, jsonb: frozenset[str]) -> Iterator[bytes]:
+    """The rows in COPY's binary format, header and trailer included."""
+    encoder = _encoder(rows.schema, jsonb)
     yield encoder.write_header()
-    for batch in batches:
+    for batch in rows.batches:
         for start in range(0, batch.num_rows, _ROWS_PER_BUFFER):
             yield encoder.write_batch(batch.slice(start, _ROWS_PER_BUFFER))
     yield encoder.finish()
@@ -43,32 +69,22 @@ def _encoder(schema: pa.Schema, jsonb: frozenset[str]) -> pgpq.ArrowToPostgresBi
     return pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(schema, builders)
 
 
-class BufferStream(io.RawIOBase):
-    """A readable file over an iterator of buffers, as psycopg2's COPY wants one.
+class _Stream(io.RawIOBase):
+    """A readable file over buffers, as psycopg2's COPY wants one.
 
     Attributes:
         error: What the iterator raised, which psycopg2 turns into a text.
     """
 
-    def __init__(self, buffers: Iterable[bytes]) -> None:
+    def __init__(self, buffers: Iterator[bytes]) -> None:
         super().__init__()
-        self._buffers = iter(buffers)
-        self._rest = memoryview(b"")
+        self._buffers = buffers
         self.error: BaseException | None = None
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes; none at the end."""
-        while not self._rest:
-            try:
-                buffer = next(self._buffers, None)
-            except BaseException as error:
-                self.error = error
-                raise
-            if buffer is None:
-                return b""
-            self._rest = memoryview(buffer)
-        chunk, self._rest = self._rest[:size], self._rest[size:]
-        return bytes(chunk)
+    def read(self, _size: int = -1, /) -> bytes:
+        """The next buffer, however many bytes psycopg2 asks for: it sends what it gets."""
+        try:
+            return next(filter(None, self._buffers), b"")
+        except BaseException as error:
+            self.error = error
+            raise

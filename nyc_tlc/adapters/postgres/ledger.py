@@ -4,65 +4,56 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
-from psycopg2.sql import SQL, Composable, Identifier, Literal
+from psycopg2.sql import SQL
 
 from nyc_tlc.adapters.postgres import schema as ddl
+from nyc_tlc.adapters.postgres.connection import Cursor, exists, one
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.month import Month
 
 _TURN_TIMEOUT = "30min"
 """How long to wait for another run that is at the same partition."""
 
 
-def read_entry(cursor: Cursor, schema: str, partition: Partition) -> LedgerEntry | None:
+def read_entry(cursor: Cursor, partition: Partition) -> LedgerEntry | None:
     """The entry of a partition whose table is there; None otherwise."""
-    if not ddl.is_attached(cursor, schema, partition):
+    if not ddl.is_attached(cursor, partition):
         return None
-    month = SQL("WHERE service = {} AND source_month = {}").format(
-        Literal(partition.service.name), Literal(partition.month.start.date())
+    return _read(cursor, "WHERE service = %s AND source_month = %s", *ddl.key(partition)).get(
+        partition
     )
-    return read_entries(cursor, schema, month).get(partition)
 
 
-def read_attached_entries(cursor: Cursor, schema: str) -> list[LedgerEntry]:
+def read_attached_entries(cursor: Cursor) -> list[LedgerEntry]:
     """The entries of every partition whose table is there, by service and month."""
-    attached = SQL(
-        "JOIN pg_namespace ON nspname = {} "
-        "JOIN pg_class AS month ON month.relnamespace = pg_namespace.oid "
-        "AND month.relname = service || to_char(source_month, '_YYYY_MM') "
-        "JOIN pg_inherits ON inhrelid = month.oid "
-        "JOIN pg_class AS parent ON parent.oid = inhparent AND parent.relname = service "
+    attached = (
+        "JOIN pg_inherits ON inhparent = to_regclass(service) "
+        "AND inhrelid = to_regclass(service || to_char(source_month, '_YYYY_MM')) "
         "ORDER BY service, source_month"
-    ).format(Literal(schema))
-    return list(read_entries(cursor, schema, attached).values())
-
-
-def read_entries(
-    cursor: Cursor, schema: str, which: Composable | None = None
-) -> Mapping[Partition, LedgerEntry]:
-    """The entries of our services, by default every one, those whose table is gone included.
-
-    Args:
-        cursor: Of the transaction.
-        schema: Schema of the ledger; there may be none yet.
-        which: Joins, condition and order.
-    """
-    table = Identifier(schema, "ledger")
-    cursor.execute("SELECT to_regclass(%s) IS NULL", [table.as_string(cursor)])
-    if cursor.fetchone() == (True,):
-        return {}
-    cursor.execute(
-        SQL(
-            "SELECT service, source_month, sha256, contract, rows_published, rows_accepted, "
-            "rows_quarantined, run, loaded_at, reconciled_at, "
-            # Not by name: a ledger from before it had the column is read before it gets it.
-            "(to_jsonb(ledger) ->> 'seconds')::double precision FROM {} AS ledger {}"
-        ).format(table, which or SQL(""))
     )
+    return list(_read(cursor, attached).values())
+
+
+def read_entries(cursor: Cursor) -> Mapping[Partition, LedgerEntry]:
+    """Every entry, those whose table is gone included; none where there is no ledger yet."""
+    return _read(cursor)
+
+
+def _read(cursor: Cursor, which: str = "", *values: object) -> Mapping[Partition, LedgerEntry]:
+    if not exists(cursor, "ledger"):
+        return {}
+    statement = SQL(
+        "SELECT service, source_month, sha256, contract, rows_published, rows_accepted, "
+        "rows_quarantined, run, loaded_at, reconciled_at, "
+        # Not by name: a ledger from before it had the column is read before it gets it.
+        "(to_jsonb(ledger) ->> 'seconds')::double precision FROM ledger {}"
+    )
+    cursor.execute(statement.format(SQL(which)), values)
     entries = (
         LedgerEntry(Partition(SERVICES[service], Month.of(day)), Content(sha256, contract), *rest)
         for service, day, sha256, contract, *rest in cursor.fetchall()
@@ -71,16 +62,58 @@ def read_entries(
     return {entry.partition: entry for entry in entries}
 
 
+def record(cursor: Cursor, entry: LedgerEntry) -> LedgerEntry:
+    """Write the entry of a partition that was loaded; says when."""
+    (loaded_at,) = one(
+        cursor,
+        "INSERT INTO ledger (service, source_month, sha256, contract, rows_published, "
+        "rows_accepted, rows_quarantined, run) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) "
+        "ON CONFLICT (service, source_month) DO UPDATE SET sha256 = EXCLUDED.sha256, "
+        "contract = EXCLUDED.contract, rows_published = EXCLUDED.rows_published, "
+        "rows_accepted = EXCLUDED.rows_accepted, "
+        "rows_quarantined = EXCLUDED.rows_quarantined, run = EXCLUDED.run, "
+        "loaded_at = now(), reconciled_at = NULL, seconds = NULL RETURNING loaded_at",
+        [
+            *ddl.key(entry.partition),
+            entry.content.sha256,
+            entry.content.contract,
+            entry.published,
+            entry.accepted,
+            entry.quarantined,
+            entry.run,
+        ],
+    )
+    return replace(entry, loaded_at=loaded_at, reconciled_at=None)
+
+
+def mark_reconciled(cursor: Cursor, entry: LedgerEntry) -> None:
+    cursor.execute(
+        "UPDATE ledger SET reconciled_at = now(), seconds = %s WHERE service = %s "
+        "AND source_month = %s AND sha256 = %s AND contract = %s",
+        [
+            entry.seconds,
+            *ddl.key(entry.partition),
+            entry.content.sha256,
+            entry.content.contract,
+        ],
+    )
+    if cursor.rowcount != 1:
+        raise ReconciliationError(
+            f"{entry.partition}: Postgres holds other content by now: another run loaded the "
+            "month meanwhile. Nothing was changed. Run the month again."
+        )
+
+
 def take_turn(cursor: Cursor, schema: str, partition: Partition) -> None:
     """Let runs at the same partition follow one another, until the transaction ends."""
-    cursor.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(_TURN_TIMEOUT)))
+    cursor.execute("SET LOCAL lock_timeout = %s", [_TURN_TIMEOUT])
     cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", lock_keys(schema, partition))
 
 
 def is_my_turn(cursor: Cursor, schema: str, partition: Partition) -> bool:
     """Take the turn if nobody has it; says whether it is ours."""
-    cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", lock_keys(schema, partition))
-    return cursor.fetchone() == (True,)
+    keys = lock_keys(schema, partition)
+    return one(cursor, "SELECT pg_try_advisory_xact_lock(%s, %s)", keys) == (True,)
 
 
 def lock_keys(schema: str, partition: Partition) -> list[int]:

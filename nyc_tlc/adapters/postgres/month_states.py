@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its class names are lower case
 from psycopg2.extras import execute_values
-from psycopg2.sql import SQL, Identifier, Literal
+from psycopg2.sql import SQL, Literal
 
-from nyc_tlc.adapters.postgres.schema import ensure_schema
+from nyc_tlc.adapters.postgres import schema as ddl
+from nyc_tlc.adapters.postgres.connection import Cursor, exists
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import MonthState, State
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS {} (
+CREATE TABLE IF NOT EXISTS publication (
   service       text        NOT NULL,
   source_month  date        NOT NULL,
   state         text        NOT NULL CHECK (state IN ({})),
@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS {} (
 )
 """
 _RECORD = """
-INSERT INTO {} AS known (service, source_month, state, asked_at, bytes, last_modified, note)
+INSERT INTO publication AS known
+  (service, source_month, state, asked_at, bytes, last_modified, note)
 VALUES %s
 ON CONFLICT (service, source_month) DO UPDATE SET
   state = EXCLUDED.state,
@@ -41,20 +42,17 @@ ON CONFLICT (service, source_month) DO UPDATE SET
 """
 
 
-def record(cursor: Cursor, schema: str, states: Sequence[MonthState]) -> None:
+def record(cursor: Cursor, states: Sequence[MonthState]) -> None:
     """Record states; what they leave open stays as it was."""
-    table = Identifier(schema, "publication")
-    cursor.execute("SELECT to_regclass(%s) IS NULL", [table.as_string(cursor)])
-    if cursor.fetchone() == (True,):
-        ensure_schema(cursor, schema)
-        cursor.execute(SQL(_TABLE).format(table, SQL(", ").join(map(Literal, State))))
+    if not exists(cursor, "publication"):
+        ddl.ensure_schema(cursor)
+        cursor.execute(SQL(_TABLE).format(SQL(", ").join(map(Literal, State))))
     execute_values(
         cursor,
-        SQL(_RECORD).format(table).as_string(cursor),
+        _RECORD,
         [
             (
-                state.partition.service.name,
-                state.partition.month.start.date(),
+                *ddl.key(state.partition),
                 state.state.value,
                 state.asked or None,
                 state.bytes,
@@ -68,14 +66,12 @@ def record(cursor: Cursor, schema: str, states: Sequence[MonthState]) -> None:
     )
 
 
-def read(cursor: Cursor, schema: str) -> Mapping[Partition, State]:
+def read(cursor: Cursor) -> Mapping[Partition, State]:
     """Every recorded state; none where nothing was recorded yet."""
-    table = Identifier(schema, "publication")
-    cursor.execute("SELECT to_regclass(%s) IS NULL", [table.as_string(cursor)])
-    if cursor.fetchone() == (True,):
+    if not exists(cursor, "publication"):
         return {}
-    cursor.execute(SQL("SELECT service, source_month, state FROM {}").format(table))
+    cursor.execute("SELECT service, source_month, state FROM publication")
     return {
-        Partition(SERVICES[service], Month.of(month)): State(state)
-        for service, month, state in cursor.fetchall()
+        Partition(SERVICES[service], Month.of(day)): State(state)
+        for service, day, state in cursor.fetchall()
     }

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+
+from sqlglot import exp
 
 from nyc_tlc.core.contract.model import Column, Contract
+from nyc_tlc.core.contract.sql import Dialect, table
 
-_ALL_SERVICES = "trips"
-
-
-@dataclass(frozen=True)
-class Names:
-    """How a database writes names.
-
-    Attributes:
-        quoted: A column or an alias.
-        table: A table or view of ours, with where it is.
-    """
-
-    quoted: Callable[[str], str]
-    table: Callable[[str], str]
+_TRIP = "trip"
 
 
 @dataclass(frozen=True)
@@ -36,37 +27,43 @@ class _Dimension:
     names: Mapping[str, str]
 
 
-def view_queries(contracts: Sequence[Contract], names: Names) -> Mapping[str, str]:
-    """Name and query of each view."""
-    named = {f"{contract.service}_named": _named(contract, names) for contract in contracts}
-    return {**named, _ALL_SERVICES: _all_services(contracts, names)}
+def view_queries(contracts: Sequence[Contract], dialect: Dialect, *where: str) -> Mapping[str, str]:
+    """Name and query of each view.
+
+    Args:
+        contracts: Of the services.
+        dialect: The warehouse's.
+        where: The tables are: the schema, or project and dataset.
+    """
+    queries = {f"{contract.service}_named": _named(contract, where) for contract in contracts}
+    queries["trips"] = _all_services(contracts, where)
+    if dialect is Dialect.BIGQUERY:
+        queries["quarantine"] = _quarantine(contracts, where)
+    return {name: query.sql(dialect, identify=True) for name, query in queries.items()}
 
 
-def _named(contract: Contract, names: Names) -> str:
+def _named(contract: Contract, where: Sequence[str]) -> exp.Query:
     """Every column, followed by its name where a dimension has one.
 
     The joins are outer joins to a key: they keep every trip, once, and a planner that knows the
     key leaves out those whose names a query does not ask for.
     """
-    columns: list[str] = []
-    joins: list[str] = []
+    query = exp.select().from_(exp.alias_(table(*where, contract.service), _TRIP, table=True))
     for column in contract.columns:
-        trip_column = f"{names.quoted('trip')}.{names.quoted(column.name)}"
-        columns.append(trip_column)
+        of_trip = exp.column(column.name, _TRIP)
+        query = query.select(of_trip)
         dimension = _dimension(column)
         if dimension is None:
             continue
-        alias = names.quoted(f"{column.name}_of")
-        columns += [
-            f"{alias}.{names.quoted(name)} AS {names.quoted(called)}"
-            for name, called in dimension.names.items()
-        ]
-        joins.append(
-            f"LEFT JOIN {names.table(dimension.table)} AS {alias} "
-            f"ON {alias}.{names.quoted(dimension.key)} = {trip_column}"
+        alias = f"{column.name}_of"
+        query = query.select(
+            *(exp.alias_(exp.column(n, alias), called) for n, called in dimension.names.items())
+        ).join(
+            exp.alias_(table(*where, dimension.table), alias, table=True),
+            on=exp.column(dimension.key, alias).eq(of_trip),
+            join_type="left",
         )
-    trips = f"{names.table(contract.service)} AS {names.quoted('trip')}"
-    return f"SELECT {', '.join(columns)} FROM {trips} {' '.join(joins)}"
+    return query
 
 
 def _dimension(column: Column) -> _Dimension | None:
@@ -79,14 +76,28 @@ def _dimension(column: Column) -> _Dimension | None:
     return _Dimension(column.codes.name, "code", {"meaning": f"{column.codes.name}_name"})
 
 
-def _all_services(contracts: Sequence[Contract], names: Names) -> str:
+def _all_services(contracts: Sequence[Contract], where: Sequence[str]) -> exp.Query:
     """The columns that all services share, in the order of the first."""
-    shared = ", ".join(
-        names.quoted(column.name)
+    shared = [
+        column.name
         for column in contracts[0].columns
         if all(column.name in contract.by_name for contract in contracts)
-    )
-    return " UNION ALL ".join(
-        f"SELECT '{contract.service}' AS service, {shared} FROM {names.table(contract.service)}"
-        for contract in contracts
-    )
+    ]
+    tables = {contract.service: table(*where, contract.service) for contract in contracts}
+    return _united(tables, shared)
+
+
+def _quarantine(contracts: Sequence[Contract], where: Sequence[str]) -> exp.Query:
+    """The one table that it is in Postgres."""
+    tables = {c.service: table(*where, f"quarantine_{c.service}") for c in contracts}
+    return _united(tables, ["source_month", "source_row", "reason", "published"])
+
+
+def _united(tables: Mapping[str, exp.Table], columns: Sequence[str]) -> exp.Query:
+    """The rows of a table for each service, with the service's name."""
+    selects: list[exp.Query] = [
+        exp.select(exp.alias_(exp.Literal.string(service), "service"), *map(exp.column, columns))
+        .from_(rows)
+        for service, rows in tables.items()
+    ]  # fmt: skip
+    return reduce(lambda one, other: exp.union(one, other, distinct=False), selects)

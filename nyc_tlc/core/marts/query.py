@@ -5,7 +5,6 @@ The files are written in the dialect of Postgres; sqlglot writes the others from
 
 from __future__ import annotations
 
-from enum import StrEnum
 from functools import cache
 from importlib import resources
 
@@ -13,18 +12,12 @@ import sqlglot
 from sqlglot import exp
 
 from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.sql import Dialect, table
 from nyc_tlc.core.marts.model import Mart
 
 _WRITTEN_IN = "postgres"
 _TRIPS = "service_trips"
 """By which a mart's query names the trips of one service in one month."""
-
-
-class Dialect(StrEnum):
-    """A warehouse's SQL, by sqlglot's name."""
-
-    POSTGRES = "postgres"
-    BIGQUERY = "bigquery"
 
 
 def month_query(mart: Mart, partition: Partition, dialect: Dialect, *where: str) -> str:
@@ -37,8 +30,8 @@ def month_query(mart: Mart, partition: Partition, dialect: Dialect, *where: str)
         where: The trips are: the schema, or project and dataset.
     """
     trips = _parsed(f"trips_{partition.service}.sql")
-    for table in trips.find_all(exp.Table):
-        table.replace(_table(*where, table.name))
+    for trip_table in trips.find_all(exp.Table):
+        trip_table.replace(table(*where, trip_table.name))
     query = exp.expand(_parsed(f"{mart.name}.sql"), {_TRIPS: trips}, dialect=_WRITTEN_IN)
     month = exp.cast(exp.Literal.string(partition.month.start.date().isoformat()), "date")
     query = exp.replace_placeholders(query, source_month=month)
@@ -54,8 +47,3 @@ def _parsed(name: str) -> exp.Query:
     query = sqlglot.parse_one(_text(name), read=_WRITTEN_IN)
     assert isinstance(query, exp.Query)  # noqa: S101 - `make check` parses every file
     return query
-
-
-def _table(*names: str) -> exp.Table:
-    *catalog, schema, name = (exp.to_identifier(part, quoted=True) for part in names)
-    return exp.Table(this=name, db=schema, catalog=catalog[0] if catalog else None)

@@ -89,9 +89,7 @@ def load(dataset: BigQueryDataset, marts: BigQueryMarts, recorded: dict[Partitio
 @pytest.fixture
 def build(load, marts: BigQueryMarts) -> Callable[[SampleMonth], LedgerEntry]:
     def load_and_build(month: SampleMonth) -> LedgerEntry:
-        batches = month.trips()
-        trips = pa.Table.from_batches(list(batches.batches), batches.schema)
-        entry = load(month.partition, trips, month.sha256)
+        entry = load(month.partition, month.table(), month.sha256)
         marts.replace_month(DAILY_ZONE_TRIPS, entry)
         return entry
 
@@ -149,8 +147,7 @@ def test_trips_without_a_zone_and_amounts_that_are_none(build, dataset) -> None:
 def test_trips_that_are_not_all_change_nothing(build, load, dataset, marts: BigQueryMarts) -> None:
     build(JANUARY)
     before = held(dataset), ask(dataset, "SELECT * FROM mart_month")
-    batches = OTHER_JANUARY.trips()
-    entry = load(OTHER_JANUARY.partition, pa.Table.from_batches(list(batches.batches)), "b" * 64)
+    entry = load(OTHER_JANUARY.partition, OTHER_JANUARY.table(), "b" * 64)
     with pytest.raises(ReconciliationError, match=r"in BigQuery are 3, expected .* 4 accepted"):
         marts.replace_month(DAILY_ZONE_TRIPS, replace(entry, accepted=4, published=4))
     assert (held(dataset), ask(dataset, "SELECT * FROM mart_month")) == before

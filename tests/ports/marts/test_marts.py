@@ -26,10 +26,9 @@ from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.marts import query as mart_query
 from nyc_tlc.core.marts.declared import DAILY_ZONE_TRIPS
 from nyc_tlc.core.marts.model import Mart
-from nyc_tlc.ports.warehouse import Batches
 from tests.conftest import Query
 from tests.ports.marts.marts_answers import daily_zone_trips
-from tests.ports.months import SampleMonth, judged, load, partition
+from tests.ports.months import SampleMonth, judged, load, partition, row_groups
 
 ROWS = (
     "SELECT source_month, service, pickup_date, pu_location_id, trips, priced_trips, revenue "
@@ -76,8 +75,8 @@ def test_numbers_are_those_of_another_engine(
         entry = replace(
             SampleMonth(part).entry, published=accepted.num_rows, accepted=accepted.num_rows
         )
-        trips = Batches(accepted.schema, accepted.to_batches())
-        warehouse.replace_partition(entry, [trips], SampleMonth(part).quarantine(), force=False)
+        trips = row_groups(accepted, size=1000)
+        warehouse.replace_partition(entry, trips, SampleMonth(part).quarantine(), force=False)
         built = marts.replace_month(DAILY_ZONE_TRIPS, entry)
         assert built.trips == accepted.num_rows
         assert 0 < built.rows < accepted.num_rows

@@ -5,20 +5,18 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import pyarrow as pa
 import pytest
 
 from embedded.servers.postgres import PostgresServer
 from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ConfigurationError, RetryableError
-from nyc_tlc.ports.warehouse import Batches
 from tests.conftest import Query
-from tests.ports.months import SampleMonth, load
+from tests.ports.months import SampleMonth, after_its_rows, load
 
 MONTH = SampleMonth(rows=7, quarantined=[{}])
 SECRET = "not-the-passw0rd"
@@ -135,15 +133,13 @@ def test_nothing_stays_open_after_use(warehouse: PostgresWarehouse, query: Query
 def test_nothing_stays_open_after_rows_that_break_off(
     warehouse: PostgresWarehouse, query: Query
 ) -> None:
-    trips = MONTH.trips()
 
-    def breaking() -> Iterator[pa.RecordBatch]:
-        yield from list(trips.batches)[:1]
+    def break_off() -> None:
         raise RuntimeError("unreadable")
 
     with pytest.raises(Exception, match="unreadable"):
         warehouse.replace_partition(
-            MONTH.entry, [Batches(trips.schema, breaking())], MONTH.quarantine(), force=False
+            MONTH.entry, after_its_rows(MONTH.trips(), break_off), MONTH.quarantine(), force=False
         )
     assert _no_open_connection(query)
     assert [t.name for t in threading.enumerate() if t.name.startswith("prefetch")] == []
@@ -155,17 +151,11 @@ def test_server_that_ends_the_session_is_retryable(
 ) -> None:
     load(warehouse, MONTH)
     release = threading.Event()
-    trips = MONTH.trips()
-
-    def held() -> Iterator[pa.RecordBatch]:
-        release.wait(60)
-        yield from trips.batches
-
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(
             warehouse.replace_partition,
             MONTH.entry,
-            [Batches(trips.schema, held())],
+            after_its_rows(MONTH.trips(), lambda: release.wait(60)),
             MONTH.quarantine(),
             force=True,
         )

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from nyc_tlc.adapters.postgres import month_table
 from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.inspector import PostgresInspector
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.audit.evidence import TableScan
 from nyc_tlc.core.contract.service import YELLOW
 from nyc_tlc.ports.audit import Inventory
-from nyc_tlc.ports.warehouse import Batches
 from tests.conftest import Query
 from tests.ports.months import SampleMonth, load, partition
 
@@ -23,18 +23,6 @@ OTHER = SampleMonth(partition=partition("2024-02", YELLOW), rows=7, sha256="b" *
 @pytest.fixture
 def inspector(database: Database, schema: str) -> PostgresInspector:
     return PostgresInspector(database, schema)
-
-
-def in_parts(warehouse: PostgresWarehouse, month: SampleMonth) -> None:
-    table = month.trips()
-    rows = list(table.batches)
-    first, rest = rows[:1], rows[1:]
-    warehouse.replace_partition(
-        month.entry,
-        [Batches(table.schema, first), Batches(table.schema, rest, first[0].num_rows)],
-        month.quarantine(),
-        force=False,
-    )
 
 
 def test_schema_that_is_not_there_holds_nothing(inspector: PostgresInspector, query: Query) -> None:
@@ -101,11 +89,14 @@ def test_what_was_done_by_hand_is_noticed_in_every_part(
     warehouse: PostgresWarehouse,
     inspector: PostgresInspector,
     connect,
+    monkeypatch: pytest.MonkeyPatch,
     parts: int,
     change: str,
     scan: TableScan,
 ) -> None:
-    load(warehouse, MONTH) if parts == 1 else in_parts(warehouse, MONTH)
+    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
+    monkeypatch.setattr(month_table, "_MOST_PARTS", parts)
+    load(warehouse, MONTH)
     assert inspector.scan(MONTH.partition) == TableScan(5, 0)
     connection = connect()
     connection.autocommit = True
@@ -116,9 +107,11 @@ def test_what_was_done_by_hand_is_noticed_in_every_part(
 
 
 def test_leftovers_are_months_tables_that_stand_alone(
-    warehouse: PostgresWarehouse, inspector: PostgresInspector, query: Query
-) -> None:
-    in_parts(warehouse, MONTH)
+    warehouse: PostgresWarehouse, inspector: PostgresInspector, query: Query,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
+    load(warehouse, MONTH)
     for name in ("green_2024_01_new_0", "green_2024_02_new", "yellow_2019_13", "mine", "fhv_2020"):
         query(f"CREATE TABLE {name} (a int)")
     assert inspector.inventory().leftovers == ("green_2024_01_new_0", "green_2024_02_new")

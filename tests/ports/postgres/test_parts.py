@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-import pyarrow as pa
 import pytest
 
+from nyc_tlc.adapters.postgres import month_table
 from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ReconciliationError, SourceError
-from nyc_tlc.ports.warehouse import Batches, StoreCounts
+from nyc_tlc.ports.warehouse import RowGroups, StoreCounts
 from tests.conftest import Query
-from tests.ports.months import SampleMonth, load, partition
+from tests.ports.months import SampleMonth, after_its_rows, load, partition, row_groups
 
 MONTH = SampleMonth(rows=10)
 SHORT = SampleMonth(rows=4, sha256="b" * 64)
@@ -24,32 +23,33 @@ TABLES = (
 )
 
 
-def parts(month: SampleMonth, cut: int = 6) -> list[Batches]:
-    """The month's trips, without the columns that are null throughout and the constant month."""
-    whole = month.trips()
-    table = pa.Table.from_batches(whole.batches)
-    filled = [
+@pytest.fixture(autouse=True)
+def short_months_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(month_table, "_WORTH_PARTS", MONTH.rows)
+
+
+def filled(month: SampleMonth) -> RowGroups:
+    """The month's trips without columns that are null throughout and the constant month."""
+    table = month.table()
+    names = [
         name
         for name in table.column_names
         if name != "source_month" and table[name].null_count < table.num_rows
     ]
-    table = table.select(filled)
-    first, second = table.slice(0, cut), table.slice(cut)
-    return [
-        Batches(table.schema, first.to_batches()),
-        Batches(table.schema, second.to_batches(), first_row=cut),
-    ]
+    return row_groups(table.select(names), size=6)
 
 
 def load_in_parts(warehouse: PostgresWarehouse, month: SampleMonth, **changes: object) -> None:
     entry = replace(month.entry, **changes)  # type: ignore[arg-type]
-    warehouse.replace_partition(entry, parts(month), month.quarantine(), force=True)
+    warehouse.replace_partition(entry, filled(month), month.quarantine(), force=True)
 
 
 def test_a_month_in_parts_reads_as_one_table_with_every_column(
-    warehouse: PostgresWarehouse, query: Query
+    warehouse: PostgresWarehouse, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load(warehouse, MONTH)
+    with monkeypatch.context() as patched:
+        patched.setattr(month_table, "_MOST_PARTS", 1)
+        load(warehouse, MONTH)
     rows = "SELECT * FROM green ORDER BY source_row"
     as_one = query(rows)
     load_in_parts(warehouse, MONTH)
@@ -68,10 +68,7 @@ def test_a_server_that_ends_idle_transactions_waits_for_the_parts(
     warehouse: PostgresWarehouse, database: Database, query: Query
 ) -> None:
     load(warehouse, MONTH)
-    slow = [
-        replace(part, batches=_after(0.3, part.batches)) if part.first_row else part
-        for part in parts(MONTH)
-    ]
+    slow = after_its_rows(filled(MONTH), lambda: time.sleep(0.3))
     setting = f"ALTER ROLE {database.user} {{}} idle_in_transaction_session_timeout"
     query(setting.format("SET") + " = '20ms'")
     try:
@@ -79,11 +76,6 @@ def test_a_server_that_ends_idle_transactions_waits_for_the_parts(
     finally:
         query(setting.format("RESET"))
     assert warehouse.count(MONTH.partition) == StoreCounts(accepted=10, quarantined=0)
-
-
-def _after(seconds: float, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    time.sleep(seconds)
-    yield from batches
 
 
 def test_queries_by_pick_up_time_leave_the_parts_of_other_months_out(
@@ -123,15 +115,13 @@ def test_a_part_that_breaks_off_leaves_the_old_month_and_nothing_else(
     warehouse: PostgresWarehouse, query: Query
 ) -> None:
     load(warehouse, SHORT)
-    first, second = parts(MONTH)
 
-    def breaking():
-        yield from second.batches
+    def break_off() -> None:
         raise SourceError("the file is damaged")
 
     with pytest.raises(SourceError, match="damaged"):
         warehouse.replace_partition(
-            MONTH.entry, [first, replace(second, batches=breaking())], MONTH.quarantine(),
+            MONTH.entry, after_its_rows(filled(MONTH), break_off), MONTH.quarantine(),
             force=True,
         )  # fmt: skip
     assert query(TABLES) == [("green_2024_01",)]
@@ -146,17 +136,15 @@ def test_what_a_killed_load_left_behind_is_no_obstacle(
     for number in range(2):
         query(f"CREATE TABLE green_2024_01_new_{number} AS SELECT * FROM green_2024_01")
     assert query("SELECT count(*) FROM green") == [(4,)]
-    if in_parts:
-        load_in_parts(warehouse, MONTH)
-    else:
-        load(warehouse, MONTH)
-    assert query("SELECT count(*) FROM green") == [(10,)]
+    month = MONTH if in_parts else replace(SHORT, sha256="c" * 64)
+    load_in_parts(warehouse, month)
+    assert query("SELECT count(*) FROM green") == [(month.rows,)]
     assert not any("new" in name for (name,) in query(TABLES))
 
 
 def test_a_row_of_another_part_is_refused(warehouse: PostgresWarehouse, query: Query) -> None:
-    first, second = parts(MONTH)
-    swapped = [replace(first, batches=second.batches), replace(second, batches=first.batches)]
+    trips = filled(MONTH)
+    swapped = replace(trips, read=lambda chosen: trips.read(range(1 - chosen[0], 2 - chosen[0])))
     with pytest.raises(Exception, match="source_row_check"):
         warehouse.replace_partition(MONTH.entry, swapped, MONTH.quarantine(), force=True)
     assert query(TABLES) == []

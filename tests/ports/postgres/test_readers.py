@@ -9,16 +9,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from nyc_tlc.adapters.postgres import warehouse as adapter
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.errors import RetryableError
-from nyc_tlc.ports.warehouse import Batches, StoreCounts
+from nyc_tlc.ports.warehouse import StoreCounts
 from tests.conftest import Query
-from tests.ports.months import SampleMonth, load, partition
+from tests.ports.months import SampleMonth, after_its_rows, load, partition
 
 OLD = SampleMonth(rows=100, quarantined=[{}])
 NEW = SampleMonth(rows=150, sha256="b" * 64, quarantined=[{}] * 3)
@@ -172,16 +171,10 @@ def test_second_load_of_a_month_waits_for_the_first(
     warehouse: PostgresWarehouse, query: Query
 ) -> None:
     release = threading.Event()
-    trips = OLD.trips()
-
-    def held() -> Iterable[pa.RecordBatch]:
-        release.wait(60)
-        yield from trips.batches
-
-    slow = Batches(trips.schema, held())
+    slow = after_its_rows(OLD.trips(), lambda: release.wait(60))
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(
-            warehouse.replace_partition, OLD.entry, [slow], OLD.quarantine(), force=False
+            warehouse.replace_partition, OLD.entry, slow, OLD.quarantine(), force=False
         )
         copying = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %%green%%'"
         _eventually(query, copying)

@@ -135,7 +135,7 @@ def test_the_loader_is_no_superuser(loader: Database, postgres: PostgresServer) 
     for statement in ("COPY (SELECT 1) TO PROGRAM 'true'", "SELECT pg_read_file('/etc/hostname')"):
         with (
             pytest.raises(ConfigurationError, match="permission denied"),
-            loader.transaction() as cursor,
+            loader.transaction("tlc") as cursor,
         ):
             cursor.execute(statement)
 
@@ -157,6 +157,8 @@ def test_tables_from_before_the_roles_change_hands(
     load(PostgresWarehouse(database, schema), FIRST)
     with pytest.raises(pg.UndefinedTable):
         read("SELECT count(*) FROM green")
+    with pytest.raises(ConfigurationError, match=f"permission denied for schema {schema}"):
+        warehouse.entries()  # not: there is none
     postgres.make_roles()
     assert read("SELECT count(*) FROM green") == [(FIRST.rows,)]
     load(warehouse, LATER)

@@ -155,7 +155,7 @@ def served(database: Database, serve: Callable[..., Database]) -> Database:
 
 
 def _encrypted(database: Database, mode: str, root: Path | None) -> bool:
-    with replace(database, tls=Tls(mode, root)).transaction() as cursor:
+    with replace(database, tls=Tls(mode, root)).transaction("tlc") as cursor:
         cursor.execute("SELECT 1")
         return bool(cursor.connection.info.ssl_in_use)
 

@@ -20,7 +20,7 @@ from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.ports.warehouse import Batches, StoreCounts
 from tests.conftest import Query
-from tests.ports.months import SampleMonth, judged, load, partition
+from tests.ports.months import SampleMonth, after_its_rows, judged, load, partition, row_groups
 
 JANUARY = SampleMonth(rows=7, quarantined=[{"total_amount": 1.5}, {}])
 OTHER_JANUARY = SampleMonth(rows=4, sha256="b" * 64)
@@ -34,12 +34,13 @@ def _counts(month: SampleMonth) -> StoreCounts:
     return StoreCounts(month.rows, len(month.quarantined))
 
 
-def _breaking(batches: Batches) -> Batches:
-    def some_then_error() -> Iterator[pa.RecordBatch]:
-        yield from list(batches.batches)[:1]
-        raise UNREADABLE
+def _break_off() -> None:
+    raise UNREADABLE
 
-    return Batches(batches.schema, some_then_error())
+
+def _then_break_off(rows: Batches) -> Iterator[pa.RecordBatch]:
+    yield from rows.batches
+    raise UNREADABLE
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_real_rows_arrive_as_they_were_judged(
         )
         warehouse.replace_partition(
             entry,
-            [Batches(accepted.schema, accepted.to_batches(max_chunksize=1000))],
+            row_groups(accepted, size=1000),
             SampleMonth(part).quarantine(),
             force=False,
         )
@@ -140,7 +141,7 @@ def test_forced_rerun_loads_the_month_again(loaded: PostgresWarehouse) -> None:
 
 def test_same_file_under_another_contract_is_other_content(loaded: PostgresWarehouse) -> None:
     entry = replace(JANUARY.entry, content=Content(JANUARY.sha256, "green/99"))
-    loaded.replace_partition(entry, [JANUARY.trips()], JANUARY.quarantine(), force=False)
+    loaded.replace_partition(entry, JANUARY.trips(), JANUARY.quarantine(), force=False)
     found = loaded.entry(JANUARY.partition)
     assert found is not None
     assert found.content.contract == "green/99"
@@ -166,7 +167,7 @@ def test_wrong_count_of_trips_is_rolled_back(loaded: PostgresWarehouse, differen
     entry = replace(OTHER_JANUARY.entry, published=99, accepted=OTHER_JANUARY.rows + difference)
     with pytest.raises(ReconciliationError, match="accepted rows reached Postgres"):
         loaded.replace_partition(
-            entry, [OTHER_JANUARY.trips()], OTHER_JANUARY.quarantine(), force=False
+            entry, OTHER_JANUARY.trips(), OTHER_JANUARY.quarantine(), force=False
         )
 
 
@@ -178,7 +179,7 @@ def test_wrong_count_of_quarantine_is_rolled_back(
     month = replace(OTHER_JANUARY, quarantined=[{}, {}])
     entry = replace(month.entry, published=99, quarantined=2 + difference)
     with pytest.raises(ReconciliationError, match="quarantined rows reached Postgres"):
-        loaded.replace_partition(entry, [month.trips()], month.quarantine(), force=False)
+        loaded.replace_partition(entry, month.trips(), month.quarantine(), force=False)
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -189,8 +190,10 @@ def test_month_that_breaks_off_leaves_the_old_one(loaded: PostgresWarehouse, bro
     with pytest.raises(Exception, match="the staged file cannot be read"):
         loaded.replace_partition(
             month.entry,
-            [_breaking(trips) if broken == "trips" else trips],
-            _breaking(quarantine) if broken == "quarantine" else quarantine,
+            after_its_rows(trips, _break_off) if broken == "trips" else trips,
+            Batches(quarantine.schema, _then_break_off(quarantine))
+            if broken == "quarantine"
+            else quarantine,
             force=False,
         )
 
@@ -200,7 +203,7 @@ def test_error_of_the_rows_reaches_the_caller_as_it_is(loaded: PostgresWarehouse
     with pytest.raises(RuntimeError) as failure:
         loaded.replace_partition(
             OTHER_JANUARY.entry,
-            [_breaking(OTHER_JANUARY.trips())],
+            after_its_rows(OTHER_JANUARY.trips(), _break_off),
             OTHER_JANUARY.quarantine(),
             force=False,
         )

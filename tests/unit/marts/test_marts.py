@@ -2,8 +2,9 @@
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import FHV
+from nyc_tlc.core.contract.sql import Dialect
 from nyc_tlc.core.marts.model import Mart
-from nyc_tlc.core.marts.query import Dialect, month_query
+from nyc_tlc.core.marts.query import month_query
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.mart_table import MartRow, summary
 from nyc_tlc.core.runs.run_table import Status
