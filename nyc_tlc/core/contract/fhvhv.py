@@ -6,12 +6,7 @@ months, as first published, have seven columns; only they have SR_Flag.
 
 from nyc_tlc.core.contract import columns as c
 from nyc_tlc.core.contract.model import Contract
-from nyc_tlc.core.contract.vintages import (
-    csv_vintages,
-    months,
-    parquet_vintages,
-    with_null_months,
-)
+from nyc_tlc.core.contract.vintages import csv_vintages, months, parquet_vintages, with_nulls
 
 COLUMNS = (
     c.HVFHS_LICENSE_NUM.spelled("hvfhs_license_num"),
@@ -71,7 +66,7 @@ CONTRACT = Contract(
     service="fhvhv",
     version=2,
     columns=COLUMNS,
-    vintages=with_null_months(_SINCE_2019_02, _NULL_MONTHS),
+    vintages=with_nulls(_SINCE_2019_02, _NULL_MONTHS),
     csv_vintages=csv_vintages(
         {
             "2019-02": "hvfhs_license_num,dispatching_base_num,pickup_datetime,dropoff_datetime,"

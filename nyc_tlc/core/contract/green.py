@@ -7,12 +7,7 @@ known here are all between types that conform accepts alike.
 
 from nyc_tlc.core.contract import columns as c
 from nyc_tlc.core.contract.model import Contract
-from nyc_tlc.core.contract.vintages import (
-    csv_vintages,
-    months,
-    parquet_vintages,
-    with_null_months,
-)
+from nyc_tlc.core.contract.vintages import csv_vintages, months, parquet_vintages, with_nulls
 
 COLUMNS = (
     c.VENDOR_ID.spelled("VendorID"),
@@ -80,7 +75,7 @@ CONTRACT = Contract(
     service="green",
     version=2,
     columns=COLUMNS,
-    vintages=with_null_months(_SINCE_2014, {"improvement_surcharge": months("2014-02")}),
+    vintages=with_nulls(_SINCE_2014, {"improvement_surcharge": months("2014-02")}),
     csv_vintages=csv_vintages(
         {
             "2013-08": _COORDINATES_2013,

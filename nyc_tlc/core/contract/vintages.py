@@ -53,7 +53,7 @@ def csv_vintages(headers: Mapping[str, str]) -> tuple[Vintage, ...]:
     )
 
 
-def with_null_months(
+def with_nulls(
     vintages: Sequence[Vintage], null_months: Mapping[str, frozenset[Month]]
 ) -> tuple[Vintage, ...]:
     """Split the vintages where TLC wrote a column without values, which makes its type ``null``.

@@ -9,12 +9,7 @@ from dataclasses import replace
 
 from nyc_tlc.core.contract import columns as c
 from nyc_tlc.core.contract.model import Contract
-from nyc_tlc.core.contract.vintages import (
-    csv_vintages,
-    months,
-    parquet_vintages,
-    with_null_months,
-)
+from nyc_tlc.core.contract.vintages import csv_vintages, months, parquet_vintages, with_nulls
 
 COLUMNS = (
     c.VENDOR_ID.spelled("VendorID", "vendor_id", "vendor_name"),
@@ -110,7 +105,7 @@ CONTRACT = Contract(
     service="yellow",
     version=2,
     columns=COLUMNS,
-    vintages=with_null_months((*_2009, *_2010, *_SINCE_2011), _NULL_MONTHS),
+    vintages=with_nulls((*_2009, *_2010, *_SINCE_2011), _NULL_MONTHS),
     csv_vintages=csv_vintages(
         {
             "2009-01": ",".join(_2009[0].published),

@@ -78,23 +78,13 @@ def _unknown_code(_month: Month, contract: Contract) -> Expression:
 
 
 REASONS = (
-    Rule(
-        ROW_IRREGULAR,
-        "The line of the CSV has other fields than its header",
-        (),
-        pc.field(ROW_IRREGULAR),
-    ),
-    Rule(
-        VALUE_UNCASTABLE,
-        "A value cannot take the contract's type without loss",
-        (),
-        pc.field(VALUE_UNCASTABLE),
-    ),
-    Rule(
-        CODE_UNMAPPED,
-        "A code given as text is in no published list",
-        (),
-        pc.field(CODE_UNMAPPED),
+    *(
+        Rule(reason, sentence, (), pc.field(reason))
+        for reason, sentence in (
+            (ROW_IRREGULAR, "The line of the CSV has other fields than its header"),
+            (VALUE_UNCASTABLE, "A value cannot take the contract's type without loss"),
+            (CODE_UNMAPPED, "A code given as text is in no published list"),
+        )
     ),
     Rule("pickup_missing", "The pick-up time is missing", _TIMES[:1], _PICKUP.is_null()),
     Rule(

@@ -18,7 +18,7 @@ from nyc_tlc.core.contract.model import CodeList, Column, ColumnType, Vintage
 from nyc_tlc.core.contract.schemas import arrow_schema, postgres_columns
 from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
 from nyc_tlc.core.contract.source_format import SourceFormat
-from nyc_tlc.core.contract.vintages import csv_vintages, months, parquet_vintages, with_null_months
+from nyc_tlc.core.contract.vintages import csv_vintages, months, parquet_vintages, with_nulls
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.month import Month
 
@@ -198,7 +198,7 @@ def test_a_layout_changes_by_columns_that_come_go_or_take_another_type() -> None
 
 def test_a_column_without_values_splits_a_vintage() -> None:
     vintages = parquet_vintages("2020-01", "a int64", {"2020-03": "b double"})
-    split = with_null_months(vintages, {"a": frozenset([Month(2020, 2), Month(2020, 3)])})
+    split = with_nulls(vintages, {"a": frozenset([Month(2020, 2), Month(2020, 3)])})
     assert [(str(vintage.first), dict(vintage.published)) for vintage in split] == [
         ("2020-01", {"a": "int64"}), ("2020-02", {"a": "null"}),
         ("2020-03", {"a": "null", "b": "double"}), ("2020-04", {"a": "int64", "b": "double"}),
