@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.environment import (
@@ -33,15 +32,6 @@ DEFAULT_STATE_DIR = CHECKOUT / ".local"
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ServerStatus:
-    """One server of the stack; ``port`` is also known of a stopped one that ran before."""
-
-    name: str
-    pid: int | None
-    port: int | None
-
-
 class Stack:
     """PostgreSQL, the emulators of GCS and BigQuery, and the CDN look-alike of one state directory.
 
@@ -62,7 +52,7 @@ class Stack:
             arguments=["--root", self.cdn_root],
         )
         self.bigquery = BigQueryServer(self.state_dir, self.gcs.objects_dir)
-        self._servers = (self.postgres, self.gcs, self.cdn, self.bigquery)
+        self.servers = (self.postgres, self.gcs, self.cdn, self.bigquery)
 
     def start(self) -> dict[str, str]:
         """Start what does not run yet and return the environment, also written to ``env_file``.
@@ -74,9 +64,9 @@ class Stack:
         with self._locked():
             for folder in ("cdn/trip-data", "cdn/misc", "work", "mage_data"):
                 (self.state_dir / folder).mkdir(parents=True, exist_ok=True)
-            with ThreadPoolExecutor(len(self._servers)) as pool:
-                starts = [pool.submit(server.start) for server in self._servers]
-            for server, start in zip(self._servers, starts, strict=True):
+            with ThreadPoolExecutor(len(self.servers)) as pool:
+                starts = [pool.submit(server.start) for server in self.servers]
+            for server, start in zip(self.servers, starts, strict=True):
                 try:
                     verb = "started" if start.result() else "already running"
                 except NotInstallableError as absent:
@@ -93,21 +83,22 @@ class Stack:
         if not self.state_dir.is_dir():
             return []
         with self._locked():
-            stopped = [server.name for server in reversed(self._servers) if server.stop()]
+            stopped = [server.name for server in reversed(self.servers) if server.stop()]
         for name in stopped:
             logger.info("%s: stopped", name)
         return stopped
 
-    def status(self) -> list[ServerStatus]:
-        """Tell which servers run, without asking them anything."""
-        return [ServerStatus(server.name, server.pid, server.port) for server in self._servers]
-
     def is_running(self) -> bool:
         """Tell whether every server runs that can, and the environment is written."""
-        needed = self._servers if self.bigquery.is_installed else self._servers[:-1]
+        needed = self.servers if self.bigquery.is_installed else self.servers[:-1]
         return self.env_file.exists() and all(server.pid for server in needed)
 
     def _environment(self) -> dict[str, str]:
+        bigquery = {
+            "BIGQUERY_PROJECT": self.bigquery.project,
+            "BIGQUERY_DATASET": self.bigquery.dataset,
+            "BIGQUERY_EMULATOR_HOST": self.bigquery.url,
+        }
         return {
             "POSTGRES_HOST": HOST,
             "POSTGRES_PORT": str(self.postgres.port),
@@ -122,18 +113,9 @@ class Stack:
             "MAGE_DATA_DIR": str(self.state_dir / "mage_data"),
             "DEFAULT_OWNER_EMAIL": "owner@localhost.localdomain",
             "DEFAULT_OWNER_USERNAME": "owner",
-            **self._bigquery_environment(),
+            **(bigquery if self.bigquery.pid else {}),
             **keep_secrets(read_env_file(self.env_file)),
             **closed_settings(),
-        }
-
-    def _bigquery_environment(self) -> dict[str, str]:
-        if self.bigquery.pid is None:
-            return {}
-        return {
-            "BIGQUERY_PROJECT": self.bigquery.project,
-            "BIGQUERY_DATASET": self.bigquery.dataset,
-            "BIGQUERY_EMULATOR_HOST": self.bigquery.url,
         }
 
     @contextmanager
@@ -157,42 +139,46 @@ def run_environment(stack: Stack, env_file: Path) -> dict[str, str]:
 
 
 def _run_start(stack: Stack, _arguments: argparse.Namespace) -> int:
+    """Start what does not run yet; write DIR/stack.env."""
     stack.start()
     logger.info("environment: %s", stack.env_file)
     return 0
 
 
 def _run_stop(stack: Stack, _arguments: argparse.Namespace) -> int:
+    """End everything that runs; data and secrets stay."""
     if not stack.stop():
         logger.info("nothing was running")
     return 0
 
 
 def _run_status(stack: Stack, _arguments: argparse.Namespace) -> int:
-    for server in stack.status():
+    """List the servers; exit status 3 unless all run."""
+    for server in stack.servers:
         state = f"running  pid {server.pid}  {HOST}:{server.port}" if server.pid else "stopped"
         sys.stdout.write(f"{server.name:<9} {state}\n")
     return 0 if stack.is_running() else 3
 
 
 def _run_exec(stack: Stack, arguments: argparse.Namespace) -> int:
-    environment = run_environment(stack, arguments.env_file)
-    return _become(arguments.command, environment)
+    """Run a command with the environment; start the stack if it is needed."""
+    words = arguments.command[arguments.command[:1] == ["--"] :]
+    return _become(words, run_environment(stack, arguments.env_file))
 
 
 def _run_psql(stack: Stack, arguments: argparse.Namespace) -> int:
+    """Open psql on the database (psql's own options may follow)."""
     environment = run_environment(stack, arguments.env_file)
     program = [str(psql_program()), *arguments.psql_options]
     return _become(program, environment | psql_environment(environment))
 
 
-def _become(command: Sequence[str], environment: dict[str, str]) -> int:
-    words = list(command[1:] if command[:1] == ["--"] else command)
+def _become(words: Sequence[str], environment: dict[str, str]) -> int:
     if not words:
         logger.error("exec: name a command, as in: exec -- printenv LAKE_URL")
         return 2
     try:
-        os.execvpe(words[0], words, environment)  # noqa: S606 (no shell is meant)
+        os.execvpe(words[0], list(words), environment)  # noqa: S606 (no shell is meant)
     except OSError as failure:
         problem = failure.strerror
     logger.error("%s: %s", words[0], problem)
@@ -203,20 +189,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m embedded.stack", description=__doc__)
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE_DIR, metavar="DIR")
     commands = parser.add_subparsers(required=True, metavar="{start,stop,status,exec,psql}")
-    texts = {
-        "start": "start what does not run yet; write DIR/stack.env",
-        "stop": "end everything that runs; data and secrets stay",
-        "status": "list the servers; exit status 3 unless all run",
-        "exec": "run a command with the environment; start the stack if it is needed",
-        "psql": "open psql on the database (psql's own options may follow)",
-    }
-    runs = (_run_start, _run_stop, _run_status, _run_exec, _run_psql)
-    for (name, text), run in zip(texts.items(), runs, strict=True):
+    for run in (_run_start, _run_stop, _run_status, _run_exec, _run_psql):
+        name, text = run.__name__.removeprefix("_run_"), run.__doc__
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         command.set_defaults(run=run)
         command.add_argument("--state", type=Path, default=argparse.SUPPRESS, metavar="DIR")
-        if name in {"exec", "psql"}:
-            command.add_argument("--env-file", type=Path, default=CHECKOUT / ".env", metavar="FILE")
+        command.add_argument("--env-file", type=Path, default=CHECKOUT / ".env", metavar="FILE")
         if name == "exec":
             command.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD…")
     return parser

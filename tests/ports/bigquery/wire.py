@@ -6,6 +6,7 @@ import json
 import re
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tests.ports.scripted_http import Answer, Request
@@ -41,20 +42,17 @@ class BigQueryWire:
     def answer(self, request: Request) -> Answer:
         body = json.loads(request.body) if request.method == "POST" else {}
         for pattern, earned in (
-            (rf"/storage/v1/b/{BUCKET}", lambda _: self._bucket()),
-            (rf"{_BASE}/datasets", lambda _: self._create_dataset(body)),
-            (rf"{_BASE}/datasets/(\w+)", lambda found: self._dataset(found[1])),
-            (rf"{_BASE}/datasets/{DATASET}/tables", lambda _: self._create_table(body)),
-            (
-                rf"{_BASE}/datasets/{DATASET}/tables/(\w+)",
-                lambda found: _known(self.tables, found[1]),
-            ),
-            (rf"{_BASE}/jobs", lambda _: self._insert_job(body)),
-            (rf"{_BASE}/jobs/([\w-]+)", lambda found: _known(self.jobs, found[1])),
-            (rf"{_BASE}/queries/([\w-]+)", lambda found: self._rows(found[1])),
+            (rf"/storage/v1/b/{BUCKET}", self._bucket),
+            (rf"{_BASE}/datasets", lambda: self._create_dataset(body)),
+            (rf"{_BASE}/datasets/(\w+)", self._dataset),
+            (rf"{_BASE}/datasets/{DATASET}/tables", lambda: self._create_table(body)),
+            (rf"{_BASE}/datasets/{DATASET}/tables/(\w+)", partial(_known, self.tables)),
+            (rf"{_BASE}/jobs", lambda: self._insert_job(body)),
+            (rf"{_BASE}/jobs/([\w-]+)", partial(_known, self.jobs)),
+            (rf"{_BASE}/queries/([\w-]+)", self._rows),
         ):
             if match := re.fullmatch(pattern, request.path):
-                return earned(match)
+                return earned(*match.groups())
         return error(400, "invalid", f"not in this script: {request.method} {request.path}")
 
     def _bucket(self) -> Answer:
@@ -66,7 +64,8 @@ class BigQueryWire:
     def _dataset(self, name: str) -> Answer:
         if self.location is None:
             return error(404, "notFound", f"Not found: Dataset {PROJECT}:{name}")
-        return reply({"datasetReference": _reference(), "location": self.location})
+        reference = {"projectId": PROJECT, "datasetId": DATASET}
+        return reply({"datasetReference": reference, "location": self.location})
 
     def _create_dataset(self, body: dict[str, Any]) -> Answer:
         self.location = body["location"]
@@ -84,26 +83,20 @@ class BigQueryWire:
         if job_id in self.jobs:
             return error(409, "duplicate", f"Already Exists: Job {PROJECT}:EU.{job_id}")
         outcome = self.outcomes.popleft() if self.outcomes else None
-        self.jobs[job_id] = job(
-            body, outcome, self.output_rows.popleft() if self.output_rows else 0
-        )
+        rows = self.output_rows.popleft() if self.output_rows else 0
+        self.jobs[job_id] = _job(body, outcome, rows)
         return reply(self.jobs[job_id])
 
     def _rows(self, job_id: str) -> Answer:
-        names = ("accepted", "quarantined")
-        fields = [{"name": name, "type": "INTEGER"} for name in names]
-        return reply(
-            {
-                "jobReference": self.jobs[job_id]["jobReference"],
-                "jobComplete": True,
-                "schema": {"fields": fields},
-                "rows": [{"f": [{"v": "7"}, {"v": "2"}]}],
-                "totalRows": "1",
-            }
-        )
+        fields = [{"name": name, "type": "INTEGER"} for name in ("accepted", "quarantined")]
+        return reply({
+            "jobReference": self.jobs[job_id]["jobReference"], "jobComplete": True,
+            "schema": {"fields": fields}, "rows": [{"f": [{"v": "7"}, {"v": "2"}]}],
+            "totalRows": "1",
+        })  # fmt: skip
 
 
-def job(body: dict[str, Any], outcome: dict[str, str] | None, rows: int) -> dict[str, Any]:
+def _job(body: dict[str, Any], outcome: dict[str, str] | None, rows: int) -> dict[str, Any]:
     """A job that is done, as the service would describe it."""
     times = {"creationTime": "1", "startTime": "2", "endTime": str(ENDED_AT)}
     statistics = {
@@ -130,7 +123,3 @@ def error(status: int, reason: str, message: str, **headers: str) -> Answer:
 
 def _known(things: dict[str, dict[str, Any]], name: str) -> Answer:
     return reply(things[name]) if name in things else error(404, "notFound", f"Not found: {name}")
-
-
-def _reference() -> dict[str, str]:
-    return {"projectId": PROJECT, "datasetId": DATASET}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from pathlib import Path
 
 import pytest
 import yaml
@@ -13,58 +12,64 @@ from deploy.image import project_for_server, with_settings, write_secrets
 LOCAL = {"COMPOSE_PROFILES": "local,mage"}
 
 
-@pytest.fixture
-def secrets(tmp_path: Path) -> Path:
-    folder = tmp_path / "secrets"
-    folder.mkdir()
-    (folder / "POSTGRES_PASSWORD").write_text("from a file\n")
-    (folder / "MAGE_DATABASE_PASSWORD").write_text("p@ss/word")
-    (folder / "gcp-key.json").write_text("{}")
-    return folder
-
-
-def completed(secrets: Path, **given: str) -> dict[str, str]:
-    return with_settings.completed({"SECRETS_DIR": str(secrets), **given})
-
-
-def test_what_is_given_wins_over_the_file_and_empty_is_not_given(secrets):
-    assert completed(secrets, POSTGRES_PASSWORD="mine")["POSTGRES_PASSWORD"] == "mine"
-    known = completed(secrets, POSTGRES_PASSWORD="", LAKE_URL="")
-    assert known["POSTGRES_PASSWORD"] == "from a file"
-    assert "LAKE_URL" not in known
-    assert "gcp-key.json" not in known
-
-
-def test_an_empty_folder_is_the_images(secrets):
-    known = completed(secrets, MAGE_DATA_DIR="", TLC_WORK_DIR="/elsewhere")
-    assert (known["MAGE_DATA_DIR"], known["TLC_WORK_DIR"]) == ("/data/mage", "/elsewhere")
-
-
-def test_without_the_profile_nothing_local_is_assumed(secrets):
-    known = completed(secrets, COMPOSE_PROFILES="mage")
-    names = {"POSTGRES_HOST", "STORAGE_EMULATOR_HOST", "BIGQUERY_DATASET"}
-    assert not (names | {"MAGE_DATABASE_CONNECTION_URL"}) & known.keys()
-
-
-def test_the_local_servers_stand_in_for_what_is_not_named(secrets):
-    known = completed(secrets, **LOCAL, POSTGRES_PORT="5432")
-    assert (known["POSTGRES_HOST"], known["LAKE_URL"]) == ("postgres", "gs://nyc-tlc-lake")
-    assert known["BIGQUERY_EMULATOR_HOST"] == "http://bigquery:9050"
-    assert known["MAGE_DATABASE_CONNECTION_URL"] == (
-        "postgresql+psycopg2://mage:p%40ss%2Fword@postgres:5432/mage"
-    )
-
-
-def test_an_emulator_is_never_mixed_with_a_lake_of_ones_own(secrets):
-    known = completed(secrets, **LOCAL, LAKE_URL="gs://mine")
-    assert known["LAKE_URL"] == "gs://mine"
-    assert not {"STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST"} & known.keys()
-
-
-def test_a_port_of_ones_own_server_is_not_that_of_the_local_one(secrets):
-    assert completed(secrets, **LOCAL, POSTGRES_PORT="6432")["POSTGRES_PORT"] == "5432"
-    mine = completed(secrets, **LOCAL, POSTGRES_HOST="db", POSTGRES_PORT="6432")
-    assert (mine["POSTGRES_HOST"], mine["POSTGRES_PORT"]) == ("db", "6432")
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ({"POSTGRES_PASSWORD": "mine"}, {"POSTGRES_PASSWORD": "mine"}),
+        (
+            {"POSTGRES_PASSWORD": "", "LAKE_URL": ""},
+            {"POSTGRES_PASSWORD": "from a file", "LAKE_URL": None, "gcp-key.json": None},
+        ),
+        (
+            {"MAGE_DATA_DIR": "", "TLC_WORK_DIR": "/elsewhere"},
+            {"MAGE_DATA_DIR": "/data/mage", "TLC_WORK_DIR": "/elsewhere"},
+        ),
+        (
+            {"COMPOSE_PROFILES": "mage"},
+            {
+                "POSTGRES_HOST": None, "STORAGE_EMULATOR_HOST": None, "BIGQUERY_DATASET": None,
+                "MAGE_DATABASE_CONNECTION_URL": None,
+            },
+        ),
+        (
+            LOCAL | {"POSTGRES_PORT": "5432"},
+            {
+                "POSTGRES_HOST": "postgres", "LAKE_URL": "gs://nyc-tlc-lake",
+                "BIGQUERY_EMULATOR_HOST": "http://bigquery:9050",
+                "MAGE_DATABASE_CONNECTION_URL":
+                    "postgresql+psycopg2://mage:p%40ss%2Fword@postgres:5432/mage",
+            },
+        ),
+        (
+            LOCAL | {"LAKE_URL": "gs://mine"},
+            {
+                "LAKE_URL": "gs://mine", "STORAGE_EMULATOR_HOST": None,
+                "BIGQUERY_EMULATOR_HOST": None,
+            },
+        ),
+        (LOCAL | {"POSTGRES_PORT": "6432"}, {"POSTGRES_PORT": "5432"}),
+        (
+            LOCAL | {"POSTGRES_HOST": "db", "POSTGRES_PORT": "6432"},
+            {"POSTGRES_HOST": "db", "POSTGRES_PORT": "6432"},
+        ),
+    ],
+    ids=[
+        "what is given wins over the file", "what is empty is not given",
+        "an empty folder is the image's", "without the profile nothing local is assumed",
+        "the local servers stand in for what is not named",
+        "an emulator is never mixed with one's own lake", "the local server has its own port",
+        "one's own server has another",
+    ],
+)  # fmt: skip
+def test_settings_are_completed(given, known, tmp_path):
+    for name, value in (
+        ("POSTGRES_PASSWORD", "from a file\n"),
+        ("MAGE_DATABASE_PASSWORD", "p@ss/word"),
+        ("gcp-key.json", "{}"),
+    ):
+        (tmp_path / name).write_text(value)
+    completed = with_settings.completed({"SECRETS_DIR": str(tmp_path), **given})
+    assert {name: completed.get(name) for name in known} == known
 
 
 @pytest.mark.parametrize("instance", ["web_server", "scheduler"])
@@ -84,9 +89,7 @@ def test_secrets_are_kept_taken_from_env_or_made(tmp_path):
     made = [chosen["POSTGRES_PASSWORD"], chosen["READER_PASSWORD"], chosen["SUPERUSER_PASSWORD"]]
     assert len(set(made)) == 3
     assert all(len(value) == 32 for value in made)
-
-
-def test_no_password_is_made_up_for_a_server_elsewhere(tmp_path):
+    # None is made up for a server elsewhere.
     assert write_secrets.chosen({"POSTGRES_HOST": "db"}, [tmp_path])["POSTGRES_PASSWORD"] == ""
 
 
