@@ -18,7 +18,6 @@ BUCKET_LOOKUP = re.compile(r"/storage/v1/b/[^/]+")
 """The library asks for the bucket from a thread of its own, whenever it likes."""
 _OBJECT = re.compile(rf"(?:/download)?/storage/v1/b/{BUCKET}/o/(.+)")
 _REWRITE = re.compile(rf"/storage/v1/b/{BUCKET}/o/(.+)/rewriteTo/b/{BUCKET}/o/(.+)")
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _BOUNDARY = re.compile(rb"boundary=[\"']?([^\"';]+)")
 
@@ -34,15 +33,17 @@ class GcsWire:
         rewrite_rounds: Tokens handed out before a rewrite is done.
         keeps_little: Bytes of each chunk that the store does not keep, as it may.
         crc32c_of: What the store says it has, whatever it has.
+        chunks: Requests with a part of an upload, broken ones included.
     """
 
-    objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    objects: dict[str, tuple[int, bytes | bytearray]] = field(default_factory=dict)
     faults: deque[Answer | None] = field(default_factory=deque)
     lost: deque[Answer | None] = field(default_factory=deque)
     rewrite_rounds: int = 0
     keeps_little: int = 0
     crc32c_of: bytes | None = None
-    _uploads: dict[str, bytes] = field(default_factory=dict)
+    chunks: int = 0
+    _uploads: dict[str, bytearray] = field(default_factory=dict)
     _generation: int = 1000
 
     def answer(self, request: Request) -> Answer:
@@ -53,7 +54,7 @@ class GcsWire:
         earned = self._earned(request)
         return (self.lost.popleft() if self.lost else None) or earned
 
-    def put(self, name: str, content: bytes) -> int:
+    def put(self, name: str, content: bytes | bytearray) -> int:
         self._generation += 1
         self.objects[name] = (self._generation, content)
         return self._generation
@@ -82,27 +83,24 @@ class GcsWire:
             return self._refusal(request, name) or self._store(name, content)
         if request.method == "POST":
             name = json.loads(request.body)["name"]
-            self._uploads[name] = b""
+            self._uploads[name] = bytearray()
             location = f"http://{request.headers['Host']}{request.target}&upload_id={quote(name)}"
             return Answer(200, {"Location": location})
         return self._chunk(request, query["upload_id"])
 
     def _chunk(self, request: Request, name: str) -> Answer:
-        """Keep what is new of a chunk, in whole quarters of a MiB; the last one ends the object."""
-        match = _CONTENT_RANGE.fullmatch(request.headers["Content-Range"])
-        assert match is not None
+        """Keep what is new of a chunk, in multiples of 256 KiB; the last one ends the object."""
+        self.chunks += 1
         if name not in self._uploads:  # ended before: its answer was lost
             return _json(self._resource(name))
-        start, end, total = map(int, match.groups())
+        start, end, total = map(int, re.findall(r"\d+", request.headers["Content-Range"]))
         has = self._uploads[name]
-        assert start <= len(has)
         has += request.body[len(has) - start :]
         if len(has) == total and not self.keeps_little:
             del self._uploads[name]
             return self._refusal(request, name) or self._store(name, has)
         if len(request.body) < end + 1 - start or self.keeps_little:
-            has = has[: (len(has) - self.keeps_little) // QUARTER * QUARTER]
-        self._uploads[name] = has
+            del has[(len(has) - self.keeps_little) // QUARTER * QUARTER :]
         return Answer(308, {"Range": f"bytes=0-{len(has) - 1}"})
 
     def _rewrite(self, request: Request, source: str, target: str) -> Answer:
@@ -142,7 +140,7 @@ class GcsWire:
             return None
         return error(412, "At least one of the pre-conditions you specified did not hold.")
 
-    def _store(self, name: str, content: bytes) -> Answer:
+    def _store(self, name: str, content: bytes | bytearray) -> Answer:
         self.put(name, content)
         return _json(self._resource(name))
 

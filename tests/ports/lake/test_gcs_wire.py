@@ -77,8 +77,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gcs, "UPLOAD_OUTAGE", 0.2)
 
 
-def _lake(endpoint: str, tmp_path: Path, url: str = "gs://lake/top") -> GcsLake:
-    return gcs.connect(url, cache=tmp_path / "cache", emulator=endpoint, key_file=None)
+def _lake(endpoint: str, tmp_path: Path) -> GcsLake:
+    cache = tmp_path / "cache"
+    return gcs.connect("gs://lake/top", cache=cache, emulator=endpoint, key_file=None)
 
 
 def _sent(server: ScriptedServer, method: str) -> list[Request]:
@@ -198,7 +199,7 @@ def test_lost_answer_to_a_write_is_not_taken_for_another_run(lake: GcsLake, wire
 
 
 @every_call
-def test_repeated_call_carries_the_token_of_the_first(
+def test_call_is_repeated_after_the_pause_that_was_asked_for_under_the_same_token(
     lake: GcsLake,
     server: ScriptedServer,
     wire: GcsWire,
@@ -206,38 +207,57 @@ def test_repeated_call_carries_the_token_of_the_first(
     call: Call,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By it Cloud Storage knows a repetition."""
-    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    """By the token Cloud Storage knows a repetition."""
+    waited: list[float] = []
+    ours = threading.current_thread()
+
+    def sleep(seconds: float) -> None:
+        if threading.current_thread() is ours:  # the library asks for the bucket in another
+            waited.append(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
     wire.put("top/x", b"rows")
-    wire.faults.append(DOWN)
+    wire.faults.append(gcs_wire.error(429, "Slow down", Retry_After="7"))
     call(lake, file)
-    first, second = [
+    assert waited[0] == 7  # and then the library's own back-off
+    assert waited.count(7) == 1
+    (first,), (second,) = [
         re.findall(r"gccl-invocation-id/(\S+)", request.headers["X-Goog-API-Client"])
         for request in gcs_wire.object_requests(server)[:2]
     ]
     assert first == second
-    assert len(first) == 1
+
+
+BUSY = gcs_wire.error(503, "Backend Error", Retry_After="0")
+BUSY_FOR_AN_HOUR = gcs_wire.error(429, "Slow down", Retry_After="3600")
+FAULTS = {
+    "down": ([DOWN] * 50, r"gs://lake/top did not.*\(ServiceUnavailable", None),
+    "busy": ([BUSY] * 50, r"gs://lake/top did not.*\(ServiceUnavailable", 0),
+    "busy for an hour": ([BUSY_FOR_AN_HOUR], "TooManyRequests", 3600),
+    "no bucket": ([gcs_wire.no_bucket()], "bucket lake does not exist.*LAKE_URL", None),
+}
 
 
 @pytest.mark.usefixtures("impatient")
 @every_call
-@pytest.mark.parametrize("endpoint", ["that stays down", "http://127.0.0.1:1"])
-def test_store_that_stays_down_or_is_not_there_is_retryable(
-    server: ScriptedServer, wire: GcsWire, tmp_path: Path, file: Path, call: Call, endpoint: str
+@pytest.mark.parametrize(("faults", "says", "pause"), FAULTS.values(), ids=FAULTS)
+def test_fault_that_stays_is_explained(
+    lake: GcsLake, server: ScriptedServer, wire: GcsWire, file: Path, call, faults, says, pause
 ) -> None:
-    wire.faults.extend([DOWN] * 50)
-    lake = _lake(endpoint if endpoint.startswith("http") else server.url, tmp_path)
-    with pytest.raises(RetryableError, match="gs://lake/top did not answer"):
+    wire.faults.extend(faults)
+    with pytest.raises((RetryableError, ConfigurationError), match=says) as failure:
         call(lake, file)
+    assert isinstance(failure.value, RetryableError) == ("bucket" not in says)
+    assert getattr(failure.value, "retry_after", None) == pause
+    assert len(faults) > 1 or len(gcs_wire.object_requests(server)) == 1
     assert wire.objects == {}
 
 
+@pytest.mark.usefixtures("impatient")
 @every_call
-def test_bucket_that_does_not_exist_is_named(
-    server: ScriptedServer, tmp_path: Path, file: Path, call: Call
-) -> None:
-    with pytest.raises(ConfigurationError, match=r"bucket absent does not exist.*LAKE_URL"):
-        call(_lake(server.url, tmp_path, "gs://absent/top"), file)
+def test_store_that_is_not_there_is_retryable(tmp_path: Path, file: Path, call: Call) -> None:
+    with pytest.raises(RetryableError, match="gs://lake/top did not answer"):
+        call(_lake("http://127.0.0.1:1", tmp_path), file)
 
 
 @pytest.mark.parametrize(("permission", "call"), CALLS.values(), ids=CALLS)
@@ -285,45 +305,6 @@ def test_refused_write_changes_nothing_and_advises_a_role_only_where_it_helps(
     assert wire.objects == before
     assert file.read_bytes() == b"rows"
     assert not list(file.parent.glob("cache/**/*"))
-
-
-@every_call
-def test_store_that_asks_for_a_pause_gets_it(
-    lake: GcsLake, wire: GcsWire, file: Path, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
-    ours = threading.current_thread()
-
-    def sleep(seconds: float) -> None:
-        if threading.current_thread() is ours:  # the library asks for the bucket in another
-            waited.append(seconds)
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    wire.put("top/x", b"rows")
-    wire.faults.append(gcs_wire.error(429, "Slow down", Retry_After="7"))
-    call(lake, file)
-    assert waited[0] == 7  # and then the library's own back-off
-    assert waited.count(7) == 1
-
-
-@every_call
-def test_longer_pause_is_left_to_the_run(
-    lake: GcsLake, server: ScriptedServer, wire: GcsWire, file: Path, call: Call
-) -> None:
-    wire.put("top/x", b"rows")
-    wire.faults.append(gcs_wire.error(429, "Slow down", Retry_After="3600"))
-    with pytest.raises(RetryableError, match="TooManyRequests") as failure:
-        call(lake, file)
-    assert failure.value.retry_after == 3600
-    assert len(gcs_wire.object_requests(server)) == 1
-
-
-@pytest.mark.usefixtures("impatient")
-def test_pause_asked_for_to_the_end_reaches_the_run(lake: GcsLake, wire: GcsWire) -> None:
-    wire.faults.extend([gcs_wire.error(503, "Backend Error", Retry_After="0")] * 50)
-    with pytest.raises(RetryableError, match="ServiceUnavailable") as failure:
-        lake.stat("x")
-    assert failure.value.retry_after == 0
 
 
 @pytest.mark.parametrize("method", ["read", "open", "open_range"])

@@ -7,6 +7,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from nyc_tlc.adapters.lake.gcs import GcsLake
 from nyc_tlc.core.errors import ConfigurationError, ReconciliationError
 from nyc_tlc.core.lake.records import Generation
 from nyc_tlc.ports.lake import Lake
+from tests.ports.lake.meanwhile import meanwhile
 
 PATH = "trips/service=green/year=2024/month=01/green 2024-01.parquet"
 CHECK = b"123456789"
@@ -53,16 +55,6 @@ def folder_lake(root: Path) -> FolderLake:
 
 
 @pytest.fixture
-def s3_lake(cloud_url: Callable[[str], str], tmp_path: Path, prefix: str) -> Lake:
-    return object_store.connect(f"{cloud_url('s3')}/{prefix}", cache=tmp_path / "cache")
-
-
-@pytest.fixture
-def azure_lake(cloud_url: Callable[[str], str], tmp_path: Path, prefix: str) -> Lake:
-    return object_store.connect(f"{cloud_url('azure')}/{prefix}", cache=tmp_path / "cache")
-
-
-@pytest.fixture
 def cloud_lake(tmp_path: Path, prefix: str) -> Iterator[Lake]:
     """A lake of `TLC_TEST_LAKE_URL`, below a prefix that is emptied afterwards."""
     bucket, cache = os.environ.get("TLC_TEST_LAKE_URL", ""), tmp_path / "cache"
@@ -82,7 +74,12 @@ def cloud_lake(tmp_path: Path, prefix: str) -> Iterator[Lake]:
 @pytest.fixture(
     params=["folder", "gcs", "s3", "azure", pytest.param("cloud", marks=pytest.mark.cloud)]
 )
-def lake(request: pytest.FixtureRequest) -> Lake:
+def lake(
+    request: pytest.FixtureRequest, cloud_url: Callable[[str], str], tmp_path: Path, prefix: str
+) -> Lake:
+    if request.param in {"s3", "azure"}:
+        url = f"{cloud_url(request.param)}/{prefix}"
+        return object_store.connect(url, cache=tmp_path / "cache")
     return request.getfixturevalue(f"{request.param}_lake")
 
 
@@ -292,22 +289,16 @@ class TestFolderLake:
     def test_reader_never_sees_half_an_object(
         self, folder_lake: FolderLake, file: Callable[[bytes], Path]
     ) -> None:
-        size, torn, done = 300_000, [], threading.Event()
+        size = 300_000
         folder_lake.write("x", b"0" * size, if_generation=None)
 
         def read() -> None:
-            while not done.is_set():
-                content = _read(folder_lake, "x")
-                if len(content) != size or len(set(content)) != 1:
-                    torn.append(content[:10])
+            content = _read(folder_lake, "x")
+            assert (len(content), len(set(content))) == (size, 1)
 
-        reader = threading.Thread(target=read)
-        reader.start()
-        for version in range(150):
-            folder_lake.upload(file(b"%d" % (version % 10) * size), "x")
-        done.set()
-        reader.join()
-        assert torn == []
+        with meanwhile(read):
+            for version in range(150):
+                folder_lake.upload(file(b"%d" % (version % 10) * size), "x")
 
     def test_reader_keeps_the_version_it_opened(self, folder_lake: FolderLake) -> None:
         folder_lake.write("x", b"old", if_generation=None)
@@ -316,25 +307,19 @@ class TestFolderLake:
             assert stream.read() == b"old"
 
     def test_of_writers_at_once_one_wins_and_the_others_know(self, folder_lake: FolderLake) -> None:
-        start, outcomes = threading.Barrier(8), []
+        start = threading.Barrier(8)
 
-        def write(number: int) -> None:
+        def write(number: int) -> bytes | None:
             start.wait()
             try:
                 folder_lake.write("x", b"%d" % number, if_generation=0)
             except ReconciliationError:
-                outcomes.append("refused")
-            else:
-                outcomes.append(number)
+                return None
+            return b"%d" % number
 
-        threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        (winner,) = [outcome for outcome in outcomes if outcome != "refused"]
-        assert len(outcomes) == 8
-        assert _read(folder_lake, "x") == b"%d" % winner
+        with ThreadPoolExecutor(8) as pool:
+            (winner,) = filter(None, pool.map(write, range(8)))
+        assert _read(folder_lake, "x") == winner
 
     def test_nothing_is_left_behind(
         self, folder_lake: FolderLake, root: Path, file: Callable[[bytes], Path]
@@ -351,22 +336,9 @@ class TestFolderLake:
     def test_lake_can_be_opened_while_others_write(
         self, folder_lake: FolderLake, root: Path
     ) -> None:
-        done = threading.Event()
-
-        def write() -> None:
-            while not done.is_set():
-                folder_lake.write("x", b"", if_generation=None)
-
-        writers = [threading.Thread(target=write) for _ in range(2)]
-        for writer in writers:
-            writer.start()
-        try:
+        with meanwhile(lambda: folder_lake.write("x", b"", if_generation=None), threads=2):
             for _ in range(1000):
                 assert FolderLake(root).url == folder_lake.url
-        finally:
-            done.set()
-            for writer in writers:
-                writer.join()
 
     def test_delete_removes_the_folders_it_empties(
         self, folder_lake: FolderLake, root: Path

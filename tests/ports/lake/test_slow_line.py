@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 import socketserver
 import subprocess
 import sys
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import google_crc32c
 import pytest
 
 from nyc_tlc.adapters.lake import gcs
 from tests.ports.lake.gcs_wire import GcsWire
-from tests.ports.scripted_http import Answer, Request, running, serve
+from tests.ports.scripted_http import running, serve
 
 ROOT = Path(__file__).parents[3]
 MIB = 1 << 20
@@ -109,38 +104,6 @@ def stalling(port: int, after: int, *, down: bool = False, haste: float = HASTE)
     assert line.stalled
 
 
-@dataclass
-class Sink:
-    """One resumable upload, checksummed and thrown away.
-
-    Attributes:
-        received: Bytes kept so far.
-        chunks: Requests that brought bytes, broken ones included.
-    """
-
-    received: int = 0
-    chunks: int = 0
-    checksum: Any = field(default_factory=google_crc32c.Checksum)
-
-    def answer(self, request: Request) -> Answer:
-        if request.method == "GET":  # the library looks the bucket up, from a thread of its own
-            return Answer(403)
-        if request.method == "POST":
-            return Answer(200, {"Location": f"http://{request.headers['Host']}/session"})
-        self.chunks += 1
-        numbers = re.findall(r"\d+", request.headers["Content-Range"])
-        start, end, total = map(int, numbers)
-        if len(request.body) == end + 1 - start:
-            new = request.body[self.received - start :]
-            self.checksum.update(new)
-            self.received += len(new)
-        if self.received < total:
-            return Answer(308, {"Range": f"bytes=0-{self.received - 1}"})
-        stored = {"bucket": "lake", "name": "x", "generation": "1", "size": str(total)}
-        stored["crc32c"] = b64encode(self.checksum.digest()).decode()
-        return Answer(200, {"Content-Type": "application/json"}, json.dumps(stored).encode())
-
-
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read of /proc")
 @pytest.mark.parametrize(
     ("size", "haste"), [(48 * MIB, HASTE), pytest.param(600 * MIB, 1, marks=pytest.mark.slow)]
@@ -151,10 +114,10 @@ def test_large_file_outlasts_a_stall_in_flat_memory(
     file = tmp_path / "file"
     file.touch()
     os.truncate(file, size)
-    sink = Sink()
+    wire = GcsWire()
     began = time.monotonic()
     with (
-        serve(sink.answer, remember=False) as server,
+        serve(wire.answer, remember=False) as server,
         stalling(server.server_port, size // 2, haste=haste) as line,
     ):
         done = subprocess.run(
@@ -167,10 +130,10 @@ def test_large_file_outlasts_a_stall_in_flat_memory(
         sys.stdout.write(
             f"\n{size // MIB} MiB in {seconds:.0f} s, {line.seconds:.0f} s of them stalled; "
             f"memory rose by {(said['peak'] - said['before']) / MIB:.0f} MiB "
-            f"to {said['peak'] / MIB:.0f} MiB; {sink.chunks} requests\n",
+            f"to {said['peak'] / MIB:.0f} MiB; {wire.chunks} requests\n",
         )
-    assert (said["bytes"], sink.received) == (size, size)
-    assert sink.chunks == size // (8 * MIB)  # none was sent twice
+    assert said["bytes"] == len(wire.objects["x"][1]) == size
+    assert wire.chunks == size // (8 * MIB)  # none was sent twice
     assert said["peak"] - said["before"] < 4 * 8 * MIB
 
 
@@ -182,12 +145,12 @@ def test_chunk_that_a_stall_broke_is_sent_again(
     file = tmp_path / "file"
     content = os.urandom(MIB) * 24
     file.write_bytes(content)
-    sink = Sink()
-    with serve(sink.answer) as server, stalling(server.server_port, 12 * MIB) as line:
+    wire = GcsWire()
+    with serve(wire.answer) as server, stalling(server.server_port, 12 * MIB) as line:
         lake = gcs.connect("gs://lake", cache=tmp_path / "cache", emulator=line.url, key_file=None)
         stored = lake.upload(file, "x")
-    assert (stored.bytes, sink.received) == (len(content), len(content))
-    assert sink.chunks > 3
+    assert wire.objects == {"x": (stored.generation, content)}
+    assert wire.chunks > 3
 
 
 def test_download_outlasts_a_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

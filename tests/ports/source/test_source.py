@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -408,20 +408,9 @@ def test_bytes_of_two_versions_or_places_are_never_mixed(
 
 def test_one_source_serves_several_threads(http: HttpSource, root: Path, folder: Path) -> None:
     names = [f"trip-data/green_tripdata_2024-{month:02d}.parquet" for month in range(1, 9)]
-    fetched = {}
-
-    def fetch(name: str) -> None:
-        own = folder / Path(name).stem
-        own.mkdir()
-        fetched[name] = http.fetch(name, own, unless_etag=None)
-
     for name in names:
         (root / name).write_bytes(name.encode() * 1000)
-    threads = [threading.Thread(target=fetch, args=(name,)) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {name: file.path.read_bytes() for name, file in fetched.items()} == {
-        name: name.encode() * 1000 for name in names
-    }
+    with ThreadPoolExecutor(8) as pool:
+        fetched = pool.map(lambda name: http.fetch(name, folder, unless_etag=None), names)
+        contents = [file.path.read_bytes() for file in fetched]
+    assert contents == [name.encode() * 1000 for name in names]

@@ -1,11 +1,10 @@
 """Copies of a bucket's objects on local disk, which another run may drop at any moment."""
 
-import threading
-
 import pytest
 
 from nyc_tlc.adapters.lake.bucket import LakeCache
 from nyc_tlc.core.lake.records import StoredObject
+from tests.ports.lake.meanwhile import meanwhile
 
 DATA = b"trips"
 MONTH = "raw/service=green/year=2024/month=01/"
@@ -61,21 +60,10 @@ def test_a_copy_that_is_not_whole_is_not_used(tmp_path):
 @pytest.mark.parametrize("round_", range(3))
 def test_runs_that_drop_and_runs_that_keep_do_not_trip_over_one_another(tmp_path, round_):
     cache = LakeCache(tmp_path / "cache", url="gs://lake")
-    over = threading.Event()
-
-    def drop():
-        while not over.is_set():
-            cache.drop(MONTH)
-
-    dropper = threading.Thread(target=drop)
-    dropper.start()
-    try:
+    with meanwhile(lambda: cache.drop(MONTH)):
         for number in range(300):
             file = tmp_path / "made"
             file.write_bytes(DATA)
             cache.keep(file, stored("a", number))
             with cache.open(stored("a", number), download) as copy:
                 assert copy.read() == DATA
-    finally:
-        over.set()
-        dropper.join()
