@@ -121,12 +121,12 @@ class Database:
                 "is built beside the old one"
             )
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-            # In the midst of a COPY libpq loses the server's last words.
+            # During a COPY libpq loses the server's last words.
             why = f". {_SESSION_ENDED}" if session_ended else ""
             return RetryableError(f"{said}; the month stays as it was{why}")
         return ConfigurationError(
-            f"{said}. The schema must be ours: let the role own it, and move away what is not of "
-            "this project."
+            f"{said}. The role must own the schema: make it the owner, and move away what is not "
+            "of this project."
         )
 
     def _connect(self) -> Connection:

@@ -29,10 +29,9 @@ CALLS: dict[str, Callable[[PostgresWarehouse], object]] = {
     "entry": lambda warehouse: warehouse.entry(MONTH.partition),
     "mark_reconciled": lambda warehouse: warehouse.mark_reconciled(MONTH.entry),
 }
-every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
-def _no_open_connection(query: Query) -> bool:
+def _nothing_is_open(query: Query) -> bool:
     """Whether every session ends; a server lets go a moment after its client."""
     deadline = time.monotonic() + 10
     while query(OPEN) != [(0,)] and time.monotonic() < deadline:
@@ -48,7 +47,7 @@ def _everything_said(error: BaseException | None) -> str:
     return said
 
 
-@every_call
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_server_that_is_not_there_is_retryable(
     database: Database, call: Callable[[PostgresWarehouse], object]
 ) -> None:
@@ -64,84 +63,68 @@ def test_host_that_has_no_address_is_retryable(database: Database) -> None:
         PostgresWarehouse(replace(database, host="absent.invalid"), "tlc").describe()
 
 
-@every_call
-def test_wrong_password_is_a_configuration_error(
-    database: Database, call: Callable[[PostgresWarehouse], object]
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"password": SECRET}, "POSTGRES_PASSWORD"),
+        ({"password": ""}, "POSTGRES_PASSWORD"),
+        ({"password": f"{SECRET} and 'quote' and \\"}, "POSTGRES_PASSWORD"),
+        ({"dbname": "absent"}, "absent.*POSTGRES_DBNAME"),
+        ({"user": "nobody at all"}, "nobody at all.*POSTGRES_USER"),
+    ],
+    ids=str,
+)
+def test_server_that_refuses_us_is_a_configuration_error(
+    database: Database, other: dict[str, str], said: str
 ) -> None:
-    warehouse = PostgresWarehouse(replace(database, password=SECRET), "tlc")
-    with pytest.raises(ConfigurationError, match="POSTGRES_PASSWORD") as failure:
-        call(warehouse)
+    warehouse = PostgresWarehouse(replace(database, **other), "tlc")
+    with pytest.raises(ConfigurationError, match=said) as failure:
+        load(warehouse, MONTH)
     assert SECRET not in _everything_said(failure.value)
     assert SECRET not in repr(warehouse)
 
 
-@pytest.mark.parametrize("password", ["", "with space and 'quote' and \\"])
-def test_odd_password_is_refused_like_any_other(database: Database, password: str) -> None:
-    with pytest.raises(ConfigurationError, match="POSTGRES_PASSWORD"):
-        PostgresWarehouse(replace(database, password=password), "tlc").describe()
-
-
-@pytest.mark.parametrize(("field", "value"), [("dbname", "absent"), ("user", "nobody at all")])
-def test_unknown_names_are_configuration_errors(database: Database, field: str, value: str) -> None:
-    with pytest.raises(ConfigurationError, match="POSTGRES_DBNAME") as failure:
-        PostgresWarehouse(replace(database, **{field: value}), "tlc").describe()
-    assert value in str(failure.value)
-
-
-def test_role_without_rights_is_told_which(
-    database: Database, postgres: PostgresServer, schema: str
+@pytest.mark.parametrize("owns", [True, False], ids=["owner", "stranger"])
+def test_role_needs_to_own_its_schema_and_nothing_else(
+    database: Database, postgres: PostgresServer, schema: str, owns: bool
 ) -> None:
     role = f"role_{schema}"
     postgres.psql(
         f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'; "
         f"GRANT CONNECT ON DATABASE {database.dbname} TO {role}"
     )
+    warehouse = PostgresWarehouse(replace(database, user=role, password=SECRET), schema)
     try:
-        warehouse = PostgresWarehouse(replace(database, user=role, password=SECRET), schema)
-        with pytest.raises(ConfigurationError, match="The schema must be ours") as failure:
-            load(warehouse, MONTH)
-        assert SECRET not in _everything_said(failure.value)
+        if owns:
+            postgres.psql(f"CREATE SCHEMA {schema} AUTHORIZATION {role}")
+            for _ in range(2):
+                load(warehouse, MONTH, force=True)
+            assert warehouse.count(MONTH.partition).accepted == 7
+        else:
+            with pytest.raises(ConfigurationError, match="role must own the schema") as failure:
+                load(warehouse, MONTH)
+            assert SECRET not in _everything_said(failure.value)
     finally:
-        postgres.psql(f"DROP OWNED BY {role}; DROP ROLE {role}")
-
-
-def test_role_that_owns_nothing_but_its_schema_can_load(
-    database: Database, postgres: PostgresServer, schema: str
-) -> None:
-    role = f"role_{schema}"
-    postgres.psql(
-        f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'; "
-        f"GRANT CONNECT ON DATABASE {database.dbname} TO {role}"
-    )
-    postgres.psql(f"CREATE SCHEMA {schema} AUTHORIZATION {role}")
-    try:
-        warehouse = PostgresWarehouse(replace(database, user=role, password=SECRET), schema)
-        for _ in range(2):
-            load(warehouse, MONTH, force=True)
-        assert warehouse.count(MONTH.partition).accepted == 7
-    finally:
-        postgres.psql(f"DROP SCHEMA {schema} CASCADE; DROP OWNED BY {role}; DROP ROLE {role}")
+        postgres.psql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
 def test_nothing_stays_open_after_use(warehouse: PostgresWarehouse, query: Query) -> None:
     load(warehouse, MONTH)
     for call in CALLS.values():
         call(warehouse)
-    assert _no_open_connection(query)
+    assert _nothing_is_open(query)
 
 
 def test_nothing_stays_open_after_rows_that_break_off(
     warehouse: PostgresWarehouse, query: Query
 ) -> None:
-
     def break_off() -> None:
         raise RuntimeError("unreadable")
 
-    with pytest.raises(Exception, match="unreadable"):
-        warehouse.replace_partition(
-            MONTH.entry, after_its_rows(MONTH.trips(), break_off), MONTH.quarantine(), force=False
-        )
-    assert _no_open_connection(query)
+    trips = after_its_rows(MONTH.trips(), break_off)
+    with pytest.raises(RuntimeError, match="unreadable"):
+        warehouse.replace_partition(MONTH.entry, trips, MONTH.quarantine(), force=False)
+    assert _nothing_is_open(query)
     assert [t.name for t in threading.enumerate() if t.name.startswith("prefetch")] == []
     assert query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
 
@@ -151,13 +134,10 @@ def test_server_that_ends_the_session_is_retryable(
 ) -> None:
     load(warehouse, MONTH)
     release = threading.Event()
+    trips = after_its_rows(MONTH.trips(), lambda: release.wait(60))
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(
-            warehouse.replace_partition,
-            MONTH.entry,
-            after_its_rows(MONTH.trips(), lambda: release.wait(60)),
-            MONTH.quarantine(),
-            force=True,
+            warehouse.replace_partition, MONTH.entry, trips, MONTH.quarantine(), force=True
         )
         copying = "application_name = 'nyc_tlc' AND query LIKE 'COPY %%'"
         while not query(f"SELECT pid FROM pg_stat_activity WHERE {copying}"):
@@ -167,4 +147,4 @@ def test_server_that_ends_the_session_is_retryable(
         with pytest.raises(RetryableError, match=r"rolled back.*the server's log says why"):
             loading.result()
     assert warehouse.count(MONTH.partition).accepted == 7
-    assert _no_open_connection(query)
+    assert _nothing_is_open(query)

@@ -15,11 +15,8 @@ from tests.ports.months import partition
 JANUARY = partition("2024-01")
 
 
-def test_nothing_is_known_of_a_database_that_nothing_was_loaded_into(warehouse: PostgresWarehouse):
-    assert warehouse.month_states() == {}
-
-
 def test_states_are_recorded_and_replaced(warehouse: PostgresWarehouse):
+    assert warehouse.month_states() == {}
     states = [
         MonthState(partition(f"2024-{number:02d}"), state)
         for number, state in enumerate(State, start=1)
@@ -32,11 +29,10 @@ def test_states_are_recorded_and_replaced(warehouse: PostgresWarehouse):
     assert len(warehouse.month_states()) == len(State)
 
 
-COLUMNS = "state, since, asked_at, bytes, last_modified, note"
-
-
 def row(query: Query):
-    ((state, since, asked_at, *known),) = query(f"SELECT {COLUMNS} FROM publication")
+    ((state, since, asked_at, *known),) = query(
+        "SELECT state, since, asked_at, bytes, last_modified, note FROM publication"
+    )
     return state, since, asked_at, tuple(known)
 
 

@@ -10,8 +10,8 @@ import ipaddress
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,55 +27,34 @@ from nyc_tlc.adapters.postgres.connection import Database, Tls
 from nyc_tlc.core.errors import ConfigurationError
 
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
+_OWN, _OTHER = "127.0.0.1", "192.0.2.1"
 
 
-class Authority:
-    """A certificate authority of the test's own."""
-
-    def __init__(self, name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = self._signed(self._name, self._key, [], is_authority=True)
-
-    def issue(self, *addresses: str) -> tuple[str, str]:
-        """Certificate and key, as PEM, of a server with these addresses."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "postgres")])
-        certificate = self._signed(subject, key, list(addresses), is_authority=False)
-        private = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        return certificate, private.decode()
-
-    def _signed(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, addresses: list[str],
-        *, is_authority: bool,
-    ) -> str:  # fmt: skip
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
-        )
-        if addresses:
-            names = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        signed = builder.sign(self._key, hashes.SHA256())
-        return signed.public_bytes(serialization.Encoding.PEM).decode()
+def _write_certificate(address: str, folder: Path) -> None:
+    """Write a certificate for an address, which is its own root, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"postgres at {address}")])
+    addresses = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(addresses, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / f"{address}.crt").write_bytes(certificate.public_bytes(pem))
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / f"{address}.key").write_bytes(key.private_bytes(pem, *plain))
 
 
 @contextmanager
-def _tls_proxy(port: int, certificate: Path, key: Path) -> Iterator[int]:
+def _tls_proxy(port: int, certificate: Path) -> Iterator[int]:
     """Serve Postgres' own way into TLS before a server that has none; gives the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
 
     async def serve(reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         streams = [client]
@@ -117,46 +96,23 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority("the right one")
-
-
-@pytest.fixture(scope="module")
-def roots(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for the server's address, and one for another."""
     folder = tmp_path_factory.mktemp("certificates")
-    files = {"right": authority.certificate, "wrong": Authority("another").certificate}
-    for name, pem in files.items():
-        (folder / f"{name}.pem").write_text(pem)
-    return {name: folder / f"{name}.pem" for name in (*files, "absent")}
+    for address in (_OWN, _OTHER):
+        _write_certificate(address, folder)
+    return folder
 
 
-@pytest.fixture(scope="module")
-def serve(
-    postgres: PostgresServer, authority: Authority, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., Database]]:
-    """Serve the database with TLS under a certificate for these addresses."""
-    folder = tmp_path_factory.mktemp("servers")
-    with ExitStack() as running:
-
-        def serve(database: Database, address: str) -> Database:
-            files = [folder / f"{address}.{part}" for part in ("crt", "key")]
-            for file, pem in zip(files, authority.issue(address), strict=True):
-                file.write_text(pem)
-            port = running.enter_context(_tls_proxy(postgres.port or 0, *files))
-            return replace(database, port=port)
-
-        yield serve
-
-
-@pytest.fixture
-def served(database: Database, serve: Callable[..., Database]) -> Database:
-    """The database under the certificate of its own address."""
-    return serve(database, "127.0.0.1")
+@pytest.fixture(scope="module", params=[_OWN])
+def port(request: pytest.FixtureRequest, postgres: PostgresServer, folder: Path) -> Iterator[int]:
+    """Where the database is served with TLS under the certificate for an address."""
+    with _tls_proxy(postgres.port or 0, folder / f"{request.param}.crt") as port:
+        yield port
 
 
 def _encrypted(database: Database, mode: str, root: Path | None) -> bool:
     with replace(database, tls=Tls(mode, root)).transaction("tlc") as cursor:
-        cursor.execute("SELECT 1")
         return bool(cursor.connection.info.ssl_in_use)
 
 
@@ -166,42 +122,44 @@ def _encrypted(database: Database, mode: str, root: Path | None) -> bool:
         ("disable", None, False),
         ("prefer", None, True),
         ("require", None, True),
-        ("verify-ca", "right", True),
-        ("verify-full", "right", True),
+        ("verify-ca", f"{_OWN}.crt", True),
+        ("verify-full", f"{_OWN}.crt", True),
     ],
 )
 def test_a_server_with_tls_is_reached(
-    served: Database, roots: dict[str, Path], mode: str, root: str | None, encrypted: bool
+    database: Database, port: int, folder: Path, mode: str, root: str | None, encrypted: bool
 ) -> None:
-    assert _encrypted(served, mode, roots[root] if root else None) is encrypted
+    served = replace(database, port=port)
+    assert _encrypted(served, mode, folder / root if root else None) is encrypted
 
 
 @pytest.mark.parametrize(
     ("mode", "root", "said"),
     [
-        ("verify-ca", "wrong", "certificate verify failed"),
-        ("verify-full", "wrong", "certificate verify failed"),
+        ("verify-ca", f"{_OTHER}.crt", "certificate verify failed"),
+        ("verify-full", f"{_OTHER}.crt", "certificate verify failed"),
         ("verify-full", None, "certificate verify failed"),
-        ("verify-full", "absent", "does not exist"),
+        ("verify-full", "absent.crt", "does not exist"),
     ],
 )
 def test_a_server_that_does_not_prove_itself_gets_no_password(
-    served: Database, roots: dict[str, Path], mode: str, root: str | None, said: str
+    database: Database, port: int, folder: Path, mode: str, root: str | None, said: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=said) as caught:
-        _encrypted(served, mode, roots[root] if root else None)
+        _encrypted(replace(database, port=port), mode, folder / root if root else None)
     assert f"POSTGRES_SSLMODE={mode}" in str(caught.value)
     assert "no password was sent" in str(caught.value)
-    assert served.password not in str(caught.value)
+    assert database.password not in str(caught.value)
 
 
+@pytest.mark.parametrize("port", [_OTHER], indirect=True)
 def test_a_certificate_of_another_host_is_refused_by_verify_full_alone(
-    database: Database, serve: Callable[..., Database], roots: dict[str, Path]
+    database: Database, port: int, folder: Path
 ) -> None:
-    other = serve(database, "192.0.2.1")
-    assert _encrypted(other, "verify-ca", roots["right"])
+    other, root = replace(database, port=port), folder / f"{_OTHER}.crt"
+    assert _encrypted(other, "verify-ca", root)
     with pytest.raises(ConfigurationError, match="does not match host name"):
-        _encrypted(other, "verify-full", roots["right"])
+        _encrypted(other, "verify-full", root)
 
 
 def test_a_server_without_tls_is_refused_where_tls_is_required(database: Database) -> None:
