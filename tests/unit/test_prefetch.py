@@ -33,6 +33,7 @@ def _producers() -> list[threading.Thread]:
 @given(st.lists(st.none() | st.integers(), max_size=30), st.integers(1, 5))
 def test_items_come_in_order_and_all_of_them(items: list[int | None], depth: int) -> None:
     assert list(prefetch(items, depth)) == items
+    assert _producers() == []
 
 
 def test_nothing_is_produced_before_the_first_item_is_asked_for() -> None:
@@ -112,8 +113,3 @@ def test_an_error_of_the_consumer_stops_the_producer() -> None:
         consume()
     assert _producers() == []
     assert _settled(produced) < 100
-
-
-def test_the_end_stops_the_thread() -> None:
-    assert list(prefetch([])) == []
-    assert _producers() == []
