@@ -1,39 +1,34 @@
-"""Try the promises: `make chaos`."""
+"""Test the promises under faults: `make chaos`."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NoReturn
 
 from embedded.stack import CHECKOUT
-from qa.chaos.chart import chart
 from qa.chaos.crowd import run_crowd
-from qa.chaos.faults import faults, run_faults
-from qa.chaos.kills import run_kills, run_random_kills
+from qa.chaos.faults import disk_faults, http_faults, run_faults
+from qa.chaos.kills import run_kills, run_mage_kills, run_random_kills
 from qa.chaos.losses import run_losses
-from qa.chaos.mage_kills import run_mage_kills
-from qa.chaos.report import report
+from qa.chaos.postgres_faults import postgres_faults
+from qa.chaos.report import PAGE, keep, render
 from qa.chaos.soak import run_soak
-from qa.chaos.two_versions import Trial, TwoVersions
+from qa.chaos.trials import Trial, TwoVersions
 from qa.chaos.world import World, temporary_world
 
-_RESULTS = Path(__file__).with_name("results")
-_FOUND = Path(__file__).with_name("found.md")
-_FUZZED = CHECKOUT / "qa" / "fuzz" / "results.json"
-_REPORT = CHECKOUT / "docs" / "reliability.md"
-_CHART = CHECKOUT / "docs" / "soak.svg"
 _EPILOG = """
-Real servers are started in a temporary folder: PostgreSQL, the emulators of Cloud Storage and
-BigQuery, a server of published files, and proxies that break what passes. The whole takes some
-three hours on two cores. --quick takes some minutes, and writes nothing into the checkout. To fill
+Each suite starts real servers in a temporary folder: PostgreSQL, emulators of Cloud Storage and
+BigQuery, a server of published files, and proxies that break what passes. It keeps its results and
+writes docs/reliability.md again. All of them take some three hours on two cores; the crowd takes 30
+minutes, the soak an hour. --quick takes some minutes and writes nothing into the checkout. Filling
 a disk takes root: a small one is mounted.
 """
 
@@ -42,49 +37,55 @@ a disk takes root: a small one is mounted.
 class Effort:
     """How much is tried."""
 
-    kills: int | None
-    random_kills: int
-    mage_kills: int
-    every_fault: int
-    processes: int
-    crowd_seconds: float
-    soak_seconds: float
+    kills: int | None = None
+    random_kills: int = 60
+    mage_kills: int = 12
+    every_fault: int = 1
+    processes: int = 8
+    crowd_seconds: float = 1_800.0
+    soak_seconds: float = 3_600.0
     only: str = ""
 
 
-_FULL = Effort(None, 60, 12, 1, 8, 1_800.0, 3_600.0)
 _QUICK = Effort(4, 2, 1, 12, 3, 10.0, 60.0)
 
 
-def _kills(world: World, effort: Effort) -> list[Trial]:
-    month = TwoVersions(world)
+def _kills(worlds: Sequence[World], effort: Effort) -> list[Trial]:
+    months = _months(worlds)
     return [
-        *run_kills(month, most=effort.kills, tell=_tell),
-        *run_random_kills(month, times=effort.random_kills, tell=_tell),
-        *run_mage_kills(month, times=effort.mage_kills, tell=_tell),
+        *run_kills(months, effort.kills),
+        *run_random_kills(months, effort.random_kills),
+        *run_mage_kills(months, effort.mage_kills),
     ]
 
 
-def _faults(world: World, effort: Effort) -> list[Trial]:
-    chosen = [fault for fault in faults() if effort.only in f"{fault.of}: {fault.what}"]
-    return run_faults(TwoVersions(world), chosen[:: effort.every_fault], _tell)
+def _faults(worlds: Sequence[World], effort: Effort) -> list[Trial]:
+    faults = [*postgres_faults(), *disk_faults(), *http_faults()]
+    chosen = [fault for fault in faults if effort.only in str(fault)]
+    return run_faults(_months(worlds), chosen[:: effort.every_fault])
 
 
-def _crowd(world: World, effort: Effort) -> list[Trial]:
-    return run_crowd(world, processes=effort.processes, seconds=effort.crowd_seconds, tell=_tell)
+def _crowd(worlds: Sequence[World], effort: Effort) -> list[Trial]:
+    return run_crowd(worlds[0], processes=effort.processes, seconds=effort.crowd_seconds)
 
 
-def _losses(world: World, _effort: Effort) -> list[Trial]:
-    return run_losses(TwoVersions(world), _tell)
+def _soak(worlds: Sequence[World], effort: Effort) -> list[Trial]:
+    return run_soak(worlds[0], seconds=effort.soak_seconds)
 
 
-def _soak(world: World, effort: Effort) -> list[Trial]:
-    return run_soak(world, seconds=effort.soak_seconds, tell=_tell)
+def _losses(worlds: Sequence[World], _effort: Effort) -> list[Trial]:
+    return run_losses(_months(worlds))
 
 
-_SUITES: Mapping[str, Callable[[World, Effort], list[Trial]]] = {
+def _months(worlds: Sequence[World]) -> list[TwoVersions]:
+    with ThreadPoolExecutor(len(worlds)) as loading:
+        return list(loading.map(TwoVersions, worlds))
+
+
+_SUITES: Mapping[str, Callable[[Sequence[World], Effort], list[Trial]]] = {
     "kills": _kills, "faults": _faults, "crowd": _crowd, "soak": _soak, "losses": _losses,
 }  # fmt: skip
+_IN_TWO_WORLDS = {"kills"}
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -93,50 +94,33 @@ def main(words: Sequence[str] | None = None) -> int:
     if unknown := set(options.what) - {*_SUITES, "report"}:
         parser.error(f"no suite is named {', '.join(sorted(unknown))}")
     if options.what == ["report"]:
-        _write_report()
+        PAGE.write_text(render(), "utf-8")
         return 0
+    effort = _QUICK if options.quick else Effort(only=options.only)
     failed = 0
     for suite in options.what or _SUITES:
-        with temporary_world() as world:
-            effort = _QUICK if options.quick else _FULL
-            trials = _SUITES[suite](world, replace(effort, only=options.only))
+        with ExitStack() as stack:
+            number = options.worlds or (2 if suite in _IN_TWO_WORLDS else 1)
+            worlds = [stack.enter_context(temporary_world()) for _ in range(number)]
+            trials = _SUITES[suite](worlds, effort)
         failed += sum(bool(trial.problems) for trial in trials)
         if not (options.quick or options.only):
             _keep(suite, trials)
-            _write_report()
-    print(f"{failed} trials found fault")
+    print(f"{failed} trials found a fault")
     return 1 if failed else 0
 
 
-def _keep(suite: str, trials: list[Trial]) -> None:
-    result = {
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "commit": _commit(),
-        "trials": [
-            {name: value for name, value in asdict(trial).items() if name != "series" or value}
-            for trial in trials
-        ],
-    }
-    _RESULTS.mkdir(exist_ok=True)
-    text = json.dumps(result, indent=1, ensure_ascii=False)
-    (_RESULTS / f"{suite}.json").write_text(f"{text}\n", "utf-8")
-
-
-def _write_report() -> None:
-    results = {file.stem: json.loads(file.read_text("utf-8")) for file in _RESULTS.glob("*.json")}
-    if "soak" in results:
-        _CHART.write_text(chart(results["soak"]["trials"]), "utf-8")
-    fuzzed = json.loads(_FUZZED.read_text("utf-8"))
-    _REPORT.write_text(report(results, fuzzed, _FOUND.read_text("utf-8")), encoding="utf-8")
-    _tell(f"written: {_REPORT.relative_to(CHECKOUT)}")
-
-
-def _commit() -> str:
-    found = subprocess.run(
+def _keep(suite: str, trials: Sequence[Trial]) -> None:
+    commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
         cwd=CHECKOUT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    return found.stdout.strip()
+    result = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "commit": commit.stdout.strip(),
+        "trials": [asdict(trial) for trial in trials],
+    }
+    keep(suite, result)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -146,15 +130,12 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "what", nargs="*", metavar="SUITE",
-        help=f"{', '.join(_SUITES)} (default: all); or report: write docs/reliability.md anew",
+        help=f"{', '.join(_SUITES)} (default: all); or report: only write docs/reliability.md",
     )  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="a sample of each; writes no report")
-    parser.add_argument("--only", default="", help="faults whose name has these words; no report")
+    parser.add_argument("--quick", action="store_true", help="try a sample; write no report")
+    parser.add_argument("--only", default="", help="try the faults with these words; no report")
+    parser.add_argument("--worlds", type=int, help="servers side by side (kills: 2, others: 1)")
     return parser
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -162,6 +143,6 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    # As Ctrl-C: the servers are ended on the way out.
+    # As Ctrl-C: the servers are stopped on the way out.
     signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main())

@@ -9,16 +9,14 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.month import Month
-from qa.chaos.kills import Tell
 from qa.chaos.pipeline import Order
 from qa.chaos.stores import Shown
-from qa.chaos.two_versions import Trial
+from qa.chaos.trials import Trial, tell
 from qa.chaos.world import World
 
 _MONTHS = tuple(Partition(SERVICES["yellow"], Month(2024, number)) for number in (1, 2, 3, 4))
@@ -32,15 +30,6 @@ _CLEAR = (
 gives the bytes of another generation than the one asked for, where GCS answers 404."""
 
 
-@dataclass
-class _Watched:
-    """What runs and readers met."""
-
-    runs: Counter[str] = field(default_factory=Counter)
-    reads: int = 0
-    problems: set[str] = field(default_factory=set)
-
-
 class Crowd:
     """Months of which two versions take turns at the source, loaded by everybody at once."""
 
@@ -49,7 +38,9 @@ class Crowd:
         self._world = world
         self._months = _MONTHS[:months]
         self._known: dict[Partition, list[Shown]] = {month: [] for month in self._months}
-        self._watched = _Watched()
+        self._runs: Counter[str] = Counter()
+        self._reads = 0
+        self._problems: set[str] = set()
         self._over = threading.Event()
         for seed in _SEEDS:
             self._publish(seed)
@@ -68,16 +59,16 @@ class Crowd:
                 one.result()
         self._publish(_SEEDS[-1])
         self._settle()
-        problems = sorted(self._watched.problems) + list(self._unlike_undisturbed())
-        ended = ", ".join(f"{count} {how}" for how, count in self._watched.runs.most_common())
+        problems = sorted(self._problems) + list(self._unlike_undisturbed())
+        ended = ", ".join(f"{count} {how}" for how, count in self._runs.most_common())
         deadlocks = self._world.stores.sql(
             "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
         )
         return Trial(
             "crowd",
             f"{processes} processes on {len(self._months)} months for {seconds:.0f} s",
-            f"{sum(self._watched.runs.values())} loads of a month ({ended}), "
-            f"{self._watched.reads} reads, {deadlocks[0][0]} deadlocks",
+            f"{sum(self._runs.values())} loads of a month ({ended}), "
+            f"{self._reads} reads, {deadlocks[0][0]} deadlocks",
             tuple(problems),
         )
 
@@ -91,15 +82,15 @@ class Crowd:
                 months = ",".join(str(one.month) for one in some)
                 order = Order("yellow", months, force=choose.random() < 0.3)
                 ending = pipeline.run(order)
-                self._watched.runs.update(ending.statuses.values())
+                self._runs.update(ending.statuses.values())
                 self._judge(ending.error)
 
     def _judge(self, error: str) -> None:
         """Every month that failed has to say that a faster run was there."""
         for line in error.splitlines()[1:]:
-            self._watched.runs["gave way to a faster run"] += 1
+            self._runs["gave way to a faster run"] += 1
             if not any(words in line for words in _CLEAR):
-                self._watched.problems.add(line)
+                self._problems.add(line)
 
     def _flip(self) -> None:
         """Let the source change its mind."""
@@ -116,17 +107,17 @@ class Crowd:
         while not self._over.is_set():
             for month in self._months:
                 found = self._world.stores.shown_by_postgres(month)
-                self._watched.reads += 1
+                self._reads += 1
                 if found not in expected[month]:
-                    self._watched.problems.add(f"a reader of Postgres saw {month} as {found}")
+                    self._problems.add(f"a reader of Postgres saw {month} as {found}")
 
     def _read_lake(self) -> None:
         while not self._over.is_set():
             for month in self._months:
                 found = self._world.stores.digest(lake_paths.trips(month))
-                self._watched.reads += 1
+                self._reads += 1
                 if found not in {shown.lake[0] for shown in self._known[month]}:
-                    self._watched.problems.add(f"a reader of the lake saw {month} as {found}")
+                    self._problems.add(f"a reader of the lake saw {month} as {found}")
             time.sleep(0.05)
 
     def _publish(self, seed: int) -> None:
@@ -149,8 +140,8 @@ class Crowd:
 
 
 def run_crowd(
-    world: World, *, processes: int, seconds: float, tell: Tell, months: int = len(_MONTHS)
+    world: World, *, processes: int, seconds: float, months: int = len(_MONTHS)
 ) -> list[Trial]:
     trial = Crowd(world, months).gather(processes, seconds)
-    tell(f"crowd  {trial.what}: {'; '.join(trial.problems) or trial.outcome}")
+    tell(trial)
     return [trial]

@@ -2,76 +2,121 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import signal
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
+import psutil
+
+from embedded.stack import CHECKOUT
 from qa.chaos.boundaries import FailPoint
 from qa.chaos.pipeline import Ending
-from qa.chaos.two_versions import Trial, TwoVersions
+from qa.chaos.trials import MONTH, Trial, TwoVersions, run_all
 
-Tell = Callable[[str], None]
+_MAGE_LOADS_FOR = 5.0
+"""Seconds from `mage run`'s first request for the month to its end, on an idle machine."""
 
 
-def run_kills(month: TwoVersions, *, most: int | None, tell: Tell) -> list[Trial]:
+def run_kills(months: Sequence[TwoVersions], most: int | None) -> list[Trial]:
     """Kill a run at every place, or at ``most`` places of as many kinds as possible."""
-    month.offer_other()
-    places = _spread(list(_places(month.load())), most)
-    trials = []
-    for number, place in enumerate(places, 1):
-        month.offer_other()
-        trials.append(judged(month, "kill", str(place), month.run(place)))
-        tell(f"kill {number}/{len(places)}  {place}: {verdict(trials[-1])}")
-    return trials
+    months[0].offer_other()
+    return run_all(months, _spread(_places(months[0].load()), most), _kill)
 
 
-def _places(passed: Mapping[str, int]) -> Iterator[FailPoint]:
-    """Both sides of every boundary: of its first passage, its last, and one between."""
-    for boundary, times in passed.items():
-        for occurrence in sorted({1, (times + 1) // 2, times}):
-            yield FailPoint(boundary, occurrence, "before")
-            # A change of a file is announced, not reported: behind it is the next boundary.
-            if not boundary.startswith("file:"):
-                yield FailPoint(boundary, occurrence, "after")
-
-
-def run_random_kills(month: TwoVersions, *, times: int, tell: Tell) -> list[Trial]:
+def run_random_kills(months: Sequence[TwoVersions], times: int) -> list[Trial]:
     """Kill a run at moments that nobody has chosen."""
-    choose = random.Random(1)  # noqa: S311 - a choice of trials, not a secret
-    month.offer_other()
+    months[0].offer_other()
     began = time.monotonic()
-    month.load()
-    whole = time.monotonic() - began
-    trials = []
-    for number in range(1, times + 1):
-        moment = choose.uniform(0, whole)
-        month.offer_other()
-        ending = month.run(kill_after=moment)
-        trials.append(judged(month, "random kill", f"after {moment:.3f} s", ending))
-        tell(f"random kill {number}/{times}  {trials[-1].what}: {verdict(trials[-1])}")
-    return trials
+    months[0].load()
+    return run_all(months, _moments(times, time.monotonic() - began), _kill_after)
 
 
-def judged(month: TwoVersions, of: str, what: str, ending: Ending) -> Trial:
-    """What the stores show after a kill, and after the run that follows it."""
-    problems = [*([ending.error] if ending.signal and ending.error else ()), *month.torn()]
-    month.load()
-    problems += month.unlike_undisturbed()
-    outcome = "killed, then repaired by the next run" if ending.signal else "not reached"
-    return Trial(of, what, outcome, tuple(problems), bool(ending.signal), ending.error)
+def run_mage_kills(months: Sequence[TwoVersions], times: int) -> list[Trial]:
+    """Kill `mage run mage_project tlc_trips` with all its processes, at random moments."""
+    return run_all(months, _moments(times, _MAGE_LOADS_FOR), _kill_mage)
 
 
-def verdict(trial: Trial) -> str:
-    return "; ".join(trial.problems) or trial.outcome
+def _places(passed: Mapping[str, int]) -> list[FailPoint]:
+    """Both sides of every boundary, at its first passage, its last, and one between."""
+    return [
+        FailPoint(boundary, occurrence, side)
+        for boundary, times in passed.items()
+        for occurrence in sorted({1, (times + 1) // 2, times})
+        for side in ("before", "after")
+        # A change of a file is announced, not reported: behind it is the next boundary.
+        if side == "before" or not boundary.startswith("file:")
+    ]
 
 
-def _spread(places: Sequence[FailPoint], most: int | None) -> list[FailPoint]:
-    """The same sample each time, of as many different boundaries as it can be."""
-    if most is None or most >= len(places):
-        return list(places)
-    order = list(places)
-    random.Random(0).shuffle(order)  # noqa: S311 - a choice of trials, not a secret
-    first: dict[str, FailPoint] = {}
-    for place in order:
-        first.setdefault(place.boundary, place)
-    return sorted(list(first.values())[:most], key=places.index)
+def _spread(places: Sequence[FailPoint], most: int | None) -> Sequence[FailPoint]:
+    """The same sample each time, of as many different boundaries as possible."""
+    if most is None:
+        return places
+    shuffled = random.Random(0).sample(places, len(places))  # noqa: S311 - trials, not secrets
+    return list({place.boundary: place for place in shuffled}.values())[:most]
+
+
+def _moments(times: int, seconds: float) -> list[float]:
+    choose = random.Random(1)  # noqa: S311 - trials, not secrets
+    return [choose.uniform(0, seconds) for _ in range(times)]
+
+
+def _kill(month: TwoVersions, place: FailPoint) -> Trial:
+    month.offer_other()
+    return _judged(month, "kill", str(place), month.run(fail_point=place))
+
+
+def _kill_after(month: TwoVersions, moment: float) -> Trial:
+    month.offer_other()
+    ending = month.run(kill_after=moment)
+    return _judged(month, "random kill", f"after {moment:.3f} s", ending)
+
+
+def _kill_mage(month: TwoVersions, moment: float) -> Trial:
+    month.offer_other()
+    world, begun = month.world, threading.Event()
+    log = world.stack.state_dir / "mage_run.log"
+    words = {"service": MONTH.service.name, "months": str(MONTH.month)}
+    world.proxies.source.before_pass = lambda _method, _path: begun.set()
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("mage"), "run", "mage_project", "tlc_trips",
+             "--runtime-vars", json.dumps(words)],
+            cwd=CHECKOUT, env=world.pipeline_environment, stdout=said, stderr=said,
+            start_new_session=True,
+        )  # fmt: skip
+        begun.wait(120)
+        time.sleep(moment)
+        alive = process.poll() is None
+        if alive:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    world.proxies.source.before_pass = None
+    left = [f"a process is left: {name}" for name in _of_session(process.pid)]
+    ending = Ending(signal.SIGKILL if alive else 0, "", {}, {})
+    return _judged(month, "mage run", f"{moment:.3f} s after its first request", ending, left)
+
+
+def _judged(
+    month: TwoVersions, of: str, what: str, ending: Ending, problems: Sequence[str] = ()
+) -> Trial:
+    endless = [ending.error] if ending.signal and ending.error else []
+    trial = month.after(of, what, ending, [*endless, *problems])
+    return trial if ending.signal else replace(trial, outcome="not reached", reached=False)
+
+
+def _of_session(leader: int) -> Iterator[str]:
+    for process in psutil.process_iter(["name"]):
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                yield str(process.name())
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue

@@ -1,70 +1,61 @@
-"""Stores that are lost as a whole, and made anew from what is left."""
+"""Stores that are lost altogether, and rebuilt from what is left."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 
 from embedded.stack import CHECKOUT
-from qa.chaos.kills import Tell
-from qa.chaos.two_versions import Trial, TwoVersions
+from qa.chaos.trials import Trial, TwoVersions, run_all
 from qa.chaos.world import World
 
-_PUBLISHED = ("trips/", "quarantine/", "manifests/")
+_Loss = tuple[str, Callable[[World], None], Callable[[TwoVersions], Iterator[str]], str]
 
 
-@dataclass(frozen=True)
-class _Loss:
-    """Something that is lost, and by what it comes back; ``remake`` gives what went wrong."""
-
-    what: str
-    outcome: str
-    lose: Callable[[World], None]
-    remake: Callable[[TwoVersions], list[str]]
-
-
-def run_losses(month: TwoVersions, tell: Tell) -> list[Trial]:
+def run_losses(months: Sequence[TwoVersions]) -> list[Trial]:
     """Lose the database, then all but ``raw/``, then BigQuery's dataset."""
-    trials = []
-    for loss in _losses(bigquery=month.world.stores.has_bigquery):
-        loss.lose(month.world)
-        problems = [*loss.remake(month), *month.unlike_undisturbed(), *month.torn()]
-        trials.append(Trial("loss", loss.what, loss.outcome, tuple(problems)))
-        tell(f"loss  {loss.what}: {'; '.join(problems) or loss.outcome}")
-    return trials
+    losses: list[_Loss] = [
+        ("the database", _lose_postgres, _rebuild("postgres"),
+         "rebuilt by `make rebuild-postgres`"),
+        ("the database and all of the lake but raw/", _lose_all_but_raw, _rebuild("everything"),
+         "rebuilt by `make rebuild`"),
+    ]  # fmt: skip
+    if months[0].world.stores.has_bigquery:
+        losses.append(
+            (
+                "BigQuery's dataset",
+                _lose_bigquery,
+                _load_again,
+                "loaded by the next run, from the lake",
+            )
+        )
+    return run_all(months[:1], losses, _try)
 
 
-def _losses(*, bigquery: bool) -> Iterator[_Loss]:
-    yield _Loss(
-        "the database is gone", "made anew by `make rebuild-postgres`",
-        _lose_postgres, partial(_rebuild, "postgres"),
-    )  # fmt: skip
-    yield _Loss(
-        "the database and all of the lake but raw/ are gone", "made anew by `make rebuild`",
-        _lose_all_but_raw, partial(_rebuild, "everything"),
-    )  # fmt: skip
-    if bigquery:
-        yield _Loss(
-            "BigQuery's dataset is gone", "loaded anew by the next run, from the lake",
-            lambda world: world.stores.drop_bigquery(), _load_again,
+def _try(month: TwoVersions, loss: _Loss) -> Trial:
+    what, lose, restore, outcome = loss
+    lose(month.world)
+    problems = (*restore(month), *month.unlike_undisturbed(), *month.torn())
+    return Trial("loss", what, outcome, problems)
+
+
+def _rebuild(what: str) -> Callable[[TwoVersions], Iterator[str]]:
+    def rebuild(month: TwoVersions) -> Iterator[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "nyc_tlc.jobs.rebuild", what],
+            cwd=CHECKOUT, env=month.world.stores.environment,
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
+        if done.returncode:
+            yield f"rebuild said: {done.stderr}"
+
+    return rebuild
 
 
-def _load_again(month: TwoVersions) -> list[str]:
+def _load_again(month: TwoVersions) -> Iterator[str]:
     month.load_again()
-    return []
-
-
-def _rebuild(what: str, month: TwoVersions) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "nyc_tlc.jobs.rebuild", what],
-        cwd=CHECKOUT, env=month.world.stores.environment,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return [f"rebuild said: {done.stderr}"] if done.returncode else []
+    yield from ()
 
 
 def _lose_postgres(world: World) -> None:
@@ -73,6 +64,10 @@ def _lose_postgres(world: World) -> None:
 
 def _lose_all_but_raw(world: World) -> None:
     _lose_postgres(world)
-    for prefix in _PUBLISHED:
+    for prefix in ("trips/", "quarantine/", "manifests/"):
         for blob in list(world.stores.blobs(prefix)):
             blob.delete()
+
+
+def _lose_bigquery(world: World) -> None:
+    world.stores.drop_bigquery()

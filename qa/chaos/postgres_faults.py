@@ -7,73 +7,79 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from functools import partial
 
 import psycopg2
 
 from embedded.servers.daemon import ServerStartError
 from nyc_tlc.adapters.postgres.ledger import lock_keys
-from qa.chaos.fault import ABSORBED, During, Fault
+from qa.chaos.faults import ABSORBED, During, Fault
 from qa.chaos.proxies import TcpFault
-from qa.chaos.two_versions import MONTH
+from qa.chaos.trials import MONTH
 from qa.chaos.world import World
 
 _MID_COPY = 1_500_000
 """Bytes of one connection: in the midst of the COPY of either part."""
-_NO_PLACE = "remaining connection slots are reserved"
+_COPYING = "FROM pg_stat_activity WHERE application_name = 'nyc_tlc' AND query LIKE 'COPY%%_new%%'"
 
 
 def postgres_faults() -> Iterator[Fault]:
-    yield from (
-        Fault("Postgres", f"{what}, in the midst of a COPY", _while_copying(action))
-        for what, action in (
-            ("stopped fast and started", _restart_fast),
-            ("stopped at once (immediate) and started", partial(_restart_by, signal.SIGQUIT)),
-            ("postmaster killed with SIGKILL and started", partial(_restart_by, signal.SIGKILL)),
-            ("backend killed with SIGKILL", _kill_backend),
-            ("backend terminated by an administrator", _terminate_backend),
-            ("line stalls for 5 seconds", lambda _world: time.sleep(5)),
-        )
-    )
-    yield Fault("Postgres", "connection reset in the midst of a COPY", _reset_postgres(_MID_COPY))
-    yield Fault("Postgres", "first connection reset at its start", _reset_postgres(0))
-    yield Fault("Postgres", "every connection reset", _reset_postgres(0, times=99), "Tried 5 times")
-    yield Fault("Postgres", "no connection left for 1.5 s", _crowd(seconds=1.5))
-    yield Fault("Postgres", "no connection left at all", _crowd(60.0), _NO_PLACE)
-    yield Fault("Postgres", "a writer locks the table for 2 s", _locked(seconds=2.0))
-    yield Fault("Postgres", "a reader has the month open for 3 s", _read(seconds=3.0))
-    for setting, value, said in (
-        ("statement_timeout", "50ms", "Raise statement_timeout"),
-        ("default_transaction_read_only", "on", "read-only"),
-        ("default_transaction_isolation", "serializable", ABSORBED),
-        ("idle_in_transaction_session_timeout", "5ms", ABSORBED),
-        ("transaction_timeout", "50ms", "transaction_timeout)"),
-        ("idle_session_timeout", "1ms", ABSORBED),
-        ("lock_timeout", "1ms", ABSORBED),
-    ):
-        yield Fault("Postgres", f"{setting} = {value}", _role_setting(setting, value), said)
-    yield Fault("Postgres", "a deadlock with somebody else's transaction", _deadlock)
-    yield Fault("Postgres", "serialisation failure: the ledger changes under the load", _unserial)
-    yield Fault("Postgres", "another run has the month's turn for 3 s", _turn_taken(seconds=3.0))
+    for what, during, said in (
+        ("stopped fast and started, in the midst of a COPY", _mid_copy(_restart_fast), ABSORBED),
+        ("stopped at once (immediate) and started, in the midst of a COPY",
+         _mid_copy(partial(_restart_by, signal.SIGQUIT)), ABSORBED),
+        ("postmaster killed with SIGKILL and started, in the midst of a COPY",
+         _mid_copy(partial(_restart_by, signal.SIGKILL)), ABSORBED),
+        ("backend killed with SIGKILL, in the midst of a COPY", _mid_copy(_kill_backend), ABSORBED),
+        ("backend terminated by an administrator, in the midst of a COPY",
+         _mid_copy(_terminate_backend), ABSORBED),
+        ("line stalls for 5 seconds, in the midst of a COPY",
+         _mid_copy(lambda _world: time.sleep(5)), ABSORBED),
+        ("connection reset in the midst of a COPY", _reset(TcpFault(_MID_COPY)), ABSORBED),
+        ("first connection reset at its start", _reset(TcpFault(0)), ABSORBED),
+        ("every connection reset", _reset(TcpFault(0, times=99)), "Tried 5 times"),
+        ("no connection left for 1.5 s", _crowd(1.5), ABSORBED),
+        ("no connection left at all", _crowd(60.0), "remaining connection slots are reserved"),
+        ("a writer locks the table for 2 s",
+         _holding("LOCK TABLE tlc.green IN ACCESS EXCLUSIVE MODE", 2.0), ABSORBED),
+        ("a reader has the month open for 3 s",
+         _holding("SELECT count(*) FROM tlc.green", 3.0), ABSORBED),
+        ("a deadlock with another transaction", _deadlock, ABSORBED),
+        ("serialisation failure: the ledger changes under the load", _unserial, ABSORBED),
+        ("another run has the month's turn for 3 s",
+         _holding("SELECT pg_advisory_xact_lock({}, {})".format(*lock_keys("tlc", MONTH)), 3.0),
+         ABSORBED),
+        *((f"{setting} = {value}", _role_setting(setting, value), said)
+          for setting, value, said in _SETTINGS),
+    ):  # fmt: skip
+        yield Fault("Postgres", what, during, said)
 
 
-def _while_copying(action: Callable[[World], object]) -> During:
+_SETTINGS = (
+    ("statement_timeout", "50ms", "statement_timeout"),
+    ("default_transaction_read_only", "on", "read-only"),
+    ("default_transaction_isolation", "serializable", ABSORBED),
+    ("idle_in_transaction_session_timeout", "5ms", ABSORBED),
+    ("transaction_timeout", "50ms", "transaction_timeout"),
+    ("idle_session_timeout", "1ms", ABSORBED),
+    ("lock_timeout", "1ms", ABSORBED),
+)
+
+
+def _reset(fault: TcpFault) -> During:
     @contextmanager
     def during(world: World) -> Iterator[Callable[[], int]]:
         proxy = world.proxies.postgres
-        with proxy.broken_by(TcpFault(_MID_COPY, action=partial(action, world))):
+        with proxy.broken_by(fault):
             yield lambda: proxy.broken
 
     return during
 
 
-def _reset_postgres(after: int, times: int = 1) -> During:
-    @contextmanager
-    def during(world: World) -> Iterator[Callable[[], int]]:
-        proxy = world.proxies.postgres
-        with proxy.broken_by(TcpFault(after, times=times)):
-            yield lambda: proxy.broken
+def _mid_copy(action: Callable[[World], object]) -> During:
+    def during(world: World) -> AbstractContextManager[Callable[[], int]]:
+        return _reset(TcpFault(_MID_COPY, action=partial(action, world)))(world)
 
     return during
 
@@ -98,9 +104,6 @@ def _restart_by(number: int, world: World) -> None:
             time.sleep(0.2)
         else:
             return
-
-
-_COPYING = "FROM pg_stat_activity WHERE application_name = 'nyc_tlc' AND query LIKE 'COPY%%_new%%'"
 
 
 def _kill_backend(world: World) -> None:
@@ -134,14 +137,6 @@ def _crowd(seconds: float) -> During:
                 leaving.join()
 
     return during
-
-
-def _locked(seconds: float) -> During:
-    return _holding("LOCK TABLE tlc.green IN ACCESS EXCLUSIVE MODE", seconds)
-
-
-def _read(seconds: float) -> During:
-    return _holding("SELECT count(*) FROM tlc.green", seconds)
 
 
 def _holding(statement: str, seconds: float) -> During:
@@ -215,7 +210,7 @@ def _unserial(world: World) -> Iterator[Callable[[], int]]:
     change = "UPDATE tlc.ledger SET seconds = seconds WHERE service = 'green'"
     with (
         _role_setting("default_transaction_isolation", "repeatable read")(world),
-        _while_copying(lambda world: world.stores.sql(change))(world),
+        _mid_copy(lambda world: world.stores.sql(change))(world),
     ):
         before = _serialisation_failures(world)
         yield lambda: _serialisation_failures(world) - before
@@ -224,8 +219,3 @@ def _unserial(world: World) -> Iterator[Callable[[], int]]:
 def _serialisation_failures(world: World) -> int:
     log = world.stack.postgres.log.read_text("utf-8")
     return log.count("could not serialize access due to concurrent update")
-
-
-def _turn_taken(seconds: float) -> During:
-    first, second = lock_keys("tlc", MONTH)
-    return _holding(f"SELECT pg_advisory_xact_lock({first}, {second})", seconds)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from embedded.servers.ports import HOST
 
@@ -36,73 +36,6 @@ class TcpFault:
     times: int = 1
 
 
-class TcpProxy:
-    """Passes connections on to a port of this machine."""
-
-    def __init__(self, port: int) -> None:
-        self._upstream = port
-        self.broken = 0
-        self._fault: TcpFault | None = None
-        self._lock = threading.Lock()
-        proxy = self
-
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                proxy._pass(self.request)
-
-        self._server = _ThreadingServer((HOST, 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    @contextmanager
-    def broken_by(self, fault: TcpFault) -> Iterator[None]:
-        self._fault, self.broken = fault, 0
-        try:
-            yield
-        finally:
-            self._fault = None
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _pass(self, client: socket.socket) -> None:
-        with suppress(OSError), closing(socket.create_connection((HOST, self._upstream))) as server:
-            back = threading.Thread(target=_pump, args=(server, client), daemon=True)
-            back.start()
-            try:
-                self._forward(client, server)
-            finally:
-                # A close alone would not end the other thread's read, nor so the connection.
-                with suppress(OSError):
-                    server.shutdown(socket.SHUT_WR)
-                back.join()
-
-    def _forward(self, client: socket.socket, server: socket.socket) -> None:
-        passed = 0
-        while chunk := client.recv(_CHUNK):
-            server.sendall(chunk)
-            passed += len(chunk)
-            fault = self._due(passed)
-            if fault is not None and fault.action is not None:
-                fault.action()
-            elif fault is not None:
-                _reset(client)
-                _reset(server)
-                return
-
-    def _due(self, passed: int) -> TcpFault | None:
-        with self._lock:
-            fault = self._fault
-            if fault is None or passed < fault.after or self.broken >= fault.times:
-                return None
-            self.broken += 1
-            return fault
-
-
 Breakage = Literal[
     "status", "reset", "lost answer", "stall", "trickle", "truncated", "cut off", "gzip",
     "redirect", "html", "corrupted upload",
@@ -118,8 +51,7 @@ class HttpFault:
         breakage: "lost answer": the server did it, the client does not hear of it; "truncated":
             fewer bytes than Content-Length says; "cut off": fewer bytes and no Content-Length;
             "gzip": a Content-Encoding nobody asked for.
-        status: Of the breakage "status".
-        retry_after: Seconds; sent with it.
+        status: Of the breakage "status"; with ``retry_after``, in seconds, if it is not None.
         seconds: Of the breakages "stall" and "trickle".
         times: Requests that are broken; the others pass.
     """
@@ -132,122 +64,157 @@ class HttpFault:
     times: int = 1
 
 
-class HttpProxy:
-    """Passes requests on to a server of this machine, and counts those that it broke."""
+_Fault = TypeVar("_Fault", TcpFault, HttpFault)
 
-    def __init__(self, port: int) -> None:
+
+class _Proxy(Generic[_Fault]):
+    """Passes all on to a port of this machine, and counts what it broke."""
+
+    def __init__(self, port: int, server: type[socketserver.TCPServer], handler: type) -> None:
         self.upstream = port
         self.broken = 0
-        self.before_pass: Callable[[str, str], None] = lambda _method, _path: None
-        self._fault: HttpFault | None = None
+        self._fault: _Fault | None = None
         self._lock = threading.Lock()
-        proxy = self
-
-        class Handler(_ProxyHandler):
-            through = proxy
-
-        self._server = _HttpServer((HOST, 0), Handler)
+        quiet = {
+            "daemon_threads": True,
+            # Clients that are gone are no error: killing them is what this is for.
+            "handle_error": lambda *_: None,
+        }
+        self._server = type("Server", (server,), quiet)(
+            (HOST, 0), type("Handler", (handler,), {"proxy": self})
+        )
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self._server.server_address[1]}"
+    def port(self) -> int:
+        return int(self._server.server_address[1])
 
     @contextmanager
-    def broken_by(self, fault: HttpFault) -> Iterator[None]:
+    def broken_by(self, fault: _Fault) -> Iterator[None]:
         self._fault, self.broken = fault, 0
         try:
             yield
         finally:
             self._fault = None
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def due(self, method: str, path: str) -> HttpFault | None:
+    def due(self, concerns: Callable[[_Fault], bool]) -> _Fault | None:
+        """The fault, if it concerns what passes here and is not spent."""
         with self._lock:
             fault = self._fault
-            if fault is None or self.broken >= fault.times:
-                return None
-            wanted, part = fault.request
-            if method != wanted or part not in path.replace("%2F", "/"):
+            if fault is None or self.broken >= fault.times or not concerns(fault):
                 return None
             self.broken += 1
             return fault
 
-
-class _Quiet:
-    """Says nothing of clients that are gone: killing them is what this is for."""
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        pass
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
-class _ThreadingServer(_Quiet, socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
+class TcpProxy(_Proxy[TcpFault]):
+    """Breaks connections by the bytes that the client has sent."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port, socketserver.ThreadingTCPServer, _TcpHandler)
 
 
-class _HttpServer(_Quiet, ThreadingHTTPServer):
-    daemon_threads = True
+class HttpProxy(_Proxy[HttpFault]):
+    """Breaks requests; ``before_pass`` gets method and path of each that goes on to the server."""
+
+    def __init__(self, port: int) -> None:
+        self.before_pass: Callable[[str, str], None] | None = None
+        super().__init__(port, ThreadingHTTPServer, _HttpHandler)
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
 
 
-class _ProxyHandler(BaseHTTPRequestHandler):
-    through: HttpProxy
+class _TcpHandler(socketserver.BaseRequestHandler):
+    proxy: TcpProxy
+
+    def handle(self) -> None:
+        with (
+            suppress(OSError),
+            closing(socket.create_connection((HOST, self.proxy.upstream))) as server,
+        ):
+            back = threading.Thread(target=_pump, args=(server, self.request), daemon=True)
+            back.start()
+            try:
+                self._forward(self.request, server)
+            finally:
+                # A close alone would not end the other thread's read, nor so the connection.
+                with suppress(OSError):
+                    server.shutdown(socket.SHUT_WR)
+                back.join()
+
+    def _forward(self, client: socket.socket, server: socket.socket) -> None:
+        passed = 0
+        while chunk := client.recv(_CHUNK):
+            server.sendall(chunk)
+            passed += len(chunk)
+            fault = self.proxy.due(lambda fault: passed >= fault.after)  # noqa: B023 - called now
+            if fault is not None and fault.action is not None:
+                fault.action()
+            elif fault is not None:
+                _reset(client)
+                _reset(server)
+                return
+
+
+class _HttpHandler(BaseHTTPRequestHandler):
+    proxy: HttpProxy
     protocol_version = "HTTP/1.1"
 
     def _any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault = self.through.due(self.command, self.path)
-        if fault is not None and fault.breakage == "status":
-            self._refuse(fault)
-        elif fault is not None and fault.breakage == "reset":
+        fault = self.proxy.due(self._concerns)
+        breakage = fault.breakage if fault else None
+        if fault is not None and breakage == "status":
+            after = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+            self._answer(_Answer(fault.status, after, b"", 0))
+        elif breakage == "reset":
             self._end()
         else:
-            self.through.before_pass(self.command, self.path)
-            self._pass(body, fault)
+            if self.proxy.before_pass is not None:
+                self.proxy.before_pass(self.command, self.path)
+            if fault is not None and breakage == "stall":
+                time.sleep(fault.seconds)
+            answer = self._asked(_flipped(body) if breakage == "corrupted upload" else body)
+            if breakage == "lost answer":
+                self._end()
+            else:
+                self._answer(
+                    _broken(answer, breakage, self.path),
+                    fault.seconds if fault is not None and breakage == "trickle" else 0.0,
+                )
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _any  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
 
-    def _refuse(self, fault: HttpFault) -> None:
-        self.send_response(fault.status)
-        if fault.retry_after is not None:
-            self.send_header("Retry-After", str(fault.retry_after))
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+    def _concerns(self, fault: HttpFault) -> bool:
+        method, part = fault.request
+        return method == self.command and part in self.path.replace("%2F", "/")
 
     def _end(self) -> None:
         self.close_connection = True
         _reset(self.connection)
 
-    def _pass(self, body: bytes, fault: HttpFault | None) -> None:
-        if fault is not None and fault.breakage == "stall":
-            time.sleep(fault.seconds)
-        if fault is not None and fault.breakage == "corrupted upload":
-            body = _flipped(body)
-        connection = http.client.HTTPConnection(HOST, self.through.upstream, timeout=300)
+    def _asked(self, body: bytes) -> _Answer:
+        """What the server makes of the request."""
+        connection = http.client.HTTPConnection(HOST, self.proxy.upstream, timeout=300)
         with closing(connection):
             headers = dict(self.headers.items())
             connection.request(self.command, self.path, body=body or None, headers=headers)
             response = connection.getresponse()
             answer = response.read()
-        if fault is not None and fault.breakage == "lost answer":
-            self._end()
-        else:
-            self._answer(response, answer, fault)
-
-    def _answer(
-        self, response: http.client.HTTPResponse, body: bytes, fault: HttpFault | None
-    ) -> None:
         dropped = {"content-length", "transfer-encoding", "connection"}
-        headers = {k: v for k, v in response.getheaders() if k.lower() not in dropped}
-        answer = _Answer(response.status, headers, body, len(body))
-        if fault is not None:
-            answer = _broken(answer, fault.breakage, self.path)
+        kept = {k: v for k, v in response.getheaders() if k.lower() not in dropped}
+        return _Answer(response.status, kept, answer, len(answer))
+
+    def _answer(self, answer: _Answer, trickle: float = 0.0) -> None:
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -255,17 +222,11 @@ class _ProxyHandler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(answer.length))
         self.end_headers()
         if self.command != "HEAD":
-            self._write(answer.body, fault)
+            size = len(answer.body) // _TRICKLE + 1 if trickle else len(answer.body) or 1
+            for start in range(0, len(answer.body), size):
+                self.wfile.write(answer.body[start : start + size])
+                time.sleep(trickle / _TRICKLE)
         self.close_connection |= answer.length != len(answer.body)
-
-    def _write(self, body: bytes, fault: HttpFault | None) -> None:
-        if fault is None or fault.breakage != "trickle":
-            self.wfile.write(body)
-            return
-        size = len(body) // _TRICKLE + 1
-        for start in range(0, len(body), size):
-            self.wfile.write(body[start : start + size])
-            time.sleep(fault.seconds / _TRICKLE)
 
 
 @dataclass(frozen=True)
@@ -278,7 +239,7 @@ class _Answer:
     length: int | None
 
 
-def _broken(answer: _Answer, breakage: Breakage, path: str) -> _Answer:
+def _broken(answer: _Answer, breakage: Breakage | None, path: str) -> _Answer:
     body, headers = answer.body, answer.headers
     half, packed, page = body[: len(body) // 2], gzip.compress(body, 1), b"<html>Sorry</html>"
     broken: Mapping[Breakage, _Answer] = {
@@ -290,7 +251,7 @@ def _broken(answer: _Answer, breakage: Breakage, path: str) -> _Answer:
         "truncated": replace(answer, body=half),
         "cut off": _Answer(answer.status, {**headers, "Connection": "close"}, half, None),
     }
-    return broken.get(breakage, answer)
+    return broken.get(breakage, answer) if breakage else answer
 
 
 def _flipped(data: bytes) -> bytes:

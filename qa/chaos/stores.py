@@ -18,7 +18,6 @@ from google.cloud import bigquery, storage
 from psycopg2.sql import SQL, Identifier
 
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.lake import paths as lake_paths
 
 _QUIET_SECONDS = 20.0
@@ -27,6 +26,11 @@ _SUMS = (
     "SUM(CAST(ROUND(total_amount * 100) AS INT64)), COUNT(DISTINCT pickup_datetime)"
 )
 """What tells two versions of a month apart; the emulator takes 20 s to make JSON of every row."""
+_STRAY_TABLES = r"""
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'tlc' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND c.relname ~ '^[a-z]+_\d{4}_\d{2}'
+"""
 _QUARANTINE_SUMS = "SUM(source_row), SUM(LENGTH(reason)), SUM(LENGTH(published))"
 
 
@@ -75,21 +79,19 @@ class Stores:
         )
 
     def orphans(self, patience: float = _QUIET_SECONDS) -> list[str]:
-        """What nobody refers to: tables, objects, files, locks, sessions.
+        """What nobody refers to: sessions, locks, tables, objects, files.
 
         Args:
             patience: Seconds in which the server has to notice that a client is gone.
         """
-        found = [f"session or lock: {name}" for name in self._sessions(patience)]
-        found += [f"table: {name}" for name in self._stray_tables()]
-        found += [f"object: {blob.name}" for blob in self.blobs("staging/")]
-        return found + [f"file: {name}" for name in self.work_files()]
-
-    def work_files(self) -> list[str]:
-        """The files that runs have left on local disk."""
         work = Path(self.environment["TLC_WORK_DIR"])
         files = (path for path in work.rglob("*") if path.is_file() and path.suffix != ".lock")
-        return [str(path.relative_to(work)) for path in files]
+        return [
+            *(f"session or lock: {name}" for name in self._sessions(patience)),
+            *(f"table: {name}" for (name,) in self.sql(_STRAY_TABLES)),
+            *(f"object: {blob.name}" for blob in self.blobs("staging/")),
+            *(f"file: {path.relative_to(work)}" for path in files),
+        ]
 
     def sql(self, statement: Any, *values: object) -> list[tuple[Any, ...]]:
         with closing(self._connect_patiently()) as connection, connection.cursor() as cursor:
@@ -201,12 +203,3 @@ class Stores:
             if not rows or time.monotonic() > deadline:
                 return [f"backend {pid} ({state})" for pid, state in rows]
             time.sleep(0.05)
-
-    def _stray_tables(self) -> list[str]:
-        rows = self.sql(
-            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE n.nspname = 'tlc' AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
-            "AND c.relname ~ %s",
-            rf"^({'|'.join(SERVICES)})_\d{{4}}_\d{{2}}",
-        )
-        return [name for (name,) in rows]

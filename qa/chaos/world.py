@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -136,39 +136,25 @@ class World:
 
 
 @contextmanager
-def open_world(folder: Path) -> Iterator[World]:
-    """Start the servers of a folder; they are stopped at the end, whatever happens."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stack = Stack(folder)
-    try:
+def temporary_world() -> Iterator[World]:
+    """Start servers in a folder that is removed at the end, whatever happens."""
+    with ExitStack() as cleanup:
+        folder = Path(tempfile.mkdtemp(prefix="nyc-tlc-chaos-"))
+        cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+        # The server's own account has to enter where this runs as root.
+        folder.chmod(0o755)
+        stack = Stack(folder / "world")
+        stack.state_dir.mkdir()
+        cleanup.callback(stack.stop)
         environment = {
             **{name: value for name, value in os.environ.items() if not _steers(name)},
             **stack.start(),
             "PYTHONPATH": str(CHECKOUT),
             "TLC_LOG_LEVEL": "WARNING",
         }
-        proxies = Proxies.before(stack)
+        proxies = cleanup.enter_context(closing(Proxies.before(stack)))
         world = World(stack, Stores(environment, stack.gcs.bucket), proxies)
-        try:
-            yield world
-        finally:
-            world.close()
-            proxies.close()
-    finally:
-        stack.stop()
-
-
-@contextmanager
-def temporary_world() -> Iterator[World]:
-    """The servers of a folder that is removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="nyc-tlc-chaos-"))
-    # The server's own account has to enter where this runs as root.
-    folder.chmod(0o755)
-    try:
-        with open_world(folder / "world") as world:
-            yield world
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        yield cleanup.enter_context(closing(world))
 
 
 def _steers(name: str) -> bool:

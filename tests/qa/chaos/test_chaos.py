@@ -5,20 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from qa.chaos.faults import faults, run_faults
-from qa.chaos.kills import run_kills, run_random_kills
+from qa.chaos.faults import http_faults, run_faults
+from qa.chaos.kills import run_kills, run_mage_kills, run_random_kills
 from qa.chaos.losses import run_losses
-from qa.chaos.mage_kills import run_mage_kills
-from qa.chaos.two_versions import Trial, TwoVersions
+from qa.chaos.postgres_faults import postgres_faults
+from qa.chaos.report import PAGE, read_results, render
+from qa.chaos.trials import TwoVersions
 from qa.chaos.world import World
 
-_FAULTS = (
+_FAULTS = {
     "Postgres: connection reset in the midst of a COPY",
     "GCS: a copy: done, but the answer is lost",
     "source: broke off before its Content-Length",
     "source: gzip on top",
     "BigQuery: a job: done, but the answer is lost",
-)
+}
+_CHOSEN = [fault for fault in (*postgres_faults(), *http_faults()) if str(fault) in _FAULTS]
 
 
 @pytest.fixture(scope="module")
@@ -27,38 +29,22 @@ def month(world: World) -> TwoVersions:
     return TwoVersions(world, rows=25_000)
 
 
-def problems(trials: list[Trial]) -> list[str]:
-    return [f"{trial.what}: {problem}" for trial in trials for problem in trial.problems]
-
-
-def test_a_killed_run_leaves_the_old_month_or_the_new_one_and_the_next_repairs_it(
-    month: TwoVersions,
+@pytest.mark.parametrize(
+    ("run", "most", "reached"),
+    [
+        pytest.param(lambda months: run_kills(months, most=3), 3, 2, id="at a boundary"),
+        pytest.param(lambda months: run_random_kills(months, 1), 1, 1, id="at any moment"),
+        pytest.param(lambda months: run_mage_kills(months, 1), 1, 1, id="mage run"),
+        pytest.param(lambda months: run_faults(months, _CHOSEN), 5, 5, id="faults"),
+        pytest.param(run_losses, 3, 2, id="lost stores"),
+    ],
+)
+def test_a_disturbed_run_leaves_one_version_and_the_next_run_repairs_it(
+    month: TwoVersions, run, most, reached
 ):
-    trials = run_kills(month, most=3, tell=print)
-    assert problems(trials) == []
-    assert sum(trial.reached for trial in trials) >= 2
-
-
-def test_a_run_killed_at_any_moment_is_repaired_and_so_is_mage_run(month: TwoVersions):
-    trials = [
-        *run_random_kills(month, times=1, tell=print),
-        *run_mage_kills(month, times=1, tell=print),
-    ]
-    assert problems(trials) == []
-    assert all(trial.reached for trial in trials)
-
-
-def test_a_fault_is_absorbed_or_refused_in_words(month: TwoVersions):
-    chosen = [fault for fault in faults() if f"{fault.of}: {fault.what}" in _FAULTS]
-    trials = run_faults(month, chosen, print)
-    assert problems(trials) == []
-    assert len(trials) == len(_FAULTS)
-    assert all(trial.reached for trial in trials)
-
-
-def test_lost_stores_are_rebuilt_from_the_lake(month: TwoVersions):
-    trials = run_losses(month, print)
-    assert problems(trials) == []
+    trials = run([month])
+    assert [str(trial) for trial in trials if trial.problems] == []
+    assert reached <= sum(trial.reached for trial in trials) <= most
 
 
 def test_what_is_left_would_be_noticed(world: World, month: TwoVersions):
@@ -79,3 +65,14 @@ def test_a_torn_month_would_be_noticed(month: TwoVersions):
     problems = list(month.torn())
     assert any("Postgres shows" in problem for problem in problems)
     assert any("the lake's trips are of neither" in problem for problem in problems)
+
+
+def test_the_full_run_was_as_large_as_promised_and_found_nothing():
+    trials = {
+        suite: [trial for trial in result["trials"] if trial["reached"]]
+        for suite, result in read_results().items()
+    }
+    assert not [trial for kept in trials.values() for trial in kept if trial["problems"]]
+    assert len(trials["kills"]) >= 300
+    assert len({trial["what"] for trial in trials["faults"]}) >= 60
+    assert PAGE.read_text("utf-8") == render()

@@ -1,9 +1,14 @@
-"""A month that exists in two versions, each in turn replacing the other."""
+"""Trials: a month that exists in two versions, each in turn replacing the other under a fault."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import queue
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
@@ -19,6 +24,7 @@ _ROWS = 140_000
 """Two row groups and more when staged, so that the month can be loaded in parts."""
 _PARTS_FROM = 100_000
 _SEEDS = (1, 2)
+_Case = TypeVar("_Case")
 
 
 @dataclass(frozen=True)
@@ -26,12 +32,11 @@ class Trial:
     """Something that was done to a run.
 
     Attributes:
-        of: What it was done to, for the table: ``kill``, ``Postgres``, ``GCS``, ``source``.
+        of: What it was done to: ``kill``, ``Postgres``, ``GCS``, ``source``.
         outcome: How the disturbed run ended.
-        problems: What was found wrong afterwards; nothing if all is well.
+        problems: What was wrong afterwards; empty if nothing was.
         reached: Whether the disturbance took place.
-        said: The error of the disturbed run, if it ended with one.
-        series: What a gauge showed, over time.
+        said: The disturbed run's error, if it ended with one.
     """
 
     of: str
@@ -40,17 +45,19 @@ class Trial:
     problems: tuple[str, ...]
     reached: bool = True
     said: str = ""
-    series: tuple[float, ...] = ()
 
-    def with_problems(self, further: Iterable[str]) -> Trial:
-        return replace(self, problems=(*self.problems, *further))
+    def __str__(self) -> str:
+        return f"{self.of}: {self.what}: {'; '.join(self.problems) or self.outcome}"
+
+
+def tell(text: object) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 class TwoVersions:
     """The month, its versions, and what the stores show after an undisturbed load of each."""
 
     def __init__(self, world: World, rows: int = _ROWS) -> None:
-        """Load both versions, undisturbed."""
         self.world = world
         self._rows = rows
         self._held = _SEEDS[0]
@@ -64,38 +71,47 @@ class TwoVersions:
         self._neighbour = world.stores.shown(_NEIGHBOUR)
 
     def offer_other(self) -> None:
-        """Let the source have the version that the stores do not hold."""
+        """Publish the version that the stores do not hold."""
         seed = self._other()
         self.world.publish(MONTH, self._rows + seed, seed)
         self.world.forget_raw(MONTH)
 
     def run(self, fail_point: FailPoint | None = None, kill_after: float | None = None) -> Ending:
-        """Load what the source has; it may fail, or be killed."""
-        return self.world.run(
-            replace(self._order(str(MONTH.month)), fail_point=fail_point, kill_after=kill_after)
-        )
+        """Load what the source has; the run may fail or be killed."""
+        order = replace(_order(str(MONTH.month)), fail_point=fail_point, kill_after=kill_after)
+        return self.world.run(order)
 
     def load(self) -> dict[str, int]:
         """Load what the source has, undisturbed; returns the boundaries passed."""
-        passed = self._run_whole(str(MONTH.month))
+        passed = self._run_undisturbed(str(MONTH.month))
         self._held = self._other()
         return passed
 
     def load_again(self) -> None:
-        """Run the pipeline over both months, whatever it will find to do."""
-        self._run_whole(f"{MONTH.month}:{_NEIGHBOUR.month}")
+        """Run the pipeline over both months, whatever it finds to do."""
+        self._run_undisturbed(f"{MONTH.month}:{_NEIGHBOUR.month}")
+
+    def after(self, of: str, what: str, ending: Ending, problems: Iterable[str] = ()) -> Trial:
+        """Judge a disturbed run by what the stores show now, and after the run that follows it."""
+        found = [*problems, *self.torn()]
+        self.load()
+        found += self.unlike_undisturbed()
+        if ending.signal:
+            outcome = "killed, then repaired by the next run"
+        else:
+            outcome = "refused, then repaired by the next run" if ending.error else "absorbed"
+        return Trial(of, what, outcome, tuple(found), said=ending.error)
 
     def torn(self) -> Iterator[str]:
-        """Stores that show neither the old month nor the new one, whole."""
+        """Name the stores that show neither the old month nor the new one in full."""
         found = self.world.stores.shown(MONTH)
         versions = list(self._undisturbed.values())
         if found.postgres not in [version.postgres for version in versions]:
             yield f"after it Postgres shows {found.postgres}"
+        # Trips and quarantine are each replaced atomically, not both at once: docs/bigquery.md.
         for at, name in enumerate(("trips", "quarantine")):
             if found.lake[at] not in [version.lake[at] for version in versions]:
                 yield f"after it the lake's {name} are of neither version ({found.lake[at]})"
-        for at, name in enumerate(("trips", "quarantine")):
-            # Each is replaced atomically, the two are not: docs/bigquery.md.
             if _at(found.bigquery, at) not in [_at(version.bigquery, at) for version in versions]:
                 yield f"after it BigQuery's {name} are of neither version ({found.bigquery})"
         if found.manifest not in [version.manifest for version in versions]:
@@ -104,7 +120,7 @@ class TwoVersions:
             yield "after it the neighbouring month has changed"
 
     def unlike_undisturbed(self) -> Iterator[str]:
-        """What differs, now that a run has ended well, from a load that nothing disturbed."""
+        """Name what differs, after a run that ended well, from a load that nothing disturbed."""
         found, expected = self.world.stores.shown(MONTH), self._undisturbed[self._held]
         if found != expected:
             yield f"in the end {found}, an undisturbed load leaves {expected}"
@@ -114,14 +130,49 @@ class TwoVersions:
     def _other(self) -> int:
         return next(seed for seed in _SEEDS if seed != self._held)
 
-    def _run_whole(self, months: str) -> dict[str, int]:
-        ending = self.world.run(self._order(months))
+    def _run_undisturbed(self, months: str) -> dict[str, int]:
+        ending = self.world.run(_order(months))
         if ending.signal or ending.error:
             raise RuntimeError(f"an undisturbed run failed: {ending.error or ending.signal}")
         return ending.passed
 
-    def _order(self, months: str) -> Order:
-        return Order(MONTH.service.name, months, parts_from=_PARTS_FROM)
+
+def run_all(
+    months: Sequence[TwoVersions],
+    cases: Sequence[_Case],
+    run_case: Callable[[TwoVersions, _Case], Trial],
+) -> list[Trial]:
+    """Run every case once, each in the first world that is free, and print what is left."""
+    waiting: queue.SimpleQueue[_Case] = queue.SimpleQueue()
+    for case in cases:
+        waiting.put(case)
+    trials: list[Trial] = []
+    began = time.monotonic()
+
+    def work(month: TwoVersions) -> None:
+        while True:
+            try:
+                case = waiting.get_nowait()
+            except queue.Empty:
+                return
+            trials.append(run_case(month, case))
+            left = (time.monotonic() - began) / len(trials) * (len(cases) - len(trials))
+            tell(f"{len(trials)}/{len(cases)}, {left / 60:.0f} min left  {trials[-1]}")
+
+    with ThreadPoolExecutor(len(months)) as worlds:
+        running = [worlds.submit(work, month) for month in months]
+        try:
+            for one in running:
+                one.result()
+        finally:
+            # After an error or Ctrl-C: let the other world finish its case, and no further one.
+            while not waiting.empty():
+                waiting.get_nowait()
+    return trials
+
+
+def _order(months: str) -> Order:
+    return Order(MONTH.service.name, months, parts_from=_PARTS_FROM)
 
 
 def _at(pair: tuple[tuple[int, ...], ...] | None, position: int) -> tuple[int, ...] | None:
