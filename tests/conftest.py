@@ -22,6 +22,7 @@ from embedded.servers.ports import HOST
 from embedded.servers.postgres import PostgresServer
 from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.settings import Settings
 
 Query = Callable[..., list[tuple[Any, ...]]]
 
@@ -136,3 +137,19 @@ def query(connect: Callable[[], Any]) -> Query:
             return cursor.fetchall() if cursor.description else []
 
     return run
+
+
+@pytest.fixture
+def settings(database: Database, schema: str, tmp_path: Path) -> Settings:
+    """A folder of published files, the test's schema and a lake in a folder."""
+    (tmp_path / "published").mkdir()
+    return Settings.model_validate(
+        {
+            **{f"postgres_{name}": getattr(database, name) for name in
+               ("host", "port", "dbname", "user", "password")},
+            "postgres_schema": schema,
+            "lake_url": str(tmp_path / "lake"),
+            "tlc_source_url": (tmp_path / "published").as_uri(),
+            "tlc_work_dir": tmp_path / "work",
+        }
+    )  # fmt: skip

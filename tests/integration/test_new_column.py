@@ -14,7 +14,6 @@ from nyc_tlc.core.errors import PartitionsFailedError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.month import Month
 from nyc_tlc.jobs.trips import Trips
-from nyc_tlc.settings import Settings
 from nyc_tlc.wiring import connect_stores
 
 BEFORE, SINCE = Month(2024, 1), Month(2024, 2)
@@ -22,28 +21,13 @@ CURB_FEE = Column("curb_fee", ColumnType.DOUBLE, "For stops at the curb", unit="
 ROWS = 500
 
 
-@pytest.fixture
-def settings(database, schema, tmp_path):
+@pytest.fixture(autouse=True)
+def published(settings, tmp_path):
     """Two months at the source; the second has a column that nobody has announced."""
-    published = tmp_path / "published"
-    published.mkdir()
-    write_month(Partition(GREEN, BEFORE), ROWS, published)
-    path = write_month(Partition(GREEN, SINCE), ROWS, published)
+    write_month(Partition(GREEN, BEFORE), ROWS, tmp_path / "published")
+    path = write_month(Partition(GREEN, SINCE), ROWS, tmp_path / "published")
     fees = pa.array([0.5 * (row % 3) for row in range(ROWS)])
     pq.write_table(pq.read_table(path).append_column("Curb_fee", fees), path)
-    return Settings.model_validate(
-        {
-            "postgres_host": database.host,
-            "postgres_port": database.port,
-            "postgres_dbname": database.dbname,
-            "postgres_user": database.user,
-            "postgres_password": database.password,
-            "postgres_schema": schema,
-            "lake_url": str(tmp_path / "lake"),
-            "tlc_source_url": published.as_uri(),
-            "tlc_work_dir": tmp_path / "work",
-        }
-    )
 
 
 @pytest.fixture
