@@ -46,7 +46,7 @@ $(VENV)/installed: requirements.lock Makefile
 setup: $(VENV)/installed ## Make the virtual environment with every pinned package
 
 .PHONY: demo
-demo: $(VENV)/installed ## Load sample months into a Postgres and a GCS emulator of its own, and show them
+demo: $(VENV)/installed ## Load sample months into an embedded Postgres and GCS emulator, and show them
 	@$(BIN)/python -m embedded.demo
 
 .PHONY: run
@@ -72,24 +72,24 @@ ui: $(VENV)/installed ## Open the Mage UI at localhost:6789 on the same data [PO
 	@$(BIN)/python -m embedded.ui --port $(PORT)
 
 .PHONY: env
-env: ## Write .env with secrets of its own; what is set there stays
+env: ## Write .env with new secrets; keep what is set there
 	@$(PYTHON) -m deploy.env_file
 
 .PHONY: rebuild-postgres
-rebuild-postgres: $(VENV)/installed ## Load Postgres anew from the lake's trips/ [SERVICE=all MONTHS=… PLAN=true]
+rebuild-postgres: $(VENV)/installed ## Reload Postgres from the lake's trips/ [SERVICE=all MONTHS=… PLAN=true]
 	@$(call REBUILD,postgres)
 
 .PHONY: rebuild
-rebuild: $(VENV)/installed ## Make everything anew from the lake's raw/ [SERVICE=all MONTHS=… PLAN=true]
+rebuild: $(VENV)/installed ## Rebuild everything from the lake's raw/ [SERVICE=all MONTHS=… PLAN=true]
 	@$(call REBUILD,everything)
 
 .PHONY: audit
-audit: $(VENV)/installed ## Hold every store against the others [SERVICE MONTHS DEEP=true SOURCE=true REPAIR=true]
+audit: $(VENV)/installed ## Compare every store with the others [SERVICE MONTHS DEEP=true SOURCE=true REPAIR=true]
 	$(STACK) exec -- $(BIN)/mage run mage_project lake_audit --runtime-vars \
 	  '{"service": "$(if $(filter-out file,$(origin SERVICE)),$(SERVICE),all)", "months": "$(MONTHS)", "deep": "$(DEEP)", "source": "$(SOURCE)", "repair": "$(REPAIR)"}'
 
 .PHONY: report
-report: $(VENV)/installed ## Fetch the report of the last audit, say where it is and open it
+report: $(VENV)/installed ## Download and open the report of the last audit
 	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.jobs.audit
 
 .PHONY: schedules
@@ -113,11 +113,11 @@ psql: $(VENV)/installed ## Open a SQL prompt on the embedded Postgres
 	@$(STACK) psql
 
 .PHONY: gcs-setup
-gcs-setup: $(VENV)/installed ## Say what the lake's bucket should delete and keep by itself [APPLY=true]
+gcs-setup: $(VENV)/installed ## Show the lifecycle rules that the lake's bucket needs [APPLY=true]
 	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.jobs.bucket $(if $(filter true,$(APPLY)),--apply)
 
 .PHONY: status
-status: $(VENV)/installed ## Say which parts of the embedded stack run
+status: $(VENV)/installed ## Show which parts of the embedded stack run
 	@$(STACK) status
 
 .PHONY: stop
@@ -125,7 +125,7 @@ stop: $(VENV)/installed ## Stop the embedded stack; its data stay in .local/
 	@$(STACK) stop
 
 .PHONY: clean
-clean: ## Say what `make clean-local` would delete
+clean: ## Show what `make clean-local` would delete
 	@du -sh .local .venv 2>/dev/null || echo "nothing to delete"
 
 .PHONY: clean-local
@@ -226,13 +226,13 @@ docs: $(VENV)/installed ## Write the generated pages of docs/ from the code
 	$(BIN)/python -m docs.generate.configuration > docs/configuration.md
 
 .PHONY: audit-picture
-audit-picture: $(VENV)/installed ## Draw docs/lake-audit.png anew: sample months, an audit, Chromium
+audit-picture: $(VENV)/installed ## Redraw docs/lake-audit.png: sample months, an audit, Chromium
 	$(BIN)/python -m embedded.sample_audit docs/lake-audit.png
 
 LOCKS := requirements.lock requirements.txt embedded/servers/bigquery_emulator.txt qa/fuzz/atheris.txt qa/mutmut.txt
 
 .PHONY: lock
-lock: ## Resolve pyproject.toml anew into requirements.lock and requirements.txt
+lock: ## Resolve pyproject.toml into requirements.lock and requirements.txt
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"
 	compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate"
 	$$compile --all-extras --generate-hashes pyproject.toml -o requirements.lock

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mage_server.environment import safe_environment
-from mage_server.retention import begin_clearing
+from mage_server.retention import start_clearing
 from mage_server.worker_pool import keep_awake
 from nyc_tlc.core.errors import ConfigurationError
 
@@ -22,21 +22,17 @@ def main(words: Sequence[str]) -> None:
         os.environ |= safe_environment(os.environ)
     except ConfigurationError as error:
         sys.exit(str(error))
-    project, options = _project(words)
+    named = bool(words) and not words[0].startswith("-")
+    project, options = (words[0], [*words[1:]]) if named else (str(_PROJECT), [*words])
     # Mage takes "localhost", its default, for every address that the machine has.
     if "--host" not in options:
         options = ["--host", _LOOPBACK, *options]
     _close_server(project)
     keep_awake()
-    begin_clearing()
+    start_clearing()
     from mage_ai.cli.main import app
 
     app(["start", project, *options], prog_name="mage")
-
-
-def _project(words: Sequence[str]) -> tuple[str, list[str]]:
-    named = bool(words) and not words[0].startswith("-")
-    return (words[0], list(words[1:])) if named else (str(_PROJECT), list(words))
 
 
 def _close_server(project: str) -> None:

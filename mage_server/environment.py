@@ -1,4 +1,4 @@
-"""Which environment variables a safe Mage needs: the one list, and the check against it."""
+"""The environment variables that a safe Mage needs, and the check that they are set."""
 
 from __future__ import annotations
 
@@ -36,34 +36,28 @@ def safe_environment(given: Mapping[str, str]) -> dict[str, str]:
     Raises:
         ConfigurationError: a secret is missing or known, or a switch was opened; lists all of it.
     """
-    problems = [*_missing(given), *_opened(given)]
-    if problems:
-        listed = "\n".join(f"  {problem}" for problem in problems)
-        raise ConfigurationError(
-            f"Mage was not started, because it would be open:\n{listed}\n"
-            "`make env` writes a safe .env; SECURITY.md says what each variable is for."
-        )
-    return {**closed_settings(), **{name: value for name, value in given.items() if value}}
-
-
-def _missing(given: Mapping[str, str]) -> list[str]:
-    return [
+    given = {name: value for name, value in given.items() if value}
+    problems = [
         *(
             f"{name}: set it; Mage would take its published default"
             for name in OWNER
-            if given.get(name, "") in KNOWN_DEFAULTS | {""}
+            if given.get(name, "admin") in KNOWN_DEFAULTS
         ),
         *(
             f"{name}: set it to at least {SHORTEST_SECRET} random characters"
             for name in SECRETS
             if len(given.get(name, "")) < SHORTEST_SECRET
         ),
+        *(
+            f"{name}: expected {_ON} or nothing: {why}"
+            for name, why in CLOSED.items()
+            if given.get(name, _ON) != _ON
+        ),
     ]
-
-
-def _opened(given: Mapping[str, str]) -> list[str]:
-    return [
-        f"{name}: expected {_ON} or nothing: {why}"
-        for name, why in CLOSED.items()
-        if given.get(name, "") not in {"", _ON}
-    ]
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise ConfigurationError(
+            f"Mage was not started, because it would be open:\n{listed}\n"
+            "`make env` writes a safe .env; SECURITY.md says what each variable is for."
+        )
+    return {**closed_settings(), **given}

@@ -1,15 +1,16 @@
-"""Who may call Mage: nobody without a login, and to change something nobody who may only look.
+"""Access control: every call of Mage needs a login, and a change needs more than the Viewer role.
 
 Mage 0.9.80 asks for a login resource by resource, and some of its handlers not at all: without
 one, anybody can register an event matcher and start a pipeline by it, read the analyses of a
 block, listen to what all blocks print, and make the server start shells; and a call for a single
-object loads that object, from any path, before it is refused. So nothing reaches a handler of
-Mage here that is not named below or comes with a login.
+object loads that object, from any path, before it is refused. So only what comes with a login, or
+is listed below, reaches a handler of Mage.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tornado.web import _HandlerDelegate
 
 PAGES = (MainPageHandler, PipelineRunsPageHandler, StaticFileHandler, ErrorHandler)
-"""Mage's web pages: the same for everybody, without a datum of the project."""
+"""Mage's web pages: the same for everybody, without data of the project."""
 
 OPEN = {
     r"GET /api/status(es)?": "the health check, and whether the page has to ask for a login",
@@ -53,7 +54,7 @@ SHUT = {
 """Calls that are refused to everyone, and why. The pipelines and the pages need none of them."""
 
 OWN = r"(DELETE|PUT) /api/sessions/.*"
-"""Calls that change something and yet are every user's: to log out."""
+"""Changes that every user may make: to log out."""
 
 _READS = {"GET", "HEAD"}
 _ACCESS = Permission.Access
@@ -70,8 +71,7 @@ class LoginGate(Application):
         wanted = super().find_handler(request, **kwargs)
         if issubclass(wanted.handler_class, PAGES):
             return wanted
-        refusal = _refusal(request)
-        if refusal is None:
+        if (refusal := _refusal(request)) is None:
             return wanted
         return self.get_handler_delegate(request, _Refused, {"status": refusal})
 
@@ -115,7 +115,7 @@ def _is(patterns: dict[str, str], call: str) -> bool:
 
 
 def _from_our_pages(request: HTTPServerRequest) -> bool:
-    """Whether it is no page of somebody else that makes the user's browser call."""
+    """Whether the call does not come from another site's page in the user's browser."""
     origin = request.headers.get("Origin")
     return origin is None or urlsplit(origin).netloc in {
         request.host,
@@ -135,28 +135,19 @@ def _user(request: HTTPServerRequest) -> User | None:
 
 def _token(request: HTTPServerRequest) -> str | None:
     """The login of a request, wherever Mage would look for it."""
-    headers = request.headers
-    cookie = parse_cookie_header(headers.get("Cookie", "")).get("oauth_token")
+    headers, cookie = request.headers, None
+    with suppress(jwt.PyJWTError, KeyError):
+        kept = parse_cookie_header(headers.get("Cookie", ""))["oauth_token"]
+        cookie = str(decode_token(kept)["token"])
     asked = [
-        request.query_arguments.get(name, [b""])[0] for name in ("HTTP_AUTHORIZATION", "token")
+        request.query_arguments.get(name, [b""])[0].decode(errors="replace")
+        for name in ("HTTP_AUTHORIZATION", "token")
     ]
-    tokens: list[str | None] = [
-        headers.get("OAUTH-TOKEN"),
-        get_bearer_auth_token_from_headers(headers),
-        _cookie_token(cookie) if cookie else None,
-        *(token.decode(errors="replace") for token in asked),
-    ]
-    return next(filter(None, tokens), None)
-
-
-def _cookie_token(cookie: str) -> str | None:
-    try:
-        return str(decode_token(cookie)["token"])
-    except (jwt.PyJWTError, KeyError):
-        return None
+    places = [headers.get("OAUTH-TOKEN"), get_bearer_auth_token_from_headers(headers), cookie]
+    return next(filter(None, [*places, *asked]), None)
 
 
 @safe_db_query  # type: ignore[untyped-decorator]
 def _may_change(user: User) -> bool:
-    """Whether any role of the user allows more than to look; what exactly, Mage decides."""
+    """Whether any role of the user allows a change; which one, Mage decides."""
     return bool(user.get_access(Entity.ANY) & _CHANGES)

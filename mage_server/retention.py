@@ -1,4 +1,4 @@
-"""What Mage keeps of its runs, removed when its retention is over."""
+"""Deletes what Mage keeps of its runs once its retention period is over."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _FIRST_AFTER = 60.0
 """Seconds: the server is up, and its scheduler has been forked."""
 
 
-def begin_clearing(every: float = _DAILY) -> None:
-    """Clear now and then for as long as this process lives.
+def start_clearing(every: float = _DAILY) -> None:
+    """Clear once a day while this process runs.
 
     Mage 0.9.80 has ``variables_retention_period`` and ``logging_config.retention_period`` and
     applies them only in its commands ``clean-cached-variables`` and ``clean-old-logs``, which
-    nobody calls; and those go by the date that a run is about, so that they take the outputs of a
-    backfill of 2009 from under it.
+    nobody calls; and those go by the date that a run is about, so that they delete the outputs of
+    a backfill of 2009 while it runs.
     """
     threading.Thread(target=_clear_forever, args=(every,), daemon=True, name="retention").start()
 
 
 def clear_expired(kept: Path, folder: str, seconds: float, now: float) -> int:
-    """Remove the runs in whose folder nothing was written for so long; returns how many.
+    """Delete the runs whose folder has not changed for so long; returns how many.
 
     Args:
         kept: Where Mage keeps what belongs to its pipelines, a folder for each.
@@ -77,7 +77,7 @@ def _retentions() -> Iterator[tuple[Path, str, float]]:
 
 
 def _last_written(folder: Path) -> float:
-    """Latest change in a folder in which somebody may be at work."""
+    """Time of the latest change in a folder that may change meanwhile."""
     latest = 0.0
     for where, _, names in os.walk(folder):
         for path in (Path(where), *(Path(where, name) for name in names)):

@@ -23,8 +23,7 @@ def main(words: Sequence[str] | None = None) -> int:
     api = MageApi(arguments.url)
     try:
         api.sign_in(os.environ["DEFAULT_OWNER_EMAIL"], os.environ["DEFAULT_OWNER_PASSWORD"])
-        for line in _COMMANDS[arguments.command](api, getattr(arguments, "trigger", "")):
-            sys.stdout.write(f"{line}\n")
+        sys.stdout.writelines(_COMMANDS[arguments.command](api, getattr(arguments, "trigger", "")))
     except requests.ConnectionError:
         problem = f"no Mage answers at {arguments.url}: start it with `make ui`, or give its URL"
     except KeyError as error:
@@ -58,37 +57,32 @@ def _list(api: MageApi, _: str) -> Iterator[str]:
         when = trigger["schedule_interval"] or "by API"
         following = trigger["next_pipeline_run_date"] if trigger["status"] == "active" else ""
         name = f"{trigger['pipeline_uuid']:<16} {trigger['name']:<27}"
-        yield f"{name} {trigger['status']:<9} {when:<13} {following or ''}".rstrip()
+        yield f"{name} {trigger['status']:<9} {when:<13} {following or ''}".rstrip() + "\n"
 
 
 def _switch_on(api: MageApi, name: str) -> Iterator[str]:
-    found = _switch(api, name, "active")
-    yield f"{name} is on; it fires next at {found['next_pipeline_run_date'] or 'a call'} (UTC)"
+    found = _change(api, _found(api, name), status="active")
+    following = found["next_pipeline_run_date"] or "a call"
+    yield f"{name} is on; it fires next at {following} (UTC)\n"
 
 
 def _switch_off(api: MageApi, name: str) -> Iterator[str]:
-    _switch(api, name, "inactive")
-    yield f"{name} is off"
+    _change(api, _found(api, name), status="inactive")
+    yield f"{name} is off\n"
 
 
 def _make_token(api: MageApi, name: str) -> Iterator[str]:
     trigger = _found(api, name)
     if trigger["schedule_type"] != "api":
         raise MageApiError(f"{name} fires by time: only an API trigger has a token")
-    answer = api.put(f"pipeline_schedules/{trigger['id']}", _change(trigger, rotate_token=True))
-    token = answer["pipeline_schedule"]["token"]
-    yield f"{api.url}/api/pipeline_schedules/{trigger['id']}/pipeline_runs/{token}"
+    token = _change(api, trigger, rotate_token=True)["token"]
+    yield f"{api.url}/api/pipeline_schedules/{trigger['id']}/pipeline_runs/{token}\n"
 
 
-def _switch(api: MageApi, name: str, status: str) -> Trigger:
-    trigger = _found(api, name)
-    answer = api.put(f"pipeline_schedules/{trigger['id']}", _change(trigger, status=status))
-    changed: Trigger = answer["pipeline_schedule"]
+def _change(api: MageApi, trigger: Trigger, **values: object) -> Trigger:
+    body = {"pipeline_schedule": {"id": trigger["id"], **values}}
+    changed: Trigger = api.put(f"pipeline_schedules/{trigger['id']}", body)["pipeline_schedule"]
     return changed
-
-
-def _change(trigger: Trigger, **values: object) -> dict[str, Any]:
-    return {"pipeline_schedule": {"id": trigger["id"], **values}}
 
 
 def _found(api: MageApi, name: str) -> Trigger:

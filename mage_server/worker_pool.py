@@ -1,4 +1,4 @@
-"""Mage's pool of worker processes, woken where Mage forgets to."""
+"""Restarts Mage's pool of worker processes where Mage forgets to."""
 
 from __future__ import annotations
 

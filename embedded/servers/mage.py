@@ -21,7 +21,8 @@ from embedded.servers.ports import HOST, free_port
 from mage_server.api import MageApi, MageApiError
 
 ROOT = Path(__file__).resolve().parents[2]
-_START_SECONDS = 90.0
+_PATIENCE = 300.0
+"""Seconds: a busy machine is slow, and what goes well does not wait for them."""
 T = TypeVar("T")
 
 
@@ -73,9 +74,9 @@ class MageServer:
             listed = self.get(f"pipelines/{pipeline}/pipeline_schedules")["pipeline_schedules"]
             return next((trigger for trigger in listed if trigger["name"] == name), None)
 
-        return until(found, f"trigger {name} of {pipeline}", seconds=30)
+        return until(found, f"trigger {name} of {pipeline}", seconds=_PATIENCE)
 
-    def finished(self, run: int, seconds: float = 90) -> dict[str, Any]:
+    def finished(self, run: int, seconds: float = _PATIENCE) -> dict[str, Any]:
         """A pipeline run, once it is at an end, with its ``block_runs``."""
 
         def ended() -> dict[str, Any] | None:
@@ -125,7 +126,7 @@ def running(environment: Mapping[str, str], folder: Path, **settings: str) -> It
         )  # fmt: skip
     server = MageServer(project, log, environment, MageApi(f"http://{HOST}:{port}"), process.pid)
     try:
-        until(lambda: _up(process, server), "mage start", seconds=_START_SECONDS)
+        until(lambda: _up(process, server), "mage start", seconds=_PATIENCE)
         yield server
     finally:
         server.api.close()

@@ -61,7 +61,7 @@ def measured(command: Command, postmaster: psutil.Process) -> tuple[Run, dict[st
         Path(command.stdin or os.devnull).open("rb") as stdin,
     ):
         server, all_cores, began = server_cpu(postmaster), _busy(), time.perf_counter()
-        # In a session of its own, so that whatever it has started can be killed with it.
+        # In its own session, so that whatever it has started can be killed with it.
         process = subprocess.Popen(
             command.words, stdin=stdin, stdout=out, stderr=err, cwd=command.folder,
             env=command.environment, start_new_session=True,

@@ -6,13 +6,12 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from embedded.servers.mage import MageServer
+from embedded.servers.mage import MageServer, until
 from mage_server.api import MageApi
 
 ROOT = Path(__file__).parents[2]
@@ -117,11 +116,10 @@ class Compose:
 
     def wait_restarted(self, service: str, before: dict[str, Any], seconds: float = 300) -> None:
         """Until another process than ``before`` runs and is healthy."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+
+        def healthy() -> bool | None:
             state = self.container(service)["State"]
             is_new = state["StartedAt"] != before["State"]["StartedAt"]
-            if is_new and state.get("Health", {}).get("Status") == "healthy":
-                return
-            time.sleep(1)
-        raise TimeoutError(f"{service} did not come back: {self('logs', '--tail=50', service)}")
+            return (is_new and state.get("Health", {}).get("Status") == "healthy") or None
+
+        until(healthy, f"{service} comes back", seconds=seconds)

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from embedded.servers.mage import MageServer
 from tests.containers.compose import IMAGE, Compose, docker
 from tests.containers.conftest import ROWS
 
@@ -36,19 +37,17 @@ def ledger(compose: Compose) -> str:
 def run_by_api(compose: Compose, month: str) -> dict:
     """Run a month as the UI's button does."""
     mage = compose.mage("ui" if "ui" in compose("ps", "--services").split() else "mage")
-    made = mage.post(
-        "pipelines/tlc_trips/pipeline_schedules",
-        {"pipeline_schedule": {"name": f"trial {month}", "schedule_type": "api"}},
-    )["pipeline_schedule"]
-    mage.put(
-        f"pipeline_schedules/{made['id']}",
-        {"pipeline_schedule": {"id": made["id"], "status": "active"}},
-    )
-    run = mage.post(
-        f"pipeline_schedules/{made['id']}/pipeline_runs",
-        {"pipeline_run": {"variables": {"service": "green", "months": month}}},
-    )["pipeline_run"]
-    return mage.finished(run["id"], seconds=600)
+    trigger = {"pipeline_schedule": {"name": f"trial {month}", "schedule_type": "api"}}
+    made = mage.post("pipelines/tlc_trips/pipeline_schedules", trigger)["pipeline_schedule"]
+    switch_on(mage, made["id"])
+    run = {"pipeline_run": {"variables": {"service": "green", "months": month}}}
+    began = mage.post(f"pipeline_schedules/{made['id']}/pipeline_runs", run)["pipeline_run"]
+    return mage.finished(began["id"], seconds=600)
+
+
+def switch_on(mage: MageServer, trigger: int) -> None:
+    active = {"pipeline_schedule": {"id": trigger, "status": "active"}}
+    mage.put(f"pipeline_schedules/{trigger}", active)
 
 
 def test_all_is_healthy_and_the_one_time_jobs_succeeded(compose):
@@ -128,11 +127,7 @@ def test_each_role_of_postgres_can_do_its_own_and_no_more(compose):
 
 def test_down_and_up_keep_data_login_and_triggers(compose):
     mage, rows = compose.mage(), ledger(compose)
-    trigger = mage.trigger("tlc_trips", "monthly_green")
-    mage.put(
-        f"pipeline_schedules/{trigger['id']}",
-        {"pipeline_schedule": {"id": trigger["id"], "status": "active"}},
-    )
+    switch_on(mage, mage.trigger("tlc_trips", "monthly_green")["id"])
     compose("down")
     compose.up()
     assert compose.mage().password == mage.password

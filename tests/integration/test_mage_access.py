@@ -7,7 +7,6 @@ import hashlib
 import http.client
 import importlib.util
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -72,18 +71,10 @@ VIEWERS_READ = {
 def route_patterns() -> list[str]:
     """The routes of Mage's server, from its source."""
     tree = ast.parse((MAGE / "server" / "server.py").read_text())
-    make_app = next(
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and node.name == "make_app"
-    )
-    return [
-        node.elts[0].value
-        for node in ast.walk(make_app)
-        if isinstance(node, ast.Tuple)
-        and isinstance(node.elts[0], ast.Constant)
-        and str(node.elts[0].value).startswith("/")
-    ]
+    (make_app,) = (node for node in ast.walk(tree) if getattr(node, "name", "") == "make_app")
+    firsts = [node.elts[0] for node in ast.walk(make_app) if isinstance(node, ast.Tuple)]
+    patterns = [str(first.value) for first in firsts if isinstance(first, ast.Constant)]
+    return [pattern for pattern in patterns if pattern.startswith("/")]
 
 
 def resource_names() -> list[str]:
@@ -98,7 +89,7 @@ def resource_names() -> list[str]:
 
 
 def example_paths(*, through_parents: bool = True) -> list[str]:
-    """A path for every route, and for the general ones with every resource of the API."""
+    """A path for every route but the pages', for the general ones with every resource."""
     paths = set()
     for pattern in route_patterns():
         if r"(?P<child>\w+)" in pattern and not through_parents:
@@ -112,13 +103,14 @@ def example_paths(*, through_parents: bool = True) -> list[str]:
         assert not re.search(r"[\\()?*+]", path), f"no example for the route {pattern}"
         if path != "/metrics":  # not served without ENABLE_PROMETHEUS, and shut with it
             paths |= {path.format(resource=name, child=name) for name in resource_names()}
-    return sorted(paths)
+    assert {"/api/event_matchers", "/websocket/", "/api/file_contents/1"} <= paths
+    return sorted(paths - {path for path in paths if PAGES.fullmatch(path)})
 
 
 def call(server: MageServer, method: str, path: str, **headers: str) -> requests.Response:
     body = {} if method in {"POST", "PUT"} else None
     return _CONNECTION.request(
-        method, server.url + path, json=body, headers=headers, timeout=20, allow_redirects=False
+        method, server.url + path, json=body, headers=headers, timeout=60, allow_redirects=False
     )
 
 
@@ -131,11 +123,11 @@ _CONNECTION = requests.Session()
 _CONNECTION.cookies = _NoCookies()
 
 
-def cookie(server: MageServer, **who: str) -> str:
-    answer = requests.post(
-        f"{server.url}/api/sessions", json={"session": who, "api_key": CLIENT_ID}, timeout=20
-    ).json()
-    return f"oauth_token={answer['session']['token']}"
+def sign_in(server: MageServer, email: str, password: str) -> str | None:
+    """The cookie of a login; None where it is refused."""
+    body = {"session": {"email": email, "password": password}, "api_key": CLIENT_ID}
+    answer = requests.post(f"{server.url}/api/sessions", json=body, timeout=60).json()
+    return f"oauth_token={answer['session']['token']}" if "session" in answer else None
 
 
 def files_of(folder: Path) -> dict[str, str]:
@@ -160,21 +152,10 @@ def viewer(server: MageServer) -> dict[str, str]:
     made = server.session.post(
         f"{server.url}/api/users",
         json={"user": {**user, "roles_new": [roles["Viewer"]]}, "api_key": CLIENT_ID},
-        timeout=20,
+        timeout=60,
     )
     assert "from_self" in made.json()["error"]["message"]
-    return {"X-API-KEY": CLIENT_ID, "Cookie": cookie(server, **VIEWER)}
-
-
-def test_mage_s_source_names_the_routes() -> None:
-    paths = example_paths()
-    assert len(resource_names()) > 80
-    assert len(paths) > 300
-    for known in (
-        "/api/pipelines", "/api/event_matchers", "/websocket/", "/event-streams/1",
-        "/api/browser_items/1", "/api/pipelines/1/blocks/1/analyses", "/api/file_contents/1",
-    ):  # fmt: skip
-        assert known in paths
+    return {"X-API-KEY": CLIENT_ID, "Cookie": sign_in(server, **VIEWER)}
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-API-KEY": CLIENT_ID}], ids=["bare", "public key"])
@@ -182,7 +163,6 @@ def test_without_a_login_every_call_is_refused(server: MageServer, headers: dict
     answered = {
         f"{method} {path}"
         for path in example_paths()
-        if not PAGES.fullmatch(path)
         for method in METHODS
         if call(server, method, path, **headers).status_code not in REFUSED
     }
@@ -219,12 +199,7 @@ def test_what_is_open_runs_nothing_and_shows_no_secret(server: MageServer) -> No
 
 def test_mage_s_own_default_login_is_refused(server: MageServer) -> None:
     for who in ("admin@admin.com", "admin", server.email):
-        answer = requests.post(
-            f"{server.url}/api/sessions",
-            json={"session": {"email": who, "password": "admin"}, "api_key": CLIENT_ID},
-            timeout=20,
-        ).json()
-        assert "session" not in answer
+        assert sign_in(server, who, "admin") is None
 
 
 def test_a_viewer_changes_and_runs_nothing(server: MageServer, viewer: dict[str, str]) -> None:
@@ -233,7 +208,6 @@ def test_a_viewer_changes_and_runs_nothing(server: MageServer, viewer: dict[str,
     answered = {
         f"{method} {path}"
         for path in example_paths(through_parents=False)
-        if not PAGES.fullmatch(path)
         for method in METHODS[1:]
         if call(server, method, path, **viewer).status_code not in REFUSED
         # logs out, and logs in; the tests need the login
@@ -248,8 +222,6 @@ def test_a_viewer_changes_and_runs_nothing(server: MageServer, viewer: dict[str,
 def test_a_viewer_reads_empty_lists_at_most(server: MageServer, viewer: dict[str, str]) -> None:
     read = set()
     for path in example_paths(through_parents=False):
-        if PAGES.fullmatch(path):
-            continue
         answer = call(server, "GET", path, **viewer)
         if answer.status_code == 200 and "error" not in answer.json():
             read.add(path)
@@ -260,13 +232,13 @@ def test_a_viewer_reads_empty_lists_at_most(server: MageServer, viewer: dict[str
 def test_no_user_reads_files_by_the_hole_of_browser_items(server: MageServer, place: str) -> None:
     quoted = place.replace("/", "%2F")
     for path in (f"browser_items/{quoted}", f"browser_items?directory={quoted}"):
-        answer = server.session.get(f"{server.url}/api/{path}", timeout=20)
+        answer = server.session.get(f"{server.url}/api/{path}", timeout=60)
         assert answer.status_code == 403
 
 
 def test_the_web_sockets_ask_for_an_editor(server: MageServer, viewer: dict[str, str]) -> None:
     def connect(path: str, **headers: str) -> int:
-        connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=20)
+        connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=60)
         with closing(connection):
             connection.request("GET", path, headers={**HANDSHAKE, **headers})
             return connection.getresponse().status
@@ -282,7 +254,7 @@ def test_the_web_sockets_ask_for_an_editor(server: MageServer, viewer: dict[str,
 def test_a_page_of_somebody_else_cannot_use_the_login(server: MageServer) -> None:
     for origin, expected in (("http://evil.example", 403), ("null", 403), (server.url, 200)):
         answer = server.session.get(
-            f"{server.url}/api/pipelines", headers={"Origin": origin}, timeout=20
+            f"{server.url}/api/pipelines", headers={"Origin": origin}, timeout=60
         )
         assert answer.status_code == expected
 
@@ -294,17 +266,6 @@ def test_from_another_address_than_loopback_nothing_answers(scheduled: Scheduled
     listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
     assert ports <= {c.laddr.port for c in listening}
     assert {c.laddr.ip for c in listening if c.laddr.port in ports} == {"127.0.0.1"}
-    others = [
-        address.address
-        for addresses in psutil.net_if_addrs().values()
-        for address in addresses
-        if address.family == socket.AF_INET and not address.address.startswith("127.")
-    ]
-    for other in others:
-        for port in ports:
-            with socket.socket() as client:
-                client.settimeout(5)
-                assert client.connect_ex((other, port)) != 0
 
 
 def test_a_database_with_the_default_owner_is_not_served(

@@ -6,7 +6,6 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote
@@ -41,35 +40,24 @@ SECRETS = {
 """And POSTGRES_PASSWORD, which is its own marker."""
 
 
-@dataclass(frozen=True)
-class Told:
-    """What a run with a month that loads and a month that fails left behind, by place."""
-
-    places: dict[str, bytes]
-    secrets: dict[str, str]
-
-
-def key_file(folder: Path) -> Path:
+def key_file(folder: Path) -> str:
     key = rsa.generate_private_key(65_537, 2_048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    path = folder / "key.json"
-    path.write_text(
-        json.dumps(
-            {
-                "type": "service_account",
-                "client_email": "me@example.iam.gserviceaccount.com",
-                "token_uri": "https://oauth2.googleapis.com/token",
-                "private_key": key.decode(),
-                "private_key_id": SECRETS["GOOGLE_APPLICATION_CREDENTIALS"],
-            }
-        )
-    )
-    return path
+    account = {
+        "type": "service_account",
+        "client_email": "me@example.iam.gserviceaccount.com",
+        "token_uri": "https://oauth2.googleapis.com/token",
+        "private_key": key.decode(),
+        "private_key_id": SECRETS["GOOGLE_APPLICATION_CREDENTIALS"],
+    }
+    (folder / "key.json").write_text(json.dumps(account))
+    return str(folder / "key.json")
 
 
 @pytest.fixture(scope="module")
-def told(mage: Mage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+def left(mage: Mage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a run with a month that loads and a month that fails left behind, by place."""
     folder = tmp_path_factory.mktemp("secrets")
     (folder / "cdn" / "misc").mkdir(parents=True)
     published = folder / "cdn" / "trip-data"
@@ -89,7 +77,7 @@ def told(mage: Mage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]
             "TLC_SMTP_PASSWORD": SECRETS["TLC_SMTP_PASSWORD"],
             "TLC_ALERT_EMAIL_FROM": "tlc@example.org",
             "TLC_ALERT_EMAIL_TO": "me@example.org",
-            "GOOGLE_APPLICATION_CREDENTIALS": str(key_file(folder)),
+            "GOOGLE_APPLICATION_CREDENTIALS": key_file(folder),
             "TLC_LOG_LEVEL": "DEBUG",
             **{n: v for n, v in SECRETS.items() if n.startswith(("DEFAULT_", "JWT_"))},
         }
@@ -100,37 +88,27 @@ def told(mage: Mage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]
         assert "1 of 2 partitions failed" in " ".join(run.stdout.split())
         assert webhooks.requests, "no alert was tried"
         environment = {**here.environment, **settings}
-        places = {"standard output": run.stdout.encode()}
-        places |= dict(files_below(Path(environment["MAGE_DATA_DIR"])))
-        places |= dict(files_below(Path(environment["TLC_WORK_DIR"])))
-        places |= dict(lake_objects(environment))
-        places |= dict(tables(here))
-        secrets = {**SECRETS, "POSTGRES_PASSWORD": environment["POSTGRES_PASSWORD"]}
-        yield Told(places, secrets)
+        lake = connect_stores(Settings.load(environment)).lake
+        tables = here.sql(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'secrets'::regnamespace "
+            "AND relkind IN ('r', 'p', 'v')"
+        )
+        return {
+            "standard output": run.stdout.encode(),
+            **files_below(environment["MAGE_DATA_DIR"]),
+            **files_below(environment["TLC_WORK_DIR"]),
+            **{f"lake {stored.path}": lake.read(stored.path)[0] for stored in lake.list("")},
+            **{
+                f"table {name}": json.dumps(
+                    here.sql(f'SELECT to_jsonb(t)::text FROM secrets."{name}" AS t')
+                ).encode()
+                for (name,) in tables
+            },
+        }
 
 
-def files_below(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield str(path), path.read_bytes()
-
-
-def lake_objects(environment: dict[str, str]) -> Iterator[tuple[str, bytes]]:
-    lake = connect_stores(Settings.load(environment)).lake
-    for stored in lake.list(""):
-        found = lake.read(stored.path)
-        assert found is not None
-        yield f"lake {stored.path}", found[0]
-
-
-def tables(mage: Mage) -> Iterator[tuple[str, bytes]]:
-    names = mage.sql(
-        "SELECT relname FROM pg_class WHERE relnamespace = 'secrets'::regnamespace "
-        "AND relkind IN ('r', 'p', 'v')"
-    )
-    for (name,) in names:
-        rows = mage.sql(f'SELECT to_jsonb(t)::text FROM secrets."{name}" AS t')
-        yield f"table {name}", json.dumps(rows).encode()
+def files_below(folder: str) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
 def forms(secret: str) -> Iterator[bytes]:
@@ -156,17 +134,15 @@ def test_every_secret_of_the_settings_has_a_marker() -> None:
     assert secret <= {*SECRETS, "POSTGRES_PASSWORD"}
 
 
-def test_the_run_left_something_everywhere(told: Told) -> None:
-    for kind in ("standard output", "/.variables/", "lake manifests/", "lake raw/", "table ledger"):
-        assert any(kind in place for place in told.places), kind
-
-
 @pytest.mark.parametrize("name", [*SECRETS, "POSTGRES_PASSWORD"])
-def test_a_secret_comes_out_nowhere(told: Told, name: str) -> None:
+def test_a_secret_comes_out_nowhere(mage: Mage, left: dict[str, bytes], name: str) -> None:
+    for kind in ("standard output", "/.variables/", "lake manifests/", "lake raw/", "table ledger"):
+        assert any(kind in place for place in left), kind
+    secret = SECRETS.get(name) or mage.environment[name]
     found = [
         place
-        for place, content in told.places.items()
-        if any(form in unpacked(content) for form in forms(told.secrets[name]))
+        for place, content in left.items()
+        if any(form in unpacked(content) for form in forms(secret))
     ]
     assert found == []
 
@@ -175,20 +151,14 @@ def test_settings_do_not_show_their_secrets() -> None:
     given: dict[str, Any] = {
         name.lower(): f"https://me:{value}@example.org/{value}" for name, value in SECRETS.items()
     }
-    settings = Settings(
-        **{
-            **given,
-            "postgres_host": "localhost",
-            "postgres_dbname": "trips",
-            "postgres_user": "me",
-            "postgres_password": "marker-postgres-8b8b",
-            "lake_url": "lake",
-            "google_application_credentials": Path("/key.json"),
-        }
-    )
-    for shown in (
-        repr(settings),
-        str(settings),
-        settings.model_dump_json(exclude={"tlc_source_url"}),
-    ):
-        assert "marker-" not in shown
+    given |= {
+        "postgres_host": "localhost",
+        "postgres_dbname": "trips",
+        "postgres_user": "me",
+        "postgres_password": "marker-postgres-8b8b",
+        "lake_url": "lake",
+        "google_application_credentials": Path("/key.json"),
+    }
+    settings = Settings(**given)
+    dumped = settings.model_dump_json(exclude={"tlc_source_url"})
+    assert "marker-" not in f"{settings!r} {settings} {dumped}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,51 +22,41 @@ PICTURES = Path(__file__).parents[2] / ".screenshots"
 WIDTHS = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 TERMINAL = "/websocket/terminal' failed: Error during WebSocket handshake"
 """Mage's editor asks for a shell on the server each time. We refuse it."""
-expect.set_options(timeout=40_000)
+PATIENCE = 120_000
+"""Milliseconds: a busy machine is slow, and what goes well does not wait for them."""
+expect.set_options(timeout=PATIENCE)
 FOLDED = (
     "for (const side of ['before', 'after']) localStorage[`pipeline_editor_${side}_hidden`] = true"
 )
 
 
-@dataclass
 class Looking:
-    """A browser window, and what nobody should see in it.
+    """A browser window, and what nobody should see in it: errors, requests to other hosts."""
 
-    Attributes:
-        errors: Of the console.
-        elsewhere: Requests to other hosts.
-    """
-
-    page: Page
-    url: str
-    width: str
-    errors: list[str] = field(default_factory=list)
-    elsewhere: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", self._asked)
+    def __init__(self, page: Page, url: str, width: str) -> None:
+        self.page, self.url, self.width = page, url, width
+        self.wrong: list[str] = []
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("request", self._asked)
 
     def at(self, path: str) -> Page:
         self.page.goto(f"{self.url}{path}")
         return self.page
 
-    def picture(self, name: str) -> None:
-        self.page.screenshot(path=PICTURES / f"{name}-{self.width}.png")
-
-    def saw_nothing_wrong(self) -> None:
-        assert self.errors == []
-        assert self.elsewhere == []
+    def saw_nothing_wrong(self, picture: str, **options: bool) -> None:
+        """Take a picture of what the test came to see."""
+        self.page.screenshot(path=PICTURES / f"{picture}-{self.width}.png", **options)
+        assert self.wrong == []
 
     def _said(self, message: object) -> None:
         if message.type == "error" and TERMINAL not in message.text:
-            self.errors.append(message.text)
+            self.wrong.append(message.text)
 
     def _asked(self, request: object) -> None:
         address = urlsplit(request.url)
         if address.scheme in {"http", "https", "ws", "wss"} and address.hostname != "127.0.0.1":
-            self.elsewhere.append(request.url)
+            self.wrong.append(request.url)
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +75,14 @@ def browser() -> Iterator[Browser]:
 def signed_in(browser, scheduled) -> dict:
     """The owner's session, by the form that a person fills in."""
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto(f"{scheduled.server.url}/sign-in")
     page.locator("input").first.fill(scheduled.server.email)
     page.locator("input[type=password]").fill(scheduled.server.password)
     page.keyboard.press("Enter")
+    # The page that follows asks again and again for news: it has no moment without a request.
     page.wait_for_url(lambda url: "sign-in" not in url)
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function("document.cookie.includes('oauth_token')")
     state = page.context.storage_state()
     page.close()
     return state
@@ -100,7 +91,7 @@ def signed_in(browser, scheduled) -> dict:
 @pytest.fixture(params=WIDTHS)
 def looking(request, browser, signed_in, scheduled) -> Iterator[Looking]:
     context = browser.new_context(viewport=WIDTHS[request.param], storage_state=signed_in)
-    context.set_default_timeout(40_000)
+    context.set_default_timeout(PATIENCE)
     yield Looking(context.new_page(), scheduled.server.url, request.param)
     context.close()
 
@@ -131,8 +122,7 @@ def test_the_list_of_pipelines_says_what_each_is_for(looking):
     page = looking.at("/pipelines")
     expect(page.get_by_text("tlc_trips", exact=True)).to_be_visible()
     expect(page.get_by_text("Months of trips from TLC")).to_be_visible()
-    looking.picture("pipelines")
-    looking.saw_nothing_wrong()
+    looking.saw_nothing_wrong("pipelines")
 
 
 @pytest.mark.parametrize("pipeline", ["tlc_trips", "tlc_sync"])
@@ -144,8 +134,7 @@ def test_a_pipelines_page_begins_with_what_it_does_and_its_flow(looking, pipelin
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.locator("pre", has_text="─▶ conform_trips")).to_be_visible()
     expect(page.get_by_text("def land_").first).to_be_visible()
-    looking.picture(pipeline)
-    looking.saw_nothing_wrong()
+    looking.saw_nothing_wrong(pipeline)
 
 
 def test_the_charts_draw_the_last_run(looking, loaded):
@@ -161,8 +150,7 @@ def test_the_charts_draw_the_last_run(looking, loaded):
         button_of(page, chart, "run").click()
         expect(page.locator("svg g text", has_text=label).first).to_be_visible()
     button_of(page, "rows_by_month", "run").scroll_into_view_if_needed()
-    looking.picture("charts")
-    looking.saw_nothing_wrong()
+    looking.saw_nothing_wrong("charts")
 
 
 def button_of(page: Page, chart: str, button: str) -> Locator:
@@ -181,8 +169,7 @@ def test_a_trigger_asks_for_service_and_months_in_a_form(looking, scheduled):
     expect(service).to_have_value("green")
     offered = {option.get_attribute("value") for option in service.locator("option").all()}
     assert {*SERVICES, "all"} <= offered
-    looking.picture("trigger")
-    looking.saw_nothing_wrong()
+    looking.saw_nothing_wrong("trigger")
 
 
 def test_the_report_of_the_stores_needs_no_network(looking, report):
@@ -193,8 +180,7 @@ def test_the_report_of_the_stores_needs_no_network(looking, report):
     assert "2023-05" in page.content()
     widest = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(widest) <= 0, "the page is wider than the window"
-    looking.page.screenshot(path=PICTURES / f"report-{looking.width}.png", full_page=True)
-    looking.saw_nothing_wrong()
+    looking.saw_nothing_wrong("report", full_page=True)
 
 
 def test_running_once_asks_for_every_variable(looking):
@@ -204,5 +190,4 @@ def test_running_once_asks_for_every_variable(looking):
     for variable in ("force", "months", "plan", "service"):
         expect(page.get_by_text(variable, exact=True).last).to_be_visible()
     assert dialog.is_visible()
-    looking.picture("run-once")
-    looking.saw_nothing_wrong()
+    looking.saw_nothing_wrong("run-once")

@@ -179,7 +179,9 @@ class TestBlock:
         assert not re.search(r"configuration|block_uuid", path.read_text())
 
 
-@pytest.mark.parametrize("path", sorted(PROJECT.glob("pipelines/*/triggers.yaml")), ids=str)
+@pytest.mark.parametrize(
+    "path", sorted(PROJECT.glob("pipelines/*/triggers.yaml")), ids=lambda path: path.parent.name
+)
 def test_triggers_load_in_mage(path):
     from mage_ai.data_preparation.models.triggers import load_trigger_configs
 

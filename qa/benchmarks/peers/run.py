@@ -1,4 +1,4 @@
-"""Time one of the loaders beside this file, in the environment it has for itself."""
+"""Time one of the loaders in this folder, in an environment that has its packages only."""
 
 from __future__ import annotations
 
