@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,11 +62,13 @@ def test_its_mage_run_loads_a_month_into_its_own_postgres(postgres, schema, tmp_
         "POSTGRES_PASSWORD": postgres.password, "PYTHONPATH": str(ROOT),
     }  # fmt: skip
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    for command in (step["run"] for step in job["steps"] if "run" in step):
-        if command == "make setup":
+    for step in job["steps"]:
+        if "run" not in step or step["run"] == "make setup":
             continue  # it has run here: it is what brought this test's environment
+        command = step["run"].replace(".ci-tlc", f"{tmp_path}/.ci-tlc")
+        command = command.replace(".venv/bin", str(Path(sys.executable).parent))
         done = subprocess.run(
-            ["bash", "-eo", "pipefail", "-c", command.replace(".ci-tlc", f"{tmp_path}/.ci-tlc")],
+            ["bash", "-eo", "pipefail", "-c", command],
             cwd=ROOT, env={**inherited, **there, **here}, text=True, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
         )  # fmt: skip
