@@ -61,27 +61,26 @@ def main(pattern: str = "*") -> None:
     alive = {mutant: _ALIVE[code] for mutant, code in codes.items() if code in _ALIVE}
     at_import = set(json.loads((_MUTANTS / _CALLED_AT_IMPORT).read_text("utf-8")))
     again = [mutant for mutant in alive if mutant.partition("__mutmut_")[0] in at_import]
-    if _fails(""):
-        raise SystemExit(f"{' '.join(_TESTS_OF_IMPORTS)} fail without any mutant")
+    without = _import_and_test("")
+    if without.returncode:
+        raise SystemExit(f"Without any mutant the tests fail:\n{without.stdout}")
     with ThreadPoolExecutor(os.cpu_count()) as workers:
-        for mutant, failed in zip(again, workers.map(_fails, again), strict=True):
-            if failed:
+        for mutant, done in zip(again, workers.map(_import_and_test, again), strict=True):
+            if done.returncode:
                 del alive[mutant]
     _print(codes, alive)
 
 
-def _fails(mutant: str) -> bool:
+def _import_and_test(mutant: str) -> subprocess.CompletedProcess[str]:
     """Run the tests of what is made at import, in a process that has not imported it."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "MUTANT_UNDER_TEST": mutant}
-    done = subprocess.run(
-        [*command, *_TESTS_OF_IMPORTS],
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *_TESTS_OF_IMPORTS],
         cwd=_MUTANTS,
-        env=environment,
+        env={**os.environ, "MUTANT_UNDER_TEST": mutant},
         capture_output=True,
+        text=True,
         check=False,
     )
-    return done.returncode != 0
 
 
 def _print(mutants: Mapping[str, object], alive: Mapping[str, str]) -> None:
