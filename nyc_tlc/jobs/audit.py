@@ -54,7 +54,7 @@ class AuditScope:
         partitions: Service by service, ascending.
         deep: Read the bytes of every object again.
         ask_source: Ask the source whether it still has what was landed.
-        repair: Make right what is wrong.
+        repair: Fix what is wrong.
     """
 
     partitions: tuple[Partition, ...]
@@ -140,7 +140,7 @@ class LakeAudit:
             try:
                 return self._retried(lambda: inspection.evidence(partition, survey))
             except ReconciliationError:
-                # An object that was listed is gone by now.
+                # An object that was listed has been deleted since.
                 return self._retried(lambda: inspection.evidence(partition, inspection.survey()))
 
         with ThreadPoolExecutor(self._settings.tlc_workers, thread_name_prefix="audit") as pool:
@@ -193,7 +193,7 @@ class LakeAudit:
             try:
                 self._trips.load_again(partition, fetch=fetch[partition])
             except PipelineError as error:
-                # The month, and not the list of one that a run tells of.
+                # The month's line, without the run's heading.
                 return str(error).splitlines()[-1].strip().removeprefix(f"{partition}: ")
             return ""
 
@@ -225,7 +225,7 @@ class LakeAudit:
         )
 
     def _warehouses(self) -> dict[str, str]:
-        """Name to address, for people."""
+        """Name and address of each, for the report."""
         bigquery = self._ports.bigquery
         also = {"BigQuery": bigquery.address} if bigquery is not None else {}
         return {"Postgres": self._ports.warehouse.describe(), **also}
@@ -247,7 +247,7 @@ def _ordered(partitions: Iterable[Partition]) -> list[Partition]:
 
 
 def _summary(audit: Audit, lake: str) -> str:
-    """What people read first: the verdicts, then every finding."""
+    """What the log shows: the verdicts, then every finding."""
     verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in audit.verdicts.items())
     lines = [f"  {_outcome(finding)}: {finding}" for finding in audit.findings]
     return "\n".join([f"{verdicts} ({audit.scope})", *lines, f"report: {lake}/{AUDIT_REPORT}"])

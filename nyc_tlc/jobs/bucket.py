@@ -1,4 +1,4 @@
-"""Set the lake's bucket up: what it deletes by itself, and what can be brought back."""
+"""Set up the lake's bucket: what it deletes by itself, and what can be restored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nyc_tlc.wiring import connect_bucket
 
 
 def set_up_bucket(settings: Settings, *, apply: bool) -> str:
-    """Compare the bucket with what it should be, and make it so if told to; says what differs.
+    """Compare the bucket with what it should be; say what differs, and change that if ``apply``.
 
     Raises:
         ConfigurationError: the lake is in no bucket of Cloud Storage, or it refuses us.
@@ -40,10 +40,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--apply", action="store_true", help="change what differs")
     try:
-        told = set_up_bucket(Settings.load(), apply=parser.parse_args().apply)
+        differences = set_up_bucket(Settings.load(), apply=parser.parse_args().apply)
     except PipelineError as error:
         sys.exit(str(error))
-    sys.stdout.write(f"{told}\n")
+    sys.stdout.write(f"{differences}\n")
 
 
 if __name__ == "__main__":

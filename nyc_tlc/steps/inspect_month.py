@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import BinaryIO
 
 from nyc_tlc.core.audit.evidence import (
     Evidence,
@@ -21,15 +21,14 @@ from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import SourceError
 from nyc_tlc.core.files.parquet_file import open_parquet
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.lake.records import Landing, Manifest, StoredObject, WarehouseLoad, parse_record
+from nyc_tlc.core.lake.records import Landing, Manifest, RecordT, StoredObject, WarehouseLoad
 from nyc_tlc.ports.audit import Inspector, Inventory
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.source import SourceFileAbsentError
 from nyc_tlc.steps.look import find_source_path
+from nyc_tlc.steps.records import read
 from nyc_tlc.steps.staging import is_abandoned
-
-RecordT = TypeVar("RecordT", Landing, Manifest, WarehouseLoad)
 
 
 @dataclass(frozen=True)
@@ -53,16 +52,17 @@ class Survey:
         inventory = self.inventory
         return inventory.attached.union(self.objects, inventory.ledger, inventory.quarantined)
 
-    def is_known(self, partition: Partition) -> bool:
-        """Whether a record, or the warehouse, tells of a month."""
-        inventory, objects = self.inventory, self.objects.get(partition, {})
-        records = {lake_paths.landing(partition), lake_paths.manifest(partition)}
-        return (
-            not records.isdisjoint(objects)
+    def named(self, partition: Partition) -> set[str]:
+        """The objects that a month may have: data only if a record or the warehouse knows it."""
+        inventory, manifest = self.inventory, lake_paths.manifest(partition)
+        is_known = (
+            not {lake_paths.landing(partition), manifest}.isdisjoint(self.objects[partition])
             or partition in inventory.attached
             or partition in inventory.ledger
             or partition in inventory.quarantined
         )
+        data = {lake_paths.trips(partition), lake_paths.quarantine(partition)}
+        return {manifest, *(data if is_known else ())}
 
 
 @dataclass(frozen=True)
@@ -97,26 +97,26 @@ class Inspection:
         """What every store says of a month."""
         objects, inventory = survey.objects.get(partition, {}), survey.inventory
         lake, record = self.ports.lake, lake_paths.landing(partition)
+        manifest = lake_paths.manifest(partition)
         raw = {
             path: stored
             for path, stored in objects.items()
             if path.startswith(lake_paths.RAW_PREFIX) and path != record
         }
-        landing = _record(Landing, record, objects, lake)
-        is_attached = partition in inventory.attached
+        landing = _record(Landing, record, lake) if record in objects else None
         return Evidence(
             partition=partition,
             landing=landing,
-            manifest=_record(Manifest, lake_paths.manifest(partition), objects, lake),
+            manifest=_record(Manifest, manifest, lake) if manifest in objects else None,
             raw=raw,
-            digests={path: self._sha256(path) for path in raw} if self.deep else {},
+            digests={path: self._checksum(sha256_of, path) for path in raw if self.deep},
             files={
                 path: self._file(objects[path])
                 for path in (lake_paths.trips(partition), lake_paths.quarantine(partition))
                 if path in objects
             },
             ledger=inventory.ledger.get(partition),
-            scan=self.inspector.scan(partition) if is_attached else None,
+            scan=self.inspector.scan(partition) if partition in inventory.attached else None,
             quarantined=inventory.quarantined.get(partition, 0),
             bigquery=self._in_bigquery(partition),
             source=self._source_answer(partition, landing),
@@ -127,16 +127,19 @@ class Inspection:
         if bigquery is None:
             return None
         path = lake_paths.warehouse_load(partition, bigquery.address)
-        record = self.ports.lake.read(path)
-        load = _parsed(WarehouseLoad, record[0], path) if record else None
+        load = _record(WarehouseLoad, path, self.ports.lake)
         if not isinstance(load, WarehouseLoad) or not bigquery.holds(partition, load):
             return LakeWarehouseSays(path, load, None)
         counts = bigquery.count(partition).counts
         return LakeWarehouseSays(path, load, (counts.accepted, counts.quarantined))
 
     def _file(self, stored: StoredObject) -> StoredFile:
-        crc32c = self._crc32c(stored.path) if self.deep else None
+        crc32c = self._checksum(crc32c_of, stored.path) if self.deep else None
         return StoredFile(stored, _rows(stored.path, self.ports.lake), crc32c)
+
+    def _checksum(self, checksum: Callable[[BinaryIO], str], path: str) -> str:
+        with self.ports.lake.open(path) as source:
+            return checksum(source)
 
     def _source_answer(
         self, partition: Partition, landing: Landing | Unreadable | None
@@ -157,65 +160,31 @@ class Inspection:
             return SourceAnswer.UNCHANGED
         return SourceAnswer.REVISED
 
-    def _sha256(self, path: str) -> str:
-        with self.ports.lake.open(path) as source:
-            return sha256_of(source)
-
-    def _crc32c(self, path: str) -> str:
-        with self.ports.lake.open(path) as source:
-            return crc32c_of(source)
-
 
 def orphans(survey: Survey, now: datetime) -> tuple[Finding, ...]:
     """Objects and tables that nothing refers to; ``now`` is in UTC."""
-    objects = [
-        *((None, stored) for stored in survey.strangers),
-        *((partition, stored) for partition, stored in _data(survey)
-          if stored.path not in _named(partition, known=survey.is_known(partition))),
-    ]  # fmt: skip
+    objects: list[tuple[Partition | None, StoredObject]]
+    objects = [(None, stored) for stored in survey.strangers]
+    for partition, of_month in survey.objects.items():
+        unnamed = of_month.keys() - survey.named(partition)
+        data = sorted(path for path in unnamed if path.startswith(lake_paths.DATA_PREFIXES))
+        objects += [(partition, of_month[path]) for path in data]
     staged = [stored for stored in survey.staged if is_abandoned(stored.path, now)]
+    codes = [("object_orphan", of, stored) for of, stored in objects]
+    codes += [("staging_orphan", lake_paths.partition_of(stored.path), stored) for stored in staged]
     return (
-        *(Finding("object_orphan", of, stored.path, _size(stored)) for of, stored in objects),
-        *(
-            Finding(
-                "staging_orphan", lake_paths.partition_of(stored.path), stored.path, _size(stored)
-            )
-            for stored in staged
-        ),
+        *(Finding(code, of, stored.path, f"{stored.bytes:,} bytes") for code, of, stored in codes),
         *(Finding("table_orphan", None, name) for name in survey.inventory.leftovers),
         *(Finding("table_foreign", None, name) for name in survey.inventory.foreign),
     )
 
 
-def _data(survey: Survey) -> Iterator[tuple[Partition, StoredObject]]:
-    for partition, objects in survey.objects.items():
-        for path, stored in objects.items():
-            if path.startswith(lake_paths.DATA_PREFIXES):
-                yield partition, stored
-
-
-def _named(partition: Partition, *, known: bool) -> set[str]:
-    """The objects that a month may have."""
-    files = {lake_paths.trips(partition), lake_paths.quarantine(partition)} if known else set()
-    return {lake_paths.manifest(partition), *files}
-
-
-def _size(stored: StoredObject) -> str:
-    return f"{stored.bytes:,} bytes"
-
-
-def _record(
-    kind: type[RecordT], path: str, objects: Mapping[str, StoredObject], lake: Lake
-) -> RecordT | Unreadable | None:
-    found = lake.read(path) if path in objects else None
-    return _parsed(kind, found[0], path) if found else None
-
-
-def _parsed(kind: type[RecordT], text: bytes, path: str) -> RecordT | Unreadable:
+def _record(kind: type[RecordT], path: str, lake: Lake) -> RecordT | Unreadable | None:
     try:
-        return parse_record(kind, text, path)
+        found = read(kind, path, lake)
     except SourceError as error:
         return Unreadable(str(error).partition(". ")[0])
+    return found[0] if found else None
 
 
 def _rows(path: str, lake: Lake) -> int | Unreadable:

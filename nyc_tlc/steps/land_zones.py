@@ -81,7 +81,7 @@ def land_zone_polygons(ports: Ports) -> Landing:
                 raise SourceError(
                     f"the taxi zones' polygons are missing: {error}, and none were landed before. "
                     "Nothing was changed. Run the pipeline tlc_zones once with TLC_SOURCE_URL set "
-                    "to TLC's CDN: what it lands is used from then on, whatever the source."
+                    "to TLC's CDN: what it lands is used from then on, whichever the source."
                 ) from error
             return known
         if fetched is None:

@@ -15,13 +15,13 @@ from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.rules import REASONS
 
 _MOST_POINTS = 320
-"""Of a line: more could not be told apart on a phone."""
+"""Of a line: on a phone nobody could distinguish more."""
 _MOST_LABELS = 6
 """On the horizontal axis of a chart that is 360 pixels wide on a phone."""
 REASON_CLASSES: Mapping[str, str] = {
     rule.code: f"reason{number}" for number, rule in enumerate(REASONS)
 }
-"""Quarantine reason to the class that gives its colour."""
+"""CSS class that colours each quarantine reason."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Panel:
     """One chart with its heading.
 
     Attributes:
-        name: Class by which the heading gets the colour of its service; may be empty.
+        name: CSS class that colours the heading like its service; may be empty.
     """
 
     title: str

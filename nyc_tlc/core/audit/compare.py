@@ -195,8 +195,5 @@ def _bigquery(evidence: Evidence) -> _Found:
 
 
 def _source(evidence: Evidence) -> _Found:
-    landing = evidence.landed
-    if landing is not None and evidence.source is SourceAnswer.REVISED:
-        yield "source_revised", landing.source_uri, ""
-    if landing is not None and evidence.source is SourceAnswer.ABSENT:
-        yield "source_absent", landing.source_uri, ""
+    if evidence.landed and evidence.source in {SourceAnswer.REVISED, SourceAnswer.ABSENT}:
+        yield f"source_{evidence.source}", evidence.landed.source_uri, ""

@@ -1,7 +1,7 @@
-"""Where everything in a small chart is: bars, a line with its range, dots.
+"""Lay out small charts: bars, a line with its range, dots.
 
-The page's template writes them as SVG and escapes every text. Colours are classes, so that the page
-decides them for light and dark.
+The page's template writes them as SVG and escapes every text. Colours are CSS classes, so that the
+page chooses them for light and dark mode.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ class Axis:
         return (RIGHT - LEFT) / max(self.last - self.first + 1, 1e-9)
 
     def column(self, point: Point) -> Shape:
-        """The whole column answers to the pointer, however low its bar."""
+        """What reacts to the pointer: the full height, however low the bar."""
         return "hover", _box(self.position(point.x), self.step, TOP, BOTTOM)
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart, measured.
+    """A chart, laid out in the units of its SVG.
 
     Attributes:
         label: What the chart shows, in words.
@@ -141,7 +141,7 @@ def range_line(axis: Axis, points: Sequence[Point], name: str, label: str) -> Ch
 
 
 def dots(axis: Axis, points: Sequence[Point], series: Sequence[str], label: str) -> Chart:
-    """A mark per point and series, each series with a shape of its own."""
+    """A mark per point and series, each series with its own shape."""
     y = _Height(value for point in points for value in point.values.values())
     groups = [
         (point.tip, [mark(name, number, axis.position(point.x), y(point.values[name]))])

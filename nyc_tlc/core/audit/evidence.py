@@ -113,5 +113,5 @@ class Evidence:
 
     @property
     def is_known(self) -> bool:
-        """Whether any record, or the warehouse, tells of the month."""
+        """Whether any record, or the warehouse, knows the month."""
         return self.landing is not None or self.manifest is not None or self.is_held

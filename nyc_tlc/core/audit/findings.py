@@ -10,7 +10,7 @@ from nyc_tlc.core.catalog.partition import Partition
 
 
 class Remedy(StrEnum):
-    """What makes it right."""
+    """What fixes it."""
 
     LOAD = "load the month again from raw/"
     FETCH = "load the month again from the source"
@@ -55,7 +55,7 @@ _SENTENCES = {
         "lake_tampered": "A file is not the one that the manifest names",
         "lake_rows": "A file has other rows than the manifest says",
         "ledger_missing": "Other stores hold the month, the ledger does not",
-        "ledger_differs": "Ledger and manifest tell of different content",
+        "ledger_differs": "Ledger and manifest record different content",
         "table_missing": "The ledger has the month, readers do not see it",
         "table_rows": "The month's table has other rows than the ledger says",
         "table_altered": "Rows were written or removed by hand since the load",

@@ -76,11 +76,6 @@ class Audit:
     scope: str
 
     @property
-    def open_findings(self) -> tuple[Finding, ...]:
-        """What is wrong and has not been repaired."""
-        return tuple(finding for finding in self.findings if finding.is_open)
-
-    @property
     def verdicts(self) -> Mapping[Verdict, int]:
         return Counter(month.verdict for month in self.months)
 
@@ -88,11 +83,12 @@ class Audit:
 def audited(evidence: Evidence, found: Collection[Finding]) -> AuditedMonth:
     """A month with its verdict, after what is, or was, found about it."""
     manifest, ledger = evidence.manifest, evidence.ledger
-    month = AuditedMonth(evidence.partition, _verdict(evidence, found))
+    partition, verdict = evidence.partition, _verdict(evidence, found)
     if not isinstance(manifest, Manifest):
-        return month
-    return replace(
-        month,
+        return AuditedMonth(partition, verdict)
+    return AuditedMonth(
+        partition,
+        verdict,
         published=manifest.counts.published,
         accepted=manifest.counts.accepted,
         quarantined=manifest.counts.quarantined,

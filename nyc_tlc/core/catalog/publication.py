@@ -28,7 +28,7 @@ class State(StrEnum):
     """Published, and not in every store as it is, proved and under today's contract."""
     LOADED = "loaded"
     REVISED = "revised"
-    """Loaded, but the source has another version by now."""
+    """Loaded, but the source now has another version."""
     FAILED = "failed"
     """Asking about it or loading it failed last; it is tried again at the next run."""
     WITHDRAWN = "withdrawn"
@@ -84,7 +84,7 @@ class Sighting:
 
 @dataclass(frozen=True)
 class MonthState:
-    """The state of a partition, as it is kept beside the ledger.
+    """The state of a partition, as stored next to the ledger.
 
     Attributes:
         asked: Whether the source was asked about it this time.

@@ -22,7 +22,7 @@ def bucket_settings(prefix: str) -> dict[str, Any]:
     Versions are the way back. Soft deletion as well would bill each staged object for another week.
 
     Args:
-        prefix: Where in the bucket the lake lies, ending with a slash; empty: the whole of it.
+        prefix: The lake's path in the bucket, ending with a slash; empty: the entire bucket.
     """
     return {
         "iamConfiguration": {
@@ -39,7 +39,7 @@ def lifecycle_rules(prefix: str) -> list[dict[str, Any]]:
     """What is deleted by the bucket itself: nothing live but what is staged, so never raw/."""
     staging = [f"{prefix}{STAGING}"]
     noncurrent: dict[str, Any] = {"daysSinceNoncurrentTime": NONCURRENT_DAYS}
-    if prefix:  # others may keep older versions beside the lake
+    if prefix:  # others may keep older versions next to the lake
         noncurrent["matchesPrefix"] = [prefix]
     conditions: list[dict[str, Any]] = [
         {"age": STAGING_DAYS, "isLive": True, "matchesPrefix": staging},

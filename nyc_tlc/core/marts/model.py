@@ -15,7 +15,7 @@ class Mart:
     ``trips``, the count whose sum over a month is proved to be the month's accepted rows.
 
     Attributes:
-        name: Name of the table, and of its query: ``<name>.sql`` beside this module.
+        name: Name of the table, and of its query: ``sql/<name>.sql`` next to this module.
         version: Raised when the query, what it reads or the columns change; every month is then
             built again.
         meaning: One sentence for the table's comment and the data dictionary.

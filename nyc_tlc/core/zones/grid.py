@@ -1,4 +1,4 @@
-"""In which of many polygons a point lies, millions of times a second."""
+"""Find which of many polygons contains a point, millions of times a second."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BORDER = -1
 class PolygonGrid:
     """Polygons 1..n under a grid that spares most points a look at a polygon.
 
-    A cell that no border enters lies wholly in one polygon or in none: a table of cells answers
+    A cell that no border enters is entirely in one polygon or in none: a table of cells answers
     for its points. Only the others, a sixth of all pick-ups, are put to the polygons themselves.
 
     With the same points, putting all of them to the polygons in order of latitude makes 4.4
@@ -43,7 +43,7 @@ class PolygonGrid:
         self._cells = self._numbered_cells()
 
     def locate(self, x: Floats, y: Floats) -> Numbers:
-        """The lowest number of the polygons in which each point lies, borders included; 0: none.
+        """The lowest number of the polygons that contain each point, borders included; 0: none.
 
         A coordinate may be NaN or infinite.
         """

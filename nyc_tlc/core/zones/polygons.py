@@ -1,4 +1,4 @@
-"""The taxi zones' polygons: in which zone a point lies."""
+"""The taxi zones' polygons: which zone contains a point."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from nyc_tlc.core.zones.grid import PolygonGrid
 
 FILE_NAME = "taxi_zones.zip"
 POLYGONS = 263
-"""Location ids 1..263; 264 (unknown) and 265 (outside the city) are nowhere."""
+"""Location ids 1..263; 264 (unknown) and 265 (outside the city) have no polygon."""
 _CRS = CRS.from_epsg(2263)
 """New York Long Island, US survey feet: what the file of 2015-09-21 is in."""
 _LONGEST_EDGE = 1_000.0
@@ -85,7 +85,7 @@ def parse_zone_polygons(data: bytes) -> ZonePolygons:
     except _DAMAGES as error:
         found = " ".join(str(error).split())[:200]
         raise _refused(f"found what cannot be read ({found})") from error
-    if not shapely.is_valid(feet).all():  # segmentize would mend them, in its own way
+    if not shapely.is_valid(feet).all():  # segmentize would repair them in its own way
         raise _refused("found polygons that cross themselves")
     miles = shapely.length(feet).sum() / _MILE
     if miles > LONGEST_BORDERS:  # each is cut into pieces of a thousand feet
@@ -99,7 +99,7 @@ def parse_zone_polygons(data: bytes) -> ZonePolygons:
 
 
 def _files(data: bytes) -> Mapping[str, bytes]:
-    """The parts of the shapefile by suffix, in whatever folder of the zip."""
+    """The parts of the shapefile by suffix, in any folder of the zip."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts = {PurePosixPath(part.filename).name: part for part in archive.infolist()}
         found = {

@@ -19,7 +19,7 @@ SCHEMA = pa.schema(
         (GEOMETRY, pa.binary()),
     ]
 )
-"""``geometry`` is WKB; null, like the centroid, for the two ids that are nowhere."""
+"""``geometry`` is WKB; null, like the centroid, for the two ids without a polygon."""
 
 
 def zone_table(lookup: pa.Table, polygons: ZonePolygons) -> pa.Table:
