@@ -130,7 +130,7 @@ def _problems_of_others(
         if not is_known or field.name == IRREGULAR_ROW:
             yield f"{shown} is unknown"
         elif counts[field.name] > 1:
-            yield f"{shown} is there more than once"
+            yield f"{shown} appears more than once"
         elif not is_expressible(field):
             yield f"{shown} cannot be kept as JSON"
 

@@ -3,6 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -203,6 +204,9 @@ def test_a_column_without_values_splits_a_vintage() -> None:
         ("2020-01", {"a": "int64"}), ("2020-02", {"a": "null"}),
         ("2020-03", {"a": "null", "b": "double"}), ("2020-04", {"a": "int64", "b": "double"}),
     ]  # fmt: skip
+    stray = replace(vintages[0], first=Month(2020, 2), ignored=("index",))
+    three = (vintages[0], stray, replace(vintages[0], first=Month(2020, 4)))
+    assert with_nulls(three, {}) == three
 
 
 def test_a_header_is_read_without_its_quotes_and_spaces() -> None:

@@ -3,8 +3,6 @@
 import pyarrow as pa
 import pytest
 
-from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.catalog.row_counts import expected_rows, row_count_warning
 from nyc_tlc.core.contract.code_lists import code_lists, code_table
 from nyc_tlc.core.contract.model import CodeList, Column, ColumnType, Contract
 from nyc_tlc.core.contract.schemas import (
@@ -14,9 +12,7 @@ from nyc_tlc.core.contract.schemas import (
     postgres_columns,
     quarantine_arrow_schema,
 )
-from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
-from nyc_tlc.core.lake.bucket import bucket_settings, lifecycle_rules
-from nyc_tlc.core.month import Month
+from nyc_tlc.core.contract.service import SERVICES
 
 CONTRACT = Contract(
     "red",
@@ -90,35 +86,3 @@ def test_every_code_list_that_a_column_refers_to_is_there_once() -> None:
     for service in SERVICES.values():
         for column in service.contract.columns:
             assert column.codes is None or lists[column.codes.name] == column.codes
-
-
-def test_a_row_count_is_noted_where_it_is_not_the_one_that_was_counted() -> None:
-    january = Partition(GREEN, Month(2024, 1))
-    assert expected_rows(january) == 56_551
-    assert row_count_warning(january, 56_551) == ""
-    assert row_count_warning(january, 1_234) == (
-        "1,234 rows published, 56,551 when TLC's files were counted"
-    )
-    unknown = Partition(YELLOW, Month(2030, 1))
-    assert (expected_rows(unknown), row_count_warning(unknown, 5)) == (None, "")
-
-
-def test_in_a_shared_bucket_only_what_is_the_lakes_is_deleted() -> None:
-    assert lifecycle_rules("lake/") == [
-        {"action": {"type": "Delete"}, "condition": condition}
-        for condition in (
-            {"age": 7, "isLive": True, "matchesPrefix": ["lake/staging/"]},
-            {"daysSinceNoncurrentTime": 1, "matchesPrefix": ["lake/staging/"]},
-            {"daysSinceNoncurrentTime": 30, "matchesPrefix": ["lake/"]},
-        )
-    ]
-    assert bucket_settings("lake/") == {
-        "iamConfiguration": {
-            "publicAccessPrevention": "enforced",
-            "uniformBucketLevelAccess": {"enabled": True},
-        },
-        "versioning": {"enabled": True},
-        "softDeletePolicy": {"retentionDurationSeconds": "0"},
-        "lifecycle": {"rule": lifecycle_rules("lake/")},
-    }
-    assert lifecycle_rules("")[-1]["condition"] == {"daysSinceNoncurrentTime": 30}

@@ -152,7 +152,7 @@ def test_no_services_file_fits_another_service(mine: Service, others: Service) -
         ([("sur\0ge", pa.float64())], "cannot be kept as JSON"),
         (
             [("surge", pa.float64()), ("surge", pa.string())],
-            "column surge (double) is there more than once",
+            "column surge (double) appears more than once",
         ),
         # It would be taken for lines that a CSV reader could not read.
         ([("irregular_row", pa.string())], "column irregular_row (string) is unknown"),
@@ -217,7 +217,7 @@ def test_the_stray_index_may_be_of_any_type_or_absent_but_not_doubled_or_past_js
     assert _problems(partition, schema.set(at, pa.field(INDEX.name, pa.string()))) == []
     nested = schema.set(at, pa.field(INDEX.name, pa.list_(pa.int64())))
     assert "cannot be kept as JSON" in _problems(partition, nested)[0]
-    assert "is there more than once" in _problems(partition, schema.append(INDEX))[0]
+    assert "appears more than once" in _problems(partition, schema.append(INDEX))[0]
 
 
 def test_a_file_with_both_is_read_by_its_zones() -> None:
