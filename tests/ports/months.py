@@ -14,13 +14,15 @@ import pyarrow.parquet as pq
 
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.code_lists import code_lists, code_table
 from nyc_tlc.core.contract.schemas import arrow_schema
 from nyc_tlc.core.contract.service import GREEN, Service
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.rows.conform import conform
 from nyc_tlc.core.rows.judge import Judge, neighbourhoods
-from nyc_tlc.ports.warehouse import Batches, RowGroups, Warehouse
+from nyc_tlc.core.zones.lookup import SCHEMA
+from nyc_tlc.ports.warehouse import AnyWarehouse, Batches, RowGroups, Warehouse
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -113,6 +115,20 @@ def after_its_rows(trips: RowGroups, end: Callable[[], object]) -> RowGroups:
 
 def load(warehouse: Warehouse, month: SampleMonth, *, force: bool = False) -> LedgerEntry:
     return warehouse.replace_partition(month.entry, month.trips(), month.quarantine(), force=force)
+
+
+def load_dimensions(warehouse: AnyWarehouse) -> None:
+    """Four zones, and every code list."""
+    places = {132: ("Queens", "JFK Airport"), 1: ("EWR", "Newark Airport"),
+              264: ("Unknown", "N/A"), 265: ("N/A", "Outside of NYC")}  # fmt: skip
+    rows = [
+        {"location_id": i, "borough": borough, "zone": zone, "service_zone": ""}
+        for i, (borough, zone) in places.items()
+    ]
+    zones = pa.Table.from_pylist(rows, SCHEMA)
+    warehouse.replace_table("taxi_zone", zones, key="location_id", comment="")
+    for name, codes in code_lists().items():
+        warehouse.replace_table(name, code_table(codes), key="code", comment="")
 
 
 def judged(part: Partition, file: Path) -> tuple[pa.Table, int]:

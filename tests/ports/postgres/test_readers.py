@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -34,11 +34,11 @@ def _eventually(query: Query, statement: str, *values: object) -> None:
 
 
 @pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let swaps wait for readers in many short turns."""
+def attempts(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let swaps wait for readers in short turns, as many as the test says."""
     monkeypatch.setattr(adapter, "_LOCK_TIMEOUT", "50ms")
-    monkeypatch.setattr(adapter, "_SWAP_ATTEMPTS", 1000)
     monkeypatch.setattr(adapter, "_LONGEST_PAUSE", 0.01)
+    return lambda number: monkeypatch.setattr(adapter, "_SWAP_ATTEMPTS", number)
 
 
 @pytest.fixture
@@ -49,20 +49,19 @@ def loaded(warehouse: PostgresWarehouse) -> PostgresWarehouse:
 
 
 def test_reader_in_a_loop_sees_the_old_month_or_the_new(
-    loaded: PostgresWarehouse, connect: Callable[[], Any]
+    loaded: PostgresWarehouse, query: Query
 ) -> None:
     seen, rounds, done = set(), [], threading.Event()
 
     def read() -> None:
-        with closing(connect()) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            while not done.is_set():
-                cursor.execute(
+        while not done.is_set():
+            seen.update(
+                query(
                     "SELECT (SELECT count(*) FROM green), (SELECT count(*) FROM quarantine), "
-                    "(SELECT sum(rows_accepted) FROM ledger)"
+                    "(SELECT sum(rows_accepted)::int FROM ledger)"
                 )
-                seen.add(tuple(map(int, cursor.fetchone())))
-                rounds.append(1)
+            )
+            rounds.append(1)
 
     with ThreadPoolExecutor(1) as pool:
         reader = pool.submit(read)
@@ -87,10 +86,10 @@ def test_reader_with_an_older_snapshot_never_sees_the_month_empty(
         assert cursor.fetchone() in [(130,), (180,)]
 
 
-@pytest.mark.usefixtures("brief")
 def test_swap_waits_for_a_long_reader_and_then_succeeds(
-    loaded: PostgresWarehouse, connect: Callable[[], Any], query: Query
+    loaded: PostgresWarehouse, connect: Callable[[], Any], query: Query, attempts
 ) -> None:
+    attempts(1000)
     with ThreadPoolExecutor(1) as pool:
         with closing(connect()) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM green")
@@ -106,10 +105,9 @@ def test_swap_waits_for_a_long_reader_and_then_succeeds(
 
 
 def test_swap_that_waited_in_vain_leaves_the_old_month(
-    loaded: PostgresWarehouse, connect: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+    loaded: PostgresWarehouse, connect: Callable[[], Any], attempts
 ) -> None:
-    monkeypatch.setattr(adapter, "_LOCK_TIMEOUT", "50ms")
-    monkeypatch.setattr(adapter, "_SWAP_ATTEMPTS", 2)
+    attempts(2)
     with closing(connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM green")
         with pytest.raises(RetryableError, match="lock timeout"):
@@ -119,52 +117,62 @@ def test_swap_that_waited_in_vain_leaves_the_old_month(
     assert loaded.count(OLD.partition) == StoreCounts(150, 3)
 
 
-@pytest.mark.usefixtures("brief")
-def test_reader_of_another_month_does_not_hold_up_a_load(
-    loaded: PostgresWarehouse, connect: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("read", "month"),
+    [("green_2024_02", NEW), ("green", OLD)],
+    ids=["another month", "what is there already"],
+)
+def test_reader_does_not_hold_up_a_load_of(
+    loaded: PostgresWarehouse, connect: Callable[[], Any], attempts, read: str, month: SampleMonth
 ) -> None:
-    monkeypatch.setattr(adapter, "_SWAP_ATTEMPTS", 3)
+    attempts(3)
     with closing(connect()) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM green_2024_02")
-        load(loaded, NEW)
-    assert loaded.count(OLD.partition) == StoreCounts(150, 3)
-
-
-def test_reader_does_not_hold_up_a_load_of_what_is_there(
-    loaded: PostgresWarehouse, connect: Callable[[], Any]
-) -> None:
-    with closing(connect()) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM green")
-        load(loaded, OLD)
+        cursor.execute(f"SELECT count(*) FROM {read}")
+        load(loaded, month)
         assert loaded.entry(OLD.partition) is not None
-        loaded.mark_reconciled(OLD.entry)
+        loaded.mark_reconciled(month.entry)
+    assert loaded.count(OLD.partition) == StoreCounts(month.rows, len(month.quarantined))
 
 
-def _at_once(calls: Iterable[Callable[[], LedgerEntry]]) -> list[LedgerEntry]:
-    calls = list(calls)
-    start = threading.Barrier(len(calls))
+def _load_at_once(
+    warehouse: PostgresWarehouse, months: Sequence[SampleMonth], *, force: bool = False
+) -> list[LedgerEntry]:
+    start = threading.Barrier(len(months))
 
-    def call(load_one: Callable[[], LedgerEntry]) -> LedgerEntry:
+    def load_one(month: SampleMonth) -> LedgerEntry:
         start.wait()
-        return load_one()
+        return load(warehouse, month, force=force)
 
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(call, calls))
+    with ThreadPoolExecutor(len(months)) as pool:
+        return list(pool.map(load_one, months))
 
 
-def test_same_month_loaded_twice_at_once_is_there_once(warehouse: PostgresWarehouse) -> None:
-    entries = _at_once([lambda: load(warehouse, NEW)] * 4)
+def test_same_month_loaded_at_once_is_there_once(warehouse: PostgresWarehouse) -> None:
+    entries = _load_at_once(warehouse, [NEW] * 4)
     assert len({entry.loaded_at for entry in entries}) == 1
     assert warehouse.count(NEW.partition) == StoreCounts(150, 3)
 
 
-def test_two_versions_loaded_at_once_leave_one_of_them(loaded: PostgresWarehouse) -> None:
+def test_versions_loaded_at_once_leave_one_of_them(loaded: PostgresWarehouse) -> None:
     versions = [SampleMonth(rows=10 + i, sha256=str(i) * 64) for i in range(4)]
-    _at_once([lambda month=month: load(loaded, month) for month in versions])
+    _load_at_once(loaded, versions)
     entry = loaded.entry(OLD.partition)
     assert entry is not None
-    assert entry.content.sha256 in [month.sha256 for month in versions]
+    assert (entry.content, entry.accepted) in [(m.entry.content, m.rows) for m in versions]
     assert loaded.count(OLD.partition) == StoreCounts(entry.accepted, 0)
+
+
+def test_months_loaded_at_once_share_the_making_of_the_schema(
+    warehouse: PostgresWarehouse, query: Query
+) -> None:
+    months = [
+        SampleMonth(partition(f"2024-{i:02d}"), rows=i, quarantined=[{}]) for i in range(1, 9)
+    ]
+    for _ in range(2):  # the second time they replace what is there
+        _load_at_once(warehouse, months, force=True)
+        for month in months:
+            assert warehouse.count(month.partition) == StoreCounts(month.rows, 1)
+        assert query("SELECT count(*), sum(rows_accepted) FROM ledger") == [(8, 36)]
 
 
 def test_second_load_of_a_month_waits_for_the_first(
@@ -183,27 +191,5 @@ def test_second_load_of_a_month_waits_for_the_first(
         load(warehouse, FEBRUARY)  # another month does not wait
         release.set()
         first.result()
-        assert second.result().content.sha256 == NEW.sha256
+        assert second.result().content == NEW.entry.content
     assert warehouse.count(NEW.partition) == StoreCounts(150, 3)
-
-
-def test_first_runs_at_once_share_the_making_of_the_schema(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
-    months = [
-        SampleMonth(partition(f"2024-{i:02d}"), rows=i, quarantined=[{}]) for i in range(1, 9)
-    ]
-    _at_once([lambda month=month: load(warehouse, month) for month in months])
-    for month in months:
-        assert warehouse.count(month.partition) == StoreCounts(month.rows, 1)
-    assert query("SELECT count(*), sum(rows_accepted) FROM ledger") == [(8, 36)]
-
-
-def test_months_that_are_there_are_replaced_at_once(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
-    months = [SampleMonth(partition(f"2024-{i:02d}"), rows=i) for i in range(1, 9)]
-    for _ in range(2):
-        _at_once([lambda month=month: load(warehouse, month, force=True) for month in months])
-    assert query("SELECT count(*) FROM green") == [(36,)]
-    assert query("SELECT count(*) FROM ledger") == [(8,)]

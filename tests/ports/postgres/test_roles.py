@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg2
-import pyarrow as pa
 import pytest
 from psycopg2 import errors as pg
 from psycopg2.sql import SQL, Identifier
@@ -16,11 +15,9 @@ from psycopg2.sql import SQL, Identifier
 from embedded.servers.postgres import LOADER, PostgresServer
 from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
-from nyc_tlc.core.contract.code_lists import code_lists, code_table
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import ConfigurationError
-from nyc_tlc.core.zones.lookup import SCHEMA
-from tests.ports.months import SampleMonth, load, partition
+from tests.ports.months import SampleMonth, load, load_dimensions, partition
 
 Read = Callable[..., list[tuple[Any, ...]]]
 FIRST = SampleMonth(partition("2024-01"), quarantined=[{}])
@@ -80,14 +77,10 @@ def test_the_reader_reads_dimensions_and_views_after_they_are_replaced(
     warehouse: PostgresWarehouse, read: Read
 ) -> None:
     load(warehouse, FIRST)
-    zone = {"location_id": 1, "borough": "EWR", "zone": "Newark", "service_zone": ""}
-    zones = pa.Table.from_pylist([zone], SCHEMA)
     for _ in range(2):
-        warehouse.replace_table("taxi_zone", zones, key="location_id", comment="")
-        for name, codes in code_lists().items():
-            warehouse.replace_table(name, code_table(codes), key="code", comment="")
+        load_dimensions(warehouse)
         warehouse.replace_views([GREEN.contract])
-        assert read("SELECT count(*) FROM taxi_zone") == [(1,)]
+        assert read("SELECT count(*) FROM taxi_zone") == [(4,)]
         assert read("SELECT count(*) FROM green_named") == [(FIRST.rows,)]
         assert read("SELECT count(*) FROM trips") == [(FIRST.rows,)]
 
