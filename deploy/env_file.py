@@ -1,4 +1,4 @@
-"""`make env`: a .env with secrets of its own. Needs no package, only Python."""
+"""`make env`: a .env with its own secrets. Needs no package, only Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make demo`: sample months through the whole pipeline on servers of its own, and the result."""
+"""`make demo`: sample months through the complete pipeline on its own servers, and the result."""
 
 from __future__ import annotations
 

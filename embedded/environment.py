@@ -28,7 +28,7 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def write_env_file(path: Path, settings: Mapping[str, str]) -> None:
-    """Replace a dotenv file, readable to its owner only, at once and as a whole."""
+    """Replace a dotenv file, readable to its owner only, atomically."""
     unfinished = path.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

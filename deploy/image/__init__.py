@@ -1,1 +1,1 @@
-"""The programs of the image, each a script of its own on the standard library."""
+"""The programs of the image, each an independent script on the standard library."""

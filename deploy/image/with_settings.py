@@ -72,7 +72,7 @@ def completed(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def shares_no_database(environment: Mapping[str, str]) -> str | None:
-    """What is wrong where UI and scheduler run apart and would each see a database of its own."""
+    """What is wrong where UI and scheduler run apart and would each see its own database."""
     is_apart = environment.get("INSTANCE_TYPE") in {"web_server", "scheduler"}
     if is_apart and not environment.get("MAGE_DATABASE_CONNECTION_URL"):
         return "MAGE_DATABASE_CONNECTION_URL is not set, and UI and scheduler share a database"

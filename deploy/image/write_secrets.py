@@ -63,7 +63,7 @@ def chosen(given: Mapping[str, str], folders: list[Path]) -> dict[str, str]:
 
 
 def write_private(file: Path, content: bytes, owner: int) -> None:
-    """Replace a file as a whole, for one user alone."""
+    """Replace a file atomically, for one user alone."""
     unfinished = file.with_name(f".{file.name}")
     unfinished.unlink(missing_ok=True)
     unfinished.touch(0o400)

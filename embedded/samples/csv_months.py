@@ -69,7 +69,7 @@ LAYOUTS = {
 }
 """By service, ascending.
 
-Source: the first lines of every monthly file 2009-01..2020-06 but fhvhv 2019-10, and three whole
+Source: the first lines of every monthly file 2009-01..2020-06 but fhvhv 2019-10, and three complete
 files of green 2020 (read 2026-11).
 """
 

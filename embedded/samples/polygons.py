@@ -61,7 +61,7 @@ def write_zone_polygons(path: Path) -> None:
 def zone_points(location_ids: npt.NDArray[np.int_]) -> tuple[Floats, Floats]:
     """Longitude and latitude of a point per location id, rounded to 6 decimals as TLC's are.
 
-    It lies inside the zone, of 265 (outside the city) in Newark, of any other id at 0/0, where
+    It is inside the zone, of 265 (outside the city) in Newark, of any other id at 0/0, where
     trips without reception are.
     """
     west_south, eastwards, northwards = _frames()

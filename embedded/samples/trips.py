@@ -165,7 +165,7 @@ def _for_hire(pickup: Column, seconds: Column, rng: np.random.Generator) -> Colu
 def _add_defects(
     values: Columns, partition: Partition, rates: Rates, rng: np.random.Generator
 ) -> npt.NDArray[np.bool_]:
-    """Put each defect into rows of its own; returns which rows have one."""
+    """Put each defect into its own rows; returns which rows have one."""
     pickup, dropoff = values["pickup_datetime"], values["dropoff_datetime"]
     spoilt = _refund(values, rates, rng)
     free = iter(rng.permutation(np.flatnonzero(~spoilt)).tolist())

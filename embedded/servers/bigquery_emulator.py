@@ -2,7 +2,7 @@
 
 Run by the interpreter of the emulator's own environment. Added are, as BigQuery documents them:
 load jobs into one partition (``table$202401``), columns matched by name and never taken from the
-path of the file, a load that fails or succeeds as a whole, the refusal of a job id that was used,
+path of the file, a load that fails or succeeds completely, the refusal of a job id that was used,
 columns added by ``tables.patch``. docs/bigquery.md lists what is still different.
 """
 
@@ -64,25 +64,16 @@ async def execute_load_job(project_id: str, job_id: str, config: dict[str, Any],
         rows = _replace_rows(ctx.engine, table, partition, load, files)
         held = _one(ctx.engine, f"SELECT count(*) FROM {quoted_table_ref(*address)}")
         ctx.catalog.update_table(table.model_copy(update={"num_rows": held}))
-    size = sum(Path(file).stat().st_size for file in files)
+    size = str(sum(Path(file).stat().st_size for file in files))
     statistics = {
-        "inputFiles": str(len(files)),
-        "inputFileBytes": str(size),
-        "outputRows": str(rows),
-        "outputBytes": str(size),
-    }
+        "inputFiles": str(len(files)), "inputFileBytes": size, "outputRows": str(rows),
+        "outputBytes": size,
+    }  # fmt: skip
     return JobMeta(
-        project_id=project_id,
-        job_id=job_id,
-        job_type="LOAD",
-        state="DONE",
-        configuration=config,
-        statistics={"load": statistics, "totalSlotMs": "0"},
-        creation_time=began,
-        start_time=began,
-        end_time=ctx.clock.now(),
-        etag=generate_etag(project_id, job_id, str(began)),
-    )
+        project_id=project_id, job_id=job_id, job_type="LOAD", state="DONE", configuration=config,
+        statistics={"load": statistics, "totalSlotMs": "0"}, creation_time=began, start_time=began,
+        end_time=ctx.clock.now(), etag=generate_etag(project_id, job_id, str(began)),
+    )  # fmt: skip
 
 
 def _replace_rows(
@@ -104,20 +95,16 @@ def _replace_rows(
         )
         rows = _one(engine, f"SELECT count(*) FROM {target} WHERE {here}", values) - before
         elsewhere = _one(engine, f"SELECT count(*) FROM {target}") - total - rows
-        _require_none(elsewhere, f"{table.table_id}${partition}")
+        if elsewhere:
+            raise InvalidQueryError(  # noqa: TRY301 - rolled back below
+                "Some rows belong to different partitions rather than destination partition "
+                f"{table.table_id}${partition}"
+            )
         engine.execute("COMMIT")
     except BaseException:
         engine.execute("ROLLBACK")
         raise
     return rows
-
-
-def _require_none(rows_elsewhere: int, destination: str) -> None:
-    if rows_elsewhere:
-        raise InvalidQueryError(
-            "Some rows belong to different partitions rather than destination partition "
-            + destination
-        )
 
 
 def _partition_column(table: TableMeta) -> str:

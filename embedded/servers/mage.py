@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,46 +25,25 @@ _PATIENCE = 300.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class MageServer:
+class MageServer(MageApi):
     """A running Mage, and its API as its owner sees it.
 
     Attributes:
         project: Mage's copy of ``mage_project``, which it may rewrite.
         log: All that the server said.
-        pid: Of the server; 0 where it runs in a container.
+        pid: The server's; 0 where it runs in a container.
     """
 
-    project: Path
-    log: Path
-    environment: Mapping[str, str]
-    api: MageApi
-    pid: int = 0
-
-    @property
-    def email(self) -> str:
-        return self.environment["DEFAULT_OWNER_EMAIL"]
-
-    @property
-    def password(self) -> str:
-        return self.environment["DEFAULT_OWNER_PASSWORD"]
-
-    @property
-    def url(self) -> str:
-        return self.api.url
-
-    @property
-    def session(self) -> requests.Session:
-        return self.api.session
-
-    def get(self, path: str, **query: object) -> dict[str, Any]:
-        return self.api.get(path, **query)
-
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self.api.post(path, body)
-
-    def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self.api.put(path, body)
+    def __init__(
+        self, url: str, project: Path, log: Path, environment: Mapping[str, str], pid: int = 0
+    ) -> None:
+        super().__init__(url)
+        self.project = project
+        self.log = log
+        self.environment = environment
+        self.email = environment["DEFAULT_OWNER_EMAIL"]
+        self.password = environment["DEFAULT_OWNER_PASSWORD"]
+        self.pid = pid
 
     def trigger(self, pipeline: str, name: str) -> dict[str, Any]:
         """A trigger by its name; waits until the scheduler has read it from triggers.yaml."""
@@ -124,12 +102,12 @@ def running(environment: Mapping[str, str], folder: Path, **settings: str) -> It
             [sys.executable, "-m", "mage_server", project, "--host", HOST, "--port", str(port)],
             cwd=folder, env=environment, stdout=said, stderr=said, start_new_session=True,
         )  # fmt: skip
-    server = MageServer(project, log, environment, MageApi(f"http://{HOST}:{port}"), process.pid)
+    server = MageServer(f"http://{HOST}:{port}", project, log, environment, process.pid)
     try:
         until(lambda: _up(process, server), "mage start", seconds=_PATIENCE)
         yield server
     finally:
-        server.api.close()
+        server.close()
         _end(process)
 
 
@@ -137,7 +115,7 @@ def _up(process: subprocess.Popen[bytes], server: MageServer) -> bool | None:
     if process.poll() is not None:
         raise RuntimeError(f"mage start ended:\n{server.log.read_text()[-3000:]}")
     try:
-        server.api.sign_in(server.email, server.password)
+        server.sign_in(server.email, server.password)
     except (requests.ConnectionError, requests.Timeout, MageApiError):
         return None
     return True

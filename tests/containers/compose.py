@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import quote
 
 from embedded.servers.mage import MageServer, until
-from mage_server.api import MageApi
 
 ROOT = Path(__file__).parents[2]
 IMAGE, EMULATORS = "nyc-tlc-mage:trial", "nyc-tlc-emulators:local"
@@ -101,10 +100,11 @@ class Compose:
     def mage(self, service: str = "mage") -> MageServer:
         """Mage's API, as its owner."""
         _, email, _, password = self("exec", "-T", service, "show-login").split()
-        api = MageApi(f"http://127.0.0.1:{self.settings['PUBLISH_MAGE']}")
         owner = {"DEFAULT_OWNER_EMAIL": email, "DEFAULT_OWNER_PASSWORD": password}
-        api.sign_in(email, password)
-        return MageServer(self.folder, self.folder, owner, api)
+        url = f"http://127.0.0.1:{self.settings['PUBLISH_MAGE']}"
+        server = MageServer(url, self.folder, self.folder, owner)
+        server.sign_in(email, password)
+        return server
 
     def kill(self, service: str) -> None:
         """SIGKILL its first process; after `docker kill` the engine would not start it again."""

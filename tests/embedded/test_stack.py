@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from dotenv import dotenv_values
 
@@ -70,17 +71,15 @@ def test_no_secret_is_printed_or_shows_in_process_list_or_files_others_read(stac
         assert not [text for text in texts if environment[name] in text], name
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's socket table")
+@pytest.mark.skipif(not psutil.LINUX, reason="elsewhere only root sees every socket")
 def test_servers_listen_on_loopback_only(stack: Stack) -> None:
     ports = {server.port for server in stack.servers}
-    listening = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]:
-            address, port = line.split()[1].split(":")
-            if line.split()[3] == "0A" and int(port, 16) in ports:
-                listening.add((address, int(port, 16)))
-    loopback = socket.inet_aton("127.0.0.1")[::-1].hex().upper()
-    assert listening == {(loopback, port) for port in ports}
+    listening = {
+        tuple(socket.laddr)
+        for socket in psutil.net_connections("tcp")
+        if socket.status == psutil.CONN_LISTEN and socket.laddr.port in ports
+    }
+    assert listening == {("127.0.0.1", port) for port in ports}
 
 
 def test_stop_then_start_keeps_data_secrets_and_ports(own_stack: Stack) -> None:

@@ -67,8 +67,9 @@ def test_a_run_that_takes_too_long_is_told_and_then_ended(scheduled):
 def test_a_month_that_becomes_late_is_reported_once(scheduled):
     late = Month.of(datetime.now(UTC).date()) - 4
     with webhook() as alerts:
-        told = {**scheduled.on.environment, "TLC_ALERT_SLACK_WEBHOOK": alerts.url}
-        settings = Settings.load(told)
+        settings = Settings.load(
+            {**scheduled.on.environment, "TLC_ALERT_SLACK_WEBHOOK": alerts.url}
+        )
         for _ in range(2):
             Sync(settings, connect_stores(settings)).find(
                 [SERVICES["fhvhv"]], first=late, scope="all", only_plan=False

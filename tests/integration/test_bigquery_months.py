@@ -33,7 +33,7 @@ ROWS = {1: 400, 2: 300}
 
 @dataclass(frozen=True)
 class Pipeline:
-    """tlc_trips without Mage, on servers of the tests and stores of its own."""
+    """tlc_trips without Mage, on the servers of the tests and its own stores."""
 
     environment: dict[str, str]
     published: Path
@@ -110,7 +110,7 @@ def test_month_is_loaded_proved_and_recorded_with_its_jobs(pipeline: Pipeline) -
 def test_a_process_that_loads_for_hours_opens_no_more_connections(
     pipeline: Pipeline, bigquery: BigQueryServer, gcs: GcsServer
 ) -> None:
-    """Each run had clients of its own, which Python closes when it comes to look for cycles."""
+    """Each run had its own clients, which Python closes when it comes to look for cycles."""
 
     def connections() -> int:
         found = psutil.Process().connections("tcp")
@@ -177,8 +177,8 @@ def _dies(before: str, after: Callable | None = None) -> Callable:
 @pytest.mark.parametrize(
     ("moment", "carried_out"),
     [
-        ("nyc_tlc.adapters.bigquery.warehouse.BigQueryWarehouse._submit", False),
-        ("nyc_tlc.adapters.bigquery.warehouse.BigQueryWarehouse._submit", True),
+        ("google.cloud.bigquery.Client.load_table_from_uri", False),
+        ("google.cloud.bigquery.Client.load_table_from_uri", True),
         ("nyc_tlc.steps.load_from_lake.is_in_place", False),
         ("nyc_tlc.steps.load_from_lake.replace", False),
         ("nyc_tlc.steps.reconcile.mark_reconciled", False),

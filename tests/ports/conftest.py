@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 
-from tests.ports.lake.object_stores import CannotInstallError, ObjectStore, azure_server, s3_server
+from embedded.servers.environment import NotInstallableError
+from tests.ports.lake.object_stores import ObjectStore, azure_server, s3_server
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,7 @@ def _running(server: AbstractContextManager[ObjectStore]) -> Iterator[ObjectStor
     with ExitStack() as stack:
         try:
             running = stack.enter_context(server)
-        except CannotInstallError as reason:
+        except NotInstallableError as reason:
             pytest.skip(str(reason))
         yield running
 

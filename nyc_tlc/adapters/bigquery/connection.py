@@ -60,7 +60,7 @@ class BucketRegion:
     is_dual: bool
 
     def may_feed(self, dataset: str) -> bool:
-        """Whether a dataset there can be loaded from the bucket, as far as we can tell."""
+        """Whether a dataset there can be loaded from the bucket, as far as we know."""
         dataset = dataset.upper()
         in_europe = dataset == "EU" and self.location.startswith("EUR")
         return dataset in {_ANYWHERE, self.location} or in_europe or self.is_dual

@@ -186,7 +186,14 @@ class BigQueryWarehouse:
         for attempt in range(1, _MOST_FAILURES + 1):
             job_id = f"nyc_tlc_{table.dataset_id}_{table.table_id}_{month}_{content}_{attempt}"
             try:
-                return self._submit(table, month, stored, job_id, location)
+                return self._client.load_table_from_uri(
+                    f"{self._dataset.settings.lake_url}/{stored.path}",
+                    f"{table.reference}${month}",
+                    job_id=job_id,
+                    location=location,
+                    job_config=self._dataset.load_config(table),
+                    **CALL,
+                )
             except api.Conflict:
                 job = self._client.get_job(job_id, location=location, **CALL)
             assert isinstance(job, bigquery.LoadJob)  # noqa: S101 - nobody else uses our names
@@ -195,21 +202,4 @@ class BigQueryWarehouse:
         raise ReconciliationError(
             f"{partition}: {_MOST_FAILURES} loads of the same content into {self.address} have "
             "failed. The month stays as it was there. Run it with force, which publishes it again."
-        )
-
-    def _submit(
-        self,
-        table: bigquery.Table,
-        month: str,
-        stored: StoredObject,
-        job_id: str,
-        location: str,
-    ) -> bigquery.LoadJob:
-        return self._client.load_table_from_uri(
-            f"{self._dataset.settings.lake_url}/{stored.path}",
-            f"{table.reference}${month}",
-            job_id=job_id,
-            location=location,
-            job_config=self._dataset.load_config(table),
-            **CALL,
         )

@@ -1,6 +1,6 @@
 """What BigQuery is sent, and what we make of its answers.
 
-The emulator knows no permissions, regions, bills nor faults; this server does as it is told.
+The emulator knows no permissions, regions, bills nor faults; this server follows a script.
 """
 
 from __future__ import annotations

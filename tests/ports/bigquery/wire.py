@@ -1,4 +1,4 @@
-"""Just enough of BigQuery's API, and of its bucket's, to see what is sent and to answer as told."""
+"""Just enough of the APIs of BigQuery and its bucket: sees what is sent, answers by script."""
 
 from __future__ import annotations
 

@@ -6,11 +6,9 @@ moto at its first use, Azurite by `make azurite` (200 MB, a minute).
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
-import sys
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
@@ -23,6 +21,7 @@ from pathlib import Path
 
 import requests
 
+from embedded.servers.environment import NotInstallableError, own_python
 from embedded.servers.ports import HOST, free_port
 
 BUCKET = "nyc-tlc-lake"
@@ -34,10 +33,6 @@ AZURITE_KEY = (  # the one that Microsoft documents for every emulator
 _SERVERS = Path(__file__).parents[3] / ".local" / "test-servers"
 _MOTO_PINS = Path(__file__).with_name("moto.txt")
 _ANSWERS_WITHIN = 30.0
-
-
-class CannotInstallError(Exception):
-    """The server cannot be installed here; says why."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ class ObjectStore:
 def s3_server() -> Iterator[ObjectStore]:
     """Serve S3 by moto, which keeps objects in memory and heeds If-Match and If-None-Match."""
     port = free_port()
-    command = [_moto(), "-m", "moto.server", "-H", HOST, "-p", str(port)]
+    command = [own_python(_MOTO_PINS), "-m", "moto.server", "-H", HOST, "-p", str(port)]
     with _running(command, port) as endpoint:
         requests.put(f"{endpoint}/{BUCKET}", timeout=10).raise_for_status()
         variables = {
@@ -73,7 +68,7 @@ def azure_server() -> Iterator[ObjectStore]:
     """Serve Azure Blob Storage by Azurite, objects in memory."""
     node, modules = shutil.which("node"), _SERVERS / AZURITE / "node_modules"
     if node is None or not (modules / ".package-lock.json").exists():  # npm writes it last
-        raise CannotInstallError(
+        raise NotInstallableError(
             "Azurite is not installed: `make azurite` does it, with node and npm"
         )
     port = free_port()
@@ -91,29 +86,6 @@ def azure_server() -> Iterator[ObjectStore]:
             "AZURE_STORAGE_ENDPOINT": endpoint,
         }
         yield ObjectStore(f"az://{BUCKET}", variables)
-
-
-def _moto() -> Path:
-    """The Python that has moto, installed once for all processes that test at the same time."""
-    folder = _SERVERS / f"moto-{sha256(_MOTO_PINS.read_bytes()).hexdigest()[:12]}"
-    python, uv = folder / "bin" / "python", Path(sys.executable).with_name("uv")
-    _SERVERS.mkdir(parents=True, exist_ok=True)
-    with (_SERVERS / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "installed").exists():
-            _install([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder])
-            _install([uv, "pip", "install", "--quiet", "--python", python, "-r", _MOTO_PINS])
-            (folder / "installed").touch()
-    return python
-
-
-def _install(command: Sequence[str | Path]) -> None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CannotInstallError(f"it cannot be installed ({error})") from error
-    if done.returncode:
-        raise CannotInstallError(f"it cannot be installed: {' '.join(done.stderr.split())[-500:]}")
 
 
 @contextmanager
@@ -158,7 +130,5 @@ def _make_container(endpoint: str) -> None:
 
 
 if __name__ == "__main__":
-    _install(
-        ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix",
-         _SERVERS / AZURITE, AZURITE]
-    )  # fmt: skip
+    install = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix"]
+    subprocess.run([*install, _SERVERS / AZURITE, AZURITE], check=True)
