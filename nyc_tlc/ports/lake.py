@@ -7,17 +7,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from nyc_tlc.core.lake.records import (
-    Generation,
-    StoredObject,
-)
+from nyc_tlc.core.lake.records import Generation, StoredObject
 
 
 class Lake(Protocol):
-    """A bucket or folder of objects. Every write is atomic: old bytes or new, nothing between.
+    """A bucket or folder of objects. Every write is atomic: readers see the old bytes or the new.
 
-    Every method raises RetryableError when the store does not answer and ConfigurationError
-    when it refuses us or does not exist.
+    Every method raises RetryableError when the store does not answer, and ConfigurationError
+    when it refuses access or does not exist.
     """
 
     @property
@@ -27,7 +24,7 @@ class Lake(Protocol):
     def stat(self, path: str) -> StoredObject | None:
         """Size and generation of an object; None when there is none.
 
-        ``crc32c`` may be empty where the store would have to read the object for it.
+        ``crc32c`` may be empty if the store would have to read the object for it.
         """
 
     def read(self, path: str) -> tuple[bytes, Generation] | None:
@@ -39,10 +36,11 @@ class Lake(Protocol):
         Args:
             path: Object to write.
             data: Its new bytes.
-            if_generation: Only if the object still has it (0: does not exist; None: always).
+            if_generation: Write only if the object still has this generation (0: does not exist;
+                None: always).
 
         Raises:
-            ReconciliationError: somebody else changed the object.
+            ReconciliationError: another run changed the object.
         """
 
     def upload(self, file: Path, path: str) -> StoredObject:
@@ -52,18 +50,18 @@ class Lake(Protocol):
         """Copy inside the store.
 
         Raises:
-            ReconciliationError: somebody else changed the target, or the source is gone.
+            ReconciliationError: another run changed the target, or the source is gone.
         """
 
     def open(self, path: str) -> AbstractContextManager[BinaryIO]:
-        """Open an object for seeking reads of most of it: whole, and verified by its checksum.
+        """Open an object to read most of it, from any place: complete and verified by checksum.
 
         Raises:
             ReconciliationError: there is no such object.
         """
 
     def open_range(self, path: str) -> AbstractContextManager[BinaryIO]:
-        """Open an object for reading a small part of it, such as a footer, where it lies.
+        """Open an object to read a small part of it, such as a footer, without downloading it.
 
         Raises:
             ReconciliationError: there is no such object.
@@ -73,15 +71,15 @@ class Lake(Protocol):
         """Delete an object; nothing happens when there is none."""
 
     def drop_cached(self, path: str) -> None:
-        """Drop the copies that were kept on local disk for the steps to come.
+        """Delete the copies on local disk, which later steps would have read.
 
         Args:
-            path: Of an object, or of all whose paths begin with it if it ends in ``/``.
+            path: An object; if it ends in ``/``, all objects below it.
         """
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """The objects below a prefix, ascending by path.
+        """The objects whose paths start with ``prefix``, ascending by path.
 
-        Without those whose path is none of the lake's, such as ``trips/``, by which Google's
+        Objects whose names are no lake paths are left out, such as ``trips/``, by which Google's
         console marks a folder.
         """

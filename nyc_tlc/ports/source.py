@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Fetched:
-    """A published file on local disk, whole.
+    """A complete published file on local disk.
 
     Attributes:
         etag: Opaque version tag of the source; None when it gives none.
@@ -26,7 +26,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Probed:
-    """A published file as the source describes it, without its content.
+    """What the source says of a published file, without its content.
 
     Attributes:
         etag: Opaque version tag of the source; None when it gives none.
@@ -41,7 +41,7 @@ class Probed:
 
 
 class SourceFileAbsentError(Exception):
-    """The source answered 403 or 404: the CDN says 403 for every file that does not exist."""
+    """The source answered 403 or 404: the CDN answers 403 for every file that does not exist."""
 
     def __init__(self, uri: str, answer: str) -> None:
         super().__init__(f"{uri} answered {answer}")
@@ -51,20 +51,20 @@ class Source(Protocol):
     """Where TLC's published files come from."""
 
     def fetch(self, name: str, folder: Path, *, unless_etag: str | None) -> Fetched | None:
-        """Download ``trip-data/…`` or ``misc/…`` into a folder, resuming what is there in part.
+        """Download ``trip-data/…`` or ``misc/…`` into a folder, or resume a partial download.
 
         Args:
             name: Path below the source's address.
             folder: Existing local folder; the file gets the last component of ``name``.
-            unless_etag: Version that we have; None to fetch in any case.
+            unless_etag: Version that we have; None: fetch in any case.
 
         Returns:
             The file, or None when the source still has ``unless_etag``.
 
         Raises:
             SourceFileAbsentError: there is no such file.
-            RetryableError: the network or the server failed; what has come is kept.
-            SourceError: the file came whole but is not what its name promises.
+            RetryableError: the network or the server failed; the bytes so far are kept.
+            SourceError: the answer is not the file as stored, or leads elsewhere.
         """
 
     def probe(self, name: str, *, unless_etag: str | None) -> Probed | None:
@@ -72,7 +72,7 @@ class Source(Protocol):
 
         Args:
             name: Path below the source's address.
-            unless_etag: Version that we have; None when we have none.
+            unless_etag: Version that we have, if any.
 
         Returns:
             What the source says of the file, or None when it still has ``unless_etag``.
@@ -80,5 +80,5 @@ class Source(Protocol):
         Raises:
             SourceFileAbsentError: there is no such file.
             RetryableError: the network or the server failed.
-            SourceError: the source cannot be asked like this.
+            SourceError: the source does not accept the request.
         """

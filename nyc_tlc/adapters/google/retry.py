@@ -18,9 +18,9 @@ T = TypeVar("T")
 TIMEOUT = (10.0, 120.0)
 """Seconds to connect, and of silence."""
 UPLOAD_TIMEOUT = 300.0
-"""Seconds that one chunk may take to be sent, and the answer to come.
+"""Seconds to send one chunk, and to wait for its answer.
 
-One number and not two: urllib3 sends the whole body under the time allowed to connect. 8 MiB in
+One number and not two: urllib3 sends the entire body in the time allowed to connect. 8 MiB in
 300 s is a line of 0.2 Mbit/s, or one of 2 Mbit/s that stalls for four minutes; the library's 60 s
 break there.
 """

@@ -186,7 +186,7 @@ class ObjectStoreLake(BucketLake):
         self.drop_cached(path)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        folder = prefix.rpartition("/")[0]  # the library lists whole folders only
+        folder = prefix.rpartition("/")[0]  # the library lists folders only
         with self._errors(prefix, "List"):
             pages = list(obstore.list(self._store, folder or None, chunk_size=1000))
         below = [meta for page in pages for meta in page if meta["path"].startswith(prefix)]

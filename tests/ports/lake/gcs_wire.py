@@ -13,9 +13,9 @@ from tests.ports.scripted_http import Answer, Request, ScriptedServer
 
 BUCKET = "lake"
 QUARTER = 1 << 18
-"""Bytes of which Cloud Storage keeps whole multiples of an unfinished upload."""
+"""Of an unfinished upload Cloud Storage keeps a multiple of these bytes."""
 BUCKET_LOOKUP = re.compile(r"/storage/v1/b/[^/]+")
-"""The library asks for the bucket from a thread of its own, whenever it likes."""
+"""The library asks for the bucket from another thread, whenever it likes."""
 _OBJECT = re.compile(rf"(?:/download)?/storage/v1/b/{BUCKET}/o/(.+)")
 _REWRITE = re.compile(rf"/storage/v1/b/{BUCKET}/o/(.+)/rewriteTo/b/{BUCKET}/o/(.+)")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")

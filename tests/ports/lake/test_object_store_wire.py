@@ -54,7 +54,7 @@ Ask = Callable[[Callable[[Request], Answer]], tuple[ObjectStoreLake, ScriptedSer
 
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
-    """A lake whose bucket answers as told."""
+    """A lake, and the server that answers for its bucket."""
     with ExitStack() as servers:
 
         def begin(answer: Callable[[Request], Answer]) -> tuple[ObjectStoreLake, ScriptedServer]:
