@@ -211,6 +211,8 @@ class LakeAudit:
             is_due = partition.month < due
             return AuditedMonth(partition, Verdict.NOT_LOADED if is_due else Verdict.NOT_PUBLISHED)
 
+        bigquery = self._ports.bigquery
+        also = {"BigQuery": bigquery.address} if bigquery is not None else {}
         return Audit(
             months=tuple(map(month, _ordered({*scope.partitions, *seen.evidence}))),
             findings=tuple(
@@ -220,15 +222,9 @@ class LakeAudit:
             ),
             at=datetime.now(UTC),
             lake=self._ports.lake.url,
-            warehouses=self._warehouses(),
+            warehouses={"Postgres": self._ports.warehouse.describe(), **also},
             scope=str(scope),
         )
-
-    def _warehouses(self) -> dict[str, str]:
-        """Name and address of each, for the report."""
-        bigquery = self._ports.bigquery
-        also = {"BigQuery": bigquery.address} if bigquery is not None else {}
-        return {"Postgres": self._ports.warehouse.describe(), **also}
 
     def _retried(self, attempt: Callable[[], T]) -> T:
         return retried(attempt, "audit", self._settings.tlc_attempts)
@@ -249,12 +245,11 @@ def _ordered(partitions: Iterable[Partition]) -> list[Partition]:
 def _summary(audit: Audit, lake: str) -> str:
     """What the log shows: the verdicts, then every finding."""
     verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in audit.verdicts.items())
-    lines = [f"  {_outcome(finding)}: {finding}" for finding in audit.findings]
+    lines = [
+        f"  {'repaired' if finding.repaired else finding.kind.remedy}: {finding}"
+        for finding in audit.findings
+    ]
     return "\n".join([f"{verdicts} ({audit.scope})", *lines, f"report: {lake}/{AUDIT_REPORT}"])
-
-
-def _outcome(finding: Finding) -> str:
-    return "repaired" if finding.repaired else finding.kind.remedy.value
 
 
 def download_report(lake: Lake, folder: Path) -> Path | None:

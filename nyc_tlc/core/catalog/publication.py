@@ -171,8 +171,17 @@ def state_of(
         loaded_sha256: Content that the ledger has for it; empty when it has none.
         publication: Decides whether an absent month is late.
     """
+    if sighting.absent and loaded_sha256:
+        note = (
+            f"{sighting.absent} (also the CDN's answer when it throttles); it was loaded before "
+            "and stays as it is in every store"
+        )
+        return MonthState(partition, State.WITHDRAWN, note=note)
+    if sighting.absent and publication.is_late(partition.month):
+        lag = f"its publication lag of {publication.lag} months is over"
+        return MonthState(partition, State.LATE, note=f"absent though {lag}: {sighting.absent}")
     if sighting.absent:
-        return _absent(partition, sighting.absent, publication, is_loaded=bool(loaded_sha256))
+        return MonthState(partition, State.NOT_PUBLISHED)
     is_other = loaded_sha256 not in {"", sighting.sha256}
     state = State.REVISED if is_other else State.AVAILABLE
     return MonthState(
@@ -181,21 +190,6 @@ def state_of(
         bytes=sighting.bytes,
         last_modified=sighting.last_modified,
     )
-
-
-def _absent(
-    partition: Partition, answer: str, publication: Publication, *, is_loaded: bool
-) -> MonthState:
-    if is_loaded:
-        note = (
-            f"{answer} (also the CDN's answer when it throttles); it was loaded before and stays "
-            "as it is in every store"
-        )
-        return MonthState(partition, State.WITHDRAWN, note=note)
-    if publication.is_late(partition.month):
-        note = f"absent though its publication lag of {publication.lag} months is over: {answer}"
-        return MonthState(partition, State.LATE, note=note)
-    return MonthState(partition, State.NOT_PUBLISHED)
 
 
 def unasked_state(partition: Partition, publication: Publication) -> MonthState:

@@ -93,11 +93,6 @@ def _lowest(polygons: np.ndarray, points: np.ndarray) -> list[int | None]:
     return found
 
 
-def test_point_inside_each_zone_is_found_in_it(zones: ZonePolygons, feet: np.ndarray) -> None:
-    inside = shapely.get_coordinates(shapely.point_on_surface(feet))
-    assert _located_in_feet(zones, inside) == IDS
-
-
 @pytest.mark.parametrize("inwards", [5.0, -5.0], ids=["inside", "outside"])
 def test_points_five_feet_from_every_border_are_on_the_right_side(
     inwards: float, zones: ZonePolygons, feet: np.ndarray
@@ -147,24 +142,6 @@ def test_centroid_is_found_in_its_zone_where_it_lies_inside(
     ]
     projected = TO_DEGREES.transform(*shapely.get_coordinates(centroids).T)
     assert np.abs(zones.centroids.T - projected).max() < 6e-9
-
-
-def test_fast_way_agrees_with_asking_every_polygon(zones: ZonePolygons) -> None:
-    west, south, east, north = shapely.total_bounds(zones.polygons)
-    rng = np.random.default_rng(1)
-    points = rng.uniform((west - 0.01, south - 0.01), (east + 0.01, north + 0.01), (20_000, 2))
-    vertices = shapely.get_coordinates(zones.polygons)
-    vertices = rng.choice(vertices, 10_000)
-    points = np.concatenate([points, vertices, vertices + rng.normal(0, 1e-6, vertices.shape)])
-    assert _located(zones, *points.T) == _lowest(zones.polygons, points)
-
-
-def test_point_on_a_border_that_zones_share_is_in_the_lowest(sample: bytes) -> None:
-    zones = parse_zone_polygons(sample)
-    corners = shapely.get_coordinates(zones.polygons[20])
-    found = _located(zones, *corners.T)
-    assert set(found) == {3, 4, 20, 21}
-    assert found == _lowest(zones.polygons, corners)
 
 
 NOWHERE = [
