@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -37,6 +36,8 @@ ROWS = (
 JANUARY = SampleMonth(rows=5)
 OTHER_JANUARY = SampleMonth(rows=3, sha256="b" * 64)
 FEBRUARY = SampleMonth(partition("2024-02"), rows=2)
+YELLOW_JANUARY = SampleMonth(partition(service=YELLOW), rows=4)
+START = JANUARY.partition.month.start
 
 
 @pytest.fixture
@@ -86,74 +87,72 @@ def test_numbers_are_those_of_another_engine(
     assert all((row[-1] is None) == (service is FHV) for row in found)
 
 
-def charged(columns: Mapping[str, Any], query: Query, build: Any, service: Service) -> list[Any]:
-    """What the mart says of one trip."""
+@pytest.mark.parametrize(
+    ("service", "columns", "expected"),
+    [
+        (
+            FHVHV,
+            {
+                "base_passenger_fare": 10.0, "tolls_amount": 6.94, "bcf": 0.3, "sales_tax": 0.89,
+                "congestion_surcharge": 2.75, "airport_fee": 2.5, "cbd_congestion_fee": 1.5,
+                "tip_amount": 3.01, "driver_pay": 1000.0, "trip_time": 500,
+            },
+            (1, "27.89"),
+        ),
+        (FHVHV, {"base_passenger_fare": 7.25}, (1, "7.25")),
+        (FHVHV, {"tolls_amount": 7.25}, (0, None)),
+        (FHV, {}, (0, None)),
+        (GREEN, {"total_amount": float("nan")}, (0, None)),
+        (GREEN, {"total_amount": float("inf")}, (0, None)),
+        (GREEN, {"total_amount": -float("inf")}, (0, None)),
+        (GREEN, {"total_amount": 1e300}, (0, None)),
+        (GREEN, {"total_amount": 1.1e9}, (0, None)),
+        (GREEN, {"total_amount": -12.35}, (1, "-12.35")),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_revenue_of_one_trip(build, query: Query, service: Service, columns, expected) -> None:
+    """A passenger of an app pays the sum of the parts; an amount that is none prices no trip."""
     values = {name: [value] for name, value in columns.items()}
     build(SampleMonth(partition(service=service), rows=1, values=values))
-    return list(query("SELECT trips, priced_trips, revenue FROM daily_zone_trips")[0])
-
-
-def test_revenue_of_an_app_trip_is_the_sum_of_what_the_passenger_paid(build, query: Query) -> None:
-    parts = {
-        "base_passenger_fare": 10.0, "tolls_amount": 6.94, "bcf": 0.3, "sales_tax": 0.89,
-        "congestion_surcharge": 2.75, "airport_fee": 2.5, "cbd_congestion_fee": 1.5,
-        "tip_amount": 3.01, "driver_pay": 1000.0, "trip_time": 500,
-    }  # fmt: skip
-    assert charged(parts, query, build, FHVHV) == [1, 1, Decimal("27.89")]
-
-
-def test_empty_parts_of_a_fare_count_nothing(build, query: Query) -> None:
-    assert charged({"base_passenger_fare": 7.25}, query, build, FHVHV) == [1, 1, Decimal("7.25")]
-
-
-def test_app_trip_without_a_fare_is_not_priced(build, query: Query) -> None:
-    assert charged({"tolls_amount": 7.25}, query, build, FHVHV) == [1, 0, None]
-
-
-@pytest.mark.parametrize("amount", [float("nan"), float("inf"), -float("inf"), 1e300, 1.1e9])
-def test_amount_that_is_none_keeps_its_trip_and_no_other_from_being_counted(
-    build, query: Query, amount: float
-) -> None:
-    build(SampleMonth(rows=3, values={"total_amount": [1.1, amount, 2.2]}))
-    assert query("SELECT trips, priced_trips, revenue FROM daily_zone_trips") == [
-        (3, 2, Decimal("3.30"))
+    priced, revenue = expected
+    assert query("SELECT trips, priced_trips, revenue::text FROM daily_zone_trips") == [
+        (1, priced, revenue)
     ]
 
 
-def test_refund_takes_back_what_was_charged(build, query: Query) -> None:
-    build(SampleMonth(rows=3, values={"total_amount": [12.35, -12.35, 8.0]}))
-    assert query("SELECT trips, revenue FROM daily_zone_trips") == [(3, Decimal("8.00"))]
-
-
-def test_trip_counts_on_the_day_of_its_pickup_in_the_month_of_its_file(build, query: Query) -> None:
-    start = JANUARY.partition.month.start
-    moments = [start - timedelta(microseconds=1), start, start + timedelta(days=31)]
-    build(SampleMonth(rows=3, values={"pickup_datetime": moments}))
-    assert query("SELECT source_month, pickup_date FROM daily_zone_trips ORDER BY 2") == [
-        (date(2024, 1, 1), date(2023, 12, 31)),
-        (date(2024, 1, 1), date(2024, 1, 1)),
-        (date(2024, 1, 1), date(2024, 2, 1)),
-    ]
-
-
-def test_trips_without_a_zone_have_a_row_of_their_own(build, query: Query) -> None:
-    build(SampleMonth(rows=4, values={"pu_location_id": [None, 265, None, 7]}))
-    assert query("SELECT pu_location_id, trips FROM daily_zone_trips ORDER BY 1") == [
-        (7, 1), (265, 1), (None, 2),
-    ]  # fmt: skip
-
-
-def test_building_a_month_again_leaves_one_copy(build, marts: PostgresMarts, query: Query) -> None:
-    entry = build(JANUARY)
-    before = query(ROWS)
-    assert marts.replace_month(DAILY_ZONE_TRIPS, entry).trips == 5
-    assert query(ROWS) == before
+@pytest.mark.parametrize(
+    ("values", "group", "rows"),
+    [
+        (
+            {"total_amount": [1.1, float("nan"), 2.2, -1.1]},
+            "pickup_date, priced_trips, revenue",
+            [(date(2024, 1, 1), 3, Decimal("2.20"), 4)],
+        ),
+        (
+            {"pickup_datetime": [
+                START - timedelta(microseconds=1), START, START, START + timedelta(days=31),
+            ]},
+            "pickup_date",
+            [(date(2023, 12, 31), 1), (date(2024, 1, 1), 2), (date(2024, 2, 1), 1)],
+        ),
+        ({"pu_location_id": [None, 265, None, 7]}, "pu_location_id", [(7, 1), (265, 1), (None, 2)]),
+    ],
+    ids=["odd amounts among others", "days outside the month", "no zone"],
+)  # fmt: skip
+def test_trips_of_a_day_and_zone_are_one_row(build, query: Query, values, group, rows) -> None:
+    build(SampleMonth(rows=4, values=values))
+    assert query(f"SELECT {group}, trips FROM daily_zone_trips ORDER BY 1") == rows
+    assert query("SELECT DISTINCT source_month FROM daily_zone_trips") == [(START.date(),)]
 
 
 def test_month_that_changed_is_not_current_until_it_is_built_again(
     build, warehouse: PostgresWarehouse, marts: PostgresMarts, query: Query
 ) -> None:
-    entries = {month.partition: build(month) for month in (JANUARY, FEBRUARY)}
+    entries = {month.partition: build(month) for month in (JANUARY, FEBRUARY, YELLOW_JANUARY)}
+    before = query(ROWS)
+    assert marts.replace_month(DAILY_ZONE_TRIPS, entries[JANUARY.partition]).trips == 5
+    assert sorted(query(ROWS)) == sorted(before)
     held = marts.months(DAILY_ZONE_TRIPS)
     assert all(held[p].is_current(DAILY_ZONE_TRIPS, entry) for p, entry in entries.items())
     assert not held[JANUARY.partition].is_current(
@@ -164,17 +163,14 @@ def test_month_that_changed_is_not_current_until_it_is_built_again(
     held = marts.months(DAILY_ZONE_TRIPS)
     assert not held[JANUARY.partition].is_current(DAILY_ZONE_TRIPS, revised)
     assert marts.replace_month(DAILY_ZONE_TRIPS, revised).is_current(DAILY_ZONE_TRIPS, revised)
-    assert query("SELECT source_month, trips FROM daily_zone_trips ORDER BY 1") == [
-        (date(2024, 1, 1), 3), (date(2024, 2, 1), 2),
-    ]  # fmt: skip
-
-
-def test_month_of_which_rows_were_lost_is_not_current(
-    build, marts: PostgresMarts, query: Query
-) -> None:
-    entry = build(JANUARY)
+    assert query("SELECT service, source_month, trips FROM daily_zone_trips ORDER BY 1, 2") == [
+        ("green", date(2024, 1, 1), 3),
+        ("green", date(2024, 2, 1), 2),
+        ("yellow", date(2024, 1, 1), 4),
+    ]
     query("DELETE FROM daily_zone_trips")
-    assert not marts.months(DAILY_ZONE_TRIPS)[JANUARY.partition].is_current(DAILY_ZONE_TRIPS, entry)
+    held = marts.months(DAILY_ZONE_TRIPS)
+    assert not held[JANUARY.partition].is_current(DAILY_ZONE_TRIPS, revised)
 
 
 def test_month_without_trips_is_built_too(build, marts: PostgresMarts) -> None:
@@ -182,35 +178,23 @@ def test_month_without_trips_is_built_too(build, marts: PostgresMarts) -> None:
     assert marts.months(DAILY_ZONE_TRIPS)[entry.partition].is_current(DAILY_ZONE_TRIPS, entry)
 
 
-def test_services_of_one_month_do_not_touch_each_other(build, query: Query) -> None:
-    for service in (GREEN, YELLOW, GREEN):
-        build(SampleMonth(partition(service=service), rows=4))
-    assert query("SELECT service, sum(trips) FROM daily_zone_trips GROUP BY 1 ORDER BY 1") == [
-        ("green", 4), ("yellow", 4),
-    ]  # fmt: skip
-
-
-def test_content_that_is_no_longer_there_is_refused(
-    build, marts: PostgresMarts, warehouse: PostgresWarehouse, query: Query
-) -> None:
-    entry = build(JANUARY)
-    before = query(ROWS)
-    load(warehouse, OTHER_JANUARY)
-    with pytest.raises(ReconciliationError, match="other content by now"):
-        marts.replace_month(DAILY_ZONE_TRIPS, entry)
-    with pytest.raises(ReconciliationError, match="other content by now"):
-        marts.replace_month(DAILY_ZONE_TRIPS, FEBRUARY.entry)
-    assert query(ROWS) == before
-
-
-def test_count_that_is_not_the_ledgers_is_rolled_back(
-    build, marts: PostgresMarts, warehouse: PostgresWarehouse, query: Query
+@pytest.mark.parametrize(
+    ("entry", "lost", "said"),
+    [
+        (JANUARY.entry, None, "other content by now"),
+        (FEBRUARY.entry, None, "other content by now"),
+        (OTHER_JANUARY.entry, 0, r"has 2 trips .* expected its 3 accepted"),
+    ],
+    ids=["another version", "a month that is not there", "a row is lost"],
+)
+def test_month_that_is_not_what_the_ledger_says_changes_nothing(
+    build, marts: PostgresMarts, warehouse: PostgresWarehouse, query: Query, entry, lost, said
 ) -> None:
     build(JANUARY)
     before = query(ROWS), query("SELECT * FROM mart_month")
-    entry = load(warehouse, OTHER_JANUARY)
-    query("DELETE FROM green WHERE source_row = 0")
-    with pytest.raises(ReconciliationError, match=r"has 2 trips .* expected its 3 accepted"):
+    load(warehouse, OTHER_JANUARY)
+    query("DELETE FROM green WHERE source_row = %s", lost)
+    with pytest.raises(ReconciliationError, match=said):
         marts.replace_month(DAILY_ZONE_TRIPS, entry)
     assert (query(ROWS), query("SELECT * FROM mart_month")) == before
 
@@ -220,40 +204,32 @@ def test_reader_sees_the_old_month_until_the_new_one_is_whole(
 ) -> None:
     build(JANUARY)
     entry = load(warehouse, OTHER_JANUARY)
-    with closing(connect()) as reader, reader.cursor() as cursor:
+    with closing(connect()) as reader, reader.cursor() as cursor, ThreadPoolExecutor(1) as pool:
         reader.set_session(isolation_level="REPEATABLE READ")
         cursor.execute("SELECT sum(trips) FROM daily_zone_trips")
         assert cursor.fetchone() == (5,)
-        building = threading.Thread(target=marts.replace_month, args=(DAILY_ZONE_TRIPS, entry))
-        building.start()
-        building.join(timeout=10)
-        assert not building.is_alive()  # a reader does not keep a month from being built
+        # A reader does not keep a month from being built.
+        pool.submit(marts.replace_month, DAILY_ZONE_TRIPS, entry).result(timeout=10)
         cursor.execute("SELECT sum(trips) FROM daily_zone_trips")
         assert cursor.fetchone() == (5,)
     assert query("SELECT sum(trips) FROM daily_zone_trips") == [(3,)]
 
 
-def test_column_of_a_later_version_is_added_to_a_mart_with_rows(
-    build, marts: PostgresMarts, query: Query
+def test_tables_say_what_they_hold_and_get_the_columns_of_later_versions(
+    build, marts: PostgresMarts, query: Query, schema: str
 ) -> None:
     entry = build(JANUARY)
-    later = replace(
-        DAILY_ZONE_TRIPS,
-        columns=(*DAILY_ZONE_TRIPS.columns, Column("x", ColumnType.BIGINT, "New", required=True)),
-    )
+    added = Column("x", ColumnType.BIGINT, "New", required=True)
+    later = replace(DAILY_ZONE_TRIPS, columns=(*DAILY_ZONE_TRIPS.columns, added))
     assert marts.months(later)[entry.partition].rows == 1
     assert query("SELECT x FROM daily_zone_trips") == [(None,)]
-
-
-def test_tables_say_what_they_hold(build, query: Query, schema: str) -> None:
-    build(JANUARY)
     table = f"{schema}.daily_zone_trips"
-    assert query("SELECT obj_description(%s::regclass)", table) == [(DAILY_ZONE_TRIPS.meaning,)]
+    assert query("SELECT obj_description(%s::regclass)", table) == [(later.meaning,)]
     said = query(
         "SELECT col_description(attrelid, attnum) FROM pg_attribute "
         "WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum", table,
     )  # fmt: skip
-    for (comment,), column in zip(said, DAILY_ZONE_TRIPS.columns, strict=True):
+    for (comment,), column in zip(said, later.columns, strict=True):
         assert comment.startswith(column.meaning)
 
 
@@ -261,11 +237,10 @@ def test_ledger_lists_the_months_whose_tables_are_there(
     warehouse: PostgresWarehouse, query: Query
 ) -> None:
     assert warehouse.entries() == []
-    entries = [load(warehouse, month) for month in (FEBRUARY, JANUARY)]
-    entries.append(load(warehouse, SampleMonth(partition(service=YELLOW))))
-    assert warehouse.entries() == [entries[1], entries[0], entries[2]]
+    february, january, yellow = (load(warehouse, m) for m in (FEBRUARY, JANUARY, YELLOW_JANUARY))
+    assert warehouse.entries() == [january, february, yellow]
     query("DROP TABLE green_2024_02")
-    assert warehouse.entries() == [entries[1], entries[2]]
+    assert warehouse.entries() == [january, yellow]
 
 
 def test_example_of_the_page_is_answered(build, query: Query) -> None:
