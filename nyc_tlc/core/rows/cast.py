@@ -60,7 +60,7 @@ def _cast_number(array: pa.Array, column: Column) -> Cast:
     target = arrow_type(column)
     if pt.is_string(target):
         # Yellow 2009 has store_and_forward as a number, and NaN is how pandas says null.
-        number = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+        number = pc.if_else(pc.is_nan(array), None, array)
         return _cast_to_text(Cast(number.cast(pa.string())), column)
     try:
         values = array.cast(target)
@@ -148,7 +148,7 @@ def _spelled(text: pa.Array, codes: CodeList, target: pa.DataType) -> pa.Array:
 
 def _trimmed(text: pa.Array) -> pa.Array:
     trimmed = pc.ascii_trim_whitespace(text)
-    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+    return pc.if_else(pc.equal(trimmed, ""), None, trimmed)
 
 
 def _parse(text: pa.Array, target: pa.DataType) -> Cast:
@@ -188,7 +188,7 @@ def _parse_dates(text: pa.Array, target: pa.DataType) -> Cast:
     import polars as pl  # late: only for a file with a date that is none
 
     strings = pl.Series(pl.from_arrow(text))
-    times = strings.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
+    times = strings.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False)
     parsed = times.to_arrow().cast(target)
     kept = _keep(parsed, pc.or_(pc.is_valid(parsed), pc.is_null(text)))
     return _both(kept, _within_calendar(parsed))
@@ -212,4 +212,4 @@ def either(left: Mask | None, right: Mask | None) -> Mask | None:
 
 
 def _keep(values: pa.Array, kept: Mask) -> Cast:
-    return Cast(pc.if_else(kept, values, pa.scalar(None, values.type)), pc.invert(kept))
+    return Cast(pc.if_else(kept, values, None), pc.invert(kept))
