@@ -5,11 +5,32 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from typing import TextIO, TypeVar
+from typing import Self, TextIO, TypeVar
 
+from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.settings import Settings
+from nyc_tlc.steps.run_each import Effort
+from nyc_tlc.wiring import connect_stores
 
 T = TypeVar("T")
+
+
+class Job:
+    """A job on the stores of the settings."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self._settings = settings
+        self._ports = ports
+        self._effort = Effort(settings.tlc_workers, settings.tlc_attempts)
+
+    @classmethod
+    def open(cls) -> Self:
+        """With the settings of the environment.
+
+        Raises:
+            ConfigurationError: settings are missing or wrong; lists all of them.
+        """
+        return cls(*open_job(connect_stores))
 
 
 def open_job(connect: Callable[[Settings], T]) -> tuple[Settings, T]:

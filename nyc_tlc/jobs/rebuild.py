@@ -14,13 +14,9 @@ from nyc_tlc.core.errors import PipelineError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.run_table import RunRow, start
-from nyc_tlc.jobs.open import open_job
 from nyc_tlc.jobs.trips import Trips
-from nyc_tlc.ports.bundles import Ports
-from nyc_tlc.settings import Settings
 from nyc_tlc.steps.land import landed_before
 from nyc_tlc.steps.load_from_lake import restore
-from nyc_tlc.wiring import connect_stores
 
 _EPILOG = """
 Nothing but the lake is read. Months that Postgres already holds as the lake has them are left
@@ -28,12 +24,12 @@ alone. --plan says what would be done, and does nothing.
 """
 
 
-class Rebuild:
-    """Stores rebuilt from what the lake keeps."""
+class Rebuild(Trips):
+    """Trips on their way from the lake to every other store."""
 
-    def __init__(self, settings: Settings, ports: Ports) -> None:
-        self._ports = ports
-        self._trips = Trips(settings, ports)
+    @property
+    def lake_url(self) -> str:
+        return self._ports.lake.url
 
     def published(self) -> list[Partition]:
         """The months that have a manifest, ascending."""
@@ -49,8 +45,9 @@ class Rebuild:
         Raises:
             PipelineError: names every month that failed, and why; the others are done.
         """
-        restored = self._trips.run("restore", partial(restore, ports=self._ports), _rows(chosen))
-        return self._trips.reconcile(restored)
+        return self.reconcile(
+            self.run("restore", partial(restore, ports=self._ports), _rows(chosen))
+        )
 
     def everything(self, chosen: Sequence[Partition]) -> list[RunRow]:
         """Conform landed months again, publish them to the lake, load them, and prove them.
@@ -59,7 +56,7 @@ class Rebuild:
             PipelineError: names every month that failed, and why; the others are done.
         """
         step = partial(landed_before, lake=self._ports.lake)
-        return self._trips.load(self._trips.run("land", step, _rows(chosen)))
+        return self.load(self.run("land", step, _rows(chosen)))
 
     def _partitions(self, prefix: str) -> list[Partition]:
         found = {lake_paths.partition_of(stored.path) for stored in self._ports.lake.list(prefix)}
@@ -76,12 +73,11 @@ def _rows(chosen: Sequence[Partition]) -> list[RunRow]:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        settings, ports = open_job(connect_stores)
-        rebuild = Rebuild(settings, ports)
+        rebuild = Rebuild.open()
         kept = rebuild.published() if options.what == "postgres" else rebuild.landed()
         chosen = _chosen(kept, options)
         sys.stdout.write(
-            f"{len(chosen)} of {len(kept)} months in {settings.lake_url}: {_spans(chosen)}\n"
+            f"{len(chosen)} of {len(kept)} months in {rebuild.lake_url}: {_spans(chosen)}\n"
         )
         if chosen and not options.plan:
             run = rebuild.postgres if options.what == "postgres" else rebuild.everything

@@ -27,13 +27,11 @@ from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.alerts import late_alert
 from nyc_tlc.core.runs.run_table import RunRow, start
 from nyc_tlc.core.runs.sync_table import SyncRow, months_summary, run_row
-from nyc_tlc.jobs.open import open_job
+from nyc_tlc.jobs.open import Job
 from nyc_tlc.jobs.trips import Trips
-from nyc_tlc.ports.bundles import Ports
-from nyc_tlc.settings import Settings
 from nyc_tlc.steps.look import look, look_at_each
-from nyc_tlc.steps.run_each import Effort, retried
-from nyc_tlc.wiring import connect_alerts, connect_stores
+from nyc_tlc.steps.run_each import retried
+from nyc_tlc.wiring import connect_alerts
 
 T = TypeVar("T")
 Scope = Literal["changed", "all"]
@@ -56,22 +54,8 @@ class _Known:
         )
 
 
-class Sync:
+class Sync(Job):
     """The months that TLC should have published by now, against those that we hold."""
-
-    def __init__(self, settings: Settings, ports: Ports) -> None:
-        self._settings = settings
-        self._ports = ports
-        self._effort = Effort(settings.tlc_workers, settings.tlc_attempts)
-
-    @classmethod
-    def open(cls) -> Sync:
-        """With the settings of the environment.
-
-        Raises:
-            ConfigurationError: settings are missing or wrong; lists all of them.
-        """
-        return cls(*open_job(connect_stores))
 
     def find(
         self, services: Sequence[Service], *, first: Month | None, scope: Scope, only_plan: bool

@@ -21,9 +21,7 @@ from nyc_tlc.core.runs.run_table import (
     start,
     summary,
 )
-from nyc_tlc.jobs.open import open_job
-from nyc_tlc.ports.bundles import Ports
-from nyc_tlc.settings import Settings
+from nyc_tlc.jobs.open import Job
 from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import land, land_again
 from nyc_tlc.steps.load import load
@@ -31,29 +29,15 @@ from nyc_tlc.steps.load_from_lake import load_from_lake
 from nyc_tlc.steps.look import plan_landing
 from nyc_tlc.steps.publish import publish
 from nyc_tlc.steps.reconcile import reconcile
-from nyc_tlc.steps.run_each import Effort, Step, require_all, retried, run_each
+from nyc_tlc.steps.run_each import Step, require_all, retried, run_each
 from nyc_tlc.steps.staging import clear_failed
-from nyc_tlc.wiring import NO_BIGQUERY, connect_alerts, connect_stores
+from nyc_tlc.wiring import NO_BIGQUERY, connect_alerts
 
 _logger = logging.getLogger(__name__)
 
 
-class Trips:
+class Trips(Job):
     """The steps of a run, each over the rows of its run table."""
-
-    def __init__(self, settings: Settings, ports: Ports) -> None:
-        self._settings = settings
-        self._ports = ports
-        self._effort = Effort(settings.tlc_workers, settings.tlc_attempts)
-
-    @classmethod
-    def open(cls) -> Trips:
-        """With the settings of the environment.
-
-        Raises:
-            ConfigurationError: settings are missing or wrong; lists all of them.
-        """
-        return cls(*open_job(connect_stores))
 
     def load_one(self, service: str, month: str, *, force: bool) -> RunRow:
         """Take one month through every step.

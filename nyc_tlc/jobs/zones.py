@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable, Iterable
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -17,10 +17,8 @@ from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.zones.lookup import ZONES
 from nyc_tlc.core.zones.table import with_geo_metadata, with_geojson, zone_table
-from nyc_tlc.jobs.open import open_job
-from nyc_tlc.ports.bundles import Ports
+from nyc_tlc.jobs.open import Job
 from nyc_tlc.ports.warehouse import AnyWarehouse
-from nyc_tlc.settings import Settings
 from nyc_tlc.steps.land_zones import (
     land_zone_lookup,
     land_zone_polygons,
@@ -28,7 +26,7 @@ from nyc_tlc.steps.land_zones import (
     read_zone_polygons,
 )
 from nyc_tlc.steps.run_each import retried
-from nyc_tlc.wiring import NO_BIGQUERY, connect_stores
+from nyc_tlc.wiring import NO_BIGQUERY
 
 T = TypeVar("T")
 
@@ -39,21 +37,8 @@ _COMMENT = (
 )
 
 
-class _Dimensions:
+class _Dimensions(Job):
     """How tables and views that do not depend on a month reach a store, each atomically."""
-
-    def __init__(self, settings: Settings, ports: Ports) -> None:
-        self._ports = ports
-        self._attempts = settings.tlc_attempts
-
-    @classmethod
-    def open(cls) -> Self:
-        """With the settings of the environment.
-
-        Raises:
-            ConfigurationError: settings are missing or wrong; lists all of them.
-        """
-        return cls(*open_job(connect_stores))
 
     def _in_bigquery(
         self, load: Callable[[AnyWarehouse], pd.DataFrame], otherwise: pd.DataFrame
@@ -82,7 +67,7 @@ class _Dimensions:
             return int(pq.ParquetFile(published).metadata.num_rows)
 
     def _retried(self, name: str, attempt: Callable[[], T]) -> T:
-        return retried(attempt, name, self._attempts)
+        return retried(attempt, name, self._effort.attempts)
 
 
 class Zones(_Dimensions):
