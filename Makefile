@@ -21,7 +21,8 @@ PORT ?= 6789
 SECONDS ?= 60
 TARGET ?=
 BENCH = $(BIN)/python -m qa.benchmarks $(1) $(if $(ROWS),--rows $(ROWS)) \
-  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CASES),--cases $(CASES)) $(if $(QUICK),--quick)
+  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CASES),--cases $(CASES)) $(if $(QUICK),--quick) \
+  $(if $(AGAINST),--against "$(AGAINST)")
 
 # SERVICE has a default for `make run`; here only what was given counts.
 REBUILD = $(STACK) exec -- $(BIN)/python -m nyc_tlc.jobs.rebuild $(1) $(if $(MONTHS),--months "$(MONTHS)") \
@@ -174,7 +175,7 @@ sbom: $(VENV)/installed ## Write sbom.cdx.json, the bill of materials (CycloneDX
 	  --pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json
 
 .PHONY: bench
-bench: $(VENV)/installed ## Measure one month against the floor and peers [ROWS ROUNDS CASES QUICK=1]
+bench: $(VENV)/installed ## Measure one month against the floor and peers [ROWS ROUNDS CASES QUICK=1 AGAINST=checkout]
 	@$(call BENCH,compare)
 
 .PHONY: bench-scale

@@ -7,9 +7,10 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -41,7 +42,7 @@ class Workbench:
         self.server = server
         self.checkout = checkout
         self.suffix = suffix
-        self._settings: tuple[tuple[str, str], ...] = ()
+        self._settings: Mapping[str, str] = {}
 
     @property
     def postmaster(self) -> psutil.Process:
@@ -72,10 +73,6 @@ class Workbench:
         """One of :mod:`qa.benchmarks.programs`, to load what a folder publishes into a schema."""
         now = (self.checkout / "qa" / "benchmarks").exists()
         module = ("qa.benchmarks.programs", name) if now else (f"benchmarks.programs.{name}",)
-        return self.command(schema, source, sys.executable, "-m", *module, *words)
-
-    def command(self, schema: str, source: Path, *words: str | Path) -> Command:
-        """A command in the checkout, with what its pipeline needs for a schema and its lake."""
         server = self.server
         settings = {
             "PYTHONPATH": str(self.checkout),
@@ -93,7 +90,8 @@ class Workbench:
             "TLC_LOG_LEVEL": "WARNING",
             "MAGE_DATA_DIR": str(self.folder / "mage_data"),
         }
-        return Command(words, inherited() | settings, self.checkout)
+        python = (sys.executable, "-m", *module)
+        return Command((*python, *words), inherited() | settings, self.checkout)
 
     def run(self, command: Command) -> dict[str, Any]:
         """Run a command, unmeasured; the JSON object of its last line, if it is one."""
@@ -118,14 +116,14 @@ class Workbench:
         ):
             cursor.copy_expert(f"COPY (SELECT * FROM {table}) TO STDOUT (FORMAT binary)", file)
 
-    def settle(self, settings: tuple[tuple[str, str], ...] = ()) -> None:
+    def settle(self, settings: Mapping[str, str] = MappingProxyType({})) -> None:
         """Give the next run an empty scratch schema and a server and disk with nothing to do.
 
         Args:
             settings: Of the server, on top of the embedded ones; restarts it where they change.
         """
         if settings != self._settings:
-            changes = (f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings)
+            changes = (f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings.items())
             self.sql("ALTER SYSTEM RESET ALL", *changes)
             self.server.stop()
             self.server.start()

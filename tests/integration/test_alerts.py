@@ -26,7 +26,7 @@ def run(scheduled, months: str, **limits: object) -> dict:
     made = server.post("pipelines/tlc_trips/pipeline_schedules", {"pipeline_schedule": once})
     runs = f"pipeline_schedules/{made['pipeline_schedule']['id']}/pipeline_runs"
     begun = until(
-        lambda: next(iter(server.get(runs)["pipeline_runs"]), None), once["name"], seconds=60
+        lambda: next(iter(server.get(runs)["pipeline_runs"]), None), once["name"], seconds=300
     )
     return server.finished(begun["id"])
 

@@ -283,7 +283,7 @@ def test_a_database_with_the_default_owner_is_not_served(
     began = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "mage_server", server.project, "--port", "1"],
         env={**server.environment, "MAGE_DATABASE_CONNECTION_URL": f"sqlite:///{database}"},
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert began.returncode == 1
     assert "admin@admin.com with the published password" in began.stderr

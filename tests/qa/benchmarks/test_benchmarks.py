@@ -34,23 +34,15 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def measure(folder: Path, study: str, cases: str) -> dict[str, Outcome]:
-    _, printed = (process := start(folder, study, "--cases", cases)).communicate(timeout=300)
+    _, printed = (process := start(folder, study, "--cases", cases)).communicate(timeout=600)
     assert process.returncode == 0, printed
     assert PostgresServer(folder / "server").pid is None
     result = read_results(folder / "quick" / "results.json")[study]
     return {outcome.name: outcome for outcome in result.outcomes}
 
 
-def test_one_month_leaves_the_same_rows_however_it_is_loaded(folder: Path):
-    outcomes = measure(folder, "compare", "floor,floor_freeze,load,job,mage_run")
-    (rows,) = {outcome.rows for outcome in outcomes.values()}
-    assert 19_900 < rows <= 20_000
-    assert all(0 < one.seconds <= one.process and one.server_cpu for one in outcomes.values())
-    assert set(outcomes["job"].steps) == {"land", "conform", "publish", "load", "reconcile"}
-    assert "| our whole job |" in (folder / "quick" / "RESULTS.md").read_text()
-
-
 STUDIES = {
+    "compare": {"floor": 4, "floor_freeze": 4, "load": 4, "job": 4, "mage_run": 4},
     "scale": {"yellow_1": 1, "fhvhv_3": 3},
     "partitions": {"present_0": 1, "present_200": 1},
     "workers": {"one_month": 1, "workers_2": 12},
@@ -59,8 +51,10 @@ STUDIES = {
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_every_study_counts_what_it_loads(folder: Path, study: str):
+def test_every_study_measures_and_counts_what_it_loads(folder: Path, study: str):
     outcomes = measure(folder, study, ",".join(STUDIES[study]))
+    assert all(0 < one.seconds <= one.process for one in outcomes.values())
+    assert sum(one.server_cpu for one in outcomes.values()) > 0
     rows = {name: outcome.rows / 5_000 for name, outcome in outcomes.items()}
     assert rows == pytest.approx(STUDIES[study], rel=0.01)
 
@@ -68,7 +62,6 @@ def test_every_study_counts_what_it_loads(folder: Path, study: str):
 def test_another_checkout_is_compared_in_pairs_and_no_result_is_written(folder: Path):
     printed, log = start(folder, "compare", "--against", str(ROOT), "--cases", "load").communicate()
     assert "| load, seconds |" in printed, log
-    assert "load_before" in log
     assert "written" not in log
 
 
@@ -76,7 +69,7 @@ def test_an_interrupted_run_stops_its_server(folder: Path):
     process = start(folder, "compare", "--cases", "floor,load")
     assert "running" in process.stderr.readline()  # a program, while the server runs
     process.send_signal(signal.SIGTERM)
-    _, printed = process.communicate(timeout=60)
+    _, printed = process.communicate(timeout=300)
     assert process.returncode == 130, printed
     assert PostgresServer(folder / "server").pid is None
 
