@@ -46,7 +46,7 @@ class FolderLake:
             return None
         if not S_ISREG(stat.st_mode):
             return None
-        return StoredObject(path=path, bytes=stat.st_size, generation=stat.st_mtime_ns, crc32c="")
+        return _stored(path, stat, "")
 
     def read(self, path: str) -> tuple[bytes, Generation] | None:
         try:
@@ -146,10 +146,7 @@ class FolderLake:
             os.utime(incoming, ns=(written, written))
             target.parent.mkdir(parents=True, exist_ok=True)
             incoming.replace(target)
-        stat = target.stat()
-        return StoredObject(
-            path=path, bytes=stat.st_size, generation=stat.st_mtime_ns, crc32c=checksum
-        )
+        return _stored(path, target.stat(), checksum)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -157,6 +154,11 @@ class FolderLake:
         with (self._incoming / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _stored(path: str, stat: os.stat_result, checksum: str) -> StoredObject:
+    generation = stat.st_mtime_ns
+    return StoredObject(path=path, bytes=stat.st_size, generation=generation, crc32c=checksum)
 
 
 def _explained(error: OSError, file: Path) -> RetryableError | ConfigurationError:

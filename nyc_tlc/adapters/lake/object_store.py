@@ -119,12 +119,8 @@ class ObjectStoreLake(BucketLake):
                 found = obstore.get(self._store, path, options={"head": True})
         except ObjectGoneError:
             return None
-        return StoredObject(
-            path=path,
-            bytes=found.meta["size"],
-            generation=_generation(found.meta["e_tag"]),
-            crc32c=str(found.attributes.get(_CHECKSUM, "")),
-        )
+        checksum = str(found.attributes.get(_CHECKSUM, ""))
+        return _stored(path, found.meta["size"], found.meta["e_tag"], checksum)
 
     def write(self, path: str, data: bytes, *, if_generation: Generation | None) -> StoredObject:
         checksum = crc32c(data)
@@ -140,9 +136,7 @@ class ObjectStoreLake(BucketLake):
                 )
         except ObjectChangedError as error:
             return self._written_by_us(path, checksum, error)
-        return StoredObject(
-            path=path, bytes=len(data), generation=_generation(written["e_tag"]), crc32c=checksum
-        )
+        return _stored(path, len(data), written["e_tag"], checksum)
 
     def upload(self, file: Path, path: str) -> StoredObject:
         checksum = crc32c_of_file(file)
@@ -155,12 +149,7 @@ class ObjectStoreLake(BucketLake):
                 chunk_size=_CHUNK,
                 max_concurrency=_IN_FLIGHT,
             )
-        stored = StoredObject(
-            path=path,
-            bytes=file.stat().st_size,
-            generation=_generation(written["e_tag"]),
-            crc32c=checksum,
-        )
+        stored = _stored(path, file.stat().st_size, written["e_tag"], checksum)
         self._cache.keep(file, stored)
         return stored
 
@@ -190,14 +179,9 @@ class ObjectStoreLake(BucketLake):
         with self._errors(prefix, "List"):
             pages = list(obstore.list(self._store, folder or None, chunk_size=1000))
         below = [meta for page in pages for meta in page if meta["path"].startswith(prefix)]
-        found = [meta for meta in below if is_lake_path(meta["path"])]
-        for meta in sorted(found, key=lambda meta: meta["path"]):
-            yield StoredObject(
-                path=meta["path"],
-                bytes=meta["size"],
-                generation=_generation(meta["e_tag"]),
-                crc32c="",
-            )
+        for meta in sorted(below, key=lambda meta: meta["path"]):
+            if is_lake_path(meta["path"]):
+                yield _stored(meta["path"], meta["size"], meta["e_tag"], "")
 
     def _fetch(self, stored: StoredObject, start: int, end: int) -> bytes:
         with self._errors(stored.path, "Get", pinned=True):
@@ -239,6 +223,6 @@ def _mode(
     return "create" if if_generation == 0 else {"e_tag": f'"{if_generation}"'}
 
 
-def _generation(e_tag: str | None) -> str:
-    """Some calls quote it, others do not."""
-    return (e_tag or "").strip('"')
+def _stored(path: str, size: int, e_tag: str | None, checksum: str) -> StoredObject:
+    generation = (e_tag or "").strip('"')  # some calls quote it, others do not
+    return StoredObject(path=path, bytes=size, generation=generation, crc32c=checksum)

@@ -320,13 +320,6 @@ def test_object_replaced_while_it_is_read_is_retryable(
         lake.read("x") if method == "read" else getattr(lake, method)("x").__enter__().read()
 
 
-def test_object_is_read_as_it_was_when_opened(lake: GcsLake, wire: GcsWire) -> None:
-    wire.put("top/x", b"old")
-    with lake.open("x") as stream:
-        wire.put("top/x", b"new")
-        assert stream.read() == b"old"
-
-
 def test_open_range_fetches_no_more_than_it_reads(
     lake: GcsLake, server: ScriptedServer, wire: GcsWire
 ) -> None:

@@ -223,6 +223,13 @@ def test_open_object_can_be_read_from_any_place(lake: Lake, method: str) -> None
         assert stream.tell() == 5
 
 
+def test_reader_keeps_the_version_it_opened(lake: Lake) -> None:
+    lake.write(PATH, b"old", if_generation=None)
+    with lake.open(PATH) as stream:
+        lake.write(PATH, b"new", if_generation=None)
+        assert stream.read() == b"old"
+
+
 def test_deleting_twice_is_as_good_as_once(lake: Lake) -> None:
     lake.delete(PATH)
     lake.write(PATH, b"1", if_generation=0)
@@ -299,12 +306,6 @@ class TestFolderLake:
         with meanwhile(read):
             for version in range(150):
                 folder_lake.upload(file(b"%d" % (version % 10) * size), "x")
-
-    def test_reader_keeps_the_version_it_opened(self, folder_lake: FolderLake) -> None:
-        folder_lake.write("x", b"old", if_generation=None)
-        with folder_lake.open("x") as stream:
-            folder_lake.write("x", b"new", if_generation=None)
-            assert stream.read() == b"old"
 
     def test_of_writers_at_once_one_wins_and_the_others_know(self, folder_lake: FolderLake) -> None:
         start = threading.Barrier(8)
