@@ -137,7 +137,8 @@ class Settings(BaseModel):
     tlc_smtp_host: str | None = Field(None, description="Mail server of alerts by e-mail")
     tlc_smtp_port: int = Field(587, ge=1, le=65535, description="Its port, for STARTTLS")
     tlc_smtp_user: str | None = Field(
-        None, description="Who we are to it; empty: it asks for none, and needs no encryption"
+        None,
+        description="SMTP user name; leave empty if the server needs no login, nor encryption",
     )
     tlc_smtp_password: SecretStr | None = Field(None, description="Its password")
     tlc_alert_email_from: str | None = Field(None, description="Sender of alerts by e-mail")

@@ -30,7 +30,7 @@ Query = Callable[..., list[tuple[Any, ...]]]
 class _Scheduling(LoadFileScheduling):
     """Keeps a file's tests on one worker, and all files that share `mage start` on one.
 
-    Not `--dist loadgroup`: xdist 3.8 writes groups into names that pytest 9.2 makes anew.
+    Not `--dist loadgroup`: xdist 3.8 writes groups into names that pytest 9.2 makes again.
     """
 
     def _split_scope(self, nodeid: str) -> str:

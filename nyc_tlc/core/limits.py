@@ -1,6 +1,6 @@
 """How large a published file and its parts may be: what TLC has published, with room to grow.
 
-What lies beyond is no month of trips, and is refused before it fills memory or disk.
+What exceeds them is not a valid trip file, and is refused before it fills memory or disk.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class MartStore(Protocol):
         """What the mart holds; a month without a record of what it was built from is left out."""
 
     def replace_month(self, mart: Mart, entry: LedgerEntry) -> MartMonth:
-        """Build one month of a mart anew from the trips and put it in the old one's place.
+        """Build one month of a mart from the trips and put it in the old one's place.
 
         A reader sees the old rows or the new ones. No other month is read or changed.
 

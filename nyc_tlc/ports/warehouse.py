@@ -150,7 +150,7 @@ class LakeWarehouse(AnyWarehouse, Protocol):
         """
 
     def holds(self, partition: Partition, load: WarehouseLoad) -> bool:
-        """Whether the tables that were loaded are still there, and not made anew since."""
+        """Whether the tables that were loaded are still there, and were not created again since."""
 
     def count(self, partition: Partition) -> Counted:
         """Count the rows that a reader sees now."""

@@ -69,6 +69,6 @@ def prove(row: MartRow, held: Held) -> MartRow:
         raise ReconciliationError(
             f"{row.partition}: {row.mart} in {row.store} has {trips:,} trips, expected the "
             f"{row.trips:,} accepted rows of the month: something else wrote to the mart. Run "
-            "tlc_marts again, which builds the month anew."
+            "tlc_marts again, which rebuilds the month."
         )
     return row

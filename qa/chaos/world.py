@@ -126,7 +126,7 @@ class World:
         return {**self.stores.environment, **self.proxies.environment()}
 
     def forget_raw(self, partition: Partition) -> None:
-        """Delete the published bytes that the lake keeps, so that a version lands anew."""
+        """Delete the published bytes that the lake keeps, so that a version lands again."""
         for blob in list(self.stores.blobs(f"raw/{partition.hive_path}/")):
             blob.delete()
 

@@ -95,7 +95,7 @@ class BigQueryErrors:
 
     def _unanswered(self, what: str, error: Exception) -> RetryableError:
         return RetryableError(
-            f"BigQuery {self._dataset} did not answer well ({what})",
+            f"BigQuery {self._dataset} returned an unexpected response ({what})",
             retry_after=asked_to_wait(error),
         )
 

@@ -1,4 +1,4 @@
-"""Who we are to Google Cloud: whatever google-auth finds."""
+"""Credentials for Google Cloud: whatever google-auth finds."""
 
 from __future__ import annotations
 

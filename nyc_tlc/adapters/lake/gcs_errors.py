@@ -64,7 +64,7 @@ class GcsErrors:
         ) as error:
             ended_by = (error.cause if isinstance(error, api.RetryError) else None) or error
             raise RetryableError(
-                f"{self.url} did not answer well for {path or 'its settings'} "
+                f"{self.url} returned an unexpected response for {path or 'its settings'} "
                 f"({type(ended_by).__name__})",
                 retry_after=asked_to_wait(error),
             ) from error
@@ -72,8 +72,8 @@ class GcsErrors:
             raise no_credentials(self.url, error) from error
         except NOT_GOOGLES as error:
             raise RetryableError(
-                f"{self.url} did not answer well for {path or 'its settings'} (not in the form of "
-                f"Cloud Storage: {type(error).__name__})"
+                f"{self.url} returned an unexpected response for {path or 'its settings'} "
+                f"(not in the form of Cloud Storage: {type(error).__name__})"
             ) from error
 
     def _missing(self, path: str, error: api.NotFound, *, pinned: bool) -> PipelineError:

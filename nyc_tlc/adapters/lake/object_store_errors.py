@@ -101,7 +101,9 @@ class ObjectStoreErrors:
                 f"{self.url} cannot be reached: no usable credentials ({said}). Nothing was "
                 f"written. {self.login}"
             )
-        return RetryableError(f"{self.url} did not answer well for {path or 'a listing'} ({said})")
+        return RetryableError(
+            f"{self.url} returned an unexpected response for {path or 'a listing'} ({said})"
+        )
 
 
 def _said(error: Exception) -> str:

@@ -71,7 +71,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class Database:
-    """A database, and who we are there."""
+    """A database, and the role that connects to it."""
 
     host: str
     port: int

@@ -255,9 +255,9 @@ def _ends(reason: str, message: str) -> dict[str, str]:
             r"refused: .*no.* \(400\)",
         ),
         # JSON of a proxy, no defect of ours: found by fuzzing Cloud Storage's answers.
-        (Answer(500, JSON, b'{"error": null}'), RetryableError, "did not answer well"),
-        (Answer(403, JSON, b'{"error": "by a proxy"}'), RetryableError, "did not answer well"),
-        (Answer(200, JSON, b"null"), RetryableError, "did not answer well"),
+        (Answer(500, JSON, b'{"error": null}'), RetryableError, "an unexpected response"),
+        (Answer(403, JSON, b'{"error": "by a proxy"}'), RetryableError, "an unexpected response"),
+        (Answer(200, JSON, b"null"), RetryableError, "an unexpected response"),
     ],
 )
 def test_failure_is_explained_and_leaves_the_quarantine_alone(

@@ -410,7 +410,7 @@ def test_json_that_is_not_the_stores_is_retryable(
 ) -> None:
     """Found by fuzzing: it is a proxy's, and no defect of ours."""
     wire.faults.extend([Answer(status, {"Content-Type": "application/json"}, body)] * 50)
-    with pytest.raises(RetryableError, match="gs://lake/top did not answer well for x"):
+    with pytest.raises(RetryableError, match="gs://lake/top returned an unexpected response for x"):
         CALLS[call][1](lake, file)
 
 

@@ -132,7 +132,10 @@ def test_large_file_goes_in_parts_of_8_mib(ask: Ask, file: Path) -> None:
     assert server.requests[0].headers["x-amz-meta-crc32c"] == stored.crc32c
 
 
-DOWN, NO_KEY = "s3://lake/top did not answer well", r"no usable credentials \({}.*AWS_ACCESS_KEY_ID"
+DOWN, NO_KEY = (
+    "s3://lake/top returned an unexpected",
+    r"no usable credentials \({}.*AWS_ACCESS_KEY_ID",
+)
 FAULTS = {
     "down": (503, "SlowDown", "Reduce your rate.", DOWN),
     "busy": (429, "SlowDown", "Reduce your rate.", DOWN),

@@ -90,9 +90,9 @@ def test_mart_that_somebody_else_wrote_to_is_found_and_mended(marts: Marts, quer
     query("DELETE FROM daily_zone_trips WHERE source_month = '2024-03-01'")
     with pytest.raises(PipelineError, match=r"2024-03: daily_zone_trips in Postgres has 0 trips"):
         reconciled(marts, table)
-    mended = marts.build_in_postgres(force=False)
-    assert statuses(mended) == ["unchanged", "unchanged", "built"]
-    assert reconciled(marts, mended) == ["unchanged", "unchanged", "built"]
+    repaired = marts.build_in_postgres(force=False)
+    assert statuses(repaired) == ["unchanged", "unchanged", "built"]
+    assert reconciled(marts, repaired) == ["unchanged", "unchanged", "built"]
 
 
 def test_warehouse_without_months_has_nothing_to_build(marts: Marts) -> None:
