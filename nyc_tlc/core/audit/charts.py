@@ -18,22 +18,15 @@ _MOST_POINTS = 320
 """Of a line: on a phone nobody could distinguish more."""
 _MOST_LABELS = 6
 """On the horizontal axis of a chart that is 360 pixels wide on a phone."""
-REASON_CLASSES: Mapping[str, str] = {
-    rule.code: f"reason{number}" for number, rule in enumerate(REASONS)
-}
+REASON_CLASSES = {rule.code: f"reason{number}" for number, rule in enumerate(REASONS)}
 """CSS class that colours each quarantine reason."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart with its heading.
-
-    Attributes:
-        name: CSS class that colours the heading like its service; may be empty.
-    """
+    """One chart with its heading; that of a service is titled by its name."""
 
     title: str
-    name: str
     note: str
     chart: Chart
 
@@ -52,7 +45,7 @@ def trips_per_month(months: Sequence[AuditedMonth]) -> list[Panel]:
             f"to {counts[most]:,} ({most})"
         )
         note = f"{sum(counts.values()):,} trips"
-        panels.append(Panel(service, service, note, stacked_bars(axis, points, [service], label)))
+        panels.append(Panel(service, note, stacked_bars(axis, points, [service], label)))
     return panels
 
 
@@ -68,7 +61,7 @@ def quarantined_by_reason(months: Sequence[AuditedMonth]) -> list[Panel]:
             f"{share:.2f} overall"
         )
         chart = stacked_bars(axis, points, list(REASON_CLASSES.values()), label)
-        panels.append(Panel(service, service, f"{share:.2f} ‰ overall", chart))
+        panels.append(Panel(service, f"{share:.2f} ‰ overall", chart))
     return panels
 
 
@@ -113,7 +106,7 @@ def _day_panel(
         f"{busiest} ({days[busiest]:,}), fewest on {quietest} ({days[quietest]:,})"
     )
     chart = range_line(axis, points, service, label)
-    return Panel(service, service, f"{mean:,.0f} a day on average", chart)
+    return Panel(service, f"{mean:,.0f} a day on average", chart)
 
 
 def _days(months: Sequence[AuditedMonth]) -> dict[date, int]:
@@ -141,32 +134,28 @@ def _day_labels(first: date, last: date, width: int) -> dict[float, str]:
 
 def volume(months: Sequence[AuditedMonth]) -> list[Panel]:
     """Megabytes of all services, as published and in the lake."""
-    sizes: dict[str, Callable[[AuditedMonth], int]] = {
+    kinds: dict[str, Callable[[AuditedMonth], int]] = {
         "Published files in raw/": lambda month: month.raw_bytes,
         "Trips and quarantine in the lake": lambda month: month.lake_bytes,
     }
-    return [_volume_panel(title, months, size) for title, size in sizes.items()]
+    axis, services, panels = _month_axis(months), list(_by_service(months)), []
+    for title, size in kinds.items():
+        by_month: dict[Month, dict[str, float]] = {}
+        for month in months:
+            sizes = by_month.setdefault(month.partition.month, {})
+            sizes[month.partition.service.name] = size(month) / 1e6
+        points = [
+            Point(_ordinal(of), sizes, _sizes_tip(of, sizes)) for of, sizes in by_month.items()
+        ]
+        total = sum(size(month) for month in months) / 1e6
+        label = f"{title}: megabytes per month of the trips, {_span(months)}; {total:,.1f} in all"
+        chart = stacked_bars(axis, points, services, label)
+        panels.append(Panel(title, f"{total:,.1f} MB in all, MB per month", chart))
+    return panels
 
 
-def _volume_panel(
-    title: str, months: Sequence[AuditedMonth], size: Callable[[AuditedMonth], int]
-) -> Panel:
-    by_month: dict[Month, dict[str, float]] = {}
-    for month in months:
-        sizes = by_month.setdefault(month.partition.month, {})
-        sizes[month.partition.service.name] = size(month) / 1e6
-    points = [
-        Point(
-            _ordinal(month),
-            sizes,
-            "\n".join([f"{month}", *(f"{name}: {size:,.2f} MB" for name, size in sizes.items())]),
-        )
-        for month, sizes in by_month.items()
-    ]
-    total = sum(size(month) for month in months) / 1e6
-    label = f"{title}: megabytes per month of the trips, {_span(months)}; {total:,.1f} in all"
-    chart = stacked_bars(_month_axis(months), points, list(_by_service(months)), label)
-    return Panel(title, "", f"{total:,.1f} MB in all, MB per month", chart)
+def _sizes_tip(month: Month, sizes: Mapping[str, float]) -> str:
+    return "\n".join([f"{month}", *(f"{name}: {size:,.2f} MB" for name, size in sizes.items())])
 
 
 def load_speed(months: Sequence[AuditedMonth]) -> list[Panel]:
@@ -193,7 +182,7 @@ def load_speed(months: Sequence[AuditedMonth]) -> list[Panel]:
     mean = f"{speed:,.0f} rows a second on average"
     label = f"Speed of {len(timed)} loads, {first:%Y-%m-%d} to {last:%Y-%m-%d}: {mean}"
     chart = dots(Axis(0, _MOST_POINTS, _time_labels(first, last)), points, list(SERVICES), label)
-    return [Panel("Speed of the loads", "", f"{mean}, by time of the load", chart)]
+    return [Panel("Speed of the loads", f"{mean}, by time of the load", chart)]
 
 
 def _time_labels(first: datetime, last: datetime) -> dict[float, str]:

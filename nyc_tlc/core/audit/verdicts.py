@@ -131,12 +131,6 @@ def after_repair(
     return tuple(outcome(finding) for finding in (*before, *new))
 
 
-_COLUMNS = [
-    "service", "month", "verdict", "published", "accepted", "quarantined", "megabytes", "seconds",
-    "findings", "wrong",
-]  # fmt: skip
-
-
 def to_frame(audit: Audit) -> pd.DataFrame:
     """One row per month, then one per finding that belongs to no audited month."""
     of_month = by_partition(audit.findings)
@@ -156,7 +150,7 @@ def to_frame(audit: Audit) -> pd.DataFrame:
         for partition, found in of_month.items()
         for finding in found
     ]
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    return pd.DataFrame(rows, columns=list(_row(None, Verdict.WRONG, [])))
 
 
 def _row(

@@ -40,11 +40,11 @@ DECEMBER = _month(
 MONTHS = [JANUARY, FEBRUARY, DECEMBER]
 
 
-def _said(panel: charts.Panel) -> tuple[tuple[str, str, str], str, list[str], list[str]]:
+def _said(panel: charts.Panel) -> tuple[str, str, str, list[str], list[str]]:
     """What a reader gets from one chart: heading, label, what is written below, and tooltips."""
     chart = panel.chart
     below = [text for _, _, text in chart.labels]
-    return (panel.title, panel.name, panel.note), chart.label, below, _tips(panel)
+    return panel.title, panel.note, chart.label, below, _tips(panel)
 
 
 def _tips(panel: charts.Panel) -> list[str]:
@@ -61,7 +61,8 @@ def _bars(panel: charts.Panel) -> list[tuple[str, float, float]]:
 def test_trips_per_month_are_those_of_each_service_on_one_axis() -> None:
     yellow, green = charts.trips_per_month(MONTHS)
     assert _said(yellow) == (
-        ("yellow", "yellow", "1,999,900 trips"),
+        "yellow",
+        "1,999,900 trips",
         "Trips of yellow per month, 2024-01 to 2024-02: from 900 (2024-02) to 1,999,000 (2024-01)",
         ["2023-12", "2024-01", "2024-02"],
         ["2024-01: 1,999,000 trips", "2024-02: 900 trips"],
@@ -74,7 +75,8 @@ def test_trips_per_month_are_those_of_each_service_on_one_axis() -> None:
 def test_quarantined_rows_are_told_per_thousand_published_and_by_reason() -> None:
     yellow, green = charts.quarantined_by_reason(MONTHS)
     assert _said(yellow) == (
-        ("yellow", "yellow", "0.55 ‰ overall"),
+        "yellow",
+        "0.55 ‰ overall",
         "Rows of yellow quarantined per thousand, by reason, 2024-01 to 2024-02: 0.55 overall",
         ["2023-12", "2024-01", "2024-02"],
         [
@@ -98,7 +100,8 @@ def test_a_month_without_rows_and_a_reason_nobody_knows_are_left_out_of_the_bars
 def test_trips_per_day_are_summed_over_the_files_that_have_some() -> None:
     yellow, green = charts.trips_per_day(MONTHS)
     assert _said(yellow) == (
-        ("yellow", "yellow", "43,502 a day on average"),
+        "yellow",
+        "43,502 a day on average",
         "Trips of yellow per day, 2024-01-01 to 2024-02-01: 43,502 on average, most on 2024-01-02 "
         "(70,000), fewest on 2024-02-01 (505)",
         ["2024-01", "2024-02"],
@@ -191,7 +194,7 @@ def test_an_axis_of_months_names_years_once_there_are_more_than_two(
 def test_volume_is_told_in_megabytes_of_all_services_together() -> None:
     raw, lake = charts.volume([*MONTHS, _month(GREEN, "2024-01", raw_bytes=25_000_000_000)])
     assert _said(raw) == (
-        ("Published files in raw/", "", "25,052.5 MB in all, MB per month"),
+        "Published files in raw/", "25,052.5 MB in all, MB per month",
         "Published files in raw/: megabytes per month of the trips, 2023-12 to 2024-02; "
         "25,052.5 in all",
         ["2023-12", "2024-01", "2024-02"],
@@ -210,7 +213,8 @@ def test_volume_is_told_in_megabytes_of_all_services_together() -> None:
 def test_speed_is_told_of_the_loads_that_were_timed() -> None:
     (panel,) = charts.load_speed(MONTHS)
     assert _said(panel) == (
-        ("Speed of the loads", "", "195,238 rows a second on average, by time of the load"),
+        "Speed of the loads",
+        "195,238 rows a second on average, by time of the load",
         "Speed of 2 loads, 2024-05-30 to 2024-06-02: 195,238 rows a second on average",
         ["2024-05-30", "2024-05-31", "2024-06-02"],
         [

@@ -264,7 +264,7 @@ def _hostile_panels(name: str) -> Callable[..., list[Panel]]:
     )
 
     def panels(_: object) -> list[Panel]:
-        return [Panel(HOSTILE, HOSTILE, HOSTILE, chart)]
+        return [Panel(HOSTILE, HOSTILE, chart)]
 
     panels.__name__ = name
     return panels
