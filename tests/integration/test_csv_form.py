@@ -174,18 +174,22 @@ REFUSED = [
           "column PULocationID (string) is missing"])
         for month in ("2018-08", "2019-08", "2020-03")
     ),
+    ("damaged/green_tripdata_2019-09.lfs-pointer.csv.gz", "green", "2019-09", SourceError,
+     ["Git-LFS pointer"]),
+    ("damaged/yellow_tripdata_2009-01.socrata-error-json.csv", "yellow", "2009-01", SourceError,
+     ["JSON"]),
     ("damaged/yellow_2009-2020_stacked_under_2009_header.parquet", "yellow", "2009-01",
      SourceError, ["holds another month", "only 21 of 2,568 pick-ups are in 2009-01"]),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "service", "month", "error", "told"), REFUSED)
-def test_what_is_no_month_of_trips_is_refused_with_the_right_reason(
-    staging, shared, name, service, month, error, told
+@pytest.mark.parametrize(("name", "service", "month", "error", "found"), REFUSED)
+def test_what_is_not_a_valid_trip_file_is_refused_for_the_right_reason(
+    staging, shared, name, service, month, error, found
 ):
     with pytest.raises(error) as raised:
         staging.stage(shared / name, service, month)
-    for text in (*told, f"{service} {month}"):
+    for text in (*found, f"{service} {month}"):
         assert text in str(raised.value)
 
 

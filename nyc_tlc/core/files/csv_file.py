@@ -113,7 +113,7 @@ def open_csv(source: Path | BinaryIO, uri: str) -> Iterator[CsvFile]:
         closing(prefetch(cut_at_line_ends(_chunks(text)), _AHEAD)) as ahead,
     ):
         with _as_source_errors(uri):
-            header, pieces = _behind_header(ahead)
+            header, pieces = _split_header(ahead)
             schema = parse_header(header)
         if len(schema) > MOST_COLUMNS:
             raise SourceError(
@@ -165,7 +165,7 @@ def _without_empty_irregular(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Rec
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _behind_header(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+def _split_header(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """Return the first line that is not blank, and what follows it."""
     for piece in pieces:
         rest = piece
