@@ -24,15 +24,7 @@ _ROWS_PER_BUFFER = 16_384
 def copy(
     cursor: Cursor, table: str, rows: Batches, *, jsonb: frozenset[str], options: str = ""
 ) -> int:
-    """Append rows to a table; returns how many.
-
-    Args:
-        cursor: Transaction.
-        table: Name of the table.
-        rows: Rows, in order.
-        jsonb: Text columns whose target is ``jsonb``.
-        options: More of COPY's.
-    """
+    """Append rows to a table; returns how many. ``jsonb`` are text columns that become JSON."""
     statement = SQL("COPY {} ({}) FROM STDIN (FORMAT binary{})").format(
         Identifier(table), SQL(", ").join(map(Identifier, rows.schema.names)), SQL(options)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from psycopg2.sql import SQL
@@ -24,9 +24,8 @@ def read_entry(cursor: Cursor, partition: Partition) -> LedgerEntry | None:
     """The entry of a partition whose table is there; None otherwise."""
     if not ddl.is_attached(cursor, partition):
         return None
-    return _read(cursor, "WHERE service = %s AND source_month = %s", *ddl.key(partition)).get(
-        partition
-    )
+    entries = read_entries(cursor, "WHERE service = %s AND source_month = %s", ddl.key(partition))
+    return entries.get(partition)
 
 
 def read_attached_entries(cursor: Cursor) -> list[LedgerEntry]:
@@ -36,15 +35,13 @@ def read_attached_entries(cursor: Cursor) -> list[LedgerEntry]:
         "AND inhrelid = to_regclass(service || to_char(source_month, '_YYYY_MM')) "
         "ORDER BY service, source_month"
     )
-    return list(_read(cursor, attached).values())
+    return list(read_entries(cursor, attached).values())
 
 
-def read_entries(cursor: Cursor) -> Mapping[Partition, LedgerEntry]:
-    """Every entry, those whose table is gone included; none where there is no ledger yet."""
-    return _read(cursor)
-
-
-def _read(cursor: Cursor, which: str = "", *values: object) -> Mapping[Partition, LedgerEntry]:
+def read_entries(
+    cursor: Cursor, which: str = "", values: Sequence[object] = ()
+) -> Mapping[Partition, LedgerEntry]:
+    """The entries, those whose table is gone included; none where there is no ledger yet."""
     if not exists(cursor, "ledger"):
         return {}
     statement = SQL(

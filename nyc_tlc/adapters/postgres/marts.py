@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 
 from psycopg2.sql import SQL, Composable, Identifier, Literal
@@ -13,7 +12,6 @@ from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, commit
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.schemas import postgres_columns
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.contract.sql import Dialect
 from nyc_tlc.core.errors import ReconciliationError
@@ -122,9 +120,8 @@ def _ensure_tables(cursor: Cursor, mart: Mart) -> None:
         return
     ddl.ensure_schema(cursor)
     cursor.execute(_MART_MONTH)
-    table, columns = Identifier(mart.name), SQL(postgres_columns(mart.columns))
-    cursor.execute(SQL("CREATE TABLE IF NOT EXISTS {} (\n  {}\n)").format(table, columns))
-    ddl.ensure_columns(cursor, mart.name, [replace(c, required=False) for c in mart.columns])
+    ddl.ensure_table(cursor, mart.name, mart.columns)
+    table = Identifier(mart.name)
     cursor.execute(SQL("COMMENT ON TABLE {} IS {}").format(table, Literal(mart.meaning)))
     for indexed in (("source_month", "service"), mart.clustered_by):
         cursor.execute(

@@ -68,14 +68,8 @@ def build(
 ) -> int:
     """Make the month's new table; returns its rows.
 
-    Parts are tables that no reader knows, each made by its own connection, until this transaction
-    unites them and puts them in the month's place.
-
-    Args:
-        cursor: The transaction that puts the table in place.
-        partition: The month.
-        parts: Its rows.
-        begin: Begins another transaction.
+    Parts are tables that no reader knows, each made in its own transaction, until this one unites
+    them and puts them in the month's place.
     """
     if len(parts) == 1:
         drop_parts(cursor, partition)
@@ -147,14 +141,8 @@ def _fill(cursor: Cursor, partition: Partition, name: str, part: Part, *, share:
     """Make a stand-alone table of the rows, indexed and analysed.
 
     Its CHECKs are declared before the rows arrive: those of month and rows spare ATTACH a scan,
-    that of the pick-up time lets the planner leave the month out of queries by it.
-
-    Args:
-        cursor: Transaction.
-        partition: The month.
-        name: Name of the table.
-        part: The rows.
-        share: Tables that together get the sample that one table would get.
+    that of the pick-up time lets the planner leave the month out of queries by it. ``share`` tables
+    together get the sample that one table would get.
     """
     month, columns = partition.month, partition.service.contract.columns
     cursor.execute(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
@@ -84,7 +85,15 @@ def ensure_tables(cursor: Cursor, contract: Contract) -> None:
     # Again, now that it is our turn: to alter what another run has just made would wait for it.
     if not are_there(cursor, wanted):
         cursor.execute(_LEDGER_AND_QUARANTINE)
-        _ensure_service_table(cursor, contract)
+        service = contract.service
+        ensure_table(
+            cursor, service, contract.columns, partitioned_by="PARTITION BY LIST (source_month)"
+        )
+        cursor.execute(
+            SQL("CREATE INDEX IF NOT EXISTS {} ON {} USING brin (pickup_datetime)").format(
+                Identifier(f"{service}_pickup_datetime_brin"), Identifier(service)
+            )
+        )
     commit(cursor)
 
 
@@ -100,33 +109,25 @@ def are_there(cursor: Cursor, columns: Mapping[str, Iterable[str]]) -> bool:
     ) == (True,)
 
 
-def _ensure_service_table(cursor: Cursor, contract: Contract) -> None:
-    table = Identifier(contract.service)
+def ensure_table(
+    cursor: Cursor, name: str, columns: Sequence[Column], *, partitioned_by: str = ""
+) -> None:
+    """Create a table or add the columns that it lacks, empty; say what each column means."""
+    table, by = Identifier(name), SQL(partitioned_by)
     cursor.execute(
-        SQL("CREATE TABLE IF NOT EXISTS {} (\n  {}\n) PARTITION BY LIST (source_month)").format(
-            table, SQL(postgres_columns(contract.columns))
+        SQL("CREATE TABLE IF NOT EXISTS {} (\n  {}\n) {}").format(
+            table, SQL(postgres_columns(columns)), by
         )
-    )
-    ensure_columns(cursor, contract.service, contract.columns)
-    index = Identifier(f"{contract.service}_pickup_datetime_brin")
-    cursor.execute(
-        SQL("CREATE INDEX IF NOT EXISTS {} ON {} USING brin (pickup_datetime)").format(index, table)
-    )
-
-
-def ensure_columns(cursor: Cursor, name: str, columns: Iterable[Column]) -> None:
-    """Add the columns that a table lacks, and say what each means."""
-    statement = SQL(
-        "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column}; "
-        "COMMENT ON COLUMN {table}.{name} IS {meaning}"
     )
     for column in columns:
         cursor.execute(
-            statement.format(
-                table=Identifier(name),
-                column=SQL(postgres_columns([column])),
-                name=Identifier(column.name),
-                meaning=Literal(column_comment(column)),
+            SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}").format(
+                table, SQL(postgres_columns([replace(column, required=False)]))
+            )
+        )
+        cursor.execute(
+            SQL("COMMENT ON COLUMN {}.{} IS {}").format(
+                table, Identifier(column.name), Literal(column_comment(column))
             )
         )
 

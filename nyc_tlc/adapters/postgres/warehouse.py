@@ -46,39 +46,28 @@ class PostgresWarehouse:
     def replace_partition(
         self, entry: LedgerEntry, trips: RowGroups, quarantine: Batches, *, force: bool
     ) -> LedgerEntry:
-        parts = month_table.cut(trips, entry.accepted)
+        partition, parts = entry.partition, month_table.cut(trips, entry.accepted)
         try:
-            return self._replace_partition(entry, parts, quarantine, force=force)
+            with self._transaction() as cursor:
+                ddl.ensure_tables(cursor, partition.service.contract)
+                ledger.take_turn(cursor, self._schema, partition)
+                present = ledger.read_entry(cursor, partition)
+                if present is not None and present.content == entry.content and not force:
+                    return present
+                copied = month_table.build(cursor, partition, parts, self._transaction)
+                _require_rows(partition, "accepted", found=copied, expected=entry.accepted)
+                cursor.execute(
+                    "DELETE FROM quarantine WHERE service = %s AND source_month = %s",
+                    ddl.key(partition),
+                )
+                copied = copy(cursor, "quarantine", quarantine, jsonb=frozenset({"published"}))
+                _require_rows(partition, "quarantined", found=copied, expected=entry.quarantined)
+                _swap(cursor, lambda: month_table.attach(cursor, partition))
+                return ledger.record(cursor, entry)
         except BaseException:
             if len(parts) > 1:
-                self._drop_parts(entry.partition)
+                self._drop_parts(partition)
             raise
-
-    def _replace_partition(
-        self,
-        entry: LedgerEntry,
-        parts: Sequence[month_table.Part],
-        quarantine: Batches,
-        *,
-        force: bool,
-    ) -> LedgerEntry:
-        partition = entry.partition
-        with self._transaction() as cursor:
-            ddl.ensure_tables(cursor, partition.service.contract)
-            ledger.take_turn(cursor, self._schema, partition)
-            present = ledger.read_entry(cursor, partition)
-            if present is not None and present.content == entry.content and not force:
-                return present
-            copied = month_table.build(cursor, partition, parts, self._transaction)
-            _require_rows(partition, "accepted", found=copied, expected=entry.accepted)
-            cursor.execute(
-                "DELETE FROM quarantine WHERE service = %s AND source_month = %s",
-                ddl.key(partition),
-            )
-            copied = copy(cursor, "quarantine", quarantine, jsonb=frozenset({"published"}))
-            _require_rows(partition, "quarantined", found=copied, expected=entry.quarantined)
-            _swap(cursor, lambda: month_table.attach(cursor, partition))
-            return ledger.record(cursor, entry)
 
     def _drop_parts(self, partition: Partition) -> None:
         """Clear up after a load that failed, unless the next one has begun, which does it too."""
