@@ -126,11 +126,8 @@ def _mage(environment: Mapping[str, str], log: Path, *words: str) -> bool:
 
 
 def _ask(environment: Mapping[str, str], sql: str) -> None:
-    schema = environment["POSTGRES_SCHEMA"]
-    subprocess.run(
-        [psql_program(), "--no-psqlrc", "--pset", "footer=off", "--command", sql],
-        env={**psql_environment(environment), "PGOPTIONS": f"-c search_path={schema}"}, check=True,
-    )  # fmt: skip
+    words = ["--no-psqlrc", "--pset", "footer=off", "--command", sql]
+    subprocess.run([psql_program(), *words], env=psql_environment(environment), check=True)
 
 
 def _counts_table(stores: Ports, chosen: Iterable[Partition]) -> str:

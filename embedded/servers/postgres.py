@@ -218,14 +218,20 @@ def psql_program() -> Path:
 
 
 def psql_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Translate the project's ``POSTGRES_*`` names to those of libpq; absent ones stay absent."""
-    names = {"HOST": "HOST", "PORT": "PORT", "USER": "USER", "PASSWORD": "PASSWORD",
-             "DBNAME": "DATABASE"}  # fmt: skip
-    return {
-        f"PG{theirs}": settings[f"POSTGRES_{ours}"]
-        for ours, theirs in names.items()
-        if f"POSTGRES_{ours}" in settings
+    """Translate the project's ``POSTGRES_*`` names to those of libpq; absent ones stay absent.
+
+    The project's schema comes first on the search path, so that ``select * from ledger`` finds it.
+    """
+    names = {
+        "POSTGRES_HOST": "PGHOST",
+        "POSTGRES_PORT": "PGPORT",
+        "POSTGRES_USER": "PGUSER",
+        "POSTGRES_PASSWORD": "PGPASSWORD",
+        "POSTGRES_DBNAME": "PGDATABASE",
     }
+    schema = settings.get("POSTGRES_SCHEMA") or "tlc"
+    known = {theirs: settings[ours] for ours, theirs in names.items() if ours in settings}
+    return known | {"PGOPTIONS": f"-c search_path={schema},public"}
 
 
 def _drop_stale_lock(data_dir: Path) -> None:

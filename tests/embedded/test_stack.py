@@ -139,8 +139,9 @@ def test_taken_port_is_replaced(own_stack: Stack) -> None:
 def test_exec_starts_what_is_needed_and_psql_connects(own_stack: Stack) -> None:
     done = _command(own_stack, "exec", "--", "printenv", "LAKE_URL")
     assert (done.returncode, done.stdout) == (0, "gs://nyc-tlc-lake\n")
-    asked = _command(own_stack, "psql", "-At", "-c", "select current_database()")
-    assert (asked.stdout, asked.stderr) == ("nyc_tlc\n", "")
+    sql = "select current_database(), current_setting('search_path')"
+    asked = _command(own_stack, "psql", "-At", "-c", sql)
+    assert (asked.stdout, asked.stderr) == ("nyc_tlc|tlc,public\n", "")
 
 
 def test_exported_wins_over_env_file_and_that_over_the_stack(stack: Stack, tmp_path: Path) -> None:

@@ -277,11 +277,14 @@ def test_tables_are_the_contracts(loaded: Store) -> None:
 
 
 def test_table_of_an_older_contract_gets_its_columns(loaded: Store) -> None:
-    grown = replace(GREEN.contract, version=99, columns=(*GREEN.contract.columns, GROWN))
+    first, *others = GREEN.contract.columns
+    columns = (replace(first, meaning="Who drove"), *others, GROWN)
+    grown = replace(GREEN.contract, version=99, columns=columns)
     service = replace(GREEN, contract=grown)
     month = replace(OTHER_JANUARY, partition=replace(JANUARY.partition, service=service))
     loaded.load(replace(month, values={"surge": [0.5] * 4}))
     assert loaded.table("green").schema[-1].description == "More to pay [US dollars]"
+    assert loaded.table("green").schema[0].description.startswith("Who drove")
     assert loaded.table("green").labels["contract"] == "99"
     assert loaded.rows("SELECT source_month, SUM(surge) FROM `{}.green` GROUP BY 1 ORDER BY 1") == [
         (date(2024, 1, 1), 2.0),
