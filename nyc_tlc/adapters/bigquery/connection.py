@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from google.api_core import exceptions as api
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, storage
 
 from nyc_tlc.adapters.bigquery.errors import BigQueryErrors
@@ -235,11 +234,7 @@ def _client(project: str, emulator: str | None, key_file: Path | None) -> bigque
     """One for all blocks of a process: clients refer to themselves, and are not closed by going."""
     return bigquery.Client(
         project=project,
-        credentials=(
-            AnonymousCredentials()  # type: ignore[no-untyped-call] # has no types
-            if emulator
-            else google_credentials(key_file, what_for=f"BigQuery {project}")
-        ),
+        credentials=google_credentials(key_file, what_for=f"BigQuery {project}", emulator=emulator),
         client_options={"api_endpoint": emulator} if emulator else None,
     )
 

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 import google.auth
-from google.auth.credentials import Credentials, with_scopes_if_required
+from google.auth.credentials import AnonymousCredentials, Credentials, with_scopes_if_required
 from google.auth.exceptions import GoogleAuthError
 
 from nyc_tlc.core.errors import ConfigurationError
@@ -14,7 +14,9 @@ from nyc_tlc.core.errors import ConfigurationError
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
-def google_credentials(key_file: Path | None, *, what_for: str) -> Credentials:
+def google_credentials(
+    key_file: Path | None, *, what_for: str, emulator: str | None = None
+) -> Credentials:
     """Credentials of a file (service account, workload identity, user) or of the environment.
 
     Without a file: ``gcloud auth application-default login``, or the metadata server of a machine
@@ -23,29 +25,27 @@ def google_credentials(key_file: Path | None, *, what_for: str) -> Credentials:
     Args:
         key_file: Any credential configuration that google-auth reads.
         what_for: What cannot be reached without them, for the error.
+        emulator: Address of the emulator to reach instead, which needs none.
 
     Raises:
         ConfigurationError: there are no usable credentials.
     """
+    if emulator:
+        return AnonymousCredentials()  # type: ignore[no-untyped-call] # has no types
     try:
         with warnings.catch_warnings():
-            # google-auth warns of files from strangers; this one the operator names himself.
+            # google-auth warns of files from strangers; the operator names this one himself.
             warnings.simplefilter("ignore", DeprecationWarning)
-            credentials = _load(key_file)
+            credentials, _project = (
+                google.auth.load_credentials_from_file(str(key_file))  # type: ignore[no-untyped-call] # has no types
+                if key_file
+                else google.auth.default()
+            )
     except (GoogleAuthError, OSError, ValueError, KeyError) as error:
         raise no_credentials(what_for, error) from error
     # Now and not above: with scopes, workload identity asks Google for the project's name.
     scoped: Credentials = with_scopes_if_required(credentials, [_SCOPE])  # type: ignore[no-untyped-call] # has no types
     return scoped
-
-
-def _load(key_file: Path | None) -> Credentials:
-    credentials: Credentials
-    if key_file is None:
-        credentials, _project = google.auth.default()
-    else:
-        credentials, _project = google.auth.load_credentials_from_file(str(key_file))  # type: ignore[no-untyped-call] # has no types
-    return credentials
 
 
 def no_credentials(what_for: str, error: Exception) -> ConfigurationError:

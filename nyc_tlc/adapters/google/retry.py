@@ -72,9 +72,5 @@ def retry_after(response: requests.Response | None) -> float | None:
     header = "" if response is None else response.headers.get("Retry-After", "")
     try:
         return float(Retry().parse_retry_after(header))
-    except (
-        HTTPError,
-        ValueError,
-        OverflowError,
-    ):  # a text; 5,000 digits; a year past all calendars
+    except (HTTPError, ValueError, OverflowError):  # text; 5,000 digits; a year past 9999
         return None

@@ -9,7 +9,6 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
 
@@ -166,15 +165,11 @@ def connect(url: str, *, cache: Path, emulator: str | None, key_file: Path | Non
 @lru_cache(maxsize=1)
 def _client(bucket: str, emulator: str | None, key_file: Path | None) -> storage.Client:
     """One for all blocks of a process: clients are in reference cycles, which keep them open."""
-    if emulator:
-        return storage.Client(
-            project="emulated",
-            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # has no types
-            client_options={"api_endpoint": emulator},
-        )
-    # Objects belong to buckets: no call needs a project, and some credentials name none.
     return storage.Client(
-        project=None, credentials=google_credentials(key_file, what_for=f"gs://{bucket}")
+        # Objects belong to buckets: no call needs a project, and some credentials name none.
+        project="emulated" if emulator else None,
+        credentials=google_credentials(key_file, what_for=f"gs://{bucket}", emulator=emulator),
+        client_options={"api_endpoint": emulator} if emulator else None,
     )
 
 

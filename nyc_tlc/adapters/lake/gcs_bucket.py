@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from google.api_core.exceptions import from_http_response
-from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import AuthorizedSession
 
 from nyc_tlc.adapters.google.credentials import google_credentials
@@ -85,11 +84,9 @@ def connect(url: str, *, emulator: str | None, key_file: Path | None) -> GcsBuck
     Raises:
         ConfigurationError: there are no usable credentials.
     """
-    if emulator:
-        anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call] # has no types
-        return GcsBucket(url, AuthorizedSession(anonymous), emulator)  # type: ignore[no-untyped-call]
-    credentials = google_credentials(key_file, what_for=url)
-    return GcsBucket(url, AuthorizedSession(credentials), _ENDPOINT)  # type: ignore[no-untyped-call]
+    credentials = google_credentials(key_file, what_for=url, emulator=emulator)
+    session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call] # has no types
+    return GcsBucket(url, session, emulator or _ENDPOINT)
 
 
 def _rules(settings: Mapping[str, Any], ours: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -389,6 +389,10 @@ IN_PARTS = {
         ],
         "bytes=7-",
     ),
+    "range shorter than asked for": (
+        [BROKEN, _range("bytes 5-6/10", body=b"56"), _range("bytes 7-9/10", body=b"789")],
+        "bytes=7-",
+    ),
     # A cache on the way that heeds Range but not If-Range.
     "range of another version": ([BROKEN, _range("bytes 5-9/10", '"2"'), ALL], None),
     **{f"range {asked}": ([BROKEN, _range(asked), ALL], None) for asked in NOT_ASKED_FOR},
