@@ -48,6 +48,7 @@ def test_rows_are_counted_and_read_in_batches(
     content = _written(row_group_size=group_rows)
     monkeypatch.setattr(parquet_file, "BATCH_ROWS", 64)
     assert _count(content, tmp_path) == ROWS
+    assert _count(_written(TABLE.slice(0, 1)), tmp_path) == 1
     with open_published(io.BytesIO(content), "the file", SourceFormat.PARQUET) as file:
         batches = list(file.batches)
     assert pa.Table.from_batches(batches).equals(TABLE)
