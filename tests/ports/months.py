@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +26,7 @@ from nyc_tlc.core.rows.judge import Judge, neighbourhoods
 from nyc_tlc.core.zones.lookup import SCHEMA
 from nyc_tlc.ports.warehouse import AnyWarehouse, Batches, RowGroups, Warehouse
 
+T = TypeVar("T")
 QUARANTINE_SCHEMA = pa.schema(
     [
         ("service", pa.string()),
@@ -115,6 +118,18 @@ def after_its_rows(trips: RowGroups, end: Callable[[], object]) -> RowGroups:
 
 def load(warehouse: Warehouse, month: SampleMonth, *, force: bool = False) -> LedgerEntry:
     return warehouse.replace_partition(month.entry, month.trips(), month.quarantine(), force=force)
+
+
+def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """What these return, all begun at the same moment."""
+    start = threading.Barrier(len(calls))
+
+    def call(one: Callable[[], T]) -> T:
+        start.wait()
+        return one()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(call, calls, timeout=120))
 
 
 def load_dimensions(warehouse: AnyWarehouse) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.errors import RetryableError
 from nyc_tlc.ports.warehouse import StoreCounts
 from tests.conftest import Query
-from tests.ports.months import SampleMonth, after_its_rows, load, partition
+from tests.ports.months import SampleMonth, after_its_rows, at_once, load, partition
 
 OLD = SampleMonth(rows=100, quarantined=[{}])
 NEW = SampleMonth(rows=150, sha256="b" * 64, quarantined=[{}] * 3)
@@ -134,28 +135,15 @@ def test_reader_does_not_hold_up_a_load_of(
     assert loaded.count(OLD.partition) == StoreCounts(month.rows, len(month.quarantined))
 
 
-def _load_at_once(
-    warehouse: PostgresWarehouse, months: Sequence[SampleMonth], *, force: bool = False
-) -> list[LedgerEntry]:
-    start = threading.Barrier(len(months))
-
-    def load_one(month: SampleMonth) -> LedgerEntry:
-        start.wait()
-        return load(warehouse, month, force=force)
-
-    with ThreadPoolExecutor(len(months)) as pool:
-        return list(pool.map(load_one, months))
-
-
 def test_same_month_loaded_at_once_is_there_once(warehouse: PostgresWarehouse) -> None:
-    entries = _load_at_once(warehouse, [NEW] * 4)
+    entries = at_once([lambda: load(warehouse, NEW)] * 4)
     assert len({entry.loaded_at for entry in entries}) == 1
     assert warehouse.count(NEW.partition) == StoreCounts(150, 3)
 
 
 def test_versions_loaded_at_once_leave_one_of_them(loaded: PostgresWarehouse) -> None:
     versions = [SampleMonth(rows=10 + i, sha256=str(i) * 64) for i in range(4)]
-    _load_at_once(loaded, versions)
+    at_once([partial(load, loaded, month) for month in versions])
     entry = loaded.entry(OLD.partition)
     assert entry is not None
     assert (entry.content, entry.accepted) in [(m.entry.content, m.rows) for m in versions]
@@ -169,7 +157,7 @@ def test_months_loaded_at_once_share_the_making_of_the_schema(
         SampleMonth(partition(f"2024-{i:02d}"), rows=i, quarantined=[{}]) for i in range(1, 9)
     ]
     for _ in range(2):  # the second time they replace what is there
-        _load_at_once(warehouse, months, force=True)
+        at_once([partial(load, warehouse, month, force=True) for month in months])
         for month in months:
             assert warehouse.count(month.partition) == StoreCounts(month.rows, 1)
         assert query("SELECT count(*), sum(rows_accepted) FROM ledger") == [(8, 36)]

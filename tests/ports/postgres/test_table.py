@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pyarrow as pa
 import pytest
@@ -12,6 +13,7 @@ from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.zones.lookup import SCHEMA
 from tests.conftest import Query
+from tests.ports.months import at_once
 
 COMMENT = "Taxi zones, the TLC's lookup"
 PLACES = pa.schema([*SCHEMA, ("centroid_longitude", pa.float64()), ("geometry", pa.json_())])
@@ -121,12 +123,6 @@ def test_reader_sees_the_old_rows_or_the_new_and_holds_up_none(
 def test_tables_replaced_at_once_hold_one_of_them(
     warehouse: PostgresWarehouse, query: Query
 ) -> None:
-    start = threading.Barrier(6)
-
-    def replace(number: int) -> int:
-        start.wait()
-        return _replace(warehouse, _zones(*[f"zone of {number}"] * 20))
-
-    with ThreadPoolExecutor(6) as pool:
-        assert list(pool.map(replace, range(6))) == [20] * 6
+    versions = [_zones(*[f"zone of {number}"] * 20) for number in range(6)]
+    assert at_once([partial(_replace, warehouse, rows) for rows in versions]) == [20] * 6
     assert query("SELECT count(*), count(DISTINCT zone) FROM taxi_zone") == [(20, 1)]

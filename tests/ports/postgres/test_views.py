@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from nyc_tlc.core.contract.model import Column, ColumnType, Contract
 from nyc_tlc.core.contract.service import FHVHV, GREEN, SERVICES, YELLOW, Service
 from nyc_tlc.core.errors import ConfigurationError
 from tests.conftest import Query
-from tests.ports.months import SampleMonth, load, load_dimensions, partition
+from tests.ports.months import SampleMonth, at_once, load, load_dimensions, partition
 
 CONTRACTS = [service.contract for service in SERVICES.values()]
 GREEN_MONTH = SampleMonth(
@@ -151,40 +150,35 @@ def test_month_is_replaced_under_its_views(named: PostgresWarehouse, query: Quer
     assert query("SELECT count(*) FROM trips") == [(7,)]
 
 
-def test_views_are_replaced_as_often_as_you_like(named: PostgresWarehouse, query: Query) -> None:
-    query("CREATE VIEW mine AS SELECT pu_zone FROM green_named")
-    query("GRANT SELECT ON green_named TO PUBLIC")
-    granted = query("SELECT relacl::text FROM pg_class WHERE oid = 'green_named'::regclass")
-    for _ in range(2):
-        named.replace_views(CONTRACTS)
-    assert query("SELECT count(pu_zone) FROM mine") == [(4,)]
-    assert granted == query("SELECT relacl::text FROM pg_class WHERE oid = 'green_named'::regclass")
-
-
-def _with(contract: Contract, column: Column, at: int) -> Contract:
-    columns = contract.columns
-    return replace(contract, columns=(*columns[:at], column, *columns[at:]))
+def _grown(at: int) -> Contract:
+    """The green contract with a column more."""
+    columns = GREEN.contract.columns
+    surge = Column("surge", ColumnType.DOUBLE, "More to pay")
+    return replace(GREEN.contract, columns=(*columns[:at], surge, *columns[at:]))
 
 
 @pytest.mark.parametrize("at", [3, len(GREEN.contract.columns)], ids=["amid", "last"])
 def test_contract_that_grew_gives_the_views_its_column(
     at: int, named: PostgresWarehouse, query: Query
 ) -> None:
-    grown = _with(GREEN.contract, Column("surge", ColumnType.DOUBLE, "More to pay"), at)
-    named.replace_views([grown, *(c for c in CONTRACTS if c is not GREEN.contract)])
+    named.replace_views([_grown(at), *(c for c in CONTRACTS if c is not GREEN.contract)])
     assert query("SELECT count(*), count(surge), count(vendor_name) FROM green_named") == [
         (5, 0, 3)
     ]
 
 
-def test_view_of_others_that_would_be_lost_stops_the_change_and_is_named(
+def test_views_and_grants_of_others_outlive_ours_or_stop_the_change_by_name(
     named: PostgresWarehouse, query: Query
 ) -> None:
     query("CREATE VIEW mine AS SELECT pu_zone FROM green_named")
-    grown = _with(GREEN.contract, Column("surge", ColumnType.DOUBLE, "More to pay"), 3)
+    query("GRANT SELECT ON green_named TO PUBLIC")
+    granted = query("SELECT relacl::text FROM pg_class WHERE oid = 'green_named'::regclass")
+    for _ in range(2):
+        named.replace_views(CONTRACTS)
     with pytest.raises(ConfigurationError, match=r"mine depends on view .*run the pipeline"):
-        named.replace_views([grown])
+        named.replace_views([_grown(3)])
     assert query("SELECT count(pu_zone) FROM mine") == [(4,)]
+    assert granted == query("SELECT relacl::text FROM pg_class WHERE oid = 'green_named'::regclass")
 
 
 def test_readers_of_a_view_do_not_stop_a_load_nor_the_views(
@@ -206,24 +200,17 @@ def test_readers_of_a_view_do_not_stop_a_load_nor_the_views(
 def test_views_and_months_replaced_at_once_do_not_block_one_another(
     named: PostgresWarehouse, query: Query
 ) -> None:
-    start = threading.Barrier(4)
-
     def views() -> None:
-        start.wait()
         for _ in range(5):
             named.replace_views(CONTRACTS)
 
     def months() -> None:
-        start.wait()
         for number in range(5):
             load(named, replace(GREEN_MONTH, sha256=f"{number}" * 64))
 
     def dimensions() -> None:
-        start.wait()
         for _ in range(3):
             load_dimensions(named)
 
-    with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(work) for work in (views, views, months, dimensions)]:
-            done.result(timeout=120)
+    at_once([views, views, months, dimensions])
     assert query("SELECT count(*), count(vendor_name) FROM green_named") == [(5, 3)]
