@@ -230,11 +230,20 @@ def test_refusal_is_passing_or_means_that_there_is_no_file_or_is_for_people(
         "Mon, 01 Jan 2024 00:00:00 +99999999999999999999",
         "Mon, 01 Jan 0001 00:00:00 +2359",
         "Mon, 01 Jan 99999 00:00:00 GMT",
+        "Mon, 01 Jan 99999999999 00:00:00 GMT",
         "9" * 5_000,
         "in a while",
         "-1",
     ],
-    ids=["a zone of 20 digits", "year 1", "year 99999", "5000 digits", "text", "negative"],
+    ids=[
+        "a zone of 20 digits",
+        "year 1",
+        "year 99999",
+        "year 99999999999",
+        "5000 digits",
+        "text",
+        "negative",
+    ],
 )
 def test_pause_that_no_calendar_has_is_none(scripted: Scripted, asked: str) -> None:
     source, _ = scripted(Answer(503, {"Retry-After": asked}))
