@@ -248,7 +248,11 @@ def _ends(reason: str, message: str) -> dict[str, str]:
             RetryableError,
             "serialize",
         ),
-        (error(503, "backendError", "down"), RetryableError, r"some-project\.tlc did not answer"),
+        (
+            error(503, "backendError", "down"),
+            RetryableError,
+            r"some-project\.tlc returned an unexp",
+        ),
         (
             Answer(400, JSON, b'{"error": {"errors": [5], "message": ["no"]}}'),
             ContractError,
