@@ -28,7 +28,7 @@ class MartMonth:
     trips: int
 
     def is_current(self, mart: Mart, entry: LedgerEntry) -> bool:
-        """Whether it was built by this version of the mart from this content, and is whole."""
+        """Whether it was built by this version of the mart from this content, and is complete."""
         built = (self.version, self.content, self.trips)
         return built == (mart.version, entry.content, entry.accepted)
 

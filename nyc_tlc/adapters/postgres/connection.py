@@ -118,7 +118,7 @@ class Database:
         if isinstance(error, pg.DiskFull):
             return RetryableError(
                 f"{said}; the month stays as it was. Make room on the server's disk: the new month "
-                "is built beside the old one"
+                "is built next to the old one"
             )
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
             # During a COPY libpq loses the server's last words.

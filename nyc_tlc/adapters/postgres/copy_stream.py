@@ -18,7 +18,7 @@ from nyc_tlc.core.prefetch import prefetch
 from nyc_tlc.ports.warehouse import Batches
 
 _ROWS_PER_BUFFER = 16_384
-"""Some 2 MB of COPY data: large enough to cost nothing per call, small beside a batch."""
+"""Some 2 MB of COPY data: large enough to cost nothing per call, small next to a batch."""
 
 
 def copy(

@@ -1,4 +1,4 @@
-"""Marts in Postgres: tables beside the trips, each month replaced in one transaction."""
+"""Marts in Postgres: tables next to the trips, each month replaced in one transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far each month's publication has come, in a table beside the ledger."""
+"""How far each month's publication has come, in a table next to the ledger."""
 
 from __future__ import annotations
 
