@@ -25,8 +25,8 @@ GIVEN = {
 OPTIONAL = sorted(name.upper() for name in Settings.model_fields if name.upper() not in GIVEN)
 
 
-def _load(io_config: Path = IO_CONFIG, **changes: str) -> Settings:
-    return Settings.load({**GIVEN, **changes}, io_config)
+def _load(**changes: str) -> Settings:
+    return Settings.load({**GIVEN, **changes})
 
 
 def _complaint(environment: Mapping[str, str], io_config: Path = IO_CONFIG) -> str:
@@ -37,24 +37,13 @@ def _complaint(environment: Mapping[str, str], io_config: Path = IO_CONFIG) -> s
     return str(caught.value)
 
 
-def _io_config(folder: Path, text: str | bytes) -> Path:
-    path = folder / "io_config.yml"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
 def test_four_settings_are_enough() -> None:
     settings = _load()
-    assert settings.postgres_host == "localhost"
-    assert settings.postgres_port == 5432
-    assert settings.postgres_schema == "tlc"
-    assert settings.postgres_dbname == "trips"
-    assert settings.postgres_password.get_secret_value() == SECRET
+    assert (settings.postgres_host, settings.postgres_port) == ("localhost", 5432)
+    assert (settings.postgres_dbname, settings.postgres_schema) == ("trips", "tlc")
     assert settings.lake_url == "gs://bucket/prefix"
     assert settings.storage_emulator_host is None
     assert settings.google_application_credentials is None
-    assert settings.tlc_source_format == "parquet"
-    assert settings.tlc_source_url == "https://d37ci6vzurychx.cloudfront.net"
     assert (settings.tlc_publication_lag, settings.tlc_workers) == (2, 2)
 
 
@@ -146,8 +135,6 @@ _MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
     ("changes", "expected"),
     [
         ({}, ("parquet", _CDN)),
-        ({"TLC_SOURCE_FORMAT": ""}, ("parquet", _CDN)),
-        ({"TLC_SOURCE_FORMAT": "parquet"}, ("parquet", _CDN)),
         ({"TLC_SOURCE_FORMAT": "csv"}, ("csv", _MIRROR)),
         ({"TLC_SOURCE_FORMAT": "csv", "TLC_SOURCE_URL": ""}, ("csv", _MIRROR)),
         ({"TLC_SOURCE_FORMAT": "csv", "TLC_SOURCE_URL": "file:///csv"}, ("csv", "file:///csv")),
@@ -172,38 +159,27 @@ def test_empty_is_unset(name: str) -> None:
     assert _load(**{name: ""}) == _load()
 
 
-@pytest.mark.parametrize("name", sorted(GIVEN))
+@pytest.mark.parametrize("name", GIVEN)
 def test_what_is_required_must_not_be_empty(name: str) -> None:
     assert f"  {name}: not set\n" in _complaint({**GIVEN, name: ""})
-    without = {other: value for other, value in GIVEN.items() if other != name}
-    assert f"  {name}: not set\n" in _complaint(without)
 
 
 def test_all_problems_are_listed_at_once() -> None:
-    message = _complaint(
-        {
-            "POSTGRES_PASSWORD": SECRET,
-            "POSTGRES_PORT": "65536",
-            "LAKE_URL": "hdfs://bucket",
-            "TLC_WORKERS": "many",
-            "TLC_SOURCE_URL": "ftp://nyc.gov",
-            "TLC_LOG_LEVEL": "LOUD",
-            "TLC_ATTEMPTS": "0",
-            "TLC_SOURCE_TIMEOUT": "-1",
-            "TLC_PUBLICATION_LAG": "25",
-            "TLC_FIRST_MONTH": "2024-13",
-            "TLC_REVISION_MONTHS": "0",
-        }
-    )
+    wrong = {
+        "POSTGRES_PORT": "65536",
+        "LAKE_URL": "hdfs://bucket",
+        "TLC_WORKERS": "many",
+        "TLC_SOURCE_URL": "ftp://nyc.gov",
+        "TLC_LOG_LEVEL": "LOUD",
+        "TLC_ATTEMPTS": "0",
+        "TLC_SOURCE_TIMEOUT": "-1",
+        "TLC_PUBLICATION_LAG": "25",
+        "TLC_FIRST_MONTH": "2024-13",
+        "TLC_REVISION_MONTHS": "0",
+    }
+    message = _complaint({"POSTGRES_PASSWORD": SECRET, **wrong})
     named = re.findall(r"^  ([A-Z_]+): ", message, re.MULTILINE)
-    assert sorted(named) == [
-        "LAKE_URL", "POSTGRES_DBNAME", "POSTGRES_PORT", "POSTGRES_USER", "TLC_ATTEMPTS",
-        "TLC_FIRST_MONTH", "TLC_LOG_LEVEL", "TLC_PUBLICATION_LAG", "TLC_REVISION_MONTHS",
-        "TLC_SOURCE_TIMEOUT", "TLC_SOURCE_URL",
-        "TLC_WORKERS",
-    ]  # fmt: skip
-    assert "POSTGRES_DBNAME: not set" in message
-    assert "TLC_WORKERS: Input should be a valid integer" in message
+    assert sorted(named) == sorted([*wrong, "POSTGRES_DBNAME", "POSTGRES_USER"])
     assert "Nothing was started" in message
     assert "dev.env" in message
 
@@ -217,14 +193,13 @@ def test_a_bucket_or_a_folder_is_a_lake(url: str) -> None:
     assert _load(LAKE_URL=url).lake_url == url
 
 
-def test_no_profile_named_is_the_default_profile() -> None:
+def test_the_dev_profile_has_the_connections_of_the_default_one() -> None:
     assert _load(TLC_PROFILE="") == _load(TLC_PROFILE="default") == _load()
+    changes = {"POSTGRES_HOST": "postgres", "POSTGRES_SCHEMA": "magic"}
+    assert _load(TLC_PROFILE="dev", **changes) == _load(**changes)
 
 
-def test_the_dev_profile_has_the_same_connections() -> None:
-    settings = _load(TLC_PROFILE="dev", POSTGRES_HOST="postgres", POSTGRES_SCHEMA="magic")
-    assert (settings.postgres_host, settings.postgres_port) == ("postgres", 5432)
-    assert settings.postgres_schema == "magic"
+_PASSWORD = "{{ env_var('POSTGRES_PASSWORD')"
 
 
 @pytest.mark.parametrize(
@@ -244,14 +219,30 @@ def test_the_dev_profile_has_the_same_connections() -> None:
         "default: text",
         "default: [1]",
         b"default:\n  POSTGRES_HOST: caf\xe9\n",
+        # Next to the password: Mage's own template has no ``tojson``, and a quote breaks it there.
+        *(
+            f"default:\n  POSTGRES_HOST: localhost\n  {line}\n"
+            for line in (
+                f'POSTGRES_PASSWORD: "{_PASSWORD} }}}}" x',
+                f"POSTGRES_PASSWORD: '{_PASSWORD} }}}}",
+                f"POSTGRES_PASSWORD: [{_PASSWORD} }}}}",
+                f"{_PASSWORD} }}}}: [}}",
+                f"POSTGRES_PASSWORD: {_PASSWORD} | no_such_filter }}}}",
+                f"POSTGRES_PASSWORD: {_PASSWORD}.nothing.at_all }}}}",
+                f"POSTGRES_PORT: {_PASSWORD} }}}}",
+                f"POSTGRES_PASSWORD: [{_PASSWORD} }}}}]",
+                f"TLC_PROFILE: {_PASSWORD} }}}}\n\tx",
+            )
+        ),
     ],
     ids=repr,
 )
 def test_a_broken_io_config_is_a_configuration_error_that_names_the_file(
     text: str | bytes, tmp_path: Path
 ) -> None:
-    path = _io_config(tmp_path, text)
-    assert str(path) in _complaint(GIVEN, path)
+    path = tmp_path / "broken.yml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert path.name in _complaint(GIVEN, path)
 
 
 def test_a_missing_io_config_is_a_configuration_error(tmp_path: Path) -> None:
@@ -260,45 +251,17 @@ def test_a_missing_io_config_is_a_configuration_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
-    [
-        "POSTGRES_PASSWORD: \"{{ env_var('POSTGRES_PASSWORD') }}\" x",
-        "POSTGRES_PASSWORD: '{{ env_var('POSTGRES_PASSWORD') }}",
-        "POSTGRES_PASSWORD: [{{ env_var('POSTGRES_PASSWORD') }}",
-        "{{ env_var('POSTGRES_PASSWORD') }}: [}",
-        "POSTGRES_PASSWORD: {{ env_var('POSTGRES_PASSWORD') | no_such_filter }}",
-        "POSTGRES_PASSWORD: {{ env_var('POSTGRES_PASSWORD').nothing.at_all }}",
-        "POSTGRES_PORT: {{ env_var('POSTGRES_PASSWORD') }}",
-        "POSTGRES_PASSWORD: [{{ env_var('POSTGRES_PASSWORD') }}]",
-        "TLC_PROFILE: {{ env_var('POSTGRES_PASSWORD') }}\n\tx",
-    ],
-)
-def test_an_io_config_broken_beside_the_password_does_not_tell_it(
-    line: str, tmp_path: Path
-) -> None:
-    """Mage's own template has no ``tojson``: a quote in the password breaks it there."""
-    path = _io_config(tmp_path, f"default:\n  POSTGRES_HOST: localhost\n  {line}\n")
-    assert _complaint(GIVEN, path)
-
-
-@pytest.mark.parametrize(
     "password",
     [
         "a'b\"c", "back\\slash", "{{ 7 * 7 }}", "{% raw %}", "{# gone #}", "${HOME}", "%s", "# no",
         "- a", "a: b", "null", "None", "true", "12345", "0x10", "1e3", "~", "é", "ß", "密码", "🚕",
         "a\tb", "a\nb", "<script>&amp;", "*anchor", "!!str", "|", "@`", "a\u2028b", "\x7f",
-        "x" * 500,
+        "x" * 500, " leading", "trailing ", "  ", "line end\n",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("profile", ["default", "dev"])
 def test_a_password_survives_io_config(password: str, profile: str) -> None:
     settings = _load(POSTGRES_PASSWORD=password, POSTGRES_HOST="h", TLC_PROFILE=profile)
-    assert settings.postgres_password.get_secret_value() == password
-
-
-@pytest.mark.parametrize("password", [" leading", "trailing ", "  ", "line end\n"], ids=repr)
-def test_the_blanks_of_a_password_are_part_of_it(password: str) -> None:
-    settings = _load(POSTGRES_PASSWORD=password)
     assert settings.postgres_password.get_secret_value() == password
 
 
@@ -308,8 +271,10 @@ def test_any_password_that_a_keyboard_has_survives(password: str) -> None:
     assert _load(POSTGRES_PASSWORD=password).postgres_password.get_secret_value() == password
 
 
-def test_the_secret_is_in_no_rendering_of_the_settings() -> None:
-    settings = _load()
+def test_no_secret_is_in_any_rendering_of_the_settings() -> None:
+    url = f"https://me:{SECRET}@example.org/{SECRET}"
+    hooks = {"TLC_ALERT_SLACK_WEBHOOK": url, "TLC_ALERT_TEAMS_WEBHOOK": url}
+    settings = _load(**hooks, TLC_SMTP_PASSWORD=SECRET)
     renderings: list[Any] = [
         repr(settings), str(settings), f"{settings}", settings.model_dump(),
         settings.model_dump_json(), list(settings), vars(settings), settings.postgres_password,
@@ -332,34 +297,24 @@ def _dev_env() -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def test_dev_env_lists_exactly_the_settings() -> None:
-    ours = ("POSTGRES_", "TLC_", "LAKE_URL", "STORAGE_", "GOOGLE_", "BIGQUERY_")
-    listed = {name for name in _dev_env() if name.startswith(ours)}
-    assert listed - {"TLC_PROFILE"} == {name.upper() for name in Settings.model_fields}
-
-
-def test_dev_env_names_nothing_that_is_mages_own() -> None:
-    known = ("POSTGRES_", "TLC_", "LAKE_URL", "STORAGE_", "GOOGLE_", "BIGQUERY_", "MAGE_")
-    of_compose = ("COMPOSE_PROFILES", "NYC_TLC_IMAGE", "PUBLISH_", "LIMIT_", "READER_PASSWORD")
-    secrets_of_mage = ("DEFAULT_OWNER_", "JWT_")
-    allowed = known + of_compose + secrets_of_mage
-    assert [name for name in _dev_env() if not name.startswith(allowed)] == []
-
-
-def test_every_variable_of_io_config_is_in_dev_env() -> None:
+def test_dev_env_lists_the_settings_and_nothing_that_is_mages_own() -> None:
     read = set(re.findall(r"env_var\('(\w+)'", IO_CONFIG.read_text("utf-8")))
     assert len(read) > 8
-    assert read - _dev_env().keys() == set()
+    settings = {name.upper() for name in Settings.model_fields} | read | {"TLC_PROFILE"}
+    assert settings <= _dev_env().keys()
+    others = ("COMPOSE_PROFILES", "NYC_TLC_IMAGE", "PUBLISH_", "LIMIT_", "READER_PASSWORD",
+              "MAGE_", "DEFAULT_OWNER_", "JWT_")  # fmt: skip
+    assert [name for name in _dev_env().keys() - settings if not name.startswith(others)] == []
 
 
-def test_no_value_of_dev_env_is_a_secret() -> None:
-    for name, value in _dev_env().items():
-        if re.search("PASSWORD|SECRET|TOKEN|KEY|CREDENTIALS", name):
-            assert value == "", name
-    assert "POSTGRES_PASSWORD" in _dev_env()
-
-
-def test_no_value_of_io_config_is_written_into_it() -> None:
+def test_no_secret_and_no_connection_is_written_into_a_file() -> None:
+    secrets = {
+        name: value
+        for name, value in _dev_env().items()
+        if re.search("PASSWORD|SECRET|TOKEN|KEY|CREDENTIALS", name)
+    }
+    assert "POSTGRES_PASSWORD" in secrets
+    assert not any(secrets.values())
     lines = IO_CONFIG.read_text("utf-8").splitlines()
     values = [line.strip() for line in lines if line.startswith("  ")]
     literal = [line for line in values if not re.search(r": \{\{ \(?env_var\('\w+'.*\}\}$", line)]
@@ -367,22 +322,10 @@ def test_no_value_of_io_config_is_written_into_it() -> None:
     assert not [line for line in values if re.search(r"(PASSWORD|KEY).*env_var\('\w+',", line)]
 
 
-def test_dev_env_with_what_it_leaves_to_choose_is_enough() -> None:
-    chosen = {"POSTGRES_PASSWORD": SECRET, "LAKE_URL": "lake"}
-    settings = Settings.load({**_dev_env(), **chosen})
-    assert settings.postgres_dbname == "nyc_tlc"
-    message = _complaint(_dev_env())
-    assert re.findall(r"^  ([A-Z_]+): not set$", message, re.MULTILINE) == [
-        "POSTGRES_PASSWORD",
-        "LAKE_URL",
-    ]
-
-
-def test_dev_envs_values_are_the_defaults() -> None:
+def test_dev_env_has_the_defaults_and_leaves_two_settings_to_choose() -> None:
+    unset = re.findall(r"^  ([A-Z_]+): not set$", _complaint(_dev_env()), re.MULTILINE)
+    assert unset == ["POSTGRES_PASSWORD", "LAKE_URL"]
     chosen = {"POSTGRES_PASSWORD": SECRET, "LAKE_URL": "lake"}
     written = Settings.load({**_dev_env(), **chosen})
-    bare = Settings.load(
-        {**chosen, "POSTGRES_DBNAME": written.postgres_dbname,
-         "POSTGRES_USER": written.postgres_user}
-    )  # fmt: skip
-    assert written == bare
+    named = {name: _dev_env()[name] for name in ("POSTGRES_DBNAME", "POSTGRES_USER")}
+    assert written == Settings.load({**chosen, **named})

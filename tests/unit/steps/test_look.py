@@ -37,29 +37,21 @@ def test_never_more_are_asked_at_once_than_there_are_workers():
     assert max(most) == 3
 
 
-def test_a_month_that_cannot_be_asked_about_gives_its_error_and_the_others_are_seen():
-    def step(partition):
-        if partition == MONTHS[1]:
-            raise SourceError("405")
-        return Sighting()
-
-    seen = look_at_each(step, MONTHS[:3], Effort(workers=2, attempts=3, first_wait=0.001))
-    assert [type(outcome) for outcome in seen] == [Sighting, SourceError, Sighting]
-
-
-def test_trouble_that_may_pass_is_tried_again_and_no_oftener_than_said():
+def test_each_month_fails_alone_and_only_trouble_that_may_pass_is_tried_again():
     calls = []
 
     def step(partition):
         calls.append(partition)
-        if partition == MONTHS[0] and calls.count(partition) == 3:
+        if partition == MONTHS[0]:
+            raise SourceError("405")
+        if partition == MONTHS[1] and calls.count(partition) == 3:
             return Sighting()
         raise RetryableError("503")
 
-    first, second = look_at_each(step, MONTHS[:2], Effort(1, attempts=3, first_wait=0.001))
-    assert first == Sighting()
-    assert "503. Tried 3 times" in str(second)
-    assert [calls.count(month) for month in MONTHS[:2]] == [3, 3]
+    refused, seen, down = look_at_each(step, MONTHS[:3], Effort(2, attempts=3, first_wait=0.001))
+    assert (str(refused), seen) == ("405", Sighting())
+    assert "503. Tried 3 times" in str(down)
+    assert [calls.count(month) for month in MONTHS[:3]] == [1, 3, 3]
 
 
 def landing(suffix):

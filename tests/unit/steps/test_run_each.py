@@ -6,14 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import count
 
 import pytest
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN, YELLOW
 from nyc_tlc.core.errors import (
-    ContractError,
     NotPublishedYet,
     PipelineError,
     RetryableError,
@@ -59,19 +57,13 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return recorded
 
 
-def _always(error: Exception) -> Callable[[], str]:
-    def attempt() -> str:
-        raise error
-
-    return attempt
-
-
 def _failing_times(times: int, error: Exception) -> Callable[[], str]:
-    calls = count(1)
+    """Fails so many times, then ends well."""
+    outcomes = [error] * times
 
     def attempt() -> str:
-        if next(calls) <= times:
-            raise error
+        if outcomes:
+            raise outcomes.pop()
         return "done"
 
     return attempt
@@ -86,17 +78,7 @@ def test_a_run_begins_with_a_row_for_each_partition() -> None:
     assert not start(PARTITIONS, force=False, now=NOW)[0].force
 
 
-def test_rows_come_back_in_order_whoever_is_first() -> None:
-    def step(row: RunRow) -> RunRow:
-        time.sleep(0.02 if row.month == "2024-01" else 0)
-        return _conformed(row)
-
-    done = run_each("conform", step, _rows(), EFFORT)
-    assert [row.partition for row in done] == PARTITIONS
-    assert {row.status for row in done} == {Status.CONFORMED}
-
-
-def test_as_many_are_worked_on_at_once_as_there_are_workers_and_no_more() -> None:
+def test_as_many_are_worked_on_at_once_as_there_are_workers_and_rows_keep_their_order() -> None:
     together = threading.Barrier(3)
     lock, running, most = threading.Lock(), 0, 0
 
@@ -106,26 +88,40 @@ def test_as_many_are_worked_on_at_once_as_there_are_workers_and_no_more() -> Non
             running += 1
             most = max(most, running)
         together.wait(5)  # breaks, and fails the row, unless three are here at once
+        time.sleep(0.02 if row.month == "2024-01" else 0)
         with lock:
             running -= 1
         return _conformed(row)
 
     done = run_each("conform", step, _rows(), EFFORT)
-    assert [row.error for row in done] == [""] * 12
+    assert [(row.partition, row.error) for row in done] == [(each, "") for each in PARTITIONS]
+    assert {row.status for row in done} == {Status.CONFORMED}
     assert most == 3
+    assert run_each("conform", step, [], EFFORT) == []
 
 
 @pytest.mark.parametrize(
-    "error", [SourceError("it is cut short"), ContractError("a new column"), PipelineError("else")]
+    ("error", "said"),
+    [
+        (SourceError("it is cut short"), "it is cut short"),
+        (PipelineError("yellow 2024-03: else"), "else"),
+        (ZeroDivisionError("none"), "conform met an unexpected ZeroDivisionError (none); see the"),
+    ],
 )
-def test_a_partition_that_fails_leaves_the_others(error: PipelineError) -> None:
+def test_a_partition_that_fails_leaves_the_others(
+    error: Exception, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
     done = run_each("conform", _failing("2024-03", error), _rows(), EFFORT)
     assert [row.partition for row in done] == PARTITIONS
-    failed = [row for row in done if row.status is Status.FAILED]
-    assert [(row.service, row.month, row.error) for row in failed] == [
-        ("yellow", "2024-03", str(error))
-    ]
+    (failed,) = [row for row in done if row.status is Status.FAILED]
+    assert (failed.service, failed.month, failed.error_type) == (
+        "yellow", "2024-03", type(error).__name__,
+    )  # fmt: skip
+    assert failed.error.startswith(said)
     assert sum(row.status is Status.CONFORMED for row in done) == 11
+    # Only of a defect the log says where.
+    (logged,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert bool(logged.exc_info) is isinstance(error, ZeroDivisionError)
 
 
 def test_a_month_not_published_yet_is_no_failure() -> None:
@@ -133,19 +129,6 @@ def test_a_month_not_published_yet_is_no_failure() -> None:
     late = done[5]
     assert (late.status, late.error) == (Status.NOT_PUBLISHED, "")
     require_all(done)
-
-
-def test_an_unexpected_error_is_marked_as_one_and_logged_with_where(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    step = _failing("2024-02", ZeroDivisionError("division by zero"))
-    with caplog.at_level(logging.ERROR, "nyc_tlc.steps.run_each"):
-        done = run_each("conform", step, _rows(), EFFORT)
-    assert done[1].status is Status.FAILED
-    assert "conform met an unexpected ZeroDivisionError (division by zero)" in done[1].error
-    assert "a defect to report" in done[1].error
-    assert sum(row.status is Status.CONFORMED for row in done) == 11
-    assert [record.exc_info is not None for record in caplog.records] == [True]
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
@@ -180,15 +163,13 @@ def test_seconds_of_all_steps_add_up_whether_they_fail_or_not(error: Exception |
             raise error
         return row
 
-    done = run_each("conform", step, [replace(_rows()[0], seconds=5.0)], EFFORT)
-    assert 5.01 <= done[0].seconds < 6
+    (done,) = run_each("conform", step, [replace(_rows()[0], seconds=5.0)], EFFORT)
+    assert 5.01 <= done.seconds < 6
 
 
-def test_no_partition_is_no_work() -> None:
-    assert run_each("conform", _conformed, [], EFFORT) == []
-
-
-def test_attempts_exhausted_are_told(waits: list[float]) -> None:
+def test_a_row_whose_attempts_are_exhausted_fails_and_keeps_the_last_error(
+    waits: list[float],
+) -> None:
     step = _failing("2024-01", RetryableError("the server answered 503"))
     done = run_each("land", step, _rows(), EFFORT)
     assert done[0].status is Status.FAILED
@@ -197,20 +178,25 @@ def test_attempts_exhausted_are_told(waits: list[float]) -> None:
     assert sum(row.status is Status.CONFORMED for row in done) == 11
 
 
-def test_other_errors_are_not_tried_again(waits: list[float]) -> None:
-    for error in (SourceError("broken"), NotPublishedYet("wait"), ValueError("a defect")):
-        with pytest.raises(type(error)):
-            retried(_always(error), "yellow 2024-01", attempts=5)
+@pytest.mark.parametrize(
+    "error", [SourceError("broken"), NotPublishedYet("wait"), ValueError("a defect")], ids=repr
+)
+def test_other_errors_are_not_tried_again(error: Exception, waits: list[float]) -> None:
+    with pytest.raises(type(error)):
+        retried(_failing_times(1, error), "yellow 2024-01", attempts=5)
     assert waits == []
 
 
 @pytest.mark.parametrize(("failures", "attempts"), [(0, 1), (1, 2), (4, 5), (2, 5)])
 def test_a_step_is_tried_again_until_it_succeeds(
-    failures: int, attempts: int, waits: list[float]
+    failures: int, attempts: int, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     attempt = _failing_times(failures, RetryableError("no answer"))
-    assert retried(attempt, "yellow 2024-01", attempts) == "done"
-    assert len(waits) == failures
+    with caplog.at_level(logging.WARNING, "nyc_tlc.steps.run_each"):
+        assert retried(attempt, "yellow 2024-01", attempts) == "done"
+    assert len(waits) == len(caplog.messages) == failures
+    for number, said in enumerate(caplog.messages, 2):
+        assert said.startswith(f"yellow 2024-01: no answer; attempt {number} of {attempts} in ")
 
 
 @pytest.mark.parametrize(
@@ -226,27 +212,13 @@ def test_waits_between_attempts(
     asked: float | None, first_wait: float, planned: list[float], waits: list[float]
 ) -> None:
     busy = RetryableError("no answer", retry_after=asked)
-    with pytest.raises(RetryableError, match="Tried 10 times"):
-        retried(_always(busy), "yellow 2024-01", 10, first_wait)
+    with pytest.raises(RetryableError, match="Tried 10 times") as caught:
+        retried(_failing_times(10, busy), "yellow 2024-01", 10, first_wait)
+    assert caught.value.__cause__ is busy
     for wait, usual in zip(waits, planned, strict=True):
         assert wait == usual if asked else usual * 0.8 <= wait <= usual * 1.2
     jitters = {wait / usual for wait, usual in zip(waits, planned, strict=True)}
     assert (len(jitters) > 1) is (asked is None)
-
-
-def test_the_last_error_is_kept_as_the_cause(waits: list[float]) -> None:
-    with pytest.raises(RetryableError) as caught:
-        retried(_always(RetryableError("no answer", retry_after=1)), "yellow 2024-01", 2)
-    assert str(caught.value.__cause__) == "no answer"
-
-
-def test_each_retry_is_logged_with_the_partition(
-    waits: list[float], caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING, "nyc_tlc.steps.run_each"):
-        retried(_failing_times(1, RetryableError("no answer")), "yellow 2024-01", 3)
-    assert len(caplog.messages) == 1
-    assert caplog.messages[0].startswith("yellow 2024-01: no answer; attempt 2 of 3 in ")
 
 
 def test_the_run_ends_with_every_failure_named() -> None:
