@@ -1,7 +1,5 @@
 """The answer of a mart worked out another way: in DuckDB, over the lake's files."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What a mart promises in a warehouse: the trips' own numbers, one month replaced at a time."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,17 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from embedded.samples.months import write_month
-from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.marts import PostgresMarts
-from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.contract.model import Column, ColumnType
-from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
+from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, SERVICES, YELLOW
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.marts import query as mart_query
 from nyc_tlc.core.marts.declared import DAILY_ZONE_TRIPS
 from nyc_tlc.core.marts.model import Mart
-from tests.conftest import Query
 from tests.ports.marts.marts_answers import daily_zone_trips
 from tests.ports.months import SampleMonth, judged, load, partition, row_groups
 
@@ -41,14 +36,12 @@ START = JANUARY.partition.month.start
 
 
 @pytest.fixture
-def marts(database: Database, schema: str) -> PostgresMarts:
+def marts(database, schema) -> PostgresMarts:
     return PostgresMarts(database, schema)
 
 
 @pytest.fixture
-def build(
-    warehouse: PostgresWarehouse, marts: PostgresMarts
-) -> Callable[[SampleMonth], LedgerEntry]:
+def build(warehouse, marts) -> Callable[[SampleMonth], LedgerEntry]:
     """Load a month and build it in the mart."""
 
     def load_and_build(month: SampleMonth) -> LedgerEntry:
@@ -60,13 +53,7 @@ def build(
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
-def test_numbers_are_those_of_another_engine(
-    warehouse: PostgresWarehouse,
-    marts: PostgresMarts,
-    query: Query,
-    tmp_path: Path,
-    service: Service,
-) -> None:
+def test_numbers_are_those_of_another_engine(warehouse, marts, query, tmp_path, service):
     files = []
     for month in ("2024-03", "2025-02"):
         part = partition(month, service)
@@ -111,7 +98,7 @@ def test_numbers_are_those_of_another_engine(
     ],
     ids=str,
 )  # fmt: skip
-def test_revenue_of_one_trip(build, query: Query, service: Service, columns, expected) -> None:
+def test_revenue_of_one_trip(build, query, service, columns, expected):
     """A passenger of an app pays the sum of the parts; an amount that is none prices no trip."""
     values = {name: [value] for name, value in columns.items()}
     build(SampleMonth(partition(service=service), rows=1, values=values))
@@ -140,15 +127,13 @@ def test_revenue_of_one_trip(build, query: Query, service: Service, columns, exp
     ],
     ids=["odd amounts among others", "days outside the month", "no zone"],
 )  # fmt: skip
-def test_trips_of_a_day_and_zone_are_one_row(build, query: Query, values, group, rows) -> None:
+def test_trips_of_a_day_and_zone_are_one_row(build, query, values, group, rows):
     build(SampleMonth(rows=4, values=values))
     assert query(f"SELECT {group}, trips FROM daily_zone_trips ORDER BY 1") == rows
     assert query("SELECT DISTINCT source_month FROM daily_zone_trips") == [(START.date(),)]
 
 
-def test_month_that_changed_is_not_current_until_it_is_built_again(
-    build, warehouse: PostgresWarehouse, marts: PostgresMarts, query: Query
-) -> None:
+def test_month_that_changed_is_not_current_until_it_is_built_again(build, warehouse, marts, query):
     entries = {month.partition: build(month) for month in (JANUARY, FEBRUARY, YELLOW_JANUARY)}
     before = query(ROWS)
     assert marts.replace_month(DAILY_ZONE_TRIPS, entries[JANUARY.partition]).trips == 5
@@ -173,7 +158,7 @@ def test_month_that_changed_is_not_current_until_it_is_built_again(
     assert not held[JANUARY.partition].is_current(DAILY_ZONE_TRIPS, revised)
 
 
-def test_month_without_trips_is_built_too(build, marts: PostgresMarts) -> None:
+def test_month_without_trips_is_built_too(build, marts):
     entry = build(SampleMonth(rows=0, quarantined=[{}]))
     assert marts.months(DAILY_ZONE_TRIPS)[entry.partition].is_current(DAILY_ZONE_TRIPS, entry)
 
@@ -188,8 +173,8 @@ def test_month_without_trips_is_built_too(build, marts: PostgresMarts) -> None:
     ids=["another version", "a month that is not there", "a row is lost"],
 )
 def test_month_that_is_not_what_the_ledger_says_changes_nothing(
-    build, marts: PostgresMarts, warehouse: PostgresWarehouse, query: Query, entry, lost, said
-) -> None:
+    build, marts, warehouse, query, entry, lost, said
+):
     build(JANUARY)
     before = query(ROWS), query("SELECT * FROM mart_month")
     load(warehouse, OTHER_JANUARY)
@@ -200,8 +185,8 @@ def test_month_that_is_not_what_the_ledger_says_changes_nothing(
 
 
 def test_reader_sees_the_old_month_until_the_new_one_is_whole(
-    build, marts: PostgresMarts, warehouse: PostgresWarehouse, connect, query: Query
-) -> None:
+    build, marts, warehouse, connect, query
+):
     build(JANUARY)
     entry = load(warehouse, OTHER_JANUARY)
     with closing(connect()) as reader, reader.cursor() as cursor, ThreadPoolExecutor(1) as pool:
@@ -216,8 +201,8 @@ def test_reader_sees_the_old_month_until_the_new_one_is_whole(
 
 
 def test_tables_say_what_they_hold_and_get_the_columns_of_later_versions(
-    build, marts: PostgresMarts, query: Query, schema: str
-) -> None:
+    build, marts, query, schema
+):
     entry = build(JANUARY)
     added = Column("x", ColumnType.BIGINT, "New", required=True)
     later = replace(DAILY_ZONE_TRIPS, columns=(*DAILY_ZONE_TRIPS.columns, added))
@@ -233,9 +218,7 @@ def test_tables_say_what_they_hold_and_get_the_columns_of_later_versions(
         assert comment.startswith(column.meaning)
 
 
-def test_ledger_lists_the_months_whose_tables_are_there(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_ledger_lists_the_months_whose_tables_are_there(warehouse, query):
     assert warehouse.entries() == []
     february, january, yellow = (load(warehouse, m) for m in (FEBRUARY, JANUARY, YELLOW_JANUARY))
     assert warehouse.entries() == [january, february, yellow]
@@ -243,7 +226,7 @@ def test_ledger_lists_the_months_whose_tables_are_there(
     assert warehouse.entries() == [january, yellow]
 
 
-def test_example_of_the_page_is_answered(build, query: Query) -> None:
+def test_example_of_the_page_is_answered(build, query):
     build(SampleMonth(rows=3, values={"pu_location_id": [7, None, 7]}))
     query("CREATE TABLE taxi_zone AS SELECT 7 AS location_id, 'Astoria' AS zone")
     page = (Path(__file__).parents[3] / "docs" / "marts.md").read_text("utf-8")
@@ -261,9 +244,7 @@ GROUP BY source_month, service, EXTRACT(HOUR FROM pickup_datetime)
 """
 
 
-def test_another_mart_takes_a_query_and_a_declaration(
-    warehouse: PostgresWarehouse, marts: PostgresMarts, query: Query, monkeypatch
-) -> None:
+def test_another_mart_takes_a_query_and_a_declaration(warehouse, marts, query, monkeypatch):
     text = mart_query._text
     monkeypatch.setattr(
         mart_query, "_text", lambda name: HOURLY if name == "hourly.sql" else text(name)

@@ -1,12 +1,9 @@
 """A run over the marts: what it builds, what it leaves, what it says of months that fail."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest
 
-from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.marts import PostgresMarts
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import PipelineError
@@ -14,14 +11,13 @@ from nyc_tlc.core.runs.mart_table import MartRow
 from nyc_tlc.jobs.marts import Marts
 from nyc_tlc.ports.marts import MartPorts
 from nyc_tlc.settings import Settings
-from tests.conftest import Query
 from tests.ports.months import SampleMonth, load, partition
 
 MONTHS = [SampleMonth(partition(month), rows=4) for month in ("2024-01", "2024-02", "2024-03")]
 
 
 @pytest.fixture
-def marts(warehouse: PostgresWarehouse, database: Database, schema: str) -> Marts:
+def marts(warehouse, database, schema) -> Marts:
     settings = Settings(
         postgres_host=database.host, postgres_dbname=database.dbname, postgres_user=database.user,
         postgres_password=database.password, lake_url="lake", tlc_attempts=1,
@@ -30,7 +26,7 @@ def marts(warehouse: PostgresWarehouse, database: Database, schema: str) -> Mart
 
 
 @pytest.fixture
-def loaded(warehouse: PostgresWarehouse) -> PostgresWarehouse:
+def loaded(warehouse) -> PostgresWarehouse:
     for month in MONTHS:
         load(warehouse, month)
         warehouse.mark_reconciled(month.entry)
@@ -48,7 +44,7 @@ def statuses(table: list[MartRow]) -> list[str]:
     return [row.status for row in table]
 
 
-def test_only_months_that_changed_are_built(marts: Marts, loaded: PostgresWarehouse) -> None:
+def test_only_months_that_changed_are_built(marts, loaded):
     first = marts.build_in_postgres(force=False)
     assert statuses(first) == ["built"] * 3
     assert reconciled(marts, first) == ["built"] * 3
@@ -64,9 +60,7 @@ def test_only_months_that_changed_are_built(marts: Marts, loaded: PostgresWareho
     assert statuses(marts.build_in_postgres(force=True)) == ["built"] * 3
 
 
-def test_month_that_is_not_proved_is_left_out_and_said(
-    marts: Marts, loaded: PostgresWarehouse, query: Query
-) -> None:
+def test_month_that_is_not_proved_is_left_out_and_said(marts, loaded, query):
     load(loaded, SampleMonth(MONTHS[0].partition, sha256="b" * 64))
     table = marts.build_in_postgres(force=False)
     assert statuses(table) == ["skipped", "built", "built"]
@@ -74,9 +68,7 @@ def test_month_that_is_not_proved_is_left_out_and_said(
     assert query("SELECT sum(trips) FROM daily_zone_trips") == [(8,)]
 
 
-def test_month_that_fails_fails_alone_and_ends_the_run(
-    marts: Marts, loaded: PostgresWarehouse, query: Query
-) -> None:
+def test_month_that_fails_fails_alone_and_ends_the_run(marts, loaded, query):
     query("DELETE FROM green_2024_02 WHERE source_row = 3")
     table = marts.build_in_postgres(force=False)
     assert statuses(table) == ["built", "failed", "built"]
@@ -85,7 +77,7 @@ def test_month_that_fails_fails_alone_and_ends_the_run(
 
 
 @pytest.mark.usefixtures("loaded")
-def test_mart_that_somebody_else_wrote_to_is_found_and_mended(marts: Marts, query: Query) -> None:
+def test_mart_that_somebody_else_wrote_to_is_found_and_mended(marts, query):
     table = marts.build_in_postgres(force=False)
     query("DELETE FROM daily_zone_trips WHERE source_month = '2024-03-01'")
     with pytest.raises(PipelineError, match=r"2024-03: daily_zone_trips in Postgres has 0 trips"):
@@ -95,22 +87,20 @@ def test_mart_that_somebody_else_wrote_to_is_found_and_mended(marts: Marts, quer
     assert reconciled(marts, repaired) == ["unchanged", "unchanged", "built"]
 
 
-def test_warehouse_without_months_has_nothing_to_build(marts: Marts) -> None:
+def test_warehouse_without_months_has_nothing_to_build(marts):
     table = marts.build_in_postgres(force=False)
     assert statuses(table) == ["skipped"]
     assert reconciled(marts, table) == ["skipped"]
     assert "no month yet" in table[0].note
 
 
-def test_without_bigquery_its_marts_are_skipped_and_why(marts: Marts) -> None:
+def test_without_bigquery_its_marts_are_skipped_and_why(marts):
     table = marts.build_in_bigquery(force=False)
     assert statuses(table) == ["skipped"]
     assert "BIGQUERY_DATASET is not set" in table[0].note
 
 
-def test_a_store_that_fails_keeps_no_other_from_being_built(
-    marts: Marts, loaded: PostgresWarehouse, database: Database, schema: str, query: Query
-) -> None:
+def test_a_store_that_fails_keeps_no_other_from_being_built(marts, loaded, database, schema, query):
     """Two stores in one run: the second, in a schema of its own, has none of the trips."""
     other = PostgresMarts(database, f"{schema}_other")
     both = Marts(marts._settings, replace(marts._ports, bigquery=other))

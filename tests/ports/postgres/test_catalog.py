@@ -1,13 +1,9 @@
 """What analysts and the planner find in the warehouse once months are loaded."""
 
-from __future__ import annotations
-
 import pytest
 
-from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.contract.schemas import postgres_columns
 from nyc_tlc.core.contract.service import GREEN, YELLOW
-from tests.conftest import Query
 from tests.ports.months import SampleMonth, load, partition
 
 MONTHS = ("2024-01", "2024-06", "2024-12")
@@ -15,7 +11,7 @@ CHILDREN = [f"green_{month.replace('-', '_')}" for month in MONTHS]
 
 
 @pytest.fixture(autouse=True)
-def loaded(warehouse: PostgresWarehouse) -> None:
+def loaded(warehouse) -> None:
     """Three green months, the first of them loaded twice, and a yellow one."""
     for month in MONTHS:
         load(warehouse, SampleMonth(partition(month), rows=6, quarantined=[{}]))
@@ -23,7 +19,7 @@ def loaded(warehouse: PostgresWarehouse) -> None:
     load(warehouse, SampleMonth(partition(MONTHS[0], YELLOW), rows=4))
 
 
-def test_tables_are_the_ones_that_readers_are_promised(query: Query, schema: str) -> None:
+def test_tables_are_the_ones_that_readers_are_promised(query, schema):
     tables = query("SELECT tablename FROM pg_tables WHERE schemaname = %s", schema)
     assert {name for (name,) in tables} == {
         *("green", *CHILDREN, "yellow", "yellow_2024_01", "ledger", "quarantine"),
@@ -31,7 +27,7 @@ def test_tables_are_the_ones_that_readers_are_promised(query: Query, schema: str
 
 
 @pytest.mark.parametrize("service", [GREEN, YELLOW], ids=str)
-def test_columns_are_those_of_the_contract_and_say_what_they_mean(query: Query, service) -> None:
+def test_columns_are_those_of_the_contract_and_say_what_they_mean(query, service):
     columns = query(
         "SELECT attname, format_type(atttypid, atttypmod), attnotnull, "
         "col_description(attrelid, attnum) FROM pg_attribute "
@@ -48,7 +44,7 @@ def test_columns_are_those_of_the_contract_and_say_what_they_mean(query: Query, 
     ]
 
 
-def test_every_month_is_a_partition_whose_checks_spare_scans(query: Query) -> None:
+def test_every_month_is_a_partition_whose_checks_spare_scans(query):
     bounds = query(
         "SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i "
         "JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'green'::regclass ORDER BY 1"
@@ -79,14 +75,12 @@ def test_every_month_is_a_partition_whose_checks_spare_scans(query: Query) -> No
         ("source_month = date '2024-12-01'", CHILDREN[2:]),
     ],
 )
-def test_a_query_reads_the_months_that_can_hold_its_rows(
-    query: Query, condition: str, children: list[str]
-) -> None:
+def test_a_query_reads_the_months_that_can_hold_its_rows(query, condition, children):
     plan = str(query(f"EXPLAIN (COSTS OFF) SELECT * FROM green WHERE {condition}"))
     assert [child for child in CHILDREN if child in plan] == children
 
 
-def test_every_month_has_the_index_of_the_service_and_statistics(query: Query, schema: str) -> None:
+def test_every_month_has_the_index_of_the_service_and_statistics(query, schema):
     indexes = query(
         "SELECT child.relname, parent.relname, am.amname, ix.indisvalid FROM pg_inherits i "
         "JOIN pg_class child ON child.oid = i.inhrelid "

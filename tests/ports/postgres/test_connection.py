@@ -1,7 +1,5 @@
 """What the warehouse makes of a server that is absent, refuses us, or goes away."""
 
-from __future__ import annotations
-
 import socket
 import threading
 import time
@@ -11,8 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from embedded.servers.postgres import PostgresServer
-from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ConfigurationError, RetryableError
 from tests.conftest import Query
@@ -48,9 +44,7 @@ def _everything_said(error: BaseException | None) -> str:
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_server_that_is_not_there_is_retryable(
-    database: Database, call: Callable[[PostgresWarehouse], object]
-) -> None:
+def test_server_that_is_not_there_is_retryable(database, call):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(RetryableError, match=f"127.0.0.1:{port}.*POSTGRES_PORT") as failure:
@@ -58,7 +52,7 @@ def test_server_that_is_not_there_is_retryable(
     assert SECRET not in _everything_said(failure.value)
 
 
-def test_host_that_has_no_address_is_retryable(database: Database) -> None:
+def test_host_that_has_no_address_is_retryable(database):
     with pytest.raises(RetryableError, match="POSTGRES_HOST"):
         PostgresWarehouse(replace(database, host="absent.invalid"), "tlc").describe()
 
@@ -74,9 +68,7 @@ def test_host_that_has_no_address_is_retryable(database: Database) -> None:
     ],
     ids=str,
 )
-def test_server_that_refuses_us_is_a_configuration_error(
-    database: Database, other: dict[str, str], said: str
-) -> None:
+def test_server_that_refuses_us_is_a_configuration_error(database, other, said):
     warehouse = PostgresWarehouse(replace(database, **other), "tlc")
     with pytest.raises(ConfigurationError, match=said) as failure:
         load(warehouse, MONTH)
@@ -85,9 +77,7 @@ def test_server_that_refuses_us_is_a_configuration_error(
 
 
 @pytest.mark.parametrize("owns", [True, False], ids=["owner", "stranger"])
-def test_role_needs_to_own_its_schema_and_nothing_else(
-    database: Database, postgres: PostgresServer, schema: str, owns: bool
-) -> None:
+def test_role_needs_to_own_its_schema_and_nothing_else(database, postgres, schema, owns):
     role = f"role_{schema}"
     postgres.psql(
         f"CREATE ROLE {role} LOGIN PASSWORD '{SECRET}'; "
@@ -108,16 +98,14 @@ def test_role_needs_to_own_its_schema_and_nothing_else(
         postgres.psql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
-def test_nothing_stays_open_after_use(warehouse: PostgresWarehouse, query: Query) -> None:
+def test_nothing_stays_open_after_use(warehouse, query):
     load(warehouse, MONTH)
     for call in CALLS.values():
         call(warehouse)
     assert _nothing_is_open(query)
 
 
-def test_nothing_stays_open_after_rows_that_break_off(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_nothing_stays_open_after_rows_that_break_off(warehouse, query):
     def break_off() -> None:
         raise RuntimeError("unreadable")
 
@@ -129,9 +117,7 @@ def test_nothing_stays_open_after_rows_that_break_off(
     assert query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
 
 
-def test_server_that_ends_the_session_is_retryable(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_server_that_ends_the_session_is_retryable(warehouse, query):
     load(warehouse, MONTH)
     release = threading.Event()
     trips = after_its_rows(MONTH.trips(), lambda: release.wait(60))

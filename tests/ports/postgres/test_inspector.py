@@ -1,20 +1,15 @@
 """What the audit relies on: the inspector sees what is there, all of it, and changes nothing."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from nyc_tlc.adapters.postgres import month_table
-from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.inspector import PostgresInspector
-from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.audit.evidence import TableScan
 from nyc_tlc.core.contract.service import YELLOW
 from nyc_tlc.ports.audit import Inventory
-from tests.conftest import Query
 from tests.ports.months import SampleMonth, load, partition
 
 MONTH = SampleMonth(quarantined=({"VendorID": 1},))
@@ -22,28 +17,26 @@ OTHER = SampleMonth(partition=partition("2024-02", YELLOW), rows=7, sha256="b" *
 
 
 @pytest.fixture
-def inspector(database: Database, schema: str) -> PostgresInspector:
+def inspector(database, schema) -> PostgresInspector:
     return PostgresInspector(database, schema)
 
 
 @pytest.fixture
-def parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+def parts(request, monkeypatch) -> int:
     """In how many parts every month is loaded."""
     monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
     monkeypatch.setattr(month_table, "_MOST_PARTS", request.param)
     return request.param
 
 
-def test_schema_that_is_not_there_holds_nothing(inspector: PostgresInspector, query: Query) -> None:
+def test_schema_that_is_not_there_holds_nothing(inspector, query):
     assert inspector.inventory() == Inventory({}, frozenset(), {}, (), ())
     assert inspector.scan(MONTH.partition) is None
     assert not inspector.drop_leftover("green_2024_01_new")
     assert query("SELECT current_schema() IS NULL") == [(True,)]
 
 
-def test_what_was_loaded_is_there(
-    warehouse: PostgresWarehouse, inspector: PostgresInspector
-) -> None:
+def test_what_was_loaded_is_there(warehouse, inspector):
     load(warehouse, MONTH)
     load(warehouse, OTHER)
     warehouse.mark_reconciled(replace(OTHER.entry, seconds=1.5))
@@ -57,18 +50,14 @@ def test_what_was_loaded_is_there(
     assert inspector.scan(OTHER.partition) == TableScan(7, 0)
 
 
-def test_ledger_of_an_earlier_shape_is_read_as_it_is(
-    warehouse: PostgresWarehouse, inspector: PostgresInspector, query: Query
-) -> None:
+def test_ledger_of_an_earlier_shape_is_read_as_it_is(warehouse, inspector, query):
     load(warehouse, MONTH)
     query("ALTER TABLE ledger DROP COLUMN seconds")
     assert inspector.inventory().ledger[MONTH.partition].seconds is None
     assert query("SELECT to_jsonb(ledger) ? 'seconds' FROM ledger") == [(False,)]
 
 
-def test_ledger_knows_a_month_whose_table_is_gone(
-    warehouse: PostgresWarehouse, inspector: PostgresInspector, query: Query
-) -> None:
+def test_ledger_knows_a_month_whose_table_is_gone(warehouse, inspector, query):
     load(warehouse, MONTH)
     query("DROP TABLE green_2024_01")
     seen = inspector.inventory()
@@ -90,8 +79,8 @@ def test_ledger_knows_a_month_whose_table_is_gone(
 @pytest.mark.parametrize("parts", [1, 2], indirect=True)
 @pytest.mark.usefixtures("parts")
 def test_what_was_done_by_hand_is_noticed_in_every_part(
-    warehouse: PostgresWarehouse, inspector: PostgresInspector, connect, change, scan
-) -> None:
+    warehouse, inspector, connect, change, scan
+):
     load(warehouse, MONTH)
     assert inspector.scan(MONTH.partition) == TableScan(5, 0)
     with closing(connect()) as connection, connection.cursor() as cursor:
@@ -102,9 +91,7 @@ def test_what_was_done_by_hand_is_noticed_in_every_part(
 
 @pytest.mark.parametrize("parts", [2], indirect=True)
 @pytest.mark.usefixtures("parts")
-def test_leftovers_are_months_tables_that_stand_alone(
-    warehouse: PostgresWarehouse, inspector: PostgresInspector, query: Query
-) -> None:
+def test_leftovers_are_months_tables_that_stand_alone(warehouse, inspector, query):
     load(warehouse, MONTH)
     for name in ("green_2024_01_new_0", "green_2024_02_new", "yellow_2019_13", "mine", "fhv_2020"):
         query(f"CREATE TABLE {name} (a int)")

@@ -1,13 +1,10 @@
 """What finding new months relies on in a ledger: how far each month has come."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.catalog.publication import MonthState, State
 from tests.conftest import Query
 from tests.ports.months import partition
@@ -15,7 +12,7 @@ from tests.ports.months import partition
 JANUARY = partition("2024-01")
 
 
-def test_states_are_recorded_and_replaced(warehouse: PostgresWarehouse):
+def test_states_are_recorded_and_replaced(warehouse):
     assert warehouse.month_states() == {}
     states = [
         MonthState(partition(f"2024-{number:02d}"), state)
@@ -36,7 +33,7 @@ def row(query: Query):
     return state, since, asked_at, tuple(known)
 
 
-def test_since_when_is_kept_while_the_state_lasts(warehouse: PostgresWarehouse, query: Query):
+def test_since_when_is_kept_while_the_state_lasts(warehouse, query):
     late = MonthState(JANUARY, State.LATE, note="403")
     warehouse.record_month_states([late])
     query("UPDATE publication SET since = since - interval '1 day', asked_at = since")
@@ -52,9 +49,7 @@ def test_since_when_is_kept_while_the_state_lasts(warehouse: PostgresWarehouse, 
 
 
 @pytest.mark.parametrize("state", [State.LOADED, State.WITHDRAWN])
-def test_a_month_not_asked_about_keeps_what_was_known(
-    warehouse: PostgresWarehouse, query: Query, state: State
-):
+def test_a_month_not_asked_about_keeps_what_was_known(warehouse, query, state):
     known = MonthState(JANUARY, state, bytes=9, last_modified="May", note="why")
     warehouse.record_month_states([known])
     before = row(query)

@@ -1,7 +1,5 @@
 """A long month is written in parts at the same time, and seen as one month or not at all."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -9,11 +7,9 @@ from datetime import timedelta
 import pytest
 
 from nyc_tlc.adapters.postgres import month_table
-from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ReconciliationError, SourceError
 from nyc_tlc.ports.warehouse import RowGroups, StoreCounts
-from tests.conftest import Query
 from tests.ports.months import SampleMonth, after_its_rows, load, partition, row_groups
 
 MONTH = SampleMonth(rows=10)
@@ -29,18 +25,16 @@ TRIPS = row_groups(MONTH.table().select(NAMES), size=6)
 
 
 @pytest.fixture(autouse=True)
-def worth_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def worth_parts(monkeypatch) -> None:
     monkeypatch.setattr(month_table, "_WORTH_PARTS", MONTH.rows)
 
 
 def load_long(warehouse: PostgresWarehouse, trips: RowGroups = TRIPS, **changes: object) -> None:
-    entry = replace(MONTH.entry, **changes)  # type: ignore[arg-type]
+    entry = replace(MONTH.entry, **changes)
     warehouse.replace_partition(entry, trips, MONTH.quarantine(), force=True)
 
 
-def test_a_month_in_parts_reads_as_one_table_with_every_column(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_a_month_in_parts_reads_as_one_table_with_every_column(warehouse, query):
     load_long(warehouse, row_groups(MONTH.table(), size=10))
     rows = "SELECT * FROM green ORDER BY source_row"
     as_one = query(rows)
@@ -54,7 +48,7 @@ def test_a_month_in_parts_reads_as_one_table_with_every_column(
     assert query(indexes) == [(f"green_2024_01{part}_brin",) for part in ("_0", "_1", "")]
 
 
-def test_two_copies_run_at_the_same_time(warehouse: PostgresWarehouse, query: Query) -> None:
+def test_two_copies_run_at_the_same_time(warehouse, query):
     copying = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY %%green%%'"
     seen = set()
 
@@ -67,9 +61,7 @@ def test_two_copies_run_at_the_same_time(warehouse: PostgresWarehouse, query: Qu
     assert (2,) in seen
 
 
-def test_a_server_that_ends_idle_transactions_waits_for_the_parts(
-    warehouse: PostgresWarehouse, database: Database, query: Query
-) -> None:
+def test_a_server_that_ends_idle_transactions_waits_for_the_parts(warehouse, database, query):
     setting = f"ALTER ROLE {database.user} {{}} idle_in_transaction_session_timeout"
     query(setting.format("SET") + " = '20ms'")
     try:
@@ -79,9 +71,7 @@ def test_a_server_that_ends_idle_transactions_waits_for_the_parts(
     assert warehouse.count(MONTH.partition) == StoreCounts(accepted=10, quarantined=0)
 
 
-def test_queries_by_pick_up_time_leave_the_parts_of_other_months_out(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_queries_by_pick_up_time_leave_the_parts_of_other_months_out(warehouse, query):
     load_long(warehouse)
     load(warehouse, SampleMonth(partition("2024-06")))
     plan = query(
@@ -92,9 +82,7 @@ def test_queries_by_pick_up_time_leave_the_parts_of_other_months_out(
     assert "green_2024_06" in str(plan)
 
 
-def test_parts_replace_one_table_and_one_table_replaces_parts(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_parts_replace_one_table_and_one_table_replaces_parts(warehouse, query):
     for _ in range(2):
         load_long(warehouse)
         load(warehouse, SHORT)
@@ -127,8 +115,8 @@ def _break_off() -> None:
     ids=["too few rows", "breaks off", "rows of another part"],
 )
 def test_parts_that_fail_leave_the_old_month_and_nothing_else(
-    warehouse: PostgresWarehouse, query: Query, trips, changes, error, said
-) -> None:
+    warehouse, query, trips, changes, error, said
+):
     load(warehouse, SHORT)
     with pytest.raises(error, match=said):
         load_long(warehouse, trips, **changes)
@@ -137,9 +125,7 @@ def test_parts_that_fail_leave_the_old_month_and_nothing_else(
 
 
 @pytest.mark.parametrize("month", [MONTH, replace(SHORT, sha256="c" * 64)], ids=["long", "short"])
-def test_what_a_killed_load_left_behind_is_no_obstacle(
-    warehouse: PostgresWarehouse, query: Query, month: SampleMonth
-) -> None:
+def test_what_a_killed_load_left_behind_is_no_obstacle(warehouse, query, month):
     load(warehouse, SHORT)
     for number in range(2):
         query(f"CREATE TABLE green_2024_01_new_{number} AS SELECT * FROM green_2024_01")

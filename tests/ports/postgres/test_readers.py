@@ -1,14 +1,11 @@
 """Loads among readers and other loads: whoever looks sees a whole month, old or new."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -35,7 +32,7 @@ def _eventually(query: Query, statement: str, *values: object) -> None:
 
 
 @pytest.fixture
-def attempts(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+def attempts(monkeypatch) -> Callable[[int], None]:
     """Let swaps wait for readers in short turns, as many as the test says."""
     monkeypatch.setattr(adapter, "_LOCK_TIMEOUT", "50ms")
     monkeypatch.setattr(adapter, "_LONGEST_PAUSE", 0.01)
@@ -43,15 +40,13 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 @pytest.fixture
-def loaded(warehouse: PostgresWarehouse) -> PostgresWarehouse:
+def loaded(warehouse) -> PostgresWarehouse:
     for month in (OLD, FEBRUARY):
         load(warehouse, month)
     return warehouse
 
 
-def test_reader_in_a_loop_sees_the_old_month_or_the_new(
-    loaded: PostgresWarehouse, query: Query
-) -> None:
+def test_reader_in_a_loop_sees_the_old_month_or_the_new(loaded, query):
     seen, rounds, done = set(), [], threading.Event()
 
     def read() -> None:
@@ -76,9 +71,7 @@ def test_reader_in_a_loop_sees_the_old_month_or_the_new(
     assert seen == {(130, 1, 130), (180, 3, 180)}
 
 
-def test_reader_with_an_older_snapshot_never_sees_the_month_empty(
-    loaded: PostgresWarehouse, connect: Callable[[], Any]
-) -> None:
+def test_reader_with_an_older_snapshot_never_sees_the_month_empty(loaded, connect):
     with closing(connect()) as connection, connection.cursor() as cursor:
         connection.set_session(isolation_level="REPEATABLE READ")
         cursor.execute("SELECT count(*) FROM ledger")  # takes the snapshot, not the lock
@@ -87,9 +80,7 @@ def test_reader_with_an_older_snapshot_never_sees_the_month_empty(
         assert cursor.fetchone() in [(130,), (180,)]
 
 
-def test_swap_waits_for_a_long_reader_and_then_succeeds(
-    loaded: PostgresWarehouse, connect: Callable[[], Any], query: Query, attempts
-) -> None:
+def test_swap_waits_for_a_long_reader_and_then_succeeds(loaded, connect, query, attempts):
     attempts(1000)
     with ThreadPoolExecutor(1) as pool:
         with closing(connect()) as connection, connection.cursor() as cursor:
@@ -105,9 +96,7 @@ def test_swap_waits_for_a_long_reader_and_then_succeeds(
     assert loaded.count(NEW.partition) == StoreCounts(150, 3)
 
 
-def test_swap_that_waited_in_vain_leaves_the_old_month(
-    loaded: PostgresWarehouse, connect: Callable[[], Any], attempts
-) -> None:
+def test_swap_that_waited_in_vain_leaves_the_old_month(loaded, connect, attempts):
     attempts(2)
     with closing(connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM green")
@@ -123,9 +112,7 @@ def test_swap_that_waited_in_vain_leaves_the_old_month(
     [("green_2024_02", NEW), ("green", OLD)],
     ids=["another month", "what is there already"],
 )
-def test_reader_does_not_hold_up_a_load_of(
-    loaded: PostgresWarehouse, connect: Callable[[], Any], attempts, read: str, month: SampleMonth
-) -> None:
+def test_reader_does_not_hold_up_a_load_of(loaded, connect, attempts, read, month):
     attempts(3)
     with closing(connect()) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {read}")
@@ -135,13 +122,13 @@ def test_reader_does_not_hold_up_a_load_of(
     assert loaded.count(OLD.partition) == StoreCounts(month.rows, len(month.quarantined))
 
 
-def test_same_month_loaded_at_once_is_there_once(warehouse: PostgresWarehouse) -> None:
+def test_same_month_loaded_at_once_is_there_once(warehouse):
     entries = at_once([lambda: load(warehouse, NEW)] * 4)
     assert len({entry.loaded_at for entry in entries}) == 1
     assert warehouse.count(NEW.partition) == StoreCounts(150, 3)
 
 
-def test_versions_loaded_at_once_leave_one_of_them(loaded: PostgresWarehouse) -> None:
+def test_versions_loaded_at_once_leave_one_of_them(loaded):
     versions = [SampleMonth(rows=10 + i, sha256=str(i) * 64) for i in range(4)]
     at_once([partial(load, loaded, month) for month in versions])
     entry = loaded.entry(OLD.partition)
@@ -150,9 +137,7 @@ def test_versions_loaded_at_once_leave_one_of_them(loaded: PostgresWarehouse) ->
     assert loaded.count(OLD.partition) == StoreCounts(entry.accepted, 0)
 
 
-def test_months_loaded_at_once_share_the_making_of_the_schema(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_months_loaded_at_once_share_the_making_of_the_schema(warehouse, query):
     months = [
         SampleMonth(partition(f"2024-{i:02d}"), rows=i, quarantined=[{}]) for i in range(1, 9)
     ]
@@ -163,9 +148,7 @@ def test_months_loaded_at_once_share_the_making_of_the_schema(
         assert query("SELECT count(*), sum(rows_accepted) FROM ledger") == [(8, 36)]
 
 
-def test_second_load_of_a_month_waits_for_the_first(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_second_load_of_a_month_waits_for_the_first(warehouse, query):
     release = threading.Event()
     slow = after_its_rows(OLD.trips(), lambda: release.wait(60))
     with ThreadPoolExecutor(2) as pool:

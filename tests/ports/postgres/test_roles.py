@@ -1,7 +1,5 @@
 """The loader owns its schema and nothing else; the reader reads all of it, and writes nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +10,7 @@ import pytest
 from psycopg2 import errors as pg
 from psycopg2.sql import SQL, Identifier
 
-from embedded.servers.postgres import LOADER, PostgresServer
+from embedded.servers.postgres import LOADER
 from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.contract.service import GREEN
@@ -25,22 +23,22 @@ LATER = SampleMonth(partition("2024-02"))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def roles(postgres: PostgresServer) -> None:
+def roles(postgres) -> None:
     postgres.make_roles()
 
 
 @pytest.fixture
-def loader(database: Database, postgres: PostgresServer) -> Database:
+def loader(database, postgres) -> Database:
     return replace(database, user=LOADER, password=postgres.password_of("loader"))
 
 
 @pytest.fixture
-def warehouse(loader: Database, schema: str) -> PostgresWarehouse:
+def warehouse(loader, schema) -> PostgresWarehouse:
     return PostgresWarehouse(loader, schema)
 
 
 @pytest.fixture
-def read(database: Database, postgres: PostgresServer, schema: str) -> Iterator[Read]:
+def read(database, postgres, schema) -> Iterator[Read]:
     """Run a statement as the reader."""
     with closing(
         psycopg2.connect(
@@ -59,9 +57,7 @@ def read(database: Database, postgres: PostgresServer, schema: str) -> Iterator[
         yield run
 
 
-def test_the_reader_reads_every_table_those_of_later_months_too(
-    warehouse: PostgresWarehouse, read: Read
-) -> None:
+def test_the_reader_reads_every_table_those_of_later_months_too(warehouse, read):
     load(warehouse, FIRST)
     assert read("SELECT count(*) FROM green") == [(FIRST.rows,)]
     assert read("SELECT count(*) FROM quarantine") == [(1,)]
@@ -73,9 +69,7 @@ def test_the_reader_reads_every_table_those_of_later_months_too(
     assert read("SELECT count(*) FROM green_2024_02") == [(LATER.rows,)]
 
 
-def test_the_reader_reads_dimensions_and_views_after_they_are_replaced(
-    warehouse: PostgresWarehouse, read: Read
-) -> None:
+def test_the_reader_reads_dimensions_and_views_after_they_are_replaced(warehouse, read):
     load(warehouse, FIRST)
     for _ in range(2):
         load_dimensions(warehouse)
@@ -112,16 +106,14 @@ def test_the_reader_reads_dimensions_and_views_after_they_are_replaced(
         "ALTER SYSTEM SET fsync = off",
     ],
 )
-def test_the_reader_changes_nothing(
-    warehouse: PostgresWarehouse, read: Read, schema: str, statement: str
-) -> None:
+def test_the_reader_changes_nothing(warehouse, read, schema, statement):
     load(warehouse, FIRST)
     with pytest.raises((pg.InsufficientPrivilege, pg.InvalidGrantOperation)):
         read(statement, schema=schema, loader=LOADER)
     assert warehouse.count(FIRST.partition).accepted == FIRST.rows
 
 
-def test_the_loader_is_no_superuser(loader: Database, postgres: PostgresServer) -> None:
+def test_the_loader_is_no_superuser(loader, postgres):
     rights = "rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls"
     found = postgres.psql(f"SELECT bool_or({rights}) FROM pg_roles WHERE rolname ~ '^tlc_'")
     assert found.strip() == "f"
@@ -133,9 +125,7 @@ def test_the_loader_is_no_superuser(loader: Database, postgres: PostgresServer) 
             cursor.execute(statement)
 
 
-def test_the_reader_as_loader_is_told_so_and_changes_nothing(
-    warehouse: PostgresWarehouse, postgres: PostgresServer, loader: Database, schema: str
-) -> None:
+def test_the_reader_as_loader_is_told_so_and_changes_nothing(warehouse, postgres, loader, schema):
     load(warehouse, FIRST)
     reader = replace(loader, user="tlc_reader", password=postgres.password_of("reader"))
     with pytest.raises(ConfigurationError, match="permission denied"):
@@ -144,9 +134,9 @@ def test_the_reader_as_loader_is_told_so_and_changes_nothing(
 
 
 def test_tables_from_before_the_roles_change_hands(
-    database: Database, warehouse: PostgresWarehouse, postgres: PostgresServer, schema: str,
-    read: Read,
-) -> None:  # fmt: skip
+    database, warehouse, postgres, schema,
+    read
+):  # fmt: skip
     load(PostgresWarehouse(database, schema), FIRST)
     with pytest.raises(pg.UndefinedTable):
         read("SELECT count(*) FROM green")

@@ -1,7 +1,5 @@
 """What a dimension table must be: replaced at once, under whatever depends on it."""
 
-from __future__ import annotations
-
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,7 +10,6 @@ import pytest
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.zones.lookup import SCHEMA
-from tests.conftest import Query
 from tests.ports.months import at_once
 
 COMMENT = "Taxi zones, the TLC's lookup"
@@ -38,7 +35,7 @@ def _replace(warehouse: PostgresWarehouse, rows: pa.Table) -> int:
     return warehouse.replace_table("taxi_zone", rows, key="location_id", comment=COMMENT)
 
 
-def test_table_has_key_comment_types_and_json(warehouse: PostgresWarehouse, query: Query) -> None:
+def test_table_has_key_comment_types_and_json(warehouse, query):
     assert _replace(warehouse, _placed()) == 2
     assert query(
         "SELECT zone, centroid_longitude, geometry->>'type' FROM taxi_zone ORDER BY location_id"
@@ -64,9 +61,7 @@ def test_table_has_key_comment_types_and_json(warehouse: PostgresWarehouse, quer
     assert keys == [("PRIMARY KEY (location_id)",)]
 
 
-def test_rows_and_shape_are_replaced_under_a_view(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_rows_and_shape_are_replaced_under_a_view(warehouse, query):
     _replace(warehouse, _zones("one", "two", "three"))
     query("CREATE VIEW names AS SELECT * FROM taxi_zone")
     assert _replace(warehouse, _zones("uno", "dos")) == 2
@@ -80,27 +75,21 @@ def test_rows_and_shape_are_replaced_under_a_view(
     ]  # fmt: skip
 
 
-def test_column_that_may_not_be_null_is_added_to_a_table_with_rows(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_column_that_may_not_be_null_is_added_to_a_table_with_rows(warehouse, query):
     _replace(warehouse, _zones("one", "two"))
     field = pa.field("area", pa.float64(), nullable=False)
     _replace(warehouse, _zones("one").append_column(field, pa.array([1.5])))
     assert query("SELECT location_id, area FROM taxi_zone") == [(1, 1.5)]
 
 
-def test_rows_that_are_refused_leave_the_old_ones(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_rows_that_are_refused_leave_the_old_ones(warehouse, query):
     _replace(warehouse, _zones("one", "two"))
     with pytest.raises(ContractError, match="duplicate key"):
         _replace(warehouse, pa.concat_tables([_zones("uno"), _zones("dos")]))
     assert query("SELECT zone FROM taxi_zone ORDER BY location_id") == [("one",), ("two",)]
 
 
-def test_reader_sees_the_old_rows_or_the_new_and_holds_up_none(
-    warehouse: PostgresWarehouse, connect, query: Query
-) -> None:
+def test_reader_sees_the_old_rows_or_the_new_and_holds_up_none(warehouse, connect, query):
     _replace(warehouse, _zones("one", "two", "three"))
     seen, done, reading = set(), threading.Event(), connect()
 
@@ -120,9 +109,7 @@ def test_reader_sees_the_old_rows_or_the_new_and_holds_up_none(
     assert {(3, "two")} <= seen <= {(3, "two"), (1, "uno")}
 
 
-def test_tables_replaced_at_once_hold_one_of_them(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_tables_replaced_at_once_hold_one_of_them(warehouse, query):
     versions = [_zones(*[f"zone of {number}"] * 20) for number in range(6)]
     assert at_once([partial(_replace, warehouse, rows) for rows in versions]) == [20] * 6
     assert query("SELECT count(*), count(DISTINCT zone) FROM taxi_zone") == [(20, 1)]

@@ -3,8 +3,6 @@
 The embedded server is built without TLS. A proxy ends it here, as some do before a real one.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 import ssl
@@ -22,7 +20,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from embedded.servers.postgres import PostgresServer
 from nyc_tlc.adapters.postgres.connection import Database, Tls
 from nyc_tlc.core.errors import ConfigurationError
 
@@ -96,7 +93,7 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory) -> Path:
     """A certificate for the server's address, and one for another."""
     folder = tmp_path_factory.mktemp("certificates")
     for address in (_OWN, _OTHER):
@@ -105,7 +102,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=[_OWN])
-def port(request: pytest.FixtureRequest, postgres: PostgresServer, folder: Path) -> Iterator[int]:
+def port(request, postgres, folder) -> Iterator[int]:
     """Where the database is served with TLS under the certificate for an address."""
     with _tls_proxy(postgres.port or 0, folder / f"{request.param}.crt") as port:
         yield port
@@ -126,9 +123,7 @@ def _encrypted(database: Database, mode: str, root: Path | None) -> bool:
         ("verify-full", f"{_OWN}.crt", True),
     ],
 )
-def test_a_server_with_tls_is_reached(
-    database: Database, port: int, folder: Path, mode: str, root: str | None, encrypted: bool
-) -> None:
+def test_a_server_with_tls_is_reached(database, port, folder, mode, root, encrypted):
     served = replace(database, port=port)
     assert _encrypted(served, mode, folder / root if root else None) is encrypted
 
@@ -143,8 +138,8 @@ def test_a_server_with_tls_is_reached(
     ],
 )
 def test_a_server_that_does_not_prove_itself_gets_no_password(
-    database: Database, port: int, folder: Path, mode: str, root: str | None, said: str
-) -> None:
+    database, port, folder, mode, root, said
+):
     with pytest.raises(ConfigurationError, match=said) as caught:
         _encrypted(replace(database, port=port), mode, folder / root if root else None)
     assert f"POSTGRES_SSLMODE={mode}" in str(caught.value)
@@ -153,16 +148,14 @@ def test_a_server_that_does_not_prove_itself_gets_no_password(
 
 
 @pytest.mark.parametrize("port", [_OTHER], indirect=True)
-def test_a_certificate_of_another_host_is_refused_by_verify_full_alone(
-    database: Database, port: int, folder: Path
-) -> None:
+def test_a_certificate_of_another_host_is_refused_by_verify_full_alone(database, port, folder):
     other, root = replace(database, port=port), folder / f"{_OTHER}.crt"
     assert _encrypted(other, "verify-ca", root)
     with pytest.raises(ConfigurationError, match="does not match host name"):
         _encrypted(other, "verify-full", root)
 
 
-def test_a_server_without_tls_is_refused_where_tls_is_required(database: Database) -> None:
+def test_a_server_without_tls_is_refused_where_tls_is_required(database):
     assert not _encrypted(database, "prefer", None)
     with pytest.raises(ConfigurationError, match="does not support SSL"):
         _encrypted(database, "require", None)

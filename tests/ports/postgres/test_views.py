@@ -1,22 +1,17 @@
 """What the views must be: every trip once, by names, and never in the way of a load."""
 
-from __future__ import annotations
-
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
-from typing import Any
 
 import pytest
 
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.contract.model import Column, ColumnType, Contract
-from nyc_tlc.core.contract.service import FHVHV, GREEN, SERVICES, YELLOW, Service
+from nyc_tlc.core.contract.service import FHVHV, GREEN, SERVICES, YELLOW
 from nyc_tlc.core.errors import ConfigurationError
-from tests.conftest import Query
 from tests.ports.months import SampleMonth, at_once, load, load_dimensions, partition
 
 CONTRACTS = [service.contract for service in SERVICES.values()]
@@ -41,7 +36,7 @@ YELLOW_MONTH = SampleMonth(partition("2024-02", YELLOW), rows=3, quarantined=[{"
 
 
 @pytest.fixture
-def named(warehouse: PostgresWarehouse) -> PostgresWarehouse:
+def named(warehouse) -> PostgresWarehouse:
     """A warehouse with dimensions, months of three services, and the views."""
     load_dimensions(warehouse)
     for month in (GREEN_MONTH, FHVHV_MONTH, YELLOW_MONTH):
@@ -50,7 +45,7 @@ def named(warehouse: PostgresWarehouse) -> PostgresWarehouse:
     return warehouse
 
 
-def test_codes_and_zones_have_their_names(named: PostgresWarehouse, query: Query) -> None:
+def test_codes_and_zones_have_their_names(named, query):
     assert query(
         "SELECT vendor_name, rate_code_name, payment_type_name, trip_type_name "
         "FROM green_named ORDER BY source_row"
@@ -77,15 +72,13 @@ def test_codes_and_zones_have_their_names(named: PostgresWarehouse, query: Query
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
-def test_named_view_has_every_column_and_every_row(
-    service: Service, named: PostgresWarehouse, query: Query
-) -> None:
+def test_named_view_has_every_column_and_every_row(service, named, query):
     columns = ", ".join(f'"{column.name}"' for column in service.contract.columns)
     ordered = f"SELECT {columns} FROM {{}} ORDER BY source_month, source_row"
     assert query(ordered.format(f"{service}_named")) == query(ordered.format(service))
 
 
-def test_all_services_are_in_one_view(named: PostgresWarehouse, query: Query) -> None:
+def test_all_services_are_in_one_view(named, query):
     assert query("SELECT service, source_month, count(*) FROM trips GROUP BY 1, 2 ORDER BY 1") == [
         ("fhvhv", date(2024, 1, 1), 2),
         ("green", date(2024, 1, 1), 5),
@@ -114,17 +107,13 @@ def test_all_services_are_in_one_view(named: PostgresWarehouse, query: Query) ->
         ),
     ],
 )
-def test_planner_reads_only_what_is_asked_for(
-    named: PostgresWarehouse, query: Query, statement: str, read: set[str], left_out: set[str]
-) -> None:
+def test_planner_reads_only_what_is_asked_for(named, query, statement, read, left_out):
     load(named, SampleMonth(partition("2024-03")))
     plan = str(query(f"EXPLAIN {statement}"))
     assert {name for name in read | left_out if name in plan} == read
 
 
-def test_views_over_an_empty_warehouse_are_empty(
-    warehouse: PostgresWarehouse, query: Query
-) -> None:
+def test_views_over_an_empty_warehouse_are_empty(warehouse, query):
     load_dimensions(warehouse)
     assert warehouse.replace_views(CONTRACTS) == (
         "yellow_named", "green_named", "fhv_named", "fhvhv_named", "trips",
@@ -136,13 +125,13 @@ def test_views_over_an_empty_warehouse_are_empty(
     )
 
 
-def test_views_without_dimensions_are_refused(warehouse: PostgresWarehouse, query: Query) -> None:
+def test_views_without_dimensions_are_refused(warehouse, query):
     with pytest.raises(ConfigurationError, match="vendor"):
         warehouse.replace_views(CONTRACTS)
     assert query("SELECT count(*) FROM pg_views WHERE schemaname = current_schema") == [(0,)]
 
 
-def test_month_is_replaced_under_its_views(named: PostgresWarehouse, query: Query) -> None:
+def test_month_is_replaced_under_its_views(named, query):
     for rows in (7, 2):
         load(named, SampleMonth(rows=rows, sha256=f"{rows}" * 64))
         assert query("SELECT count(*), count(pu_zone) FROM green_named") == [(rows, 0)]
@@ -158,18 +147,14 @@ def _grown(at: int) -> Contract:
 
 
 @pytest.mark.parametrize("at", [3, len(GREEN.contract.columns)], ids=["amid", "last"])
-def test_contract_that_grew_gives_the_views_its_column(
-    at: int, named: PostgresWarehouse, query: Query
-) -> None:
+def test_contract_that_grew_gives_the_views_its_column(at, named, query):
     named.replace_views([_grown(at), *(c for c in CONTRACTS if c is not GREEN.contract)])
     assert query("SELECT count(*), count(surge), count(vendor_name) FROM green_named") == [
         (5, 0, 3)
     ]
 
 
-def test_views_and_grants_of_others_outlive_ours_or_stop_the_change_by_name(
-    named: PostgresWarehouse, query: Query
-) -> None:
+def test_views_and_grants_of_others_outlive_ours_or_stop_the_change_by_name(named, query):
     query("CREATE VIEW mine AS SELECT pu_zone FROM green_named")
     query("GRANT SELECT ON green_named TO PUBLIC")
     granted = query("SELECT relacl::text FROM pg_class WHERE oid = 'green_named'::regclass")
@@ -181,9 +166,7 @@ def test_views_and_grants_of_others_outlive_ours_or_stop_the_change_by_name(
     assert granted == query("SELECT relacl::text FROM pg_class WHERE oid = 'green_named'::regclass")
 
 
-def test_readers_of_a_view_do_not_stop_a_load_nor_the_views(
-    named: PostgresWarehouse, connect: Callable[[], Any], query: Query
-) -> None:
+def test_readers_of_a_view_do_not_stop_a_load_nor_the_views(named, connect, query):
     """Both wait for the reader to end, in short tries that let other readers through."""
     with closing(connect()) as reader, reader.cursor() as cursor, ThreadPoolExecutor(1) as pool:
         cursor.execute("SELECT count(*) FROM green_named")
@@ -197,9 +180,7 @@ def test_readers_of_a_view_do_not_stop_a_load_nor_the_views(
         assert len(replaced.result(timeout=20)) == 5
 
 
-def test_views_and_months_replaced_at_once_do_not_block_one_another(
-    named: PostgresWarehouse, query: Query
-) -> None:
+def test_views_and_months_replaced_at_once_do_not_block_one_another(named, query):
     def views() -> None:
         for _ in range(5):
             named.replace_views(CONTRACTS)

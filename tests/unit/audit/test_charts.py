@@ -1,7 +1,5 @@
 """What the charts of the report show of the months, and what they say in words."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, date, datetime, timedelta
 
@@ -58,7 +56,7 @@ def _bars(panel: charts.Panel) -> list[tuple[str, float, float]]:
     return [(name, float(box[1]), float(box[2])) for name, box in found if box]
 
 
-def test_trips_per_month_are_those_of_each_service_on_one_axis() -> None:
+def test_trips_per_month_are_those_of_each_service_on_one_axis():
     yellow, green = charts.trips_per_month(MONTHS)
     assert _said(yellow) == (
         "yellow",
@@ -72,7 +70,7 @@ def test_trips_per_month_are_those_of_each_service_on_one_axis() -> None:
     assert _bars(green) == [("green", 178.17, 144.0)]
 
 
-def test_quarantined_rows_are_told_per_thousand_published_and_by_reason() -> None:
+def test_quarantined_rows_are_told_per_thousand_published_and_by_reason():
     yellow, green = charts.quarantined_by_reason(MONTHS)
     assert _said(yellow) == (
         "yellow",
@@ -90,14 +88,14 @@ def test_quarantined_rows_are_told_per_thousand_published_and_by_reason() -> Non
     ]  # fmt: skip
 
 
-def test_a_month_without_rows_and_a_reason_nobody_knows_are_left_out_of_the_bars() -> None:
+def test_a_month_without_rows_and_a_reason_nobody_knows_are_left_out_of_the_bars():
     strange = _month(GREEN, "2024-01", quarantined=1, by_reason={"pickup_missing": 1, "moon": 9})
     (panel,) = charts.quarantined_by_reason([strange])
     assert charts._reasons_point(strange).values == {"reason3": 1000.0}
     assert panel.note == "1000.00 ‰ overall"
 
 
-def test_trips_per_day_are_summed_over_the_files_that_have_some() -> None:
+def test_trips_per_day_are_summed_over_the_files_that_have_some():
     yellow, green = charts.trips_per_day(MONTHS)
     assert _said(yellow) == (
         "yellow",
@@ -112,7 +110,7 @@ def test_trips_per_day_are_summed_over_the_files_that_have_some() -> None:
     assert charts.trips_per_day([_month(GREEN, "2024-01")]) == []
 
 
-def test_a_month_of_which_no_day_is_known_shows_none_of_its_neighbours() -> None:
+def test_a_month_of_which_no_day_is_known_shows_none_of_its_neighbours():
     january = _month(YELLOW, "2024-01", by_day={"2024-01-31": 70, "2024-02-01": 5})
     (panel,) = charts.trips_per_day([january, _month(YELLOW, "2024-02")])
     assert _tips(panel) == ["2024-01-31: 70 trips"]
@@ -128,9 +126,7 @@ def test_a_month_of_which_no_day_is_known_shows_none_of_its_neighbours() -> None
         (790, 264, "2022-01-01 to 2022-01-03: 2 trips a day, from 1 to 3", 3),
     ],
 )
-def test_a_line_has_as_many_points_as_days_up_to_320(
-    days: int, points: int, first: str, labels: int
-) -> None:
+def test_a_line_has_as_many_points_as_days_up_to_320(days, points, first, labels):
     by_day = {date(2022, 1, 1) + timedelta(day): day + 1 for day in range(days)}
     months = [
         _month(GREEN, str(month), by_day={
@@ -143,7 +139,7 @@ def test_a_line_has_as_many_points_as_days_up_to_320(
     assert len(panel.chart.labels) == labels
 
 
-def test_a_point_of_several_days_has_their_mean_and_range() -> None:
+def test_a_point_of_several_days_has_their_mean_and_range():
     days = [date(2024, 1, day) for day in (1, 2, 3)]
     assert charts._day_point(7, days, [3, 5, 10]) == Point(
         7,
@@ -163,8 +159,8 @@ def test_a_point_of_several_days_has_their_mean_and_range() -> None:
     ],
 )  # fmt: skip
 def test_days_are_labelled_by_months_and_by_years_once_there_are_more_than_two(
-    first: date, last: date, width: int, labels: dict[float, str]
-) -> None:
+    first, last, width, labels
+):
     assert charts._day_labels(first, last, width) == labels
 
 
@@ -182,16 +178,14 @@ def test_days_are_labelled_by_months_and_by_years_once_there_are_more_than_two(
         ("2022-12", "2024-12", (0, 24), {1: "2023", 13: "2024"}),
     ],
 )  # fmt: skip
-def test_an_axis_of_months_names_years_once_there_are_more_than_two(
-    first: str, last: str, ends: tuple[float, float], labels: dict[float, str]
-) -> None:
+def test_an_axis_of_months_names_years_once_there_are_more_than_two(first, last, ends, labels):
     axis = charts._month_axis([_month(GREEN, first), _month(YELLOW, last)])
     begin = charts._ordinal(Month.parse(first))
     assert (axis.first - begin, axis.last - begin) == ends
     assert {x - begin: text for x, text in axis.labels.items()} == labels
 
 
-def test_volume_is_told_in_megabytes_of_all_services_together() -> None:
+def test_volume_is_told_in_megabytes_of_all_services_together():
     raw, lake = charts.volume([*MONTHS, _month(GREEN, "2024-01", raw_bytes=25_000_000_000)])
     assert _said(raw) == (
         "Published files in raw/", "25,052.5 MB in all, MB per month",
@@ -210,7 +204,7 @@ def test_volume_is_told_in_megabytes_of_all_services_together() -> None:
     ]  # fmt: skip
 
 
-def test_speed_is_told_of_the_loads_that_were_timed() -> None:
+def test_speed_is_told_of_the_loads_that_were_timed():
     (panel,) = charts.load_speed(MONTHS)
     assert _said(panel) == (
         "Speed of the loads",
@@ -240,7 +234,5 @@ def test_speed_is_told_of_the_loads_that_were_timed() -> None:
         (timedelta(hours=48), {0: "2024-06-02", 160: "2024-06-03", 320: "2024-06-04"}),
     ],
 )
-def test_times_below_the_speeds_are_as_fine_as_their_span(
-    span: timedelta, written: dict[float, str]
-) -> None:
+def test_times_below_the_speeds_are_as_fine_as_their_span(span, written):
     assert charts._time_labels(LOADED_AT, LOADED_AT + span) == written

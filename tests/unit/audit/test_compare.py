@@ -1,7 +1,5 @@
 """What the comparison says of a month, by what each store says of it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -195,9 +193,7 @@ DIFFERENCES: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize(("expected", "said"), DIFFERENCES.items(), ids=list(DIFFERENCES))
-def test_every_difference_is_told_with_its_place_and_both_sides(
-    said: dict[str, object], expected: str
-) -> None:
+def test_every_difference_is_told_with_its_place_and_both_sides(said, expected):
     (finding,) = findings(replace(SOUND, **said))
     assert finding.partition == MONTH
     assert f"{finding.code} {finding.place}: {finding.detail}".removesuffix(": ") == expected
@@ -231,11 +227,11 @@ def test_every_difference_is_told_with_its_place_and_both_sides(
          ["bigquery_differs", "bigquery_rows"]),
     ],
 )  # fmt: skip
-def test_what_is_found_together(evidence: Evidence, codes: list[str]) -> None:
+def test_what_is_found_together(evidence, codes):
     assert [finding.code for finding in findings(evidence)] == codes
 
 
-def test_every_kind_has_its_sentence_and_its_remedy() -> None:
+def test_every_kind_has_its_sentence_and_its_remedy():
     assert all(code == kind.code for code, kind in KINDS.items())
     assert all(kind.sentence[-1] not in ".!" for kind in KINDS.values())
     assert {kind.remedy for kind in KINDS.values()} == set(Remedy)
@@ -244,7 +240,7 @@ def test_every_kind_has_its_sentence_and_its_remedy() -> None:
     }  # fmt: skip
 
 
-def test_a_finding_says_what_it_knows() -> None:
+def test_a_finding_says_what_it_knows():
     sentence = "object_orphan: No record refers to this object"
     finding = Finding("object_orphan", None, "a")
     assert str(finding) == f"{sentence} (a)"

@@ -1,7 +1,5 @@
 """Small charts, measured: every number of theirs is where it belongs."""
 
-from __future__ import annotations
-
 import pytest
 
 from nyc_tlc.core.audit import drawing
@@ -11,7 +9,7 @@ MONTHS = Axis(0, 3, {0.0: "2024-01", 3.0: "2024-04"})
 COLUMNS = [("hover", f"M{x:.2f} 10.00h87.50v144.00h-87.50z") for x in (44, 131.5, 219, 306.5)]
 
 
-def test_bars_stand_on_each_other_in_the_order_of_the_series() -> None:
+def test_bars_stand_on_each_other_in_the_order_of_the_series():
     points = [
         Point(0, {"yellow": 20, "green": 30, "fhv": 50}, "January"),
         Point(1, {"yellow": 5, "green": 0, "other": 7}, "February"),
@@ -37,13 +35,13 @@ def test_bars_stand_on_each_other_in_the_order_of_the_series() -> None:
 @pytest.mark.parametrize(
     ("units", "width"), [(58, "4.83"), (60, "5.37"), (400, "0.81"), (10_000, "0.60")]
 )
-def test_many_bars_are_narrow_but_never_invisible(units: int, width: str) -> None:
+def test_many_bars_are_narrow_but_never_invisible(units, width):
     chart = stacked_bars(Axis(1, units, {}), [Point(1, {"green": 1}, "")], ["green"], "")
     ((_, (_, (_, outline))),) = chart.groups
     assert f"h{width}v" in outline
 
 
-def test_a_line_runs_within_its_band_and_breaks_where_days_are_missing() -> None:
+def test_a_line_runs_within_its_band_and_breaks_where_days_are_missing():
     points = [
         Point(0, {"low": 10, "high": 30, "mean": 20}, "1 January"),
         Point(1, {"low": 20, "high": 40, "mean": 30}, "2 January"),
@@ -62,7 +60,7 @@ def test_a_line_runs_within_its_band_and_breaks_where_days_are_missing() -> None
     ]  # fmt: skip
 
 
-def test_each_series_of_dots_has_a_shape_of_its_own() -> None:
+def test_each_series_of_dots_has_a_shape_of_its_own():
     points = [
         Point(0, {"green": 1000.0}, "January"),
         Point(160, {"fhv": 2000.0, "green": 500.0}, "February"),
@@ -85,11 +83,11 @@ def test_each_series_of_dots_has_a_shape_of_its_own() -> None:
         dots(MONTHS, [], ["green"], ""),
     ],
 )
-def test_a_chart_without_points_is_a_grid_up_to_one(chart: drawing.Chart) -> None:
+def test_a_chart_without_points_is_a_grid_up_to_one(chart):
     assert [number for _, number in chart.ticks] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
 
 
-def test_the_four_shapes_surround_their_point() -> None:
+def test_the_four_shapes_surround_their_point():
     assert [mark("fhv", number, 10, 20) for number in range(5)] == [
         ("fhv", "M6.0 20.0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z"),
         ("fhv", "M6.8 16.8 13.2 16.8 13.2 23.2 6.8 23.2z"),
@@ -108,9 +106,7 @@ def test_the_four_shapes_surround_their_point() -> None:
         (2_000_300, 2.5e6, 5),
     ],
 )  # fmt: skip
-def test_an_axis_ends_at_the_least_round_number_and_has_round_parts(
-    value: float, top: float, parts: int
-) -> None:
+def test_an_axis_ends_at_the_least_round_number_and_has_round_parts(value, top, parts):
     assert drawing._nice(value) == (pytest.approx(top), parts)
 
 
@@ -124,7 +120,7 @@ def test_an_axis_ends_at_the_least_round_number_and_has_round_parts(
         (47, "1", 390.35, "middle"),
     ],
 )
-def test_a_label_at_an_end_stays_inside(at: int, text: str, x: float, anchor: str) -> None:
+def test_a_label_at_an_end_stays_inside(at, text, x, anchor):
     chart = stacked_bars(Axis(0, 47, {at: text}), [], [], "")
     assert chart.labels == [(pytest.approx(x, abs=0.01), anchor, text)]
 
@@ -136,5 +132,5 @@ def test_a_label_at_an_end_stays_inside(at: int, text: str, x: float, anchor: st
         (3_066_766, "3.07M"), (1e9, "1G"), (4.5e9, "4.5G"),
     ],
 )  # fmt: skip
-def test_numbers_on_axes_are_short(value: float, text: str) -> None:
+def test_numbers_on_axes_are_short(value, text):
     assert compact(value) == text

@@ -1,7 +1,5 @@
 """The report is one page that needs nothing else; what it says cannot break it."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections import Counter
@@ -125,11 +123,11 @@ def _words(page: str) -> str:
     return "\n".join(text for line in lines if (text := " ".join(line.split())))
 
 
-def test_the_page_says_in_words_what_was_found_and_what_there_is() -> None:
+def test_the_page_says_in_words_what_was_found_and_what_there_is():
     assert _words(render(AUDIT)) == WORDS
 
 
-def test_marks_and_cells_have_the_classes_that_give_their_colours() -> None:
+def test_marks_and_cells_have_the_classes_that_give_their_colours():
     page = render(AUDIT)
     assert re.findall(r'<td class="([a-z-]+)"', page) == [
         "proved", "wrong", "not-loaded", "not-published-yet", "proved", "repaired",
@@ -142,7 +140,7 @@ def test_marks_and_cells_have_the_classes_that_give_their_colours() -> None:
     assert calendars.count("<td></td>") == 10 + 10 + 10
 
 
-def test_of_a_service_with_nothing_proved_the_page_says_so() -> None:
+def test_of_a_service_with_nothing_proved_the_page_says_so():
     months = (AuditedMonth(FEBRUARY, Verdict.WRONG),)
     words = _words(render(Audit(months, (), AT, "", {}, "")))
     assert "\nno month proved\n" in words
@@ -150,7 +148,7 @@ def test_of_a_service_with_nothing_proved_the_page_says_so() -> None:
     assert "Trips per month" not in words
 
 
-def test_a_page_without_months_says_so() -> None:
+def test_a_page_without_months_says_so():
     assert "No month is loaded." in render(Audit((), (), AT, "", {}, ""))
 
 
@@ -172,9 +170,7 @@ def test_a_page_without_months_says_so() -> None:
         ([Finding("table_orphan", None, "a", trouble="no right")], "The repair failed: no right"),
     ],
 )
-def test_the_page_says_what_is_wrong_and_what_was_repaired(
-    findings: list[Finding], said: str
-) -> None:
+def test_the_page_says_what_is_wrong_and_what_was_repaired(findings, said):
     assert said in _words(render(replace(AUDIT, findings=tuple(findings))))
 
 
@@ -226,7 +222,7 @@ def _many(years: int) -> tuple[AuditedMonth, ...]:
 
 
 @pytest.mark.parametrize("years", [0, 1, 15])
-def test_a_page_parses_is_complete_and_refers_to_no_other_host(years: int) -> None:
+def test_a_page_parses_is_complete_and_refers_to_no_other_host(years):
     text = render(replace(AUDIT, months=_many(years)))
     page = _Page(text)
     assert page.open == []
@@ -242,7 +238,7 @@ def test_a_page_parses_is_complete_and_refers_to_no_other_host(years: int) -> No
 HOSTILE = """<script>alert("1")</script>'&--><img src=//evil.example/x>"""
 
 
-def test_every_string_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_string_is_escaped(monkeypatch):
     findings = (
         Finding("raw_missing", FEBRUARY, HOSTILE, HOSTILE, trouble=HOSTILE),
         Finding("object_orphan", None, HOSTILE, HOSTILE),

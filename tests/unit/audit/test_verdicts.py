@@ -1,7 +1,5 @@
 """What an audit makes of what was found: verdicts, repairs, the table, and how the run ends."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -39,9 +37,7 @@ DONE = replace(RAW, repaired=True)
         ((DONE, LAKE), Verdict.WRONG, False),
     ],
 )
-def test_verdict_is_the_worst_of_the_findings(
-    found: tuple[Finding, ...], verdict: Verdict, is_proved: bool
-) -> None:
+def test_verdict_is_the_worst_of_the_findings(found, verdict, is_proved):
     month = audited(SOUND, found)
     assert (month.verdict, month.is_proved) == (verdict, is_proved)
 
@@ -70,13 +66,11 @@ COUNTED = replace(
         (Evidence(MONTH, quarantined=1), AuditedMonth(MONTH, Verdict.PROVED)),
     ],
 )
-def test_an_audited_month_has_the_figures_of_its_manifest_and_the_time_of_its_load(
-    evidence: Evidence, month: AuditedMonth
-) -> None:
+def test_an_audited_month_has_the_figures_of_its_manifest_and_the_time_of_its_load(evidence, month):
     assert audited(evidence, ()) == month
 
 
-def test_repaired_is_what_is_found_no_more() -> None:
+def test_repaired_is_what_is_found_no_more():
     elsewhere = replace(LAKE, partition=OTHER)
     after = (replace(LAKE, detail="4 rows"), TABLE, elsewhere, replace(RAW, place="new"))
     assert after_repair((RAW, LAKE, NOTE, elsewhere), after, {MONTH: "no room"}) == (
@@ -91,7 +85,7 @@ def _audit(months: list[AuditedMonth], findings: list[Finding]) -> Audit:
     return Audit(tuple(months), tuple(findings), at, "gs://lake", {}, "all")
 
 
-def test_the_table_has_a_row_per_month_and_one_per_finding_of_none() -> None:
+def test_the_table_has_a_row_per_month_and_one_per_finding_of_none():
     large = replace(FULL, verdict=Verdict.WRONG, raw_bytes=12_345_678_901)
     untimed = AuditedMonth(OTHER, Verdict.PROVED)
     stray = Finding("object_orphan", Partition(GREEN, Month(2023, 1)), "e", repaired=True)
@@ -117,7 +111,7 @@ def _blank(**said: str) -> dict[str, object]:
     return {"service": "", "month": "", "findings": "", "wrong": "", **counts, **said}
 
 
-def test_a_run_ends_with_an_error_that_names_everything_that_is_wrong() -> None:
+def test_a_run_ends_with_an_error_that_names_everything_that_is_wrong():
     months = [replace(FULL, verdict=Verdict.WRONG)]
     require_sound(to_frame(_audit(months, [NOTE, DONE])))
     with pytest.raises(

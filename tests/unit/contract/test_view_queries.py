@@ -15,7 +15,7 @@ def _contract(service: str, *columns: Column) -> Contract:
     return Contract(service, 1, columns, (), ())
 
 
-def test_a_code_and_a_zone_are_followed_by_their_names_and_a_flag_is_not() -> None:
+def test_a_code_and_a_zone_are_followed_by_their_names_and_a_flag_is_not():
     red = _contract("red", ZONE, FLAG, CODED, MONTH)
     assert view_queries([red], Dialect.POSTGRES, "s")["red_named"] == (
         'SELECT "trip"."pu_location_id", '
@@ -30,7 +30,7 @@ def test_a_code_and_a_zone_are_followed_by_their_names_and_a_flag_is_not() -> No
     )
 
 
-def test_all_services_are_one_view_of_the_columns_that_they_share() -> None:
+def test_all_services_are_one_view_of_the_columns_that_they_share():
     contracts = [_contract("red", ZONE, CODED, MONTH), _contract("blue", MONTH, FLAG, ZONE)]
     queries = view_queries(contracts, Dialect.POSTGRES, 's"')
     assert list(queries) == ["red_named", "blue_named", "trips"]
@@ -40,7 +40,7 @@ def test_all_services_are_one_view_of_the_columns_that_they_share() -> None:
     )
 
 
-def test_bigquery_has_one_view_of_all_quarantines_besides() -> None:
+def test_bigquery_has_one_view_of_all_quarantines_besides():
     contracts = [_contract("red", MONTH), _contract("blue", MONTH)]
     queries = view_queries(contracts, Dialect.BIGQUERY, "some-project", "tlc")
     assert list(queries) == ["red_named", "blue_named", "trips", "quarantine"]

@@ -38,14 +38,14 @@ def _points(seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_grid_answers_as_the_polygons_would(seed: int) -> None:
+def test_grid_answers_as_the_polygons_would(seed):
     points = _points(seed)
     found = PolygonGrid(POLYGONS).locate(*points.T)
     assert set(found) == set(range(len(POLYGONS) + 1))
     assert found.tolist() == _asked(points).tolist()
 
 
-def test_threads_share_a_grid() -> None:
+def test_threads_share_a_grid():
     grid = PolygonGrid(POLYGONS)
     points = _points(0)
     expected = _asked(points).tolist()

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -34,21 +33,19 @@ def _rows(data: bytes) -> list[list[object]]:
 @pytest.mark.parametrize("newline", ["\r\n", "\n"], ids=["CRLF", "LF"])
 @pytest.mark.parametrize("quote", ['"', ""], ids=["quoted", "bare"])
 @pytest.mark.parametrize("spelling", ["LocationID", "locationid", "location_id", " LocationID "])
-def test_every_spelling_of_the_lookup_is_the_same_table(
-    spelling: str, quote: str, newline: str
-) -> None:
+def test_every_spelling_of_the_lookup_is_the_same_table(spelling, quote, newline):
     data = _lookup(_cells(), [spelling, *HEADER[1:]], newline, quote)
     expected = [[int(row[0]), *row[1:]] for row in _cells()]
     assert _rows(data) == expected
     assert _rows(b"\xef\xbb\xbf" + data.removesuffix(newline.encode())) == expected
 
 
-def test_columns_and_rows_may_come_in_any_order() -> None:
+def test_columns_and_rows_may_come_in_any_order():
     backwards = [row[::-1] for row in _cells()[::-1]]
     assert _rows(_lookup(backwards, HEADER[::-1])) == _rows(_lookup(_cells()))
 
 
-def test_every_cell_is_kept_as_the_text_that_it_is() -> None:
+def test_every_cell_is_kept_as_the_text_that_it_is():
     cells = _cells()
     cells[0][3] = ""
     cells[1][1:] = ["NULL", "nan", "NA"]
@@ -93,7 +90,7 @@ def test_every_cell_is_kept_as_the_text_that_it_is() -> None:
         (_lookup([["2024-02-22 12:30:00", "a", "b", "c"]]), ""),
     ],
 )
-def test_what_is_not_the_lookup_is_refused_and_says_what_was_found(data: bytes, found: str) -> None:
+def test_what_is_not_the_lookup_is_refused_and_says_what_was_found(data, found):
     with pytest.raises(ContractError) as caught:
         parse_zones(data)
     message = str(caught.value)
@@ -103,7 +100,7 @@ def test_what_is_not_the_lookup_is_refused_and_says_what_was_found(data: bytes, 
     assert len(message) < 600
 
 
-def test_the_sample_lookup_is_a_lookup(tmp_path: Path) -> None:
+def test_the_sample_lookup_is_a_lookup(tmp_path):
     write_zone_lookup(tmp_path / "zones.csv")
     data = (tmp_path / "zones.csv").read_bytes()
     zones = parse_zones(data)
@@ -112,7 +109,7 @@ def test_the_sample_lookup_is_a_lookup(tmp_path: Path) -> None:
     assert zones["borough"].null_count == 0
 
 
-def test_the_real_lookup(shared_tlc: Path) -> None:
+def test_the_real_lookup(shared_tlc):
     data = (shared_tlc / "zones" / "taxi_zone_lookup.csv").read_bytes()
     assert hashlib.sha256(data).hexdigest().startswith("1a99e105092230f8")
     zones = parse_zones(data)
@@ -127,7 +124,7 @@ def test_the_real_lookup(shared_tlc: Path) -> None:
     assert zones["zone"].to_pylist()[131] == "JFK Airport"
 
 
-def test_the_real_error_body_is_refused(shared_tlc: Path) -> None:
+def test_the_real_error_body_is_refused(shared_tlc):
     body = (shared_tlc / "damaged" / "yellow_tripdata_2009-01.socrata-error-json.csv").read_bytes()
     with pytest.raises(ContractError):
         parse_zones(body)

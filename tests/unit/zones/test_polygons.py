@@ -3,7 +3,6 @@
 import io
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,29 +44,29 @@ def _drawn(data: bytes) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def sample(tmp_path_factory) -> bytes:
     path = tmp_path_factory.mktemp("sample") / "taxi_zones.zip"
     write_zone_polygons(path)
     return path.read_bytes()
 
 
 @pytest.fixture(scope="module")
-def real(shared_tlc: Path) -> bytes:
+def real(shared_tlc) -> bytes:
     return (shared_tlc / "zones" / "taxi_zones.zip").read_bytes()
 
 
 @pytest.fixture(scope="module", params=["sample", "real"])
-def published(request: pytest.FixtureRequest) -> bytes:
+def published(request) -> bytes:
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="module")
-def zones(published: bytes) -> ZonePolygons:
+def zones(published) -> ZonePolygons:
     return parse_zone_polygons(published)
 
 
 @pytest.fixture(scope="module")
-def feet(published: bytes) -> np.ndarray:
+def feet(published) -> np.ndarray:
     """The zones in the plane of the file, by OBJECTID: in it nothing repeats."""
     drawn = {one.record["OBJECTID"]: shapely.geometry.shape(one.shape) for one in _drawn(published)}
     return np.array([drawn[i] for i in IDS])
@@ -94,9 +93,7 @@ def _lowest(polygons: np.ndarray, points: np.ndarray) -> list[int | None]:
 
 
 @pytest.mark.parametrize("inwards", [5.0, -5.0], ids=["inside", "outside"])
-def test_points_five_feet_from_every_border_are_on_the_right_side(
-    inwards: float, zones: ZonePolygons, feet: np.ndarray
-) -> None:
+def test_points_five_feet_from_every_border_are_on_the_right_side(inwards, zones, feet):
     lines = shapely.boundary(shapely.buffer(feet, -inwards))
     points, zone = shapely.get_coordinates(shapely.segmentize(lines, 400), return_index=True)
     points, zone = points[::5], zone[::5]
@@ -112,13 +109,13 @@ def test_points_five_feet_from_every_border_are_on_the_right_side(
     assert _located_in_feet(zones, points[clear]) == expected
 
 
-def test_polygons_are_valid_and_wound_as_geojson_wants(zones: ZonePolygons) -> None:
+def test_polygons_are_valid_and_wound_as_geojson_wants(zones):
     assert shapely.is_valid(zones.polygons).all()
     parts = shapely.get_parts(zones.polygons)
     assert shapely.is_ccw(shapely.get_exterior_ring(parts)).all()
 
 
-def test_straight_border_stays_where_it_was_drawn(zones: ZonePolygons, feet: np.ndarray) -> None:
+def test_straight_border_stays_where_it_was_drawn(zones, feet):
     """Half-way along the longest edge, where a line in degrees is farthest from it."""
     for zone in range(POLYGONS):
         ring = shapely.get_coordinates(
@@ -130,9 +127,7 @@ def test_straight_border_stays_where_it_was_drawn(zones: ZonePolygons, feet: np.
         assert shapely.distance(border, middle) * 365_000 < 4 * A_MILLIMETRE
 
 
-def test_centroid_is_found_in_its_zone_where_it_lies_inside(
-    zones: ZonePolygons, feet: np.ndarray
-) -> None:
+def test_centroid_is_found_in_its_zone_where_it_lies_inside(zones, feet):
     centroids = shapely.centroid(feet)
     inside = shapely.contains(feet, centroids)
     assert inside.sum() > 240
@@ -153,27 +148,25 @@ NOWHERE = [
 """Newark, Long Island, latitude for longitude, what a taximeter of 2012 said, no numbers."""
 
 
-def test_point_in_no_zone_is_null(zones: ZonePolygons) -> None:
+def test_point_in_no_zone_is_null(zones):
     assert _located(zones, *zip(*NOWHERE, strict=True)) == [None] * len(NOWHERE)
 
 
-def test_known_places_are_in_their_zones_and_the_harbour_in_none(real: bytes) -> None:
+def test_known_places_are_in_their_zones_and_the_harbour_in_none(real):
     longitude = [-73.7781, -73.8740, -73.9855, -74.04, -74.05, -73.98]
     latitude = [40.6413, 40.7769, 40.7580, 40.64, 40.6, 40.55]
     found = _located(parse_zone_polygons(real), longitude, latitude)
     assert found == [132, 138, 230, None, None, None]
 
 
-def test_slices_are_located_as_they_are_and_no_points_are_no_zones(sample: bytes) -> None:
+def test_slices_are_located_as_they_are_and_no_points_are_no_zones(sample):
     zones = parse_zone_polygons(sample)
     longitude, latitude = (pa.array(axis) for axis in zone_points(np.arange(1, 264)))
     assert zones.locate(longitude[5:9], latitude[5:9]).to_pylist() == [6, 7, 8, 9]
     assert _located(zones, [], []) == []
 
 
-def test_repeated_ids_are_those_of_the_lookup(
-    published: bytes, zones: ZonePolygons, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_repeated_ids_are_those_of_the_lookup(published, zones, tmp_path, request):
     lookup = tmp_path / "taxi_zone_lookup.csv"
     write_zone_lookup(lookup)
     if "real" in request.node.name:
@@ -189,13 +182,13 @@ def test_repeated_ids_are_those_of_the_lookup(
         assert listed[location_id]["borough"] == one.record["borough"]
 
 
-def test_sample_points_are_in_their_zones(sample: bytes) -> None:
+def test_sample_points_are_in_their_zones(sample):
     ids = np.tile(np.arange(1, 266), 40)
     expected = [i if i <= POLYGONS else None for i in ids.tolist()]
     assert _located(parse_zone_polygons(sample), *zone_points(ids)) == expected
 
 
-def test_zip_may_have_a_folder_and_no_projection(sample: bytes) -> None:
+def test_zip_may_have_a_folder_and_no_projection(sample):
     members = {f"taxi_zones/{name}": data for name, data in _members(sample).items()}
     del members["taxi_zones/taxi_zones.prj"]
     again = parse_zone_polygons(_zipped({"__MACOSX/._taxi_zones.shp": b"\0", **members}))
@@ -323,9 +316,7 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 @pytest.mark.filterwarnings("ignore::shapefile.PossiblyCorruptFileHeader")
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_is_not_the_polygons_is_refused_and_says_what_was_found(
-    damage: str, sample: bytes
-) -> None:
+def test_what_is_not_the_polygons_is_refused_and_says_what_was_found(damage, sample):
     spoil, found = DAMAGES[damage]
     with pytest.raises(ContractError) as caught:
         parse_zone_polygons(spoil(sample))
@@ -336,7 +327,7 @@ def test_what_is_not_the_polygons_is_refused_and_says_what_was_found(
     assert len(message) < 600
 
 
-def test_every_byte_cut_or_changed_is_refused_or_harmless(real: bytes) -> None:
+def test_every_byte_cut_or_changed_is_refused_or_harmless(real):
     rng = np.random.default_rng(2)
     for at in rng.integers(0, len(real), 12):
         spoilt = bytearray(real)

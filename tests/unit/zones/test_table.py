@@ -1,7 +1,6 @@
 """The taxi zone dimension as it goes to each kind of store."""
 
 import json
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -18,22 +17,20 @@ from nyc_tlc.core.zones.table import SCHEMA, with_geo_metadata, with_geojson, zo
 
 
 @pytest.fixture(scope="module")
-def polygons(tmp_path_factory: pytest.TempPathFactory) -> ZonePolygons:
+def polygons(tmp_path_factory) -> ZonePolygons:
     path = tmp_path_factory.mktemp("polygons") / "taxi_zones.zip"
     write_zone_polygons(path)
     return parse_zone_polygons(path.read_bytes())
 
 
 @pytest.fixture(scope="module")
-def table(polygons: ZonePolygons, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+def table(polygons, tmp_path_factory) -> pa.Table:
     path = tmp_path_factory.mktemp("lookup") / "taxi_zone_lookup.csv"
     write_zone_lookup(path)
     return zone_table(parse_zones(path.read_bytes()), polygons)
 
 
-def test_every_zone_has_its_place_and_the_last_two_have_none(
-    table: pa.Table, polygons: ZonePolygons
-) -> None:
+def test_every_zone_has_its_place_and_the_last_two_have_none(table, polygons):
     assert table.schema == SCHEMA
     assert table["location_id"].to_pylist() == list(range(1, 266))
     places = table.drop_columns(["borough", "zone", "service_zone"]).to_pylist()
@@ -45,7 +42,7 @@ def test_every_zone_has_its_place_and_the_last_two_have_none(
     assert [list(zone.values())[1:] for zone in places[263:]] == [[None] * 3] * 2
 
 
-def test_geojson_is_of_the_same_polygons(table: pa.Table) -> None:
+def test_geojson_is_of_the_same_polygons(table):
     with_text = with_geojson(table)
     assert with_text.schema.field("geometry").type == pa.json_()
     assert with_text.drop_columns("geometry") == table.drop_columns("geometry")
@@ -58,7 +55,7 @@ def test_geojson_is_of_the_same_polygons(table: pa.Table) -> None:
     assert shapely.equals_exact(drawn, np.asarray(stored), 0).all()
 
 
-def test_parquet_is_geoparquet_and_plain_parquet_alike(table: pa.Table, tmp_path: Path) -> None:
+def test_parquet_is_geoparquet_and_plain_parquet_alike(table, tmp_path):
     file = tmp_path / "zones.parquet"
     pq.write_table(with_geo_metadata(table), file)
     assert pq.read_table(file).equals(table)
