@@ -1,15 +1,8 @@
 """What is reported of the runs of the scheduler and of `mage run`: each event once."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from embedded.servers.mage import until
-from nyc_tlc.core.contract.service import SERVICES
-from nyc_tlc.core.month import Month
-from nyc_tlc.jobs.sync import Sync
-from nyc_tlc.settings import Settings
-from nyc_tlc.wiring import connect_stores
 from tests.alert_sinks import mail_server, webhook
 
 pytestmark = pytest.mark.integration
@@ -39,10 +32,8 @@ def test_a_month_that_fails_under_the_scheduler_is_reported_once_with_its_reason
     scheduled.publish("green", "2019-08", 500).write_bytes(b"PAR1 and no more")
     assert run(scheduled, "2019-08")["status"] == "failed"
     (message,) = reports_of(scheduled, "2019-08")
-    title, line = message.split("\n")
-    assert title == "NYC TLC: 1 month failed"
-    assert line.startswith("green 2019-08: ")
-    assert "green_tripdata_2019-08.parquet" in line
+    assert message.startswith("NYC TLC: 1 month failed\ngreen 2019-08: ")
+    assert "green_tripdata_2019-08.parquet" in message
     assert reports_of(scheduled, "tlc_trips failed") == []
 
 
@@ -62,21 +53,6 @@ def test_a_run_that_takes_too_long_is_told_and_then_ended(scheduled):
     assert message.startswith("NYC TLC: tlc_trips takes longer")
     assert "by trigger once 2019-11" in message
     assert "/pipelines/tlc_trips/runs/" in message
-
-
-def test_a_month_that_becomes_late_is_reported_once(scheduled):
-    late = Month.of(datetime.now(UTC).date()) - 4
-    with webhook() as alerts:
-        settings = Settings.load(
-            {**scheduled.on.environment, "TLC_ALERT_SLACK_WEBHOOK": alerts.url}
-        )
-        for _ in range(2):
-            Sync(settings, connect_stores(settings)).find(
-                [SERVICES["fhvhv"]], first=late, scope="all", only_plan=False
-            )
-    (message,) = alerts.texts()
-    assert message.startswith("NYC TLC: 1 month late\n")
-    assert f"fhvhv {late}: expected since {late + 3} and not published" in message
 
 
 def test_mage_run_tells_by_email_of_what_failed_and_what_was_loaded(scheduled):

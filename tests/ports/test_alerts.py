@@ -15,7 +15,7 @@ FAILED = Alert(
     "NYC TLC: 2 months failed",
     ("green 2024-03: no such file. Run it again.", "green 2024-04: <cut & short>."),
 )
-MANY = Alert("NYC TLC: 500 months failed", tuple(f"{n:03}: {'why ' * 20}" for n in range(500)))
+TEXTS = [FAILED.title, *FAILED.lines]
 
 
 @pytest.fixture
@@ -30,22 +30,36 @@ def mail():
         yield server
 
 
-def test_slack_gets_title_and_lines_and_never_more_than_it_takes(hook):
-    for alert in (FAILED, MANY):
-        SlackAlerts(hook.url).send(alert)
-    assert hook.texts()[0] == "\n".join((FAILED.title, *FAILED.lines))
-    assert hook.received[0]["text"] == FAILED.title
-    text = hook.received[1]["blocks"][1]["text"]["text"]
+def test_the_channels_of_the_settings_get_title_and_lines(hook, mail):
+    settings = {f"postgres_{name}": "tlc" for name in ("host", "dbname", "user", "password")}
+    channels = {
+        "tlc_alert_slack_webhook": hook.url, "tlc_alert_teams_webhook": hook.url,
+        "tlc_alert_email_from": "tlc@example.org",
+        "tlc_alert_email_to": "a@example.org,b@example.org",
+        "tlc_smtp_host": "127.0.0.1", "tlc_smtp_port": mail.port,
+    }  # fmt: skip
+    for chosen in (channels, {}):
+        loaded = Settings(lake_url="lake", **settings, **chosen)
+        assert "secret" not in repr(loaded)
+        connect_alerts(loaded).send(FAILED)
+    slack, teams = hook.received
+    assert slack["text"] == FAILED.title
+    assert [block["text"]["text"] for block in slack["blocks"]] == [TEXTS[0], "\n".join(TEXTS[1:])]
+    (attachment,) = teams["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert [block["text"] for block in attachment["content"]["body"]] == TEXTS
+    (message,) = mail.received
+    assert (message["Subject"], message["From"]) == (FAILED.title, "tlc@example.org")
+    assert message["To"] == "a@example.org, b@example.org"
+    assert message.get_content().splitlines() == list(FAILED.lines)
+
+
+def test_slack_never_gets_more_than_it_takes(hook):
+    many = Alert("500 months", tuple(f"{n:03}: {'why ' * 20}" for n in range(500)))
+    SlackAlerts(hook.url).send(many)
+    text = hook.received[0]["blocks"][1]["text"]["text"]
     assert 2_700 < len(text) <= 3_000
     assert text.splitlines()[-1].startswith(f"… and {500 - len(text.splitlines()) + 1} more")
-
-
-def test_teams_gets_a_card(hook):
-    TeamsAlerts(hook.url).send(FAILED)
-    (attachment,) = hook.received[0]["attachments"]
-    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
-    texts = [block["text"] for block in attachment["content"]["body"]]
-    assert texts == [FAILED.title, *FAILED.lines]
 
 
 def test_a_password_is_not_sent_in_the_clear(mail):
@@ -74,27 +88,3 @@ def test_a_channel_that_fails_is_logged_without_its_secret_and_the_others_get_it
                   and record.name.startswith("nyc_tlc")]  # fmt: skip
     assert "did not reach SlackAlerts" in warning
     assert "secret-of-the-webhook" not in warning
-
-
-def test_the_settings_choose_the_channels(hook, mail):
-    essential = {f"POSTGRES_{name}": "tlc" for name in ("DBNAME", "USER", "PASSWORD")}
-    essential["LAKE_URL"] = "lake"
-    settings = Settings.load(
-        essential
-        | {
-            "TLC_ALERT_SLACK_WEBHOOK": hook.url,
-            "TLC_ALERT_TEAMS_WEBHOOK": hook.url,
-            "TLC_ALERT_EMAIL_TO": "a@example.org,b@example.org",
-            "TLC_ALERT_EMAIL_FROM": "tlc@example.org",
-            "TLC_SMTP_HOST": "127.0.0.1",
-            "TLC_SMTP_PORT": str(mail.port),
-        }
-    )
-    assert "secret" not in repr(settings)
-    connect_alerts(settings).send(MANY)
-    connect_alerts(Settings.load(essential)).send(MANY)
-    (message,) = mail.received
-    assert len(hook.received) == 2
-    assert (message["Subject"], message["From"]) == (MANY.title, "tlc@example.org")
-    assert message["To"] == "a@example.org, b@example.org"
-    assert message.get_content().splitlines() == list(MANY.lines)
