@@ -15,8 +15,6 @@ import pytest
 from embedded.samples.months import write_month
 from embedded.servers.bigquery import BigQueryServer
 from embedded.servers.gcs import GcsServer
-from embedded.servers.ports import HOST
-from embedded.servers.postgres import PostgresServer
 from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
@@ -28,67 +26,57 @@ from nyc_tlc.settings import Settings
 from nyc_tlc.wiring import connect_stores
 
 MONTHS = [Partition(GREEN, Month(2024, month)) for month in (1, 2)]
-ROWS = {1: 400, 2: 300}
+REVISED = {"2024-01": "reconciled", "2024-02": "unchanged"}
 
 
 @dataclass(frozen=True)
 class Pipeline:
     """tlc_trips without Mage, on the servers of the tests and its own stores."""
 
-    environment: dict[str, str]
+    settings: Settings
     published: Path
 
-    def run(self, *, force: bool = False, **changes: str) -> dict[str, str]:
+    def run(self, *, force: bool = False, bigquery: bool = True) -> dict[str, str]:
         """Each month's status in the end."""
-        settings = Settings.load({**self.environment, **changes})
+        changes = {} if bigquery else {"bigquery_dataset": None}
+        settings = self.settings.model_copy(update=changes)
         trips = Trips(settings, connect_stores(settings))
         return {row.month: row.status for row in trips.load(trips.land(MONTHS, force=force))}
 
     def revise(self, rows: int) -> None:
         write_month(MONTHS[0], rows, self.published, seed=7)
 
+    @property
+    def warehouse(self) -> BigQueryWarehouse:
+        return connect_stores(self.settings).bigquery
+
     def in_bigquery(self) -> list[int]:
-        warehouse = connect_stores(Settings.load(self.environment)).bigquery
-        assert warehouse is not None
-        counts = [warehouse.count(partition).counts for partition in MONTHS]
+        counts = [self.warehouse.count(partition).counts for partition in MONTHS]
         return [count.accepted + count.quarantined for count in counts]
 
     def records(self) -> list[dict]:
         """What the lake says that BigQuery holds, January first."""
-        lake = connect_stores(Settings.load(self.environment)).lake
+        lake = connect_stores(self.settings).lake
         paths = [stored.path for stored in lake.list("loads/bigquery/")]
         return [json.loads(found[0]) for path in paths if (found := lake.read(path))]
 
 
 @pytest.fixture
 def pipeline(
-    postgres: PostgresServer,
-    gcs: GcsServer,
-    bigquery: BigQueryServer,
-    schema: str,
-    tmp_path: Path,
+    settings: Settings, gcs: GcsServer, bigquery: BigQueryServer, schema: str, tmp_path: Path
 ) -> Pipeline:
     published = tmp_path / "published"
-    published.mkdir()
-    for partition in MONTHS:
-        write_month(partition, ROWS[partition.month.month], published)
-    environment = {
-        "POSTGRES_HOST": HOST,
-        "POSTGRES_PORT": str(postgres.port),
-        "POSTGRES_DBNAME": postgres.database,
-        "POSTGRES_USER": postgres.user,
-        "POSTGRES_PASSWORD": postgres.password,
-        "POSTGRES_SCHEMA": schema,
-        "LAKE_URL": f"gs://{gcs.bucket}/{schema}",
-        "STORAGE_EMULATOR_HOST": gcs.url,
-        "BIGQUERY_PROJECT": bigquery.project,
-        "BIGQUERY_DATASET": schema,
-        "BIGQUERY_EMULATOR_HOST": bigquery.url,
-        "TLC_SOURCE_URL": published.as_uri(),
-        "TLC_WORK_DIR": str(tmp_path / "work"),
-        "TLC_ATTEMPTS": "1",
+    for partition, rows in zip(MONTHS, (400, 300), strict=True):
+        write_month(partition, rows, published)
+    changes = {
+        "lake_url": f"gs://{gcs.bucket}/{schema}",
+        "storage_emulator_host": gcs.url,
+        "bigquery_project": bigquery.project,
+        "bigquery_dataset": schema,
+        "bigquery_emulator_host": bigquery.url,
+        "tlc_attempts": 1,
     }
-    return Pipeline(environment, published)
+    return Pipeline(settings.model_copy(update=changes), published)
 
 
 def _all(status: str) -> dict[str, str]:
@@ -133,8 +121,7 @@ def test_only_what_is_new_or_forced_is_loaded_again(pipeline: Pipeline) -> None:
     assert pipeline.run() == _all("unchanged")
     assert pipeline.records() == before
     pipeline.revise(rows=500)
-    assert pipeline.run() == {"2024-01": "reconciled", "2024-02": "unchanged"}
-    assert pipeline.in_bigquery() == [500, 300]
+    assert pipeline.run() == REVISED
     assert pipeline.records()[1] == before[1]
     assert pipeline.run(force=True) == _all("reconciled")
     assert pipeline.in_bigquery() == [500, 300]
@@ -143,10 +130,12 @@ def test_only_what_is_new_or_forced_is_loaded_again(pipeline: Pipeline) -> None:
 
 
 def test_bigquery_that_is_wanted_later_gets_the_months_that_are_there(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert pipeline.run(BIGQUERY_DATASET="") == _all("reconciled")
-    assert pipeline.run(BIGQUERY_DATASET="") == _all("unchanged")
+    assert pipeline.run(bigquery=False) == _all("reconciled")
+    with caplog.at_level("INFO", logger="nyc_tlc.jobs.trips"):
+        assert pipeline.run(bigquery=False) == _all("unchanged")
+    assert "skipped: BIGQUERY_DATASET is not set" in caplog.text
     # From what is published: nothing is read again, judged again or sent to Postgres again.
     for step in ("conform", "load", "publish"):
         monkeypatch.setattr(f"nyc_tlc.jobs.trips.{step}", _dies(step))
@@ -157,10 +146,8 @@ def test_bigquery_that_is_wanted_later_gets_the_months_that_are_there(
 
 def test_dataset_that_was_dropped_is_filled_again(pipeline: Pipeline) -> None:
     pipeline.run()
-    warehouse = connect_stores(Settings.load(pipeline.environment)).bigquery
-    assert isinstance(warehouse, BigQueryWarehouse)
-    client, dataset = warehouse._client, warehouse._dataset.reference
-    client.delete_dataset(dataset, delete_contents=True)
+    dataset = pipeline.warehouse._dataset
+    dataset.client.delete_dataset(dataset.reference, delete_contents=True)
     assert pipeline.run() == _all("reconciled")
     assert pipeline.in_bigquery() == [400, 300]
 
@@ -198,7 +185,7 @@ def test_run_killed_at_any_point_is_repaired_by_the_next(
         patch.setattr(moment, _dies(moment, pkgutil.resolve_name(moment) if carried_out else None))
         with pytest.raises(KeyboardInterrupt):
             pipeline.run()
-    assert pipeline.run() == {"2024-01": "reconciled", "2024-02": "unchanged"}
+    assert pipeline.run() == REVISED
     assert pipeline.in_bigquery() == [500, 300]
     assert pipeline.run() == _all("unchanged")
 
@@ -224,21 +211,10 @@ def test_rows_that_somebody_removed_are_found_by_the_proof(
 
 
 def test_connection_is_proved(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in pipeline.environment.items():
-        monkeypatch.setenv(name, value)
-    dataset, lake = (pipeline.environment[name] for name in ("BIGQUERY_DATASET", "LAKE_URL"))
+    for name, value in pipeline.settings.model_dump(exclude_none=True).items():
+        monkeypatch.setenv(name.upper(), str(value))
+    dataset, lake = pipeline.settings.bigquery_dataset, pipeline.settings.lake_url
     answer = f"BigQuery answers: emulated.{dataset} in US, loaded from {lake}"
     assert check_bigquery() == answer
     monkeypatch.setenv("BIGQUERY_DATASET", "")
     assert check_bigquery() == "BigQuery skipped: BIGQUERY_DATASET is not set"
-
-
-def test_run_without_bigquery_says_so(
-    pipeline: Pipeline, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = Settings.load({**pipeline.environment, "BIGQUERY_DATASET": ""})
-    trips = Trips(settings, connect_stores(settings))
-    table = trips.land(MONTHS, force=False)
-    with caplog.at_level("INFO", logger="nyc_tlc.jobs.trips"):
-        assert trips.load_to_bigquery(table) == table
-    assert "skipped: BIGQUERY_DATASET is not set" in caplog.text
