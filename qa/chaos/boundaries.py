@@ -13,17 +13,22 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote
 
 import psycopg2
 import psycopg2.extensions
 import requests
+from psycopg2.sql import Composable
 from pyarrow import parquet as pq
+
+from nyc_tlc.jobs.trips import Trips
 
 Side = Literal["before", "after"]
 
@@ -68,9 +73,21 @@ class Watch:
 
     def install(self) -> None:
         """Wrap the libraries, in this process and for good."""
-        self._watch_requests()
-        self._watch_postgres()
-        self._watch_parquet()
+        psycopg2.connect = partial(
+            psycopg2.connect, connection_factory=_Connection, cursor_factory=_Cursor
+        )
+        for owner, attribute, name in _BOUNDARIES:
+            setattr(owner, attribute, self._watched(getattr(owner, attribute), name))
+        copy = _Cursor.copy_expert
+
+        def copy_by_buffer(cursor: _Cursor, query: Any, file: Any, *size: int) -> None:
+            """Pass a boundary with each buffer that the server asks COPY for."""
+            name = f"{_statement(cursor, query)}, a buffer"
+            read = self._watched(file.read, lambda *_: name)
+            # Psycopg asks for readline, too, and never calls it.
+            copy(cursor, query, SimpleNamespace(read=read, readline=file.readline), *size)
+
+        setattr(_Cursor, "copy_expert", copy_by_buffer)  # noqa: B010 - mypy would object
         sys.addaudithook(self._file_event)
 
     @contextmanager
@@ -87,51 +104,11 @@ class Watch:
         if here == self._fatal:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def _watch_requests(self) -> None:
-        send = requests.Session.send
-
-        def sent(
-            session: requests.Session, request: requests.PreparedRequest, **options: Any
-        ) -> requests.Response:
-            with self.crossing(_request_name(request)):
-                return send(session, request, **options)
-
-        requests.Session.send = sent  # type: ignore[method-assign,assignment]
-
-    def _watch_postgres(self) -> None:
-        watch = self
-        connect = psycopg2.connect
-
-        class WatchedCursor(psycopg2.extensions.cursor):
-            def execute(self, query: Any, values: Any = None) -> None:
-                with watch.crossing(_statement_name(_text(query, self))):
-                    super().execute(query, values)
-
-            def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
-                name = _statement_name(sql.as_string(self))
-                with watch.crossing(name):
-                    super().copy_expert(sql, _WatchedStream(file, watch, name), size)
-
-        class WatchedConnection(psycopg2.extensions.connection):
-            def commit(self) -> None:
-                with watch.crossing("postgres: COMMIT"):
-                    super().commit()
-
-        def connected(**options: Any) -> Any:
-            return connect(
-                connection_factory=WatchedConnection, cursor_factory=WatchedCursor, **options
-            )
-
-        psycopg2.connect = connected  # type: ignore[assignment]
-
-    def _watch_parquet(self) -> None:
-        for name, what in (("write_batch", "a batch"), ("close", "the footer")):
-            written = getattr(pq.ParquetWriter, name)
-            setattr(pq.ParquetWriter, name, self._watched(written, f"parquet: write {what}"))
-
-    def _watched(self, function: Callable[..., Any], boundary: str) -> Callable[..., Any]:
+    def _watched(
+        self, function: Callable[..., Any], name: Callable[..., str]
+    ) -> Callable[..., Any]:
         def watched(*words: Any, **options: Any) -> Any:
-            with self.crossing(boundary):
+            with self.crossing(name(*words, **options)):
                 return function(*words, **options)
 
         return watched
@@ -159,24 +136,15 @@ class Watch:
         return f"file: {verb} {_plain(os.fspath(path).split(self._work_dir)[1])}"
 
 
-class _WatchedStream:
-    """What COPY reads from: each buffer that the server asks for is a boundary."""
-
-    def __init__(self, stream: Any, watch: Watch, statement: str) -> None:
-        self._stream = stream
-        self._watch = watch
-        self._name = f"{statement}, a buffer"
-
-    def read(self, size: int = -1, /) -> bytes:
-        with self._watch.crossing(self._name):
-            return bytes(self._stream.read(size))
-
-    def readline(self, size: int = -1, /) -> bytes:
-        """Psycopg asks for it, and never calls it."""
-        raise NotImplementedError
+class _Cursor(psycopg2.extensions.cursor):
+    """One whose methods can be wrapped: those of the class in C cannot."""
 
 
-def _request_name(request: requests.PreparedRequest) -> str:
+class _Connection(psycopg2.extensions.connection):
+    """One whose methods can be wrapped."""
+
+
+def _request(_session: Any, request: requests.PreparedRequest, **_options: Any) -> str:
     """``gcs: GET raw/…``, ``source: GET trip-data/…``: what is asked, of whom."""
     path, _, query = request.path_url.partition("?")
     path = unquote(path)
@@ -195,14 +163,10 @@ def _request_name(request: requests.PreparedRequest) -> str:
     return f"gcs: {'list' if prefix else request.method} {_plain(what)}"
 
 
-def _text(query: Any, cursor: Any) -> str:
-    if isinstance(query, bytes):
-        return query.decode()
-    return query if isinstance(query, str) else str(query.as_string(cursor))
-
-
-def _statement_name(text: str) -> str:
+def _statement(cursor: Any, query: Any, *_values: Any) -> str:
     """``postgres: ALTER TABLE ATTACH …``: the words in capitals, less the identifiers."""
+    text = query.as_string(cursor) if isinstance(query, Composable) else query
+    text = text.decode() if isinstance(text, bytes) else text
     words = re.findall(r"\b[A-Z]{2,}\b|pg_\w+", re.sub(r"'[^']*'", "", text))
     table = re.search(r'"([a-z_0-9]+)"(?!\.)', text)
     verb = " ".join(words[:3])
@@ -212,3 +176,25 @@ def _statement_name(text: str) -> str:
 def _plain(text: str) -> str:
     """Without what differs from run to run."""
     return _HEX.sub("<hash>", _RUN.sub("<run>", _GENERATION.sub("", text))).strip("/")
+
+
+def _constant(name: str) -> Callable[..., str]:
+    return lambda *_, **__: name
+
+
+_BOUNDARIES: Sequence[tuple[type, str, Callable[..., str]]] = (
+    *(
+        (Trips, step, _constant(f"step: {step}"))
+        for step in (
+            "land", "conform", "load_to_postgres", "publish_to_lake", "load_to_bigquery",
+            "reconcile",
+        )
+    ),
+    (requests.Session, "send", _request),
+    (_Connection, "commit", _constant("postgres: COMMIT")),
+    (_Cursor, "execute", _statement),
+    (_Cursor, "copy_expert", _statement),
+    (pq.ParquetWriter, "write_batch", _constant("parquet: write a batch")),
+    (pq.ParquetWriter, "close", _constant("parquet: write the footer")),
+)  # fmt: skip
+"""Methods, and the name of the boundary that a call of each is, by what it is called with."""

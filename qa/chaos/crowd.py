@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.month import Month
-from qa.chaos.pipeline import Order
-from qa.chaos.stores import Shown
-from qa.chaos.trials import Trial, tell
+from qa.chaos.pipeline import Order, run
+from qa.chaos.stores import LAKE_TRIPS, POSTGRES, Shown
+from qa.chaos.trials import Trial, run_undisturbed, tell, unlike
 from qa.chaos.world import World
 
 _MONTHS = tuple(Partition(SERVICES["yellow"], Month(2024, number)) for number in (1, 2, 3, 4))
@@ -27,7 +25,15 @@ _CLEAR = (
     "not recorded as reconciled", "cannot be read as Parquet",
 )  # fmt: skip
 """Words by which a run says that a faster one made it superfluous. The last are the emulator's: it
-gives the bytes of another generation than the one asked for, where GCS answers 404."""
+returns the bytes of another generation than the one asked for, where GCS answers 404."""
+
+
+def run_crowd(
+    world: World, *, processes: int, seconds: float, months: int = len(_MONTHS)
+) -> list[Trial]:
+    trial = Crowd(world, months).gather(processes, seconds)
+    tell(trial)
+    return [trial]
 
 
 class Crowd:
@@ -44,44 +50,51 @@ class Crowd:
         self._over = threading.Event()
         for seed in _SEEDS:
             self._publish(seed)
-            self._settle()
+            run_undisturbed(world, *self._months)
             for month in self._months:
                 self._known[month].append(world.stores.shown(month))
 
     def gather(self, processes: int, seconds: float) -> Trial:
         """Let so many processes load for so long."""
+        stores = self._world.stores
         with ThreadPoolExecutor(processes + 3) as pool:
             crowd = [pool.submit(self._load, number) for number in range(processes)]
-            crowd += [pool.submit(work) for work in (self._flip, self._read_rows, self._read_lake)]
+            crowd += [
+                pool.submit(self._change_source),
+                pool.submit(self._read, POSTGRES, stores.shown_by_postgres),
+                pool.submit(
+                    self._read, LAKE_TRIPS, lambda month: stores.digest(lake_paths.trips(month))
+                ),
+            ]
             self._over.wait(seconds)
             self._over.set()
             for one in crowd:
                 one.result()
         self._publish(_SEEDS[-1])
-        self._settle()
-        problems = sorted(self._problems) + list(self._unlike_undisturbed())
+        run_undisturbed(self._world, *self._months)
+        for month in self._months:
+            self._problems.update(unlike(self._world, month, self._known[month][-1]))
+        what = f"{processes} processes on {len(self._months)} months for {seconds:.0f} s"
         ended = ", ".join(f"{count} {how}" for how, count in self._runs.most_common())
-        deadlocks = self._world.stores.sql(
+        ((deadlocks,),) = stores.sql(
             "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
         )
-        return Trial(
-            "crowd",
-            f"{processes} processes on {len(self._months)} months for {seconds:.0f} s",
-            f"{sum(self._runs.values())} loads of a month ({ended}), "
-            f"{self._reads} reads, {deadlocks[0][0]} deadlocks",
-            tuple(problems),
+        outcome = (
+            f"{sum(self._runs.values())} loads of a month ({ended}), {self._reads} reads, "
+            f"{deadlocks} deadlocks"
         )
+        return Trial("crowd", what, what, outcome, tuple(sorted(self._problems)))
 
     def _load(self, number: int) -> None:
         choose = random.Random(number)  # noqa: S311 - a choice of trials, not a secret
         # Half of them know of no BigQuery: its emulator would slow the crowd down.
         settings = {"BIGQUERY_DATASET": ""} if number % 2 else {}
-        with closing(self._world.pipeline(**settings)) as pipeline:
+        with self._world.pipeline(**settings) as pipeline:
             while not self._over.is_set():
                 some = choose.sample(self._months, choose.randrange(1, len(self._months)))
                 months = ",".join(str(one.month) for one in some)
                 order = Order("yellow", months, force=choose.random() < 0.3)
-                ending = pipeline.run(order)
+                ending = pipeline.submit(run, order).result()
                 self._runs.update(ending.statuses.values())
                 self._judge(ending.error)
 
@@ -92,56 +105,21 @@ class Crowd:
             if not any(words in line for words in _CLEAR):
                 self._problems.add(line)
 
-    def _flip(self) -> None:
-        """Let the source change its mind."""
+    def _change_source(self) -> None:
         seed = 0
         while not self._over.wait(0.7):
             seed += 1
             self._publish(_SEEDS[seed % 2])
 
-    def _read_rows(self) -> None:
-        """One statement over all months: each whole, in one version, and none missing."""
-        expected = {
-            month: {shown.postgres for shown in self._known[month]} for month in self._months
-        }
-        while not self._over.is_set():
+    def _read(self, store: str, look: Callable[[Partition], object]) -> None:
+        """See each month complete, in one version, and never missing."""
+        while not self._over.wait(0.02):
             for month in self._months:
-                found = self._world.stores.shown_by_postgres(month)
+                found = look(month)
                 self._reads += 1
-                if found not in expected[month]:
-                    self._problems.add(f"a reader of Postgres saw {month} as {found}")
-
-    def _read_lake(self) -> None:
-        while not self._over.is_set():
-            for month in self._months:
-                found = self._world.stores.digest(lake_paths.trips(month))
-                self._reads += 1
-                if found not in {shown.lake[0] for shown in self._known[month]}:
-                    self._problems.add(f"a reader of the lake saw {month} as {found}")
-            time.sleep(0.05)
+                if found not in [known[store] for known in self._known[month]]:
+                    self._problems.add(f"a reader saw {store} of {month} as {found}")
 
     def _publish(self, seed: int) -> None:
         for month in self._months:
             self._world.publish(month, _ROWS + seed, seed)
-
-    def _settle(self) -> None:
-        months = ",".join(str(month.month) for month in self._months)
-        ending = self._world.run(Order("yellow", months))
-        if ending.error:
-            raise RuntimeError(f"an undisturbed run failed: {ending.error}")
-
-    def _unlike_undisturbed(self) -> Iterator[str]:
-        for month in self._months:
-            found, expected = self._world.stores.shown(month), self._known[month][-1]
-            if found != expected:
-                yield f"in the end {month} is {found}, expected {expected}"
-        for orphan in self._world.stores.orphans():
-            yield f"in the end there is an orphan: {orphan}"
-
-
-def run_crowd(
-    world: World, *, processes: int, seconds: float, months: int = len(_MONTHS)
-) -> list[Trial]:
-    trial = Crowd(world, months).gather(processes, seconds)
-    tell(trial)
-    return [trial]

@@ -71,13 +71,13 @@ def _moments(times: int, seconds: float) -> list[float]:
 
 def _kill(month: TwoVersions, place: FailPoint) -> Trial:
     month.offer_other()
-    return _judged(month, "kill", str(place), month.run(fail_point=place))
+    return _judged(month, place.boundary, str(place), month.run(fail_point=place))
 
 
 def _kill_after(month: TwoVersions, moment: float) -> Trial:
     month.offer_other()
     ending = month.run(kill_after=moment)
-    return _judged(month, "random kill", f"after {moment:.3f} s", ending)
+    return _judged(month, "random moments", f"after {moment:.3f} s", ending)
 
 
 def _kill_mage(month: TwoVersions, moment: float) -> Trial:
@@ -85,7 +85,7 @@ def _kill_mage(month: TwoVersions, moment: float) -> Trial:
     world, begun = month.world, threading.Event()
     log = world.stack.state_dir / "mage_run.log"
     words = {"service": MONTH.service.name, "months": str(MONTH.month)}
-    world.proxies.source.before_pass = lambda _method, _path: begun.set()
+    world.http["source"].before_pass = begun.set
     with log.open("wb") as said:
         process = subprocess.Popen(
             [Path(sys.executable).with_name("mage"), "run", "mage_project", "tlc_trips",
@@ -99,18 +99,21 @@ def _kill_mage(month: TwoVersions, moment: float) -> Trial:
         if alive:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    world.proxies.source.before_pass = None
+    world.http["source"].before_pass = None
     left = [f"a process is left: {name}" for name in _of_session(process.pid)]
     ending = Ending(signal.SIGKILL if alive else 0, "", {}, {})
-    return _judged(month, "mage run", f"{moment:.3f} s after its first request", ending, left)
+    what = f"{moment:.3f} s after its first request"
+    return _judged(month, "random moments of `mage run`", what, ending, left)
 
 
 def _judged(
-    month: TwoVersions, of: str, what: str, ending: Ending, problems: Sequence[str] = ()
+    month: TwoVersions, kind: str, what: str, ending: Ending, problems: Sequence[str] = ()
 ) -> Trial:
     endless = [ending.error] if ending.signal and ending.error else []
-    trial = month.after(of, what, ending, [*endless, *problems])
-    return trial if ending.signal else replace(trial, outcome="not reached", reached=False)
+    trial = month.after(kind.partition(":")[0], what, ending, [*endless, *problems])
+    if not ending.signal:
+        return replace(trial, kind=kind, outcome="not reached", reached=False)
+    return replace(trial, kind=kind)
 
 
 def _of_session(leader: int) -> Iterator[str]:

@@ -4,70 +4,51 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from embedded.stack import CHECKOUT
+from qa.chaos.stores import Stores
 from qa.chaos.trials import Trial, TwoVersions, run_all
-from qa.chaos.world import World
 
-_Loss = tuple[str, Callable[[World], None], Callable[[TwoVersions], Iterator[str]], str]
+_Loss = tuple[str, Callable[[Stores], object], str, str]
+"""What is lost, how, what `nyc_tlc.jobs.rebuild` is to rebuild (nothing: a run does), and how."""
 
 
 def run_losses(months: Sequence[TwoVersions]) -> list[Trial]:
-    """Lose the database, then all but ``raw/``, then BigQuery's dataset."""
-    losses: list[_Loss] = [
-        ("the database", _lose_postgres, _rebuild("postgres"),
-         "rebuilt by `make rebuild-postgres`"),
-        ("the database and all of the lake but raw/", _lose_all_but_raw, _rebuild("everything"),
-         "rebuilt by `make rebuild`"),
-    ]  # fmt: skip
-    if months[0].world.stores.has_bigquery:
-        losses.append(
-            (
-                "BigQuery's dataset",
-                _lose_bigquery,
-                _load_again,
-                "loaded by the next run, from the lake",
-            )
-        )
-    return run_all(months[:1], losses, _try)
+    return run_all(months[:1], _LOSSES[: None if months[0].world.stores.has_bigquery else 2], _try)
 
 
 def _try(month: TwoVersions, loss: _Loss) -> Trial:
-    what, lose, restore, outcome = loss
-    lose(month.world)
-    problems = (*restore(month), *month.unlike_undisturbed(), *month.torn())
-    return Trial("loss", what, outcome, problems)
-
-
-def _rebuild(what: str) -> Callable[[TwoVersions], Iterator[str]]:
-    def rebuild(month: TwoVersions) -> Iterator[str]:
+    what, lose, rebuild, outcome = loss
+    lose(month.world.stores)
+    problems = []
+    if rebuild:
         done = subprocess.run(
-            [sys.executable, "-m", "nyc_tlc.jobs.rebuild", what],
+            [sys.executable, "-m", "nyc_tlc.jobs.rebuild", rebuild],
             cwd=CHECKOUT, env=month.world.stores.environment,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            yield f"rebuild said: {done.stderr}"
-
-    return rebuild
-
-
-def _load_again(month: TwoVersions) -> Iterator[str]:
-    month.load_again()
-    yield from ()
+            problems.append(f"rebuild said: {done.stderr}")
+    else:
+        month.load_again()
+    problems += [*month.unlike_undisturbed(), *month.torn()]
+    return Trial("loss", what, what, outcome, tuple(problems))
 
 
-def _lose_postgres(world: World) -> None:
-    world.stores.sql("DROP SCHEMA tlc CASCADE")
+def _lose_postgres(stores: Stores) -> None:
+    stores.sql("DROP SCHEMA tlc CASCADE")
 
 
-def _lose_all_but_raw(world: World) -> None:
-    _lose_postgres(world)
+def _lose_all_but_raw(stores: Stores) -> None:
+    _lose_postgres(stores)
     for prefix in ("trips/", "quarantine/", "manifests/"):
-        for blob in list(world.stores.blobs(prefix)):
-            blob.delete()
+        stores.delete_blobs(prefix)
 
 
-def _lose_bigquery(world: World) -> None:
-    world.stores.drop_bigquery()
+_LOSSES: Sequence[_Loss] = (
+    ("the database", _lose_postgres, "postgres", "rebuilt by `make rebuild-postgres`"),
+    ("the database and all of the lake but raw/", _lose_all_but_raw, "everything",
+     "rebuilt by `make rebuild`"),
+    ("BigQuery's dataset", Stores.drop_bigquery, "", "loaded by the next run, from the lake"),
+)  # fmt: skip

@@ -9,79 +9,34 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from functools import partial
+from typing import Any
 
 import psycopg2
 
 from embedded.servers.daemon import ServerStartError
 from nyc_tlc.adapters.postgres.ledger import lock_keys
-from qa.chaos.faults import ABSORBED, During, Fault
-from qa.chaos.proxies import TcpFault
+from qa.chaos.faults import ABSORBED, Fault
+from qa.chaos.proxies import NotReachedError, TcpFault
 from qa.chaos.trials import MONTH
 from qa.chaos.world import World
 
 _MID_COPY = 1_500_000
 """Bytes of one connection: in the midst of the COPY of either part."""
-_COPYING = "FROM pg_stat_activity WHERE application_name = 'nyc_tlc' AND query LIKE 'COPY%%_new%%'"
+_COPYING = "FROM pg_stat_activity WHERE application_name = 'nyc_tlc' AND query LIKE 'COPY%_new%'"
+_DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
-def postgres_faults() -> Iterator[Fault]:
-    for what, during, said in (
-        ("stopped fast and started, in the midst of a COPY", _mid_copy(_restart_fast), ABSORBED),
-        ("stopped at once (immediate) and started, in the midst of a COPY",
-         _mid_copy(partial(_restart_by, signal.SIGQUIT)), ABSORBED),
-        ("postmaster killed with SIGKILL and started, in the midst of a COPY",
-         _mid_copy(partial(_restart_by, signal.SIGKILL)), ABSORBED),
-        ("backend killed with SIGKILL, in the midst of a COPY", _mid_copy(_kill_backend), ABSORBED),
-        ("backend terminated by an administrator, in the midst of a COPY",
-         _mid_copy(_terminate_backend), ABSORBED),
-        ("line stalls for 5 seconds, in the midst of a COPY",
-         _mid_copy(lambda _world: time.sleep(5)), ABSORBED),
-        ("connection reset in the midst of a COPY", _reset(TcpFault(_MID_COPY)), ABSORBED),
-        ("first connection reset at its start", _reset(TcpFault(0)), ABSORBED),
-        ("every connection reset", _reset(TcpFault(0, times=99)), "Tried 5 times"),
-        ("no connection left for 1.5 s", _crowd(1.5), ABSORBED),
-        ("no connection left at all", _crowd(60.0), "remaining connection slots are reserved"),
-        ("a writer locks the table for 2 s",
-         _holding("LOCK TABLE tlc.green IN ACCESS EXCLUSIVE MODE", 2.0), ABSORBED),
-        ("a reader has the month open for 3 s",
-         _holding("SELECT count(*) FROM tlc.green", 3.0), ABSORBED),
-        ("a deadlock with another transaction", _deadlock, ABSORBED),
-        ("serialisation failure: the ledger changes under the load", _unserial, ABSORBED),
-        ("another run has the month's turn for 3 s",
-         _holding("SELECT pg_advisory_xact_lock({}, {})".format(*lock_keys("tlc", MONTH)), 3.0),
-         ABSORBED),
-        *((f"{setting} = {value}", _role_setting(setting, value), said)
-          for setting, value, said in _SETTINGS),
-    ):  # fmt: skip
-        yield Fault("Postgres", what, during, said)
-
-
-_SETTINGS = (
-    ("statement_timeout", "50ms", "statement_timeout"),
-    ("default_transaction_read_only", "on", "read-only"),
-    ("default_transaction_isolation", "serializable", ABSORBED),
-    ("idle_in_transaction_session_timeout", "5ms", ABSORBED),
-    ("transaction_timeout", "50ms", "transaction_timeout"),
-    ("idle_session_timeout", "1ms", ABSORBED),
-    ("lock_timeout", "1ms", ABSORBED),
-)
-
-
-def _reset(fault: TcpFault) -> During:
-    @contextmanager
-    def during(world: World) -> Iterator[Callable[[], int]]:
-        proxy = world.proxies.postgres
-        with proxy.broken_by(fault):
-            yield lambda: proxy.broken
-
-    return during
-
-
-def _mid_copy(action: Callable[[World], object]) -> During:
-    def during(world: World) -> AbstractContextManager[Callable[[], int]]:
-        return _reset(TcpFault(_MID_COPY, action=partial(action, world)))(world)
-
-    return during
+@contextmanager
+def _broken_line(
+    world: World,
+    action: Callable[[World], object] | None = None,
+    after: int = _MID_COPY,
+    times: int = 1,
+) -> Iterator[None]:
+    """Do something to the server after so many bytes; without an action the line is reset."""
+    act = None if action is None else partial(action, world)
+    with world.postgres.broken_by(TcpFault(after, act, times)):
+        yield
 
 
 def _restart_fast(world: World) -> None:
@@ -116,76 +71,60 @@ def _terminate_backend(world: World) -> None:
     world.stores.sql(f"SELECT pg_terminate_backend(pid) {_COPYING} LIMIT 1")
 
 
-def _crowd(seconds: float) -> During:
-    @contextmanager
-    def during(world: World) -> Iterator[Callable[[], int]]:
-        ((most,),) = world.stores.sql(
-            "SELECT setting::int FROM pg_settings WHERE name='max_connections'"
-        )
-        with ExitStack() as crowd:
-            held = [crowd.enter_context(closing(world.stores.connect())) for _ in range(most - 5)]
-            # What is left is for superusers, and for those who came before us.
-            with suppress(psycopg2.OperationalError):
-                while True:
-                    held.append(crowd.enter_context(closing(world.stores.connect())))
-            leaving = threading.Timer(seconds, crowd.close)
-            leaving.start()
-            try:
-                yield lambda: len(held)
-            finally:
-                leaving.cancel()
-                leaving.join()
-
-    return during
-
-
-def _holding(statement: str, seconds: float) -> During:
-    """A transaction that keeps its locks for some time."""
-
-    @contextmanager
-    def during(world: World) -> Iterator[Callable[[], int]]:
-        with closing(world.stores.connect()) as connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            leaving = threading.Timer(seconds, connection.commit)
-            leaving.start()
-            yield lambda: 1
-            leaving.join()
-
-    return during
-
-
-def _role_setting(name: str, value: str) -> During:
-    @contextmanager
-    def during(world: World) -> Iterator[Callable[[], int]]:
-        server, role = world.stack.postgres, world.stores.environment["POSTGRES_USER"]
-        server.psql(f"ALTER ROLE {role} SET {name} = '{value}'")
+@contextmanager
+def _no_connection_left(world: World, seconds: float) -> Iterator[None]:
+    # The rest is for superusers, and for those who came before us.
+    with ExitStack() as crowd:
+        with suppress(psycopg2.OperationalError):
+            while True:
+                crowd.enter_context(closing(world.stores.connect()))
+        leaving = threading.Timer(seconds, crowd.close)
+        leaving.start()
         try:
-            yield lambda: 1
+            yield
         finally:
-            server.psql(f"ALTER ROLE {role} RESET {name}")
-
-    return during
+            leaving.cancel()
+            leaving.join()
 
 
 @contextmanager
-def _deadlock(world: World) -> Iterator[Callable[[], int]]:
+def _locked(world: World, statement: str, seconds: float) -> Iterator[None]:
+    """A transaction that keeps its locks for some time."""
+    with closing(world.stores.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        leaving = threading.Timer(seconds, connection.commit)
+        leaving.start()
+        yield
+        leaving.join()
+
+
+@contextmanager
+def _role_setting(world: World, name: str, value: str) -> Iterator[None]:
+    server, role = world.stack.postgres, world.stores.environment["POSTGRES_USER"]
+    server.psql(f"ALTER ROLE {role} SET {name} = '{value}'")
+    try:
+        yield
+    finally:
+        server.psql(f"ALTER ROLE {role} RESET {name}")
+
+
+@contextmanager
+def _deadlock(world: World) -> Iterator[None]:
     """Somebody has the ledger and then wants the trips; the load has those and wants the ledger.
 
     The load is the one that is ended: it looks after 20 ms, the other only after a second.
     """
-    server, role = world.stack.postgres, world.stores.environment["POSTGRES_USER"]
-    found = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    before = world.stores.sql(found)
+    before = world.stores.sql(_DEADLOCKS)
     with closing(world.stores.connect()) as connection, connection.cursor() as cursor:
         cursor.execute("LOCK TABLE tlc.ledger IN EXCLUSIVE MODE")
-        server.psql(f"ALTER ROLE {role} SET deadlock_timeout = '20ms'")
         other = threading.Thread(target=_want_trips, args=(world, connection), daemon=True)
-        other.start()
-        try:
-            yield lambda: int(world.stores.sql(found) != before)
-        finally:
-            server.psql(f"ALTER ROLE {role} RESET deadlock_timeout")
-            other.join()
+        with _role_setting(world, "deadlock_timeout", "20ms"):
+            other.start()
+            yield
+            found = world.stores.sql(_DEADLOCKS)
+        other.join()
+    if found == before:
+        raise NotReachedError("PostgreSQL counted no deadlock")
 
 
 def _want_trips(world: World, connection: psycopg2.extensions.connection) -> None:
@@ -205,17 +144,72 @@ def _want_trips(world: World, connection: psycopg2.extensions.connection) -> Non
 
 
 @contextmanager
-def _unserial(world: World) -> Iterator[Callable[[], int]]:
+def _unserial(world: World) -> Iterator[None]:
     """The load sees the ledger as of its beginning, and writes what has changed since."""
     change = "UPDATE tlc.ledger SET seconds = seconds WHERE service = 'green'"
+    failure = "could not serialize access due to concurrent update"
+    log = world.stack.postgres.log
     with (
-        _role_setting("default_transaction_isolation", "repeatable read")(world),
-        _mid_copy(lambda world: world.stores.sql(change))(world),
+        _role_setting(world, "default_transaction_isolation", "repeatable read"),
+        _broken_line(world, lambda world: world.stores.sql(change)),
     ):
-        before = _serialisation_failures(world)
-        yield lambda: _serialisation_failures(world) - before
+        before = log.read_text("utf-8").count(failure)
+        yield
+        if log.read_text("utf-8").count(failure) == before:
+            raise NotReachedError("PostgreSQL refused no update")
 
 
-def _serialisation_failures(world: World) -> int:
-    log = world.stack.postgres.log.read_text("utf-8")
-    return log.count("could not serialize access due to concurrent update")
+def _fault(
+    what: str,
+    during: Callable[..., AbstractContextManager[None]],
+    said: str = ABSORBED,
+    **options: Any,
+) -> Fault:
+    return Fault("Postgres", what, partial(during, **options), said)
+
+
+_TURN = "SELECT pg_advisory_xact_lock({}, {})".format(*lock_keys("tlc", MONTH))
+POSTGRES_FAULTS = (
+    *(
+        _fault(f"{what} during a COPY", _broken_line, action=action)
+        for what, action in (
+            ("stopped fast and started", _restart_fast),
+            ("stopped at once (immediate) and started", partial(_restart_by, signal.SIGQUIT)),
+            ("postmaster killed with SIGKILL and started", partial(_restart_by, signal.SIGKILL)),
+            ("backend killed with SIGKILL", _kill_backend),
+            ("backend terminated by an administrator", _terminate_backend),
+            ("line stalls for 5 seconds", lambda _world: time.sleep(5)),
+            ("connection reset", None),
+        )
+    ),
+    _fault("first connection reset at its start", _broken_line, after=0),
+    _fault("every connection reset", _broken_line, "Tried 5 times", after=0, times=99),
+    _fault("no connection left for 1.5 s", _no_connection_left, seconds=1.5),
+    _fault(
+        "no connection left at all", _no_connection_left,
+        "remaining connection slots are reserved", seconds=60,
+    ),
+    _fault(
+        "a writer locks the table for 2 s", _locked,
+        statement="LOCK TABLE tlc.green IN ACCESS EXCLUSIVE MODE", seconds=2,
+    ),
+    _fault(
+        "a reader has the month open for 3 s", _locked,
+        statement="SELECT count(*) FROM tlc.green", seconds=3,
+    ),
+    _fault("another run has the month's turn for 3 s", _locked, statement=_TURN, seconds=3),
+    _fault("a deadlock with another transaction", _deadlock),
+    _fault("serialisation failure: the ledger changes under the load", _unserial),
+    *(
+        _fault(f"{name} = {value}", _role_setting, said, name=name, value=value)
+        for name, value, said in (
+            ("statement_timeout", "50ms", "statement_timeout"),
+            ("default_transaction_read_only", "on", "read-only"),
+            ("default_transaction_isolation", "serializable", ABSORBED),
+            ("idle_in_transaction_session_timeout", "5ms", ABSORBED),
+            ("transaction_timeout", "50ms", "transaction_timeout"),
+            ("idle_session_timeout", "1ms", ABSORBED),
+            ("lock_timeout", "1ms", ABSORBED),
+        )
+    ),
+)  # fmt: skip

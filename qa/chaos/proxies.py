@@ -22,6 +22,10 @@ _TRICKLE = 60
 """Pieces in which a body arrives that trickles."""
 
 
+class NotReachedError(RuntimeError):
+    """What was to break did not; the message says why."""
+
+
 @dataclass(frozen=True)
 class TcpFault:
     """What happens once a client has sent so many bytes on one connection.
@@ -36,10 +40,40 @@ class TcpFault:
     times: int = 1
 
 
-Breakage = Literal[
-    "status", "reset", "lost answer", "stall", "trickle", "truncated", "cut off", "gzip",
-    "redirect", "html", "corrupted upload",
-]  # fmt: skip
+@dataclass(frozen=True)
+class Answer:
+    """What a server says. Without Content-Length the end of the connection is the end of it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def sized(status: int, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+    return Answer(status, {**headers, "Content-Length": str(len(body))}, body)
+
+
+def truncated(answer: Answer) -> Answer:
+    """Fewer bytes than Content-Length says."""
+    return replace(answer, body=answer.body[: len(answer.body) // 2])
+
+
+def cut_off(answer: Answer) -> Answer:
+    """Fewer bytes, and no Content-Length to tell."""
+    headers = {name: value for name, value in answer.headers.items() if name != "Content-Length"}
+    return replace(truncated(answer), headers={**headers, "Connection": "close"})
+
+
+def gzipped(answer: Answer) -> Answer:
+    """A Content-Encoding nobody asked for."""
+    headers = {**answer.headers, "Content-Encoding": "gzip"}
+    return sized(answer.status, headers, gzip.compress(answer.body, 1))
+
+
+def flipped(data: bytes) -> bytes:
+    """The data with one bit of its middle changed."""
+    at = len(data) // 2
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] if data else data
 
 
 @dataclass(frozen=True)
@@ -48,22 +82,26 @@ class HttpFault:
 
     Attributes:
         request: Which requests: ``METHOD`` and a part of the path.
-        breakage: "lost answer": the server did it, the client does not hear of it; "truncated":
-            fewer bytes than Content-Length says; "cut off": fewer bytes and no Content-Length;
-            "gzip": a Content-Encoding nobody asked for.
-        status: Of the breakage "status"; with ``retry_after``, in seconds, if it is not None.
-        seconds: Of the breakages "stall" and "trickle".
+        instead: What the client hears; the server is not asked.
+        reset: The connection, before the server hears of the request, or when it has done it.
+        upload: Changes what the server gets.
+        change: Changes what the client gets.
+        stall: Seconds until the server is asked.
+        trickle: Seconds in which the answer arrives.
         times: Requests that are broken; the others pass.
     """
 
     request: tuple[str, str]
-    breakage: Breakage
-    status: int = 0
-    retry_after: int | None = None
-    seconds: float = 0.0
+    instead: Answer | None = None
+    reset: Literal["before", "after"] | None = None
+    upload: Callable[[bytes], bytes] = bytes
+    change: Callable[[Answer], Answer] = replace
+    stall: float = 0.0
+    trickle: float = 0.0
     times: int = 1
 
 
+_HARMLESS = HttpFault(("", ""))
 _Fault = TypeVar("_Fault", TcpFault, HttpFault)
 
 
@@ -72,8 +110,8 @@ class _Proxy(Generic[_Fault]):
 
     def __init__(self, port: int, server: type[socketserver.TCPServer], handler: type) -> None:
         self.upstream = port
-        self.broken = 0
         self._fault: _Fault | None = None
+        self._broken = 0
         self._lock = threading.Lock()
         quiet = {
             "daemon_threads": True,
@@ -91,19 +129,26 @@ class _Proxy(Generic[_Fault]):
 
     @contextmanager
     def broken_by(self, fault: _Fault) -> Iterator[None]:
-        self._fault, self.broken = fault, 0
+        """Break what passes meanwhile.
+
+        Raises:
+            NotReachedError: nothing passed that the fault concerns.
+        """
+        self._fault, self._broken = fault, 0
         try:
             yield
         finally:
             self._fault = None
+        if not self._broken:
+            raise NotReachedError("nothing passed that could be broken")
 
     def due(self, concerns: Callable[[_Fault], bool]) -> _Fault | None:
         """The fault, if it concerns what passes here and is not spent."""
         with self._lock:
             fault = self._fault
-            if fault is None or self.broken >= fault.times or not concerns(fault):
+            if fault is None or self._broken >= fault.times or not concerns(fault):
                 return None
-            self.broken += 1
+            self._broken += 1
             return fault
 
     def close(self) -> None:
@@ -119,10 +164,10 @@ class TcpProxy(_Proxy[TcpFault]):
 
 
 class HttpProxy(_Proxy[HttpFault]):
-    """Breaks requests; ``before_pass`` gets method and path of each that goes on to the server."""
+    """Breaks requests; calls ``before_pass`` before each that goes on to the server."""
 
     def __init__(self, port: int) -> None:
-        self.before_pass: Callable[[str, str], None] | None = None
+        self.before_pass: Callable[[], object] | None = None
         super().__init__(port, ThreadingHTTPServer, _HttpHandler)
 
     @property
@@ -168,26 +213,18 @@ class _HttpHandler(BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault = self.proxy.due(self._concerns)
-        breakage = fault.breakage if fault else None
-        if fault is not None and breakage == "status":
-            after = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-            self._answer(_Answer(fault.status, after, b"", 0))
-        elif breakage == "reset":
-            self._end()
-        else:
+        fault = self.proxy.due(self._concerns) or _HARMLESS
+        answer = fault.instead
+        if answer is None and fault.reset != "before":
             if self.proxy.before_pass is not None:
-                self.proxy.before_pass(self.command, self.path)
-            if fault is not None and breakage == "stall":
-                time.sleep(fault.seconds)
-            answer = self._asked(_flipped(body) if breakage == "corrupted upload" else body)
-            if breakage == "lost answer":
-                self._end()
-            else:
-                self._answer(
-                    _broken(answer, breakage, self.path),
-                    fault.seconds if fault is not None and breakage == "trickle" else 0.0,
-                )
+                self.proxy.before_pass()
+            time.sleep(fault.stall)
+            answer = fault.change(self._ask(fault.upload(body)))
+        if answer is None or fault.reset:
+            self.close_connection = True
+            _reset(self.connection)
+        else:
+            self._answer(answer, fault.trickle)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _any  # noqa: N815
 
@@ -198,12 +235,7 @@ class _HttpHandler(BaseHTTPRequestHandler):
         method, part = fault.request
         return method == self.command and part in self.path.replace("%2F", "/")
 
-    def _end(self) -> None:
-        self.close_connection = True
-        _reset(self.connection)
-
-    def _asked(self, body: bytes) -> _Answer:
-        """What the server makes of the request."""
+    def _ask(self, body: bytes) -> Answer:
         connection = http.client.HTTPConnection(HOST, self.proxy.upstream, timeout=300)
         with closing(connection):
             headers = dict(self.headers.items())
@@ -212,52 +244,18 @@ class _HttpHandler(BaseHTTPRequestHandler):
             answer = response.read()
         dropped = {"content-length", "transfer-encoding", "connection"}
         kept = {k: v for k, v in response.getheaders() if k.lower() not in dropped}
-        return _Answer(response.status, kept, answer, len(answer))
+        return (Answer if self.command == "HEAD" else sized)(response.status, kept, answer)
 
-    def _answer(self, answer: _Answer, trickle: float = 0.0) -> None:
+    def _answer(self, answer: Answer, trickle: float) -> None:
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        if answer.length is not None and self.command != "HEAD":
-            self.send_header("Content-Length", str(answer.length))
         self.end_headers()
-        if self.command != "HEAD":
-            size = len(answer.body) // _TRICKLE + 1 if trickle else len(answer.body) or 1
-            for start in range(0, len(answer.body), size):
-                self.wfile.write(answer.body[start : start + size])
-                time.sleep(trickle / _TRICKLE)
-        self.close_connection |= answer.length != len(answer.body)
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What a server says; ``length`` as its header states it, None for none."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    length: int | None
-
-
-def _broken(answer: _Answer, breakage: Breakage | None, path: str) -> _Answer:
-    body, headers = answer.body, answer.headers
-    half, packed, page = body[: len(body) // 2], gzip.compress(body, 1), b"<html>Sorry</html>"
-    broken: Mapping[Breakage, _Answer] = {
-        "gzip": _Answer(
-            answer.status, {**headers, "Content-Encoding": "gzip"}, packed, len(packed)
-        ),
-        "redirect": _Answer(302, {"Location": path}, b"", 0),
-        "html": _Answer(answer.status, {"Content-Type": "text/html"}, page, len(page)),
-        "truncated": replace(answer, body=half),
-        "cut off": _Answer(answer.status, {**headers, "Connection": "close"}, half, None),
-    }
-    return broken.get(breakage, answer) if breakage else answer
-
-
-def _flipped(data: bytes) -> bytes:
-    """The data with one bit of its middle changed."""
-    at = len(data) // 2
-    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] if data else data
+        size = len(answer.body) // _TRICKLE + 1 if trickle else len(answer.body) or 1
+        for start in range(0, len(answer.body), size):
+            self.wfile.write(answer.body[start : start + size])
+            time.sleep(trickle / _TRICKLE)
+        self.close_connection |= answer.headers.get("Content-Length") != str(len(answer.body))
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import queue
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
-from qa.chaos.boundaries import FailPoint
 from qa.chaos.pipeline import Ending, Order
 from qa.chaos.stores import Shown
 from qa.chaos.world import World
@@ -22,7 +21,6 @@ MONTH = Partition(SERVICES["green"], Month(2024, 1))
 _NEIGHBOUR = Partition(SERVICES["green"], Month(2024, 2))
 _ROWS = 140_000
 """Two row groups and more when staged, so that the month can be loaded in parts."""
-_PARTS_FROM = 100_000
 _SEEDS = (1, 2)
 _Case = TypeVar("_Case")
 
@@ -32,7 +30,8 @@ class Trial:
     """Something that was done to a run.
 
     Attributes:
-        of: What it was done to: ``kill``, ``Postgres``, ``GCS``, ``source``.
+        of: What it was done to or at: ``Postgres``, ``gcs``, ``source``.
+        kind: What it has in common with other trials: kills at the same boundary.
         outcome: How the disturbed run ended.
         problems: What was wrong afterwards; empty if nothing was.
         reached: Whether the disturbance took place.
@@ -40,6 +39,7 @@ class Trial:
     """
 
     of: str
+    kind: str
     what: str
     outcome: str
     problems: tuple[str, ...]
@@ -76,20 +76,19 @@ class TwoVersions:
         self.world.publish(MONTH, self._rows + seed, seed)
         self.world.forget_raw(MONTH)
 
-    def run(self, fail_point: FailPoint | None = None, kill_after: float | None = None) -> Ending:
-        """Load what the source has; the run may fail or be killed."""
-        order = replace(_order(str(MONTH.month)), fail_point=fail_point, kill_after=kill_after)
-        return self.world.run(order)
+    def run(self, **disturbed: Any) -> Ending:
+        """Load what the source has; the run may fail, or be killed as the order says."""
+        return self.world.run(Order(MONTH.service.name, str(MONTH.month), **disturbed))
 
-    def load(self) -> dict[str, int]:
+    def load(self) -> Mapping[str, int]:
         """Load what the source has, undisturbed; returns the boundaries passed."""
-        passed = self._run_undisturbed(str(MONTH.month))
+        passed = run_undisturbed(self.world, MONTH)
         self._held = self._other()
         return passed
 
     def load_again(self) -> None:
         """Run the pipeline over both months, whatever it finds to do."""
-        self._run_undisturbed(f"{MONTH.month}:{_NEIGHBOUR.month}")
+        run_undisturbed(self.world, MONTH, _NEIGHBOUR)
 
     def after(self, of: str, what: str, ending: Ending, problems: Iterable[str] = ()) -> Trial:
         """Judge a disturbed run by what the stores show now, and after the run that follows it."""
@@ -100,41 +99,41 @@ class TwoVersions:
             outcome = "killed, then repaired by the next run"
         else:
             outcome = "refused, then repaired by the next run" if ending.error else "absorbed"
-        return Trial(of, what, outcome, tuple(found), said=ending.error)
+        return Trial(of, what, what, outcome, tuple(found), said=ending.error)
 
     def torn(self) -> Iterator[str]:
         """Name the stores that show neither the old month nor the new one in full."""
-        found = self.world.stores.shown(MONTH)
-        versions = list(self._undisturbed.values())
-        if found.postgres not in [version.postgres for version in versions]:
-            yield f"after it Postgres shows {found.postgres}"
-        # Trips and quarantine are each replaced atomically, not both at once: docs/bigquery.md.
-        for at, name in enumerate(("trips", "quarantine")):
-            if found.lake[at] not in [version.lake[at] for version in versions]:
-                yield f"after it the lake's {name} are of neither version ({found.lake[at]})"
-            if _at(found.bigquery, at) not in [_at(version.bigquery, at) for version in versions]:
-                yield f"after it BigQuery's {name} are of neither version ({found.bigquery})"
-        if found.manifest not in [version.manifest for version in versions]:
-            yield f"after it the manifest is of neither version ({found.manifest})"
+        for store, found in self.world.stores.shown(MONTH).items():
+            if found not in [version[store] for version in self._undisturbed.values()]:
+                yield f"after it {store} shows neither version: {found}"
         if self.world.stores.shown(_NEIGHBOUR) != self._neighbour:
             yield "after it the neighbouring month has changed"
 
     def unlike_undisturbed(self) -> Iterator[str]:
         """Name what differs, after a run that ended well, from a load that nothing disturbed."""
-        found, expected = self.world.stores.shown(MONTH), self._undisturbed[self._held]
-        if found != expected:
-            yield f"in the end {found}, an undisturbed load leaves {expected}"
-        for orphan in self.world.stores.orphans():
-            yield f"in the end there is an orphan: {orphan}"
+        yield from unlike(self.world, MONTH, self._undisturbed[self._held])
 
     def _other(self) -> int:
         return next(seed for seed in _SEEDS if seed != self._held)
 
-    def _run_undisturbed(self, months: str) -> dict[str, int]:
-        ending = self.world.run(_order(months))
-        if ending.signal or ending.error:
-            raise RuntimeError(f"an undisturbed run failed: {ending.error or ending.signal}")
-        return ending.passed
+
+def run_undisturbed(world: World, *months: Partition) -> Mapping[str, int]:
+    """Load months of one service; returns the boundaries passed."""
+    ending = world.run(
+        Order(months[0].service.name, ",".join(str(partition.month) for partition in months))
+    )
+    if ending.signal or ending.error:
+        raise RuntimeError(f"an undisturbed run failed: {ending.error or ending.signal}")
+    return ending.passed
+
+
+def unlike(world: World, month: Partition, expected: Shown) -> Iterator[str]:
+    """Name what the stores show of a month otherwise than expected, and what nobody refers to."""
+    found = world.stores.shown(month)
+    if found != expected:
+        yield f"in the end {month} is {found}, an undisturbed load leaves {expected}"
+    for orphan in world.stores.orphans():
+        yield f"in the end there is an orphan: {orphan}"
 
 
 def run_all(
@@ -169,11 +168,3 @@ def run_all(
             while not waiting.empty():
                 waiting.get_nowait()
     return trials
-
-
-def _order(months: str) -> Order:
-    return Order(MONTH.service.name, months, parts_from=_PARTS_FROM)
-
-
-def _at(pair: tuple[tuple[int, ...], ...] | None, position: int) -> tuple[int, ...] | None:
-    return None if pair is None else pair[position]
