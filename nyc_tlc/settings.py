@@ -163,7 +163,7 @@ class Settings(BaseModel):
     @field_validator("postgres_schema")
     @classmethod
     def _is_ours(cls, value: str) -> str:
-        if value.startswith("pg_") or value == "information_schema":
+        if value.startswith("pg_") or value in {"information_schema", "$user"}:
             raise ValueError("expected a schema of your own: Postgres keeps this one for itself")
         return value
 

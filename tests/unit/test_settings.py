@@ -117,6 +117,10 @@ def _as_stated(value: object) -> str:
         ),
         *(({"POSTGRES_PORT": port}, "POSTGRES_PORT: Input") for port in ("0", "65536", "-1")),
         *(
+            ({"POSTGRES_SCHEMA": name}, "POSTGRES_SCHEMA: expected a schema of your own")
+            for name in ("pg_toast", "information_schema", "$user")
+        ),
+        *(
             ({"LAKE_URL": url}, "LAKE_URL: expected gs://bucket")
             for url in ("gs://", "gs://B", "gs:/bucket", "hdfs://bucket", "s3:/bucket", "az://",
                         "https://x/y", "file://", "a:b", "gs:///x")
