@@ -140,16 +140,22 @@ def query(connect: Callable[[], Any]) -> Query:
 
 
 @pytest.fixture
-def settings(database: Database, schema: str, tmp_path: Path) -> Settings:
+def postgres_environment(database: Database, schema: str) -> dict[str, str]:
+    """The test's schema, for a program."""
+    names = ("host", "port", "dbname", "user", "password")
+    where = {f"POSTGRES_{name.upper()}": str(getattr(database, name)) for name in names}
+    return {**where, "POSTGRES_SCHEMA": schema}
+
+
+@pytest.fixture
+def settings(postgres_environment: dict[str, str], tmp_path: Path) -> Settings:
     """A folder of published files, the test's schema and a lake in a folder."""
     (tmp_path / "published").mkdir()
-    return Settings.model_validate(
+    return Settings.load(
         {
-            **{f"postgres_{name}": getattr(database, name) for name in
-               ("host", "port", "dbname", "user", "password")},
-            "postgres_schema": schema,
-            "lake_url": str(tmp_path / "lake"),
-            "tlc_source_url": (tmp_path / "published").as_uri(),
-            "tlc_work_dir": tmp_path / "work",
+            **postgres_environment,
+            "LAKE_URL": str(tmp_path / "lake"),
+            "TLC_SOURCE_URL": (tmp_path / "published").as_uri(),
+            "TLC_WORK_DIR": str(tmp_path / "work"),
         }
-    )  # fmt: skip
+    )

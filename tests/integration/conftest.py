@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from embedded.stack import Stack
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
+from nyc_tlc.ports.lake import Lake
+from nyc_tlc.settings import Settings
+from nyc_tlc.wiring import connect_stores
 from tests.alert_sinks import Webhook, webhook
 
 ROOT = Path(__file__).parents[2]
@@ -41,22 +45,37 @@ class Mage:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
         )  # fmt: skip
 
+    def succeed(self, pipeline: str, variables: str = "{}", **settings: str) -> str:
+        """What a run that has to end well prints."""
+        run = self.run(pipeline, variables, **settings)
+        assert run.returncode == 0, run.stdout
+        return run.stdout
+
+    @property
+    def lake(self) -> Lake:
+        return connect_stores(Settings.load(self.environment)).lake
+
+    def download(self, prefix: str, into: Path) -> Path:
+        """Bring every object below a prefix into a folder, for readers that know only files."""
+        lake = self.lake
+        for stored in lake.list(prefix):
+            target = into / stored.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with lake.open(stored.path) as source:
+                target.write_bytes(source.read())
+        return into / prefix
+
     def sql(self, statement: str, *values: object) -> list[tuple]:
-        where = {
-            "host": self.environment["POSTGRES_HOST"],
-            "port": self.environment["POSTGRES_PORT"],
-            "dbname": self.environment["POSTGRES_DBNAME"],
-            "user": self.environment["POSTGRES_USER"],
-            "password": self.environment["POSTGRES_PASSWORD"],
-        }
-        schema = self.environment["POSTGRES_SCHEMA"]
-        connection = psycopg2.connect(**where, options=f"-c search_path={schema}")
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(statement, values or None)
-                return cursor.fetchall()
-        finally:
-            connection.close()
+        names = ("host", "port", "dbname", "user", "password")
+        where = {name: self.environment[f"POSTGRES_{name.upper()}"] for name in names}
+        options = f"-c search_path={self.environment['POSTGRES_SCHEMA']}"
+        with (
+            closing(psycopg2.connect(**where, options=options)) as connection,
+            connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement, values or None)
+            return cursor.fetchall()
 
     @property
     def has_bigquery(self) -> bool:

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from embedded.servers.ports import HOST
-
 ROOT = Path(__file__).parents[2]
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
 JOBS = WORKFLOW["jobs"]
@@ -47,7 +45,7 @@ def test_every_action_is_pinned_by_its_commit_and_jobs_share_one_environment():
 
 
 @pytest.mark.integration
-def test_its_mage_run_loads_a_month_into_its_own_postgres(postgres, schema, tmp_path):
+def test_its_mage_run_loads_a_month_into_its_own_postgres(postgres_environment, tmp_path):
     job = JOBS["mage-run"]
     service = job["services"]["postgres"]["env"]
     assert job["env"]["POSTGRES_DBNAME"] == service["POSTGRES_DB"]
@@ -56,11 +54,7 @@ def test_its_mage_run_loads_a_month_into_its_own_postgres(postgres, schema, tmp_
         name: value.replace("${{ github.workspace }}", str(tmp_path))
         for name, value in job["env"].items()
     }
-    here = {
-        "POSTGRES_HOST": HOST, "POSTGRES_PORT": str(postgres.port), "POSTGRES_SCHEMA": schema,
-        "POSTGRES_DBNAME": postgres.database, "POSTGRES_USER": postgres.user,
-        "POSTGRES_PASSWORD": postgres.password, "PYTHONPATH": str(ROOT),
-    }  # fmt: skip
+    here = {**postgres_environment, "PYTHONPATH": str(ROOT)}
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     for step in job["steps"]:
         if "run" not in step or step["run"] == "make setup":

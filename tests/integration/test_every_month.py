@@ -7,6 +7,7 @@ from functools import partial
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -16,9 +17,7 @@ from embedded.samples.csv_months import LAYOUTS, write_csv_month
 from embedded.samples.months import published_batches, published_schema, write_month
 from embedded.samples.polygons import write_zone_polygons
 from embedded.samples.trips import trips as sample_trips
-from nyc_tlc.adapters.lake.folder import FolderLake
 from nyc_tlc.adapters.postgres import month_table
-from nyc_tlc.adapters.source.folder import FolderSource
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import Publication
 from nyc_tlc.core.contract.schemas import arrow_schema
@@ -29,13 +28,13 @@ from nyc_tlc.core.files import parquet_file
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.rules import FLAGS
 from nyc_tlc.core.runs.run_table import Status, start
-from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.steps.conform import conform
 from nyc_tlc.steps.land import land
 from nyc_tlc.steps.load import load
 from nyc_tlc.steps.publish import publish
 from nyc_tlc.steps.reconcile import reconcile
 from nyc_tlc.steps.run_each import Effort, run_each
+from nyc_tlc.wiring import connect_stores
 
 ROWS = 120
 EFFORT = Effort(workers=2, attempts=1)
@@ -54,16 +53,9 @@ def test_there_are_594_months():
 
 
 @pytest.fixture
-def ports(tmp_path, warehouse):
-    (tmp_path / "published").mkdir()
+def ports(settings, tmp_path):
     write_zone_polygons(tmp_path / "published" / "taxi_zones.zip")
-    return Ports(
-        source=FolderSource(tmp_path / "published"),
-        lake=FolderLake(tmp_path / "lake"),
-        warehouse=warehouse,
-        ledger=warehouse,
-        work_dir=tmp_path / "work",
-    )
+    return connect_stores(settings)
 
 
 def run(step, rows, ports, **options):
@@ -123,6 +115,23 @@ def published_as_one_table(chosen, firsts, source_format, ports, tmp_path):
     glob = f"read_parquet('{folder}/**/*.parquet', hive_partitioning=true)"
     counted = duckdb.sql(f"SELECT count(*), count(DISTINCT source_month) FROM {glob}").fetchall()
     assert counted == [(accepted, len(chosen))]
+    by_pandas = pd.read_parquet(folder)
+    assert (len(by_pandas), by_pandas["pickup_datetime"].dtype) == (accepted, "datetime64[us]")
+
+
+@pytest.mark.parametrize("month", ["2022-12", "2023-01", "2023-02", "2025-01", "2026-06"])
+def test_a_renamed_column_has_its_values_before_and_after(month, ports, tmp_path):
+    """Airport_fee was airport_fee before 2023-02; to DuckDB they are one name."""
+    partition = Partition(SERVICES["yellow"], Month.parse(month))
+    file = write_month(partition, ROWS, tmp_path / "published")
+    (row,) = run(conform, land_as(SourceFormat.PARQUET, [partition], ports), ports)
+    found = duckdb.sql(
+        f"SELECT count(*), count(t.airport_fee) > 0 "
+        f"FROM read_parquet('{tmp_path}/lake/{row.staged}trips.parquet') AS t "
+        f"JOIN read_parquet('{file}', file_row_number=true) AS p ON p.file_row_number = source_row "
+        "WHERE t.airport_fee IS NOT DISTINCT FROM p.airport_fee"
+    )
+    assert found.fetchall() == [(row.accepted, True)]
 
 
 BOTH_FORMS = [
@@ -161,7 +170,8 @@ def test_the_same_trips_as_csv_and_as_parquet_take_the_same_values(partition, po
 @pytest.mark.parametrize("month", ["2009-01", "2010-01", "2010-02", "2010-12"])
 def test_trips_with_coordinates_get_the_zones_in_which_they_lie(month, ports, tmp_path):
     partition = Partition(SERVICES["yellow"], Month.parse(month))
-    (row,) = run(conform, land_sample(partition, ports, tmp_path), ports)
+    write_month(partition, ROWS, tmp_path / "published")
+    (row,) = run(conform, land_as(SourceFormat.PARQUET, [partition], ports), ports)
     with ports.lake.open(f"{row.staged}trips.parquet") as file:
         trips = pq.read_table(file).to_pylist()
     seed = [0, *b"yellow", partition.month.year, partition.month.month, 0]
@@ -179,11 +189,6 @@ def test_trips_with_coordinates_get_the_zones_in_which_they_lie(month, ports, tm
     manifest = json.loads((tmp_path / "lake" / row.staged / "conformed.json").read_text())
     zones = (tmp_path / "published" / "taxi_zones.zip").read_bytes()
     assert manifest["zone_polygons"] == hashlib.sha256(zones).hexdigest()
-
-
-def land_sample(partition, ports, tmp_path):
-    write_month(partition, ROWS, tmp_path / "published")
-    return land_as(SourceFormat.PARQUET, [partition], ports)
 
 
 @pytest.mark.parametrize("month", ["2009-01", "2016-01", "2024-01", "2026-06"])

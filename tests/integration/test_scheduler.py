@@ -14,7 +14,6 @@ import duckdb
 import pytest
 
 from embedded.servers.mage import ROOT, until
-from tests.integration.lake_files import download
 
 pytestmark = pytest.mark.integration
 ROWS = 400
@@ -73,7 +72,7 @@ def loaded(scheduled, service, months):
         f"SELECT to_char(source_month, 'YYYY-MM'), count(*) FROM {service} {between}"
     )
     folder = Path(tempfile.mkdtemp(dir=scheduled.published.parent))
-    lake = download(scheduled.on.environment, f"trips/service={service}/", folder)
+    lake = scheduled.on.download(f"trips/service={service}/", folder)
     in_lake = duckdb.sql(
         f"SELECT strftime(source_month, '%Y-%m'), count(*) FROM read_parquet('{lake}/**/*.parquet')"
         f" {between}"

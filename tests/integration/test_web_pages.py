@@ -101,8 +101,7 @@ def loaded(scheduled) -> None:
     """Months whose run the charts draw."""
     for month, rows in {"2023-03": 2_600, "2023-04": 3_400, "2023-05": 3_000}.items():
         scheduled.publish("green", month, rows)
-    run = scheduled.on.run("tlc_trips", '{"service": "green", "months": "2023-03:2023-05"}')
-    assert run.returncode == 0, run.stdout
+    scheduled.on.succeed("tlc_trips", '{"service": "green", "months": "2023-03:2023-05"}')
 
 
 @pytest.fixture(scope="module")

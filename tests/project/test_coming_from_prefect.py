@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from embedded.servers.ports import HOST
 from nyc_tlc.settings import Settings
+from tests.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 _, _, SECTION = README.partition("## Coming from Prefect\n")
 SECTION = SECTION.partition("\n## ")[0]
@@ -53,7 +52,7 @@ def test_the_image_that_runs_is_chosen_by_its_tag():
 
 
 @pytest.mark.integration
-def test_a_branch_runs_as_it_is_cloned(postgres, schema, tmp_path):
+def test_a_branch_runs_as_it_is_cloned(postgres_environment, tmp_path):
     def git(*words: str | Path) -> None:
         identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
         subprocess.run(["git", *identity, *words], check=True, capture_output=True)
@@ -67,10 +66,8 @@ def test_a_branch_runs_as_it_is_cloned(postgres, schema, tmp_path):
     git("clone", "--branch", "louder", origin, clone)
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(clone),
-        "POSTGRES_HOST": HOST, "POSTGRES_PORT": str(postgres.port), "POSTGRES_SCHEMA": schema,
-        "POSTGRES_DBNAME": postgres.database, "POSTGRES_USER": postgres.user,
-        "POSTGRES_PASSWORD": postgres.password, "LAKE_URL": str(tmp_path / "lake-of-louder"),
-        "MAGE_DATA_DIR": str(tmp_path / "mage_data"),
+        "LAKE_URL": str(tmp_path / "lake-of-louder"), "MAGE_DATA_DIR": str(tmp_path / "mage_data"),
+        **postgres_environment,
     }  # fmt: skip
     run = subprocess.run(
         [Path(sys.executable).with_name("mage"), "run", "mage_project", "check_connections"],
@@ -79,3 +76,5 @@ def test_a_branch_runs_as_it_is_cloned(postgres, schema, tmp_path):
     )  # fmt: skip
     assert run.returncode == 0, run.stdout
     assert "LAKE-OF-LOUDER" in run.stdout
+    assert f"{environment['POSTGRES_HOST']}:{environment['POSTGRES_PORT']}/" in run.stdout
+    assert environment["POSTGRES_PASSWORD"] not in run.stdout

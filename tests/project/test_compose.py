@@ -11,19 +11,14 @@ import pytest
 import yaml
 
 from embedded.servers.postgres import SETTINGS
+from tests.repository import DEV_ENV, ROOT, files
 
-ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 SERVICES = yaml.safe_load(TEXT)["services"]
 LONG_RUNNING = {name for name, spec in SERVICES.items() if spec["restart"] != "no"}
-DOCKERFILES = sorted(
-    path
-    for pattern in ("Dockerfile", "deploy/*/Dockerfile", "tests/containers/stand_ins/*/Dockerfile")
-    for path in ROOT.glob(pattern)
-)
+DOCKERFILES = files("*Dockerfile")
 PROFILES = ("local,mage", "mage", "local,ui,scheduler", "ui", "scheduler", "local")
-DEV_ENV = (ROOT / "dev.env").read_text("utf-8")
-NAMES = re.findall(r"^([A-Z_]+)=", DEV_ENV, re.MULTILINE)
+ENV_FILE = (ROOT / "dev.env").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -46,11 +41,10 @@ def test_a_service_is_pinned_closed_and_bounded(name):
 
 def test_variables_and_defaults_are_those_of_dev_env_and_no_value_is_a_secret():
     used = set(re.findall(r"\$\{(\w+)", TEXT))
-    assert used <= set(NAMES)
-    assert {name for name in NAMES if name.startswith(("PUBLISH_", "LIMIT_"))} <= used
-    given = dict(re.findall(r"^([A-Z_]+)=(.+)$", DEV_ENV, re.MULTILINE))
+    assert used <= DEV_ENV.keys()
+    assert {name for name in DEV_ENV if name.startswith(("PUBLISH_", "LIMIT_"))} <= used
     for name, default in re.findall(r"\$\{(\w+):-([^}]+)\}", TEXT):
-        assert given.get(name, default) == default, name
+        assert (DEV_ENV[name] or default) == default, name
     for name, value in re.findall(r"(\w*(?:PASSWORD|SECRET)\w*): (.+)", TEXT):
         assert re.fullmatch(r"\$\{\w+:-\}|/run/secrets/nyc-tlc/\w+", value), name
 
@@ -92,7 +86,7 @@ def compose(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compose") / "with a space"
     folder.mkdir()
     shutil.copy(ROOT / "docker-compose.yml", folder)
-    outside = {name: value for name, value in os.environ.items() if name not in NAMES}
+    outside = {name: value for name, value in os.environ.items() if name not in DEV_ENV}
 
     def run(text: str | None, *words: str) -> subprocess.CompletedProcess:
         (folder / ".env").unlink(missing_ok=True)
@@ -110,7 +104,7 @@ def compose(tmp_path_factory):
 @pytest.mark.parametrize("form", ["dev.env", "every variable", "windows line ends"])
 def test_compose_accepts_every_profile(compose, profiles, form):
     lines = f"COMPOSE_PROFILES={profiles}"
-    text = re.sub(r"^COMPOSE_PROFILES=.*$", lines, DEV_ENV, flags=re.MULTILINE)
+    text = re.sub(r"^COMPOSE_PROFILES=.*$", lines, ENV_FILE, flags=re.MULTILINE)
     if form == "every variable":
         text = re.sub(r"^([A-Z_]+)=$", r"\1=some-value", text, flags=re.MULTILINE)
     if form == "windows line ends":

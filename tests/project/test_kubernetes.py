@@ -1,12 +1,10 @@
 """The manifests fit Kubernetes' own schema, and its restricted pod security."""
 
-import re
-from pathlib import Path
-
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.repository import DEV_ENV, ROOT
+
 FOLDER = ROOT / "deploy" / "kubernetes"
 FILES = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "kustomization.yaml")
 RESOURCES = {
@@ -35,8 +33,7 @@ def test_kustomize_applies_every_file_and_none_has_a_secret():
     assert sorted(kustomization["resources"]) == [path.name for path in FILES]
     assert set(PODS) == {"ui", "scheduler", "monthly-load"}
     assert not [key for key in RESOURCES if key.startswith("Secret/")]
-    dev_env = set(re.findall(r"^([A-Z_]+)=", (ROOT / "dev.env").read_text("utf-8"), re.MULTILINE))
-    assert RESOURCES["ConfigMap/nyc-tlc"]["data"].keys() <= dev_env - SECRETS
+    assert RESOURCES["ConfigMap/nyc-tlc"]["data"].keys() <= DEV_ENV.keys() - SECRETS
 
 
 @pytest.mark.parametrize("name", PODS)

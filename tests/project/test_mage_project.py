@@ -70,11 +70,6 @@ def decorated(path: Path) -> dict[str, str]:
     }
 
 
-def test_the_promised_pipelines_are_there():
-    promised = {"tlc_trips", "tlc_sync", "backfill_fanout", "tlc_zones", "check_connections"}
-    assert {folder.name for folder in PIPELINES} >= promised
-
-
 def test_a_sync_loads_by_the_steps_of_a_run():
     after = {}
     for name, landing in (("tlc_trips", "land_trips"), ("tlc_sync", "land_found_trips")):

@@ -5,25 +5,16 @@ import re
 import subprocess
 import tomllib
 from itertools import chain
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[2]
-DEV_ENV = dict(
-    line.split("=", 1)
-    for line in (ROOT / "dev.env").read_text().splitlines()
-    if line and not line.startswith("#")
-)
+from tests.repository import ROOT
+
 LOCKED = dict(re.findall(r"^([\w.-]+)==([^\s\\]+)", (ROOT / "requirements.lock").read_text(), re.M))
 REQUIRED = dict(
     re.findall(r"^([\w.-]+)==([^\s\\]+)", (ROOT / "requirements.txt").read_text(), re.M)
 )
-
-
-def test_no_variable_is_one_that_mage_takes_for_its_own_database():
-    assert not [name for name in DEV_ENV if name.startswith("DB_")]
 
 
 def test_requirements_txt_is_the_lock_without_the_tools():

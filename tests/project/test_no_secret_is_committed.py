@@ -2,9 +2,9 @@
 
 import re
 import subprocess
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.repository import ROOT, files
+
 PATTERNS = {
     "private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s*[A-Za-z0-9+/]{16}",
     "Google API key": r"\bAIza[0-9A-Za-z_-]{35}\b",
@@ -31,13 +31,10 @@ def may_look_like_one(kind: str, name: str) -> bool:
 
 
 def test_no_file_has_one() -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    names = [name for name in listed.split("\0") if (ROOT / name).is_file()]
-    assert len(names) > 100
-    for name in names:
-        content = (ROOT / name).read_bytes()
+    committed = files()
+    assert len(committed) > 100
+    for file in committed:
+        name, content = file.relative_to(ROOT).as_posix(), file.read_bytes()
         text = "" if b"\0" in content[:1024] else content.decode(errors="replace")
         found = [kind for kind, pattern in PATTERNS.items() if re.search(pattern, text)]
         assert [kind for kind in found if not may_look_like_one(kind, name)] == [], name

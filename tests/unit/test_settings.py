@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.settings import IO_CONFIG, Settings
+from tests.repository import DEV_ENV, ROOT
 
-ROOT = Path(__file__).parents[2]
 SECRET = "hunter2-s3cr3t"
 GIVEN = {
     "POSTGRES_DBNAME": "trips",
@@ -293,28 +293,22 @@ def test_settings_cannot_be_changed() -> None:
         _load().postgres_port = 1  # type: ignore[misc] - that it cannot is the point
 
 
-def _dev_env() -> dict[str, str]:
-    lines = (ROOT / "dev.env").read_text("utf-8").splitlines()
-    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
-    names = [name for name, _, _ in pairs]
-    assert len(names) == len(set(names))
-    return {name: value for name, _, value in pairs}
-
-
 def test_dev_env_lists_the_settings_and_nothing_that_is_mages_own() -> None:
     read = set(re.findall(r"env_var\('(\w+)'", IO_CONFIG.read_text("utf-8")))
     assert len(read) > 8
+    names = re.findall(r"^[A-Z_]+=", (ROOT / "dev.env").read_text(), re.MULTILINE)
+    assert len(names) == len(DEV_ENV)
     settings = {name.upper() for name in Settings.model_fields} | read | {"TLC_PROFILE"}
-    assert settings <= _dev_env().keys()
+    assert settings <= DEV_ENV.keys()
     others = ("COMPOSE_PROFILES", "NYC_TLC_IMAGE", "PUBLISH_", "LIMIT_", "READER_PASSWORD",
               "MAGE_", "DEFAULT_OWNER_", "JWT_")  # fmt: skip
-    assert [name for name in _dev_env().keys() - settings if not name.startswith(others)] == []
+    assert [name for name in DEV_ENV.keys() - settings if not name.startswith(others)] == []
 
 
 def test_no_secret_and_no_connection_is_written_into_a_file() -> None:
     secrets = {
         name: value
-        for name, value in _dev_env().items()
+        for name, value in DEV_ENV.items()
         if re.search("PASSWORD|SECRET|TOKEN|KEY|CREDENTIALS", name)
     }
     assert "POSTGRES_PASSWORD" in secrets
@@ -327,9 +321,9 @@ def test_no_secret_and_no_connection_is_written_into_a_file() -> None:
 
 
 def test_dev_env_has_the_defaults_and_leaves_two_settings_to_choose() -> None:
-    unset = re.findall(r"^  ([A-Z_]+): not set$", _complaint(_dev_env()), re.MULTILINE)
+    unset = re.findall(r"^  ([A-Z_]+): not set$", _complaint(DEV_ENV), re.MULTILINE)
     assert unset == ["POSTGRES_PASSWORD", "LAKE_URL"]
     chosen = {"POSTGRES_PASSWORD": SECRET, "LAKE_URL": "lake"}
-    written = Settings.load({**_dev_env(), **chosen})
-    named = {name: _dev_env()[name] for name in ("POSTGRES_DBNAME", "POSTGRES_USER")}
+    written = Settings.load({**DEV_ENV, **chosen})
+    named = {name: DEV_ENV[name] for name in ("POSTGRES_DBNAME", "POSTGRES_USER")}
     assert written == Settings.load({**chosen, **named})

@@ -4,15 +4,14 @@ import os
 import secrets
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from embedded.environment import keep_secrets
 from mage_server.environment import CLOSED, OWNER, SECRETS, safe_environment
 from nyc_tlc.core.errors import ConfigurationError
+from tests.repository import DEV_ENV, ROOT
 
-ROOT = Path(__file__).parents[3]
 SAFE = {
     "DEFAULT_OWNER_EMAIL": "me@example.org",
     "DEFAULT_OWNER_USERNAME": "me",
@@ -67,6 +66,4 @@ def test_the_process_ends_before_mage_is_there() -> None:
 
 
 def test_every_variable_of_a_safe_start_is_in_dev_env() -> None:
-    lines = (ROOT / "dev.env").read_text().splitlines()
-    listed = {line.partition("=")[0] for line in lines if line and not line.startswith("#")}
-    assert {*OWNER, *SECRETS} <= listed
+    assert {*OWNER, *SECRETS} <= DEV_ENV.keys()

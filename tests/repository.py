@@ -1,0 +1,20 @@
+"""The repository's own files, for tests that read them."""
+
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DEV_ENV = dict(
+    line.split("=", 1)
+    for line in (ROOT / "dev.env").read_text("utf-8").splitlines()
+    if line and not line.startswith("#")
+)
+
+
+def files(*patterns: str) -> list[Path]:
+    """The files of git's patterns that are committed, or would be."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    return sorted(ROOT / name for name in set(listed.split("\0")) if (ROOT / name).is_file())
