@@ -10,18 +10,13 @@ from nyc_tlc.core.errors import PipelineError
 from nyc_tlc.core.runs.mart_table import MartRow
 from nyc_tlc.jobs.marts import Marts
 from nyc_tlc.ports.marts import MartPorts
-from nyc_tlc.settings import Settings
 from tests.ports.months import SampleMonth, load, partition
 
 MONTHS = [SampleMonth(partition(month), rows=4) for month in ("2024-01", "2024-02", "2024-03")]
 
 
 @pytest.fixture
-def marts(warehouse, database, schema) -> Marts:
-    settings = Settings(
-        postgres_host=database.host, postgres_dbname=database.dbname, postgres_user=database.user,
-        postgres_password=database.password, lake_url="lake", tlc_attempts=1,
-    )  # fmt: skip
+def marts(warehouse, database, schema, settings) -> Marts:
     return Marts(settings, MartPorts(warehouse, PostgresMarts(database, schema)))
 
 
@@ -60,7 +55,7 @@ def test_only_months_that_changed_are_built(marts, loaded):
     assert statuses(marts.build_in_postgres(force=True)) == ["built"] * 3
 
 
-def test_month_that_is_not_proved_is_left_out_and_said(marts, loaded, query):
+def test_month_that_is_not_proved_is_skipped_with_a_note(marts, loaded, query):
     load(loaded, SampleMonth(MONTHS[0].partition, sha256="b" * 64))
     table = marts.build_in_postgres(force=False)
     assert statuses(table) == ["skipped", "built", "built"]
@@ -77,7 +72,7 @@ def test_month_that_fails_fails_alone_and_ends_the_run(marts, loaded, query):
 
 
 @pytest.mark.usefixtures("loaded")
-def test_mart_that_somebody_else_wrote_to_is_found_and_mended(marts, query):
+def test_mart_that_somebody_else_wrote_to_is_found_and_repaired(marts, query):
     table = marts.build_in_postgres(force=False)
     query("DELETE FROM daily_zone_trips WHERE source_month = '2024-03-01'")
     with pytest.raises(PipelineError, match=r"2024-03: daily_zone_trips in Postgres has 0 trips"):
@@ -87,17 +82,19 @@ def test_mart_that_somebody_else_wrote_to_is_found_and_mended(marts, query):
     assert reconciled(marts, repaired) == ["unchanged", "unchanged", "built"]
 
 
-def test_warehouse_without_months_has_nothing_to_build(marts):
-    table = marts.build_in_postgres(force=False)
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [
+        (Marts.build_in_postgres, "no month yet"),
+        (Marts.build_in_bigquery, "BIGQUERY_DATASET is not set"),
+    ],
+    ids=["without months", "without BigQuery"],
+)
+def test_where_there_is_nothing_to_build_the_run_says_why(marts, build, why):
+    table = build(marts, force=False)
     assert statuses(table) == ["skipped"]
-    assert reconciled(marts, table) == ["skipped"]
-    assert "no month yet" in table[0].note
-
-
-def test_without_bigquery_its_marts_are_skipped_and_why(marts):
-    table = marts.build_in_bigquery(force=False)
-    assert statuses(table) == ["skipped"]
-    assert "BIGQUERY_DATASET is not set" in table[0].note
+    assert why in table[0].note
+    assert reconciled(marts, marts.build_in_postgres(force=False)) == ["skipped"]
 
 
 def test_a_store_that_fails_keeps_no_other_from_being_built(marts, loaded, database, schema, query):

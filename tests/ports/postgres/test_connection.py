@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,13 +10,11 @@ import pytest
 
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ConfigurationError, RetryableError
-from tests.conftest import Query
 from tests.ports.months import SampleMonth, after_its_rows, load
+from tests.ports.postgres.conftest import COPYING, NOTHING_IS_OPEN
 
 MONTH = SampleMonth(rows=7, quarantined=[{}])
 SECRET = "not-the-passw0rd"
-OPEN = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nyc_tlc'"
-
 CALLS: dict[str, Callable[[PostgresWarehouse], object]] = {
     "describe": lambda warehouse: warehouse.describe(),
     "replace_partition": lambda warehouse: load(warehouse, MONTH),
@@ -25,14 +22,6 @@ CALLS: dict[str, Callable[[PostgresWarehouse], object]] = {
     "entry": lambda warehouse: warehouse.entry(MONTH.partition),
     "mark_reconciled": lambda warehouse: warehouse.mark_reconciled(MONTH.entry),
 }
-
-
-def _nothing_is_open(query: Query) -> bool:
-    """Whether every session ends; a server lets go a moment after its client."""
-    deadline = time.monotonic() + 10
-    while query(OPEN) != [(0,)] and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return query(OPEN) == [(0,)]
 
 
 def _everything_said(error: BaseException | None) -> str:
@@ -98,26 +87,14 @@ def test_role_needs_to_own_its_schema_and_nothing_else(database, postgres, schem
         postgres.psql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
-def test_nothing_stays_open_after_use(warehouse, query):
+def test_nothing_stays_open_after_use(warehouse, eventually):
     load(warehouse, MONTH)
     for call in CALLS.values():
         call(warehouse)
-    assert _nothing_is_open(query)
+    eventually(NOTHING_IS_OPEN)
 
 
-def test_nothing_stays_open_after_rows_that_break_off(warehouse, query):
-    def break_off() -> None:
-        raise RuntimeError("unreadable")
-
-    trips = after_its_rows(MONTH.trips(), break_off)
-    with pytest.raises(RuntimeError, match="unreadable"):
-        warehouse.replace_partition(MONTH.entry, trips, MONTH.quarantine(), force=False)
-    assert _nothing_is_open(query)
-    assert [t.name for t in threading.enumerate() if t.name.startswith("prefetch")] == []
-    assert query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
-
-
-def test_server_that_ends_the_session_is_retryable(warehouse, query):
+def test_server_that_ends_the_session_is_retryable(warehouse, query, eventually):
     load(warehouse, MONTH)
     release = threading.Event()
     trips = after_its_rows(MONTH.trips(), lambda: release.wait(60))
@@ -125,12 +102,10 @@ def test_server_that_ends_the_session_is_retryable(warehouse, query):
         loading = pool.submit(
             warehouse.replace_partition, MONTH.entry, trips, MONTH.quarantine(), force=True
         )
-        copying = "application_name = 'nyc_tlc' AND query LIKE 'COPY %%'"
-        while not query(f"SELECT pid FROM pg_stat_activity WHERE {copying}"):
-            time.sleep(0.01)
-        query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {copying}")
+        eventually(COPYING)
+        query(COPYING.replace("count(*) > 0", "pg_terminate_backend(pid)"))
         release.set()
         with pytest.raises(RetryableError, match=r"rolled back.*the server's log says why"):
             loading.result()
     assert warehouse.count(MONTH.partition).accepted == 7
-    assert _nothing_is_open(query)
+    eventually(NOTHING_IS_OPEN)

@@ -1,9 +1,8 @@
 """Loads among readers and other loads: whoever looks sees a whole month, old or new."""
 
 import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 
@@ -11,24 +10,22 @@ import pytest
 
 from nyc_tlc.adapters.postgres import warehouse as adapter
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
-from nyc_tlc.core.catalog.ledger import LedgerEntry
+from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import RetryableError
 from nyc_tlc.ports.warehouse import StoreCounts
-from tests.conftest import Query
-from tests.ports.months import SampleMonth, after_its_rows, at_once, load, partition
+from tests.ports.months import (
+    SampleMonth,
+    after_its_rows,
+    at_once,
+    load,
+    load_dimensions,
+    partition,
+)
+from tests.ports.postgres.conftest import BLOCKED, COPYING
 
 OLD = SampleMonth(rows=100, quarantined=[{}])
 NEW = SampleMonth(rows=150, sha256="b" * 64, quarantined=[{}] * 3)
 FEBRUARY = SampleMonth(partition("2024-02"), rows=30)
-BLOCKED = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = %s"
-
-
-def _eventually(query: Query, statement: str, *values: object) -> None:
-    """Wait until a statement says true; a minute is for ever here."""
-    deadline = time.monotonic() + 60
-    while query(statement, *values) != [(True,)]:
-        assert time.monotonic() < deadline, statement
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -46,29 +43,13 @@ def loaded(warehouse) -> PostgresWarehouse:
     return warehouse
 
 
-def test_reader_in_a_loop_sees_the_old_month_or_the_new(loaded, query):
-    seen, rounds, done = set(), [], threading.Event()
-
-    def read() -> None:
-        while not done.is_set():
-            seen.update(
-                query(
-                    "SELECT (SELECT count(*) FROM green), (SELECT count(*) FROM quarantine), "
-                    "(SELECT sum(rows_accepted)::int FROM ledger)"
-                )
-            )
-            rounds.append(1)
-
-    with ThreadPoolExecutor(1) as pool:
-        reader = pool.submit(read)
-        for replacement in (NEW, OLD) * 5:
-            before = len(rounds)
-            load(loaded, replacement)
-            while len(rounds) < before + 2:  # the reader gets to see every version
-                time.sleep(0.001)
-        done.set()
-        reader.result()
-    assert seen == {(130, 1, 130), (180, 3, 180)}
+def test_reader_in_a_loop_sees_the_old_month_or_the_new(loaded, seen_while):
+    counts = (
+        "SELECT (SELECT count(*) FROM green), (SELECT count(*) FROM quarantine), "
+        "(SELECT sum(rows_accepted)::int FROM ledger)"
+    )
+    changes = [partial(load, loaded, month) for month in (NEW, OLD)] * 5
+    assert seen_while(counts, *changes) == {(130, 1, 130), (180, 3, 180)}
 
 
 def test_reader_with_an_older_snapshot_never_sees_the_month_empty(loaded, connect):
@@ -80,20 +61,32 @@ def test_reader_with_an_older_snapshot_never_sees_the_month_empty(loaded, connec
         assert cursor.fetchone() in [(130,), (180,)]
 
 
-def test_swap_waits_for_a_long_reader_and_then_succeeds(loaded, connect, query, attempts):
+@pytest.mark.parametrize(
+    ("read", "change"),
+    [
+        ("green", lambda warehouse: load(warehouse, NEW)),
+        ("green_named", lambda warehouse: warehouse.replace_views([GREEN.contract])),
+    ],
+    ids=["month", "views"],
+)
+def test_swap_waits_for_a_long_reader_and_lets_others_through(
+    loaded, connect, query, eventually, attempts, read, change
+):
     attempts(1000)
+    load_dimensions(loaded)
+    loaded.replace_views([GREEN.contract])
+    count = f"SELECT count(*) FROM {read}"
     with ThreadPoolExecutor(1) as pool:
         with closing(connect()) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM green")
-            loading = pool.submit(load, loaded, NEW)
+            cursor.execute(count)
+            changing = pool.submit(change, loaded)
             for _ in range(3):
-                _eventually(query, BLOCKED, "relation")
-            assert query("SELECT count(*) FROM green WHERE source_month = '2024-01-01'") == [(100,)]
-            assert not loading.done()
-            cursor.execute("SELECT count(*) FROM green")
+                eventually(BLOCKED, "relation")
+                assert query(count) == [(130,)]
+            assert not changing.done()
+            cursor.execute(count)
             assert cursor.fetchone() == (130,)
-        loading.result()
-    assert loaded.count(NEW.partition) == StoreCounts(150, 3)
+        changing.result()
 
 
 def test_swap_that_waited_in_vain_leaves_the_old_month(loaded, connect, attempts):
@@ -148,17 +141,16 @@ def test_months_loaded_at_once_share_the_making_of_the_schema(warehouse, query):
         assert query("SELECT count(*), sum(rows_accepted) FROM ledger") == [(8, 36)]
 
 
-def test_second_load_of_a_month_waits_for_the_first(warehouse, query):
+def test_second_load_of_a_month_waits_for_the_first(warehouse, eventually):
     release = threading.Event()
     slow = after_its_rows(OLD.trips(), lambda: release.wait(60))
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(
             warehouse.replace_partition, OLD.entry, slow, OLD.quarantine(), force=False
         )
-        copying = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %%green%%'"
-        _eventually(query, copying)
-        second: Future[LedgerEntry] = pool.submit(load, warehouse, NEW)
-        _eventually(query, BLOCKED, "advisory")
+        eventually(COPYING)
+        second = pool.submit(load, warehouse, NEW)
+        eventually(BLOCKED, "advisory")
         load(warehouse, FEBRUARY)  # another month does not wait
         release.set()
         first.result()

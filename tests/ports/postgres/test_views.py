@@ -1,8 +1,5 @@
 """What the views must be: every trip once, by names, and never in the way of a load."""
 
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from datetime import date
 
@@ -164,20 +161,6 @@ def test_views_and_grants_of_others_outlive_ours_or_stop_the_change_by_name(name
         named.replace_views([_grown(3)])
     assert query("SELECT count(pu_zone) FROM mine") == [(4,)]
     assert granted == query("SELECT relacl::text FROM pg_class WHERE oid = 'green_named'::regclass")
-
-
-def test_readers_of_a_view_do_not_stop_a_load_nor_the_views(named, connect, query):
-    """Both wait for the reader to end, in short tries that let other readers through."""
-    with closing(connect()) as reader, reader.cursor() as cursor, ThreadPoolExecutor(1) as pool:
-        cursor.execute("SELECT count(*) FROM green_named")
-        replaced = pool.submit(named.replace_views, CONTRACTS)
-        time.sleep(0.8)
-        assert not replaced.done()
-        began = time.monotonic()
-        assert query("SELECT count(*) FROM green_named") == [(5,)]
-        assert time.monotonic() - began < 2
-        reader.commit()
-        assert len(replaced.result(timeout=20)) == 5
 
 
 def test_views_and_months_replaced_at_once_do_not_block_one_another(named, query):
