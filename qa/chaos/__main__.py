@@ -1,19 +1,13 @@
 """Test the promises under faults: `make chaos`."""
 
-from __future__ import annotations
-
 import argparse
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from embedded.stack import CHECKOUT
 from qa.chaos.crowd import run_crowd
 from qa.chaos.faults import DISK_FAULTS, http_faults, run_faults
 from qa.chaos.kills import run_kills, run_mage_kills, run_random_kills
@@ -21,7 +15,7 @@ from qa.chaos.losses import run_losses
 from qa.chaos.postgres_faults import POSTGRES_FAULTS
 from qa.chaos.report import PAGE, keep, render
 from qa.chaos.trials import Trial, TwoVersions
-from qa.chaos.world import World, temporary_world
+from qa.chaos.world import temporary_world
 
 _EPILOG = """
 Each suite starts real servers in a temporary folder: PostgreSQL, emulators of Cloud Storage and
@@ -32,50 +26,32 @@ a small one is mounted.
 """
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How much is tried."""
-
-    kills: int | None = None
-    random_kills: int = 60
-    mage_kills: int = 12
-    every_fault: int = 1
-    processes: int = 8
-    crowd_seconds: float = 1_800.0
-    only: str = ""
-
-
-_QUICK = Effort(4, 2, 1, 12, 3, 10.0)
-
-
-def _kills(worlds: Sequence[World], effort: Effort) -> list[Trial]:
-    months = _months(worlds)
+def _kills(
+    months: Sequence[TwoVersions], places: int | None, moments: int, of_mage: int
+) -> list[Trial]:
     return [
-        *run_kills(months, effort.kills),
-        *run_random_kills(months, effort.random_kills),
-        *run_mage_kills(months, effort.mage_kills),
+        *run_kills(months, places),
+        *run_random_kills(months, moments),
+        *run_mage_kills(months, of_mage),
     ]
 
 
-def _faults(worlds: Sequence[World], effort: Effort) -> list[Trial]:
+def _faults(months: Sequence[TwoVersions], every: int, only: str) -> list[Trial]:
     faults = [*POSTGRES_FAULTS, *DISK_FAULTS, *http_faults()]
-    chosen = [fault for fault in faults if effort.only in str(fault)]
-    return run_faults(_months(worlds), chosen[:: effort.every_fault])
+    return run_faults(months, [fault for fault in faults if only in str(fault)][::every])
 
 
-def _months(worlds: Sequence[World]) -> list[TwoVersions]:
-    with ThreadPoolExecutor(len(worlds)) as loading:
-        return list(loading.map(TwoVersions, worlds))
+def _crowd(months: Sequence[TwoVersions], processes: int, seconds: float) -> list[Trial]:
+    return run_crowd(months[0].world, processes, seconds)
 
 
-_SUITES: Mapping[str, Callable[[Sequence[World], Effort], list[Trial]]] = {
-    "kills": _kills,
-    "faults": _faults,
-    "crowd": lambda worlds, effort: run_crowd(
-        worlds[0], processes=effort.processes, seconds=effort.crowd_seconds
-    ),
-    "losses": lambda worlds, _effort: run_losses(_months(worlds)),
+_SUITES: Mapping[str, tuple[Callable[..., list[Trial]], tuple[Any, ...], tuple[Any, ...]]] = {
+    "kills": (_kills, (None, 60, 12), (4, 2, 1)),
+    "faults": (_faults, (1,), (12,)),
+    "crowd": (_crowd, (8, 1_800.0), (3, 10.0)),
+    "losses": (run_losses, (), ()),
 }
+"""Each with its effort, in full and of a sample."""
 
 
 def main() -> int:
@@ -83,31 +59,22 @@ def main() -> int:
     if options.suites == ["report"]:
         PAGE.write_text(render(), "utf-8")
         return 0
-    effort = _QUICK if options.quick else Effort(only=options.only)
     failed = 0
-    for suite in _SUITES if options.suites == "all" else options.suites:
-        with ExitStack() as stack:
-            number = options.worlds or (2 if suite == "kills" else 1)
+    for name in _SUITES if options.suites == "all" else options.suites:
+        suite, full, quick = _SUITES[name]
+        effort = quick if options.quick else full
+        if name == "faults":
+            effort = (*effort, options.only)
+        number = options.worlds or (2 if name == "kills" else 1)
+        with ExitStack() as stack, ThreadPoolExecutor(number) as loading:
             worlds = [stack.enter_context(temporary_world()) for _ in range(number)]
-            trials = _SUITES[suite](worlds, effort)
+            months = list(loading.map(TwoVersions, worlds))
+            trials = suite(months, *effort)
         failed += sum(bool(trial.problems) for trial in trials)
         if not (options.quick or options.only):
-            _keep(suite, trials)
+            keep(name, trials)
     print(f"{failed} trials found a fault")
     return 1 if failed else 0
-
-
-def _keep(suite: str, trials: Sequence[Trial]) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
-        cwd=CHECKOUT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    result = {
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "commit": commit.stdout.strip(),
-        "trials": [asdict(trial) for trial in trials],
-    }
-    keep(suite, result)
 
 
 def _options() -> argparse.Namespace:

@@ -5,8 +5,6 @@ Every request, statement, COPY buffer, commit and change of a file is a boundary
 n-th of a name is a place at which the process can be made to die.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import signal
@@ -164,11 +162,11 @@ def _request(_session: Any, request: requests.PreparedRequest, **_options: Any) 
 
 
 def _statement(cursor: Any, query: Any, *_values: Any) -> str:
-    """``postgres: ALTER TABLE ATTACH …``: the words in capitals, less the identifiers."""
+    """``postgres: ALTER TABLE ATTACH …``: the words in capitals, and the first table."""
     text = query.as_string(cursor) if isinstance(query, Composable) else query
     text = text.decode() if isinstance(text, bytes) else text
     words = re.findall(r"\b[A-Z]{2,}\b|pg_\w+", re.sub(r"'[^']*'", "", text))
-    table = re.search(r'"([a-z_0-9]+)"(?!\.)', text)
+    table = re.search(r'(?:"|\b(?:FROM|INTO|UPDATE) )([a-z_0-9]+)\b(?!"?\.)', text)
     verb = " ".join(words[:3])
     return f"postgres: {verb}{f' {_plain(table[1])}' if table else ''}"
 

@@ -1,7 +1,5 @@
 """Many runs over the same months at once, and readers who look all the time."""
 
-from __future__ import annotations
-
 import random
 import threading
 from collections import Counter
@@ -29,7 +27,7 @@ returns the bytes of another generation than the one asked for, where GCS answer
 
 
 def run_crowd(
-    world: World, *, processes: int, seconds: float, months: int = len(_MONTHS)
+    world: World, processes: int, seconds: float, months: int = len(_MONTHS)
 ) -> list[Trial]:
     trial = Crowd(world, months).gather(processes, seconds)
     tell(trial)

@@ -1,7 +1,5 @@
 """Servers, networks and disks that fail while a month is replaced: what the run makes of it."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +11,7 @@ import psutil
 
 from qa.chaos.pipeline import Ending
 from qa.chaos.proxies import (
+    Answer,
     HttpFault,
     NotReachedError,
     cut_off,
@@ -126,28 +125,18 @@ def _http(world: World, of: str, fault: HttpFault) -> AbstractContextManager[Non
     return world.http[of].broken_by(fault)
 
 
-@contextmanager
-def _changes_between_ranges(world: World) -> Iterator[None]:
+def _changes_between_ranges(world: World) -> AbstractContextManager[None]:
     """The download breaks off; what it resumes from is another file by then."""
-    proxy = world.http["source"]
-    files = list((world.stack.cdn_root / "trip-data").glob("green_tripdata_2024-01*"))
-    ranges = []
+    (file,) = (world.stack.cdn_root / "trip-data").glob("green_tripdata_2024-01*.parquet")
 
-    def touch() -> None:
-        ranges.append(1)
-        if len(ranges) == 2:
-            for file in files:
-                # The same bytes under another validator: what was downloaded counts for nothing.
-                data = file.read_bytes()
-                file.unlink()
-                file.write_bytes(data)
+    def replaced(answer: Answer) -> Answer:
+        # The same bytes under another validator: what was downloaded counts for nothing.
+        data = file.read_bytes()
+        file.unlink()
+        file.write_bytes(data)
+        return truncated(answer)
 
-    proxy.before_pass = touch
-    with proxy.broken_by(HttpFault(_FILE, change=truncated)):
-        yield
-    proxy.before_pass = None
-    if len(ranges) < 2:
-        raise NotReachedError("the download was not resumed")
+    return world.http["source"].broken_by(HttpFault(_FILE, change=replaced))
 
 
 @contextmanager

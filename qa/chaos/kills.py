@@ -1,7 +1,5 @@
 """The kill matrix: a run killed before and after everything it does, and the run that follows."""
 
-from __future__ import annotations
-
 import json
 import os
 import random
@@ -19,6 +17,7 @@ import psutil
 from embedded.stack import CHECKOUT
 from qa.chaos.boundaries import FailPoint
 from qa.chaos.pipeline import Ending
+from qa.chaos.proxies import Answer, HttpFault
 from qa.chaos.trials import MONTH, Trial, TwoVersions, run_all
 
 _MAGE_LOADS_FOR = 5.0
@@ -83,10 +82,15 @@ def _kill_after(month: TwoVersions, moment: float) -> Trial:
 def _kill_mage(month: TwoVersions, moment: float) -> Trial:
     month.offer_other()
     world, begun = month.world, threading.Event()
+
+    def notice(answer: Answer) -> Answer:
+        begun.set()
+        return answer
+
     log = world.stack.state_dir / "mage_run.log"
     words = {"service": MONTH.service.name, "months": str(MONTH.month)}
-    world.http["source"].before_pass = begun.set
-    with log.open("wb") as said:
+    first_request = HttpFault(("GET", ""), change=notice)
+    with log.open("wb") as said, world.http["source"].broken_by(first_request):
         process = subprocess.Popen(
             [Path(sys.executable).with_name("mage"), "run", "mage_project", "tlc_trips",
              "--runtime-vars", json.dumps(words)],
@@ -99,7 +103,6 @@ def _kill_mage(month: TwoVersions, moment: float) -> Trial:
         if alive:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    world.http["source"].before_pass = None
     left = [f"a process is left: {name}" for name in _of_session(process.pid)]
     ending = Ending(signal.SIGKILL if alive else 0, "", {}, {})
     what = f"{moment:.3f} s after its first request"

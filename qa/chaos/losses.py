@@ -1,7 +1,5 @@
 """Stores that are lost altogether, and rebuilt from what is left."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable, Sequence

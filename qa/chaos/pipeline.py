@@ -1,7 +1,5 @@
 """The pipeline in a process that a trial may kill: forked from one that has imported everything."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor

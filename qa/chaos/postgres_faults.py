@@ -1,7 +1,5 @@
 """PostgreSQL that fails: servers that stop, lines that break, sessions that are in the way."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading
@@ -37,11 +35,6 @@ def _broken_line(
     act = None if action is None else partial(action, world)
     with world.postgres.broken_by(TcpFault(after, act, times)):
         yield
-
-
-def _restart_fast(world: World) -> None:
-    world.stack.postgres.stop()
-    world.stack.postgres.start()
 
 
 def _restart_by(number: int, world: World) -> None:
@@ -173,7 +166,7 @@ POSTGRES_FAULTS = (
     *(
         _fault(f"{what} during a COPY", _broken_line, action=action)
         for what, action in (
-            ("stopped fast and started", _restart_fast),
+            ("stopped fast and started", partial(_restart_by, signal.SIGINT)),
             ("stopped at once (immediate) and started", partial(_restart_by, signal.SIGQUIT)),
             ("postmaster killed with SIGKILL and started", partial(_restart_by, signal.SIGKILL)),
             ("backend killed with SIGKILL", _kill_backend),

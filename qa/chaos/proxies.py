@@ -1,7 +1,5 @@
 """Proxies that break what passes: TCP by bytes, HTTP by requests. Without a fault they pass all."""
 
-from __future__ import annotations
-
 import gzip
 import http.client
 import socket
@@ -12,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Generic, Literal, TypeVar
 
 from embedded.servers.ports import HOST
@@ -105,10 +103,10 @@ _HARMLESS = HttpFault(("", ""))
 _Fault = TypeVar("_Fault", TcpFault, HttpFault)
 
 
-class _Proxy(Generic[_Fault]):
+class Proxy(Generic[_Fault]):
     """Passes all on to a port of this machine, and counts what it broke."""
 
-    def __init__(self, port: int, server: type[socketserver.TCPServer], handler: type) -> None:
+    def __init__(self, port: int, handler: type[socketserver.BaseRequestHandler]) -> None:
         self.upstream = port
         self._fault: _Fault | None = None
         self._broken = 0
@@ -118,7 +116,7 @@ class _Proxy(Generic[_Fault]):
             # Clients that are gone are no error: killing them is what this is for.
             "handle_error": lambda *_: None,
         }
-        self._server = type("Server", (server,), quiet)(
+        self._server = type("Server", (socketserver.ThreadingTCPServer,), quiet)(
             (HOST, 0), type("Handler", (handler,), {"proxy": self})
         )
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -126,6 +124,10 @@ class _Proxy(Generic[_Fault]):
     @property
     def port(self) -> int:
         return int(self._server.server_address[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
 
     @contextmanager
     def broken_by(self, fault: _Fault) -> Iterator[None]:
@@ -156,59 +158,38 @@ class _Proxy(Generic[_Fault]):
         self._server.server_close()
 
 
-class TcpProxy(_Proxy[TcpFault]):
+class TcpHandler(socketserver.BaseRequestHandler):
     """Breaks connections by the bytes that the client has sent."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(port, socketserver.ThreadingTCPServer, _TcpHandler)
-
-
-class HttpProxy(_Proxy[HttpFault]):
-    """Breaks requests; calls ``before_pass`` before each that goes on to the server."""
-
-    def __init__(self, port: int) -> None:
-        self.before_pass: Callable[[], object] | None = None
-        super().__init__(port, ThreadingHTTPServer, _HttpHandler)
-
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
-
-
-class _TcpHandler(socketserver.BaseRequestHandler):
-    proxy: TcpProxy
+    proxy: Proxy[TcpFault]
 
     def handle(self) -> None:
+        client, passed = self.request, 0
         with (
             suppress(OSError),
             closing(socket.create_connection((HOST, self.proxy.upstream))) as server,
         ):
-            back = threading.Thread(target=_pump, args=(server, self.request), daemon=True)
+
+            def break_line(size: int) -> None:
+                nonlocal passed
+                passed += size
+                fault = self.proxy.due(lambda fault: passed >= fault.after)
+                if fault is not None and fault.action is not None:
+                    fault.action()
+                elif fault is not None:
+                    _reset(client)
+                    _reset(server)
+
+            back = threading.Thread(target=_pump, args=(server, client), daemon=True)
             back.start()
-            try:
-                self._forward(self.request, server)
-            finally:
-                # A close alone would not end the other thread's read, nor so the connection.
-                with suppress(OSError):
-                    server.shutdown(socket.SHUT_WR)
-                back.join()
-
-    def _forward(self, client: socket.socket, server: socket.socket) -> None:
-        passed = 0
-        while chunk := client.recv(_CHUNK):
-            server.sendall(chunk)
-            passed += len(chunk)
-            fault = self.proxy.due(lambda fault: passed >= fault.after)  # noqa: B023 - called now
-            if fault is not None and fault.action is not None:
-                fault.action()
-            elif fault is not None:
-                _reset(client)
-                _reset(server)
-                return
+            _pump(client, server, break_line)
+            back.join()
 
 
-class _HttpHandler(BaseHTTPRequestHandler):
-    proxy: HttpProxy
+class HttpHandler(BaseHTTPRequestHandler):
+    """Breaks requests."""
+
+    proxy: Proxy[HttpFault]
     protocol_version = "HTTP/1.1"
 
     def _any(self) -> None:
@@ -216,8 +197,6 @@ class _HttpHandler(BaseHTTPRequestHandler):
         fault = self.proxy.due(self._concerns) or _HARMLESS
         answer = fault.instead
         if answer is None and fault.reset != "before":
-            if self.proxy.before_pass is not None:
-                self.proxy.before_pass()
             time.sleep(fault.stall)
             answer = fault.change(self._ask(fault.upload(body)))
         if answer is None or fault.reset:
@@ -258,11 +237,16 @@ class _HttpHandler(BaseHTTPRequestHandler):
         self.close_connection |= answer.headers.get("Content-Length") != str(len(answer.body))
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _pump(
+    source: socket.socket, target: socket.socket, passed: Callable[[int], None] | None = None
+) -> None:
     """Pass on what comes until it ends, in order or by a reset; then end the other side."""
     with suppress(OSError):
         while chunk := source.recv(_CHUNK):
             target.sendall(chunk)
+            if passed is not None:
+                passed(len(chunk))
+    # A close alone would not end the other thread's read, nor so the connection.
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
 

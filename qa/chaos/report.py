@@ -1,15 +1,17 @@
 """docs/reliability.md from what each suite kept in qa/chaos/results/."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Iterable, Mapping
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from embedded.stack import CHECKOUT
+from qa.chaos.trials import Trial
 
 PAGE = CHECKOUT / "docs" / "reliability.md"
 _HERE = Path(__file__).parent
@@ -21,8 +23,17 @@ def read_results() -> dict[str, Any]:
     return {file.stem: json.loads(file.read_text("utf-8")) for file in _RESULTS.glob("*.json")}
 
 
-def keep(suite: str, result: Mapping[str, Any]) -> None:
+def keep(suite: str, trials: Sequence[Trial]) -> None:
     """Keep what a suite found, and write the page again."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    result = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "commit": commit.stdout.strip(),
+        "trials": [asdict(trial) for trial in trials],
+    }
     text = json.dumps(result, indent=1, ensure_ascii=False)
     (_RESULTS / f"{suite}.json").write_text(f"{text}\n", "utf-8")
     PAGE.write_text(render(), "utf-8")

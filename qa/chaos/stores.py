@@ -1,7 +1,5 @@
 """What every store shows of a month, as a reader sees it, and what nobody refers to."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time

@@ -1,7 +1,5 @@
 """Trials: a month that exists in two versions, each in turn replacing the other under a fault."""
 
-from __future__ import annotations
-
 import queue
 import sys
 import time
@@ -142,29 +140,22 @@ def run_all(
     run_case: Callable[[TwoVersions, _Case], Trial],
 ) -> list[Trial]:
     """Run every case once, each in the first world that is free, and print what is left."""
-    waiting: queue.SimpleQueue[_Case] = queue.SimpleQueue()
-    for case in cases:
-        waiting.put(case)
+    free: queue.SimpleQueue[TwoVersions] = queue.SimpleQueue()
+    for month in months:
+        free.put(month)
     trials: list[Trial] = []
     began = time.monotonic()
 
-    def work(month: TwoVersions) -> None:
-        while True:
-            try:
-                case = waiting.get_nowait()
-            except queue.Empty:
-                return
+    def work(case: _Case) -> None:
+        month = free.get()
+        try:
             trials.append(run_case(month, case))
-            left = (time.monotonic() - began) / len(trials) * (len(cases) - len(trials))
-            tell(f"{len(trials)}/{len(cases)}, {left / 60:.0f} min left  {trials[-1]}")
+        finally:
+            free.put(month)
+        left = (time.monotonic() - began) / len(trials) * (len(cases) - len(trials))
+        tell(f"{len(trials)}/{len(cases)}, {left / 60:.0f} min left  {trials[-1]}")
 
     with ThreadPoolExecutor(len(months)) as worlds:
-        running = [worlds.submit(work, month) for month in months]
-        try:
-            for one in running:
-                one.result()
-        finally:
-            # After an error or Ctrl-C: let the other world finish its case, and no further one.
-            while not waiting.empty():
-                waiting.get_nowait()
+        # After an error or Ctrl-C the cases under way are finished, and no further one is begun.
+        list(worlds.map(work, cases))
     return trials

@@ -1,7 +1,5 @@
 """Real servers, proxies before them, and a process that runs the pipeline on them."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile
@@ -11,12 +9,15 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from socketserver import BaseRequestHandler
+from typing import Any
 
 from embedded.samples.months import write_month
+from embedded.servers.daemon import Daemon
 from embedded.stack import CHECKOUT, Stack
 from nyc_tlc.core.catalog.partition import Partition
 from qa.chaos.pipeline import Ending, Order, pipeline_process, run
-from qa.chaos.proxies import HttpProxy, TcpProxy
+from qa.chaos.proxies import HttpFault, HttpHandler, Proxy, TcpFault, TcpHandler
 from qa.chaos.stores import Stores
 
 
@@ -31,8 +32,8 @@ class World:
 
     stack: Stack
     stores: Stores
-    postgres: TcpProxy
-    http: dict[str, HttpProxy]
+    postgres: Proxy[TcpFault]
+    http: dict[str, Proxy[HttpFault]]
 
     def publish(self, partition: Partition, rows: int, seed: int) -> None:
         """Let the CDN have this version of the month from now on."""
@@ -96,14 +97,17 @@ def temporary_world() -> Iterator[World]:
             "PYTHONPATH": str(CHECKOUT),
             "TLC_LOG_LEVEL": "WARNING",
         }
-        postgres = cleanup.enter_context(closing(TcpProxy(stack.postgres.port or 0)))
-        http = {
-            name: cleanup.enter_context(closing(HttpProxy(server.port or 0)))
-            for name, server in (
-                ("GCS", stack.gcs), ("BigQuery", stack.bigquery), ("source", stack.cdn)
-            )
-        }  # fmt: skip
-        world = World(stack, Stores(environment, stack.gcs.bucket), postgres, http)
+
+        def proxy(server: Daemon, handler: type[BaseRequestHandler]) -> Proxy[Any]:
+            return cleanup.enter_context(closing(Proxy(server.port or 0, handler)))
+
+        http = {"GCS": stack.gcs, "BigQuery": stack.bigquery, "source": stack.cdn}
+        world = World(
+            stack,
+            Stores(environment, stack.gcs.bucket),
+            proxy(stack.postgres, TcpHandler),
+            {name: proxy(server, HttpHandler) for name, server in http.items()},
+        )
         yield cleanup.enter_context(closing(world))
 
 
