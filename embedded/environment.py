@@ -10,7 +10,6 @@ from dotenv import dotenv_values
 from mage_server.environment import SECRETS
 
 _HEADER = "# Written by `python -m embedded.stack start`. Put settings of your own in .env.\n"
-_OF_THE_SERVER = ("POSTGRES_PORT", "POSTGRES_DBNAME", "POSTGRES_USER", "POSTGRES_PASSWORD")
 _NOT_PLAIN = frozenset(" \t'\"\\#$`!*?&|;<>()[]{}~")
 
 
@@ -29,23 +28,18 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 def write_env_file(path: Path, settings: Mapping[str, str]) -> None:
     """Replace a dotenv file, readable to its owner only, atomically."""
+    lines = [f"{name}={_quote(value)}\n" for name, value in settings.items()]
+    write_private(path, "".join([_HEADER, *lines]))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file, readable to its owner only, atomically."""
     unfinished = path.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(_HEADER)
-        stream.writelines(f"{name}={_quote(value)}\n" for name, value in settings.items())
+        stream.write(text)
     unfinished.replace(path)
-
-
-def needs_stack(exported: Mapping[str, str], own: Mapping[str, str]) -> bool:
-    """Tell whether nobody named a PostgreSQL of their own."""
-    return not (exported.get("POSTGRES_HOST") or own.get("POSTGRES_HOST"))
-
-
-def without_server(own: Mapping[str, str]) -> dict[str, str]:
-    """What of .env holds where the stack's PostgreSQL is used: that one has its own address."""
-    return {name: value for name, value in own.items() if name not in _OF_THE_SERVER}
 
 
 def merge(

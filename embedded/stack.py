@@ -10,14 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedded.environment import (
-    keep_secrets,
-    merge,
-    needs_stack,
-    read_env_file,
-    without_server,
-    write_env_file,
-)
+from embedded.environment import keep_secrets, merge, read_env_file, write_env_file
 from embedded.servers.bigquery import BigQueryServer
 from embedded.servers.daemon import HttpDaemon
 from embedded.servers.environment import NotInstallableError
@@ -28,6 +21,7 @@ from mage_server.environment import closed_settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_STATE_DIR = CHECKOUT / ".local"
+_ADDRESS = ("POSTGRES_PORT", "POSTGRES_DBNAME", "POSTGRES_USER", "POSTGRES_PASSWORD")
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +40,7 @@ class Stack:
         self.postgres = PostgresServer(self.state_dir)
         self.gcs = GcsServer(self.state_dir)
         self.cdn = HttpDaemon(
-            "cdn",
-            self.state_dir,
-            module="embedded.servers.cdn",
-            arguments=["--root", self.cdn_root],
+            "cdn", self.state_dir, "embedded.servers.cdn", "--root", self.cdn_root
         )
         self.bigquery = BigQueryServer(self.state_dir, self.gcs.objects_dir)
         self.servers = (self.postgres, self.gcs, self.cdn, self.bigquery)
@@ -130,12 +121,13 @@ class Stack:
 def run_environment(stack: Stack, env_file: Path) -> dict[str, str]:
     """Return the environment for a command, starting the stack if the command needs it."""
     own = read_env_file(env_file)
-    if not needs_stack(os.environ, own):
+    if os.environ.get("POSTGRES_HOST") or own.get("POSTGRES_HOST"):
         # Nothing of the stack then: its emulators must not mix with a real database.
         return merge(os.environ, own, {})
-    running = stack.is_running()
-    of_stack = read_env_file(stack.env_file) if running else stack.start()
-    return merge(os.environ, without_server(own), of_stack)
+    of_stack = read_env_file(stack.env_file) if stack.is_running() else stack.start()
+    # `make env` writes a password for docker compose; the stack's PostgreSQL has its own.
+    own = {name: value for name, value in own.items() if name not in _ADDRESS}
+    return merge(os.environ, own, of_stack)
 
 
 def _run_start(stack: Stack, _arguments: argparse.Namespace) -> int:

@@ -88,7 +88,8 @@ def _recorded_home(state_dir: Path, account: Account) -> Path | None:
     if directory is None or not directory.is_dir() or directory.is_symlink():
         # Never recorded, or the system emptied its temporary folder.
         return None
-    if state_dir not in directory.parents and directory.stat().st_uid != account.server_uid:
+    uid = os.geteuid() if account.uid is None else account.uid
+    if state_dir not in directory.parents and directory.stat().st_uid != uid:
         # Anybody may create a folder of that name in the temporary folder once it is gone.
         return None
     return directory

@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import psutil
 
@@ -41,11 +42,6 @@ class Account:
     uid: int | None = None
     gid: int | None = None
 
-    @property
-    def server_uid(self) -> int:
-        """The uid a child gets."""
-        return os.geteuid() if self.uid is None else self.uid
-
     def run(
         self, argv: Sequence[str | Path], env: Mapping[str, str]
     ) -> "subprocess.CompletedProcess[str]":
@@ -66,15 +62,6 @@ class Account:
         )
 
 
-@dataclass(frozen=True)
-class _RunRecord:
-    """A server as it was started. Pid and birth together are never given out twice."""
-
-    pid: int
-    birth: float
-    port: int
-
-
 class Daemon:
     """One named background server of a state directory.
 
@@ -92,14 +79,14 @@ class Daemon:
     @property
     def pid(self) -> int | None:
         """The pid of the running server; a zombie or a recycled pid does not count."""
-        record = self._record()
-        return record.pid if record and _birth(record.pid) == record.birth else None
+        # Pid and birth together are never given out twice.
+        pid = self._record().get("pid")
+        return pid if pid and _birth(pid) == self._record().get("birth") else None
 
     @property
     def port(self) -> int | None:
         """The port the server has, or had when it last ran."""
-        record = self._record()
-        return record.port if record else None
+        return self._record().get("port")
 
     def spawn(
         self, argv: Sequence[str | Path], *, port: int, env: Mapping[str, str], account: Account
@@ -112,19 +99,19 @@ class Daemon:
         if pid and birth is not None:
             self._run_file.parent.mkdir(parents=True, exist_ok=True)
             unfinished = self._run_file.with_suffix(".new")
-            unfinished.write_text(json.dumps(asdict(_RunRecord(pid, birth, port))))
+            unfinished.write_text(json.dumps({"pid": pid, "birth": birth, "port": port}))
             unfinished.replace(self._run_file)
 
-    def terminate(self, grace_seconds: float = 10.0) -> bool:
-        """End the server, by force after ``grace_seconds``; False when it was not running."""
+    def stop(self) -> bool:
+        """End the server, by force after ten seconds; False when it was not running."""
         pid = self.pid
         if pid is None:
             return False
         with suppress(psutil.NoSuchProcess):
             psutil.Process(pid).terminate()
-            if not self.await_end(grace_seconds):
+            if not self.await_end(10):
                 psutil.Process(pid).kill()
-                self.await_end(grace_seconds)
+                self.await_end(10)
         return True
 
     def await_end(self, seconds: float) -> bool:
@@ -144,19 +131,18 @@ class Daemon:
     def log_tail(self, lines: int = 15) -> str:
         """Return the last lines the server wrote."""
         try:
-            with self.log.open("rb") as stream:
-                size = stream.seek(0, os.SEEK_END)
-                stream.seek(max(0, size - 16_384))
-                tail = stream.read().decode("utf-8", errors="replace").splitlines()
+            with self.log.open(encoding="utf-8", errors="replace") as stream:
+                tail = deque(stream, lines)
         except OSError as unreadable:
             return f"({unreadable})"
-        return "\n".join(tail[-lines:]) or "(empty)"
+        return "".join(tail).rstrip() or "(empty)"
 
-    def _record(self) -> _RunRecord | None:
+    def _record(self) -> dict[str, Any]:
         try:
-            return _RunRecord(**json.loads(self._run_file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
+            record: dict[str, Any] = json.loads(self._run_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return record
 
 
 class HttpDaemon(Daemon):
@@ -165,12 +151,10 @@ class HttpDaemon(Daemon):
     python: str | Path = sys.executable
     """The interpreter that runs it."""
 
-    def __init__(
-        self, name: str, state_dir: Path, *, module: str, arguments: Sequence[str | Path]
-    ) -> None:
+    def __init__(self, name: str, state_dir: Path, module: str, *words: str | Path) -> None:
         """Describe the command line; nothing is started."""
         super().__init__(name, state_dir)
-        self._words = ["-m", module, *arguments]
+        self._words = ["-m", module, *words]
 
     @property
     def url(self) -> str:
@@ -186,7 +170,7 @@ class HttpDaemon(Daemon):
         if self.pid is not None:
             if self._answers_within(_HUNG_AFTER_SECONDS):
                 return False
-            self.terminate()
+            self.stop()
         modules = filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH")))
         env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         env["PYTHONPATH"] = os.pathsep.join(modules)
@@ -196,12 +180,8 @@ class HttpDaemon(Daemon):
             self.spawn(words, port=port, env=env, account=Account())
             if self._answers_within(_START_SECONDS):
                 return True
-            self.terminate()
+            self.stop()
         return self.fail("did not answer")
-
-    def stop(self) -> bool:
-        """End the server; False when it was not running."""
-        return self.terminate()
 
     def _answers_within(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds

@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from embedded.servers.daemon import HttpDaemon
@@ -27,20 +26,10 @@ class GcsServer(HttpDaemon):
     def __init__(self, state_dir: Path, bucket: str = DEFAULT_BUCKET) -> None:
         """Describe the emulator; nothing is started."""
         data_dir = state_dir.absolute() / "gcs"
-        super().__init__(
-            "gcs",
-            state_dir,
-            module="embedded.servers.gcs",
-            arguments=["--data-dir", data_dir, "--bucket", bucket],
-        )
+        words = ("--data-dir", data_dir, "--bucket", bucket)
+        super().__init__("gcs", state_dir, "embedded.servers.gcs", *words)
         self.bucket = bucket
         self.objects_dir = data_dir / ".cloudstorage"
-
-
-def _stop_between_requests(_signal: int, _frame: FrameType | None) -> None:
-    # The emulator rewrites its index in place: ended in the middle of a request it could leave
-    # half an index. Its own answer to Ctrl-C finishes the request first.
-    raise KeyboardInterrupt
 
 
 def _write_whole(store: Any, path: str, content: bytes) -> None:  # noqa: ANN401 - it has no types
@@ -74,7 +63,9 @@ def main() -> None:
 
     # Below this it complains about every download.
     logging.basicConfig(level=logging.ERROR)
-    signal.signal(signal.SIGTERM, _stop_between_requests)
+    # The emulator rewrites its index in place: ended in the middle of a request it could leave
+    # half an index. Its own answer to Ctrl-C finishes the request first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     threading.excepthook = _end_at_once
     emulator.create_server(
         arguments.host,

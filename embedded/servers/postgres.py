@@ -3,12 +3,16 @@
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 
+import psutil
+
+from embedded.environment import write_private
 from embedded.servers.cluster_home import SERVER_ENV, ClusterHome, find_home, wheel_binaries
 from embedded.servers.daemon import Daemon, ServerStartError, program_of
 from embedded.servers.ports import HOST, free_port
@@ -70,13 +74,11 @@ class PostgresServer(Daemon):
         made = self._psql(
             _ROLES.read_text(encoding="utf-8"),
             "postgres",
-            {
-                "POSTGRES_DBNAME": self.database,
-                "POSTGRES_USER": LOADER,
-                "LOADER_PASSWORD": self.password_of("loader"),
-                "READER_PASSWORD": self.password_of("reader"),
-                "MAGE_PASSWORD": self.password_of("mage"),
-            },
+            POSTGRES_DBNAME=self.database,
+            POSTGRES_USER=LOADER,
+            LOADER_PASSWORD=self.password_of("loader"),
+            READER_PASSWORD=self.password_of("reader"),
+            MAGE_PASSWORD=self.password_of("mage"),
         )
         if made.returncode != 0:
             self.fail(f"the roles could not be made: {made.stderr.strip()}")
@@ -108,21 +110,13 @@ class PostgresServer(Daemon):
         Raises:
             RuntimeError: the server did not end within a minute; it still runs.
         """
-        if self.pid is None:
+        pid = self.pid
+        if pid is None:
             return False
-        home = find_home(self.state_dir)
-        stop: list[str | Path] = [
-            home.binaries / "pg_ctl",
-            "stop",
-            "-m",
-            "fast",
-            "-w",
-            "-D",
-            home.data_dir,
-        ]
-        stopped = home.account.run(stop, SERVER_ENV)
-        if not self.await_end(5):
-            raise RuntimeError(f"postgres (pid {self.pid}) did not stop: {stopped.stderr.strip()}")
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).send_signal(signal.SIGINT)
+        if not self.await_end(60):
+            raise RuntimeError(f"postgres (pid {pid}) did not stop within a minute: see its log")
         return True
 
     def psql(self, sql: str, database: str | None = None) -> str:
@@ -146,21 +140,20 @@ class PostgresServer(Daemon):
         }
 
     def _psql(
-        self, sql: str, database: str, variables: Mapping[str, str] = MappingProxyType({})
+        self, sql: str, database: str, **variables: str
     ) -> "subprocess.CompletedProcess[str]":
-        options = ["-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
         env = {**SERVER_ENV, **variables, **self.client_environment(), "PGDATABASE": database}
-        env |= {"PGCONNECT_TIMEOUT": "5", "PGPASSFILE": os.devnull}
-        command: list[str | Path] = [psql_program(), *options]
         return subprocess.run(
-            command, input=sql, env=env, capture_output=True, text=True, check=False
-        )
+            [psql_program(), "-XwqAt", "-v", "ON_ERROR_STOP=1"],
+            env=env | {"PGCONNECT_TIMEOUT": "5", "PGPASSFILE": os.devnull},
+            input=sql, capture_output=True, text=True, check=False,
+        )  # fmt: skip
 
     def _create_cluster(self, home: ClusterHome) -> None:
         unfinished = home.directory / "data.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         password_file = home.directory / "initdb.password"
-        _write_private(password_file, self.password + "\n")
+        write_private(password_file, self.password + "\n")
         if home.account.uid is not None:
             os.chown(password_file, home.account.uid, -1)
         initdb: list[str | Path] = [
@@ -248,15 +241,8 @@ def _drop_stale_lock(data_dir: Path) -> None:
 def _kept_password(file: Path) -> str:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        _write_private(file, secrets.token_urlsafe(24))
+        write_private(file, secrets.token_urlsafe(24))
     return file.read_text(encoding="ascii")
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        stream.write(text)
 
 
 def _write_settings(data_dir: Path) -> None:

@@ -16,5 +16,5 @@ def test_server_is_known_while_it_lives_and_not_as_a_zombie(tmp_path: Path) -> N
     daemon = Daemon("sleeper", tmp_path)
     daemon.spawn(["/bin/sleep", "60"], port=1, env={}, account=Account())
     assert Daemon("sleeper", tmp_path).pid is not None
-    assert daemon.terminate()
+    assert daemon.stop()
     assert daemon.pid is None

@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -16,24 +15,17 @@ import pytest
 from dotenv import dotenv_values
 
 from embedded.environment import read_env_file, write_env_file
-from embedded.stack import CHECKOUT, Stack
+from embedded.stack import CHECKOUT, Stack, run_environment
 
 _SECRETS = ("POSTGRES_PASSWORD", "DEFAULT_OWNER_PASSWORD", "JWT_SECRET", "JWT_DOWNLOAD_SECRET")
 
 
-def _command(
-    stack: Stack, *words: str, env: dict[str, str] | None = None
-) -> "subprocess.CompletedProcess[str]":
+def _command(stack: Stack, *words: str) -> "subprocess.CompletedProcess[str]":
     clean = {name: value for name, value in os.environ.items() if "POSTGRES" not in name}
     return subprocess.run(
         [sys.executable, "-m", "embedded.stack", "--state", str(stack.state_dir), *words],
-        cwd=CHECKOUT,
-        env=clean | (env or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+        cwd=CHECKOUT, env=clean, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
 
 
 def _pids(stack: Stack) -> dict[str, int | None]:
@@ -136,39 +128,50 @@ def test_taken_port_is_replaced(own_stack: Stack) -> None:
         assert own_stack.cdn.port != taken
 
 
-def test_exec_starts_what_is_needed_and_psql_connects(own_stack: Stack) -> None:
+def test_commands_start_what_is_needed_and_it_outlives_their_terminal(own_stack: Stack) -> None:
+    done = _command(own_stack, "stop")
+    assert (done.returncode, done.stderr) == (0, "nothing was running\n")
+    assert _command(own_stack, "status").returncode == 3
     done = _command(own_stack, "exec", "--", "printenv", "LAKE_URL")
     assert (done.returncode, done.stdout) == (0, "gs://nyc-tlc-lake\n")
     sql = "select current_database(), current_setting('search_path')"
     asked = _command(own_stack, "psql", "-At", "-c", sql)
     assert (asked.stdout, asked.stderr) == ("nyc_tlc|tlc,public\n", "")
+    assert own_stack.is_running()
+    assert os.getsid(0) not in {os.getsid(pid) for pid in _pids(own_stack).values() if pid}
 
 
-def test_exported_wins_over_env_file_and_that_over_the_stack(stack: Stack, tmp_path: Path) -> None:
-    own = tmp_path / ".env"
-    own.write_text("LAKE_URL=gs://mine\nTLC_SOURCE_URL=http://mine\nPOSTGRES_HOST=\n")
-    script = "import os; e = os.environ; print(*[e[k] for k in ('LAKE_URL', 'TLC_SOURCE_URL')])"
-    words = ["exec", "--env-file", str(own), "--", sys.executable, "-c", script]
-    done = _command(stack, *words, env={"LAKE_URL": "gs://exported"})
-    assert done.stdout == "gs://exported http://mine\n"
-
-
-def test_a_password_for_compose_does_not_hide_the_stacks_own(stack: Stack, tmp_path: Path) -> None:
-    """`make env` writes one into .env, which `make run` reads as well."""
-    own = tmp_path / ".env"
-    own.write_text("POSTGRES_PASSWORD=of-compose\nPOSTGRES_PORT=1\nPOSTGRES_SCHEMA=mine\n")
-    asked = "select current_setting('port')"
-    done = _command(stack, "psql", "--env-file", str(own), "-At", "-c", asked)
-    assert (done.stdout, done.stderr) == (f"{stack.postgres.port}\n", "")
-    words = ["exec", "--env-file", str(own), "--", "printenv", "POSTGRES_SCHEMA"]
-    assert _command(stack, *words).stdout == "mine\n"
+@pytest.mark.parametrize(
+    ("own", "exported", "expected"),
+    [
+        (
+            "LAKE_URL=gs://mine\nTLC_SOURCE_URL=http://mine\nPOSTGRES_HOST=\n",
+            {"LAKE_URL": "gs://exported"},
+            {"LAKE_URL": "gs://exported", "TLC_SOURCE_URL": "http://mine"},
+        ),
+        (
+            "POSTGRES_PASSWORD=of-compose\nPOSTGRES_PORT=1\nPOSTGRES_SCHEMA=mine\n",
+            {},
+            {"POSTGRES_SCHEMA": "mine"},
+        ),
+    ],
+    ids=["exported wins over .env", "a password for compose does not hide the stack's"],
+)
+def test_settings_that_the_user_gives_win_over_the_stack(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own, exported, expected
+) -> None:
+    (tmp_path / ".env").write_text(own)
+    for name, value in exported.items():
+        monkeypatch.setenv(name, value)
+    found = run_environment(stack, tmp_path / ".env")
+    expected = read_env_file(stack.env_file) | expected
+    assert {name: found[name] for name in expected} == expected
 
 
 def test_own_database_needs_no_stack(own_stack: Stack, tmp_path: Path) -> None:
-    own = tmp_path / ".env"
-    own.write_text("POSTGRES_HOST=db.example\n")
-    words = ["exec", "--env-file", str(own), "--", "sh", "-c", "echo $POSTGRES_HOST $LAKE_URL"]
-    assert _command(own_stack, *words).stdout == "db.example\n"
+    (tmp_path / ".env").write_text("POSTGRES_HOST=db.example\n")
+    found = run_environment(own_stack, tmp_path / ".env")
+    assert (found["POSTGRES_HOST"], found.get("LAKE_URL")) == ("db.example", None)
     assert not own_stack.state_dir.exists()
 
 
@@ -176,13 +179,3 @@ def test_exit_status_is_the_commands(stack: Stack) -> None:
     assert _command(stack, "exec", "--", "sh", "-c", "exit 7").returncode == 7
     assert _command(stack, "exec", "--", "no-such-program").returncode == 127
     assert _command(stack, "exec").returncode == 2
-
-
-def test_servers_outlive_the_terminal_of_the_command(own_stack: Stack) -> None:
-    done = _command(own_stack, "stop")
-    assert (done.returncode, done.stderr) == (0, "nothing was running\n")
-    assert _command(own_stack, "status").returncode == 3
-    assert _command(own_stack, "start").returncode == 0
-    time.sleep(0.2)
-    assert own_stack.is_running()
-    assert os.getsid(0) not in {os.getsid(pid) for pid in _pids(own_stack).values() if pid}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +27,7 @@ from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW, Service
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.lake.records import WarehouseLoad
 from nyc_tlc.core.marts.declared import DAILY_ZONE_TRIPS
+from nyc_tlc.ports.marts import MartMonth
 from tests.ports.marts.marts_answers import daily_zone_trips
 from tests.ports.months import SampleMonth, judged, partition
 
@@ -47,88 +49,81 @@ def dataset(bigquery: BigQueryServer) -> BigQueryDataset:
     return dataset
 
 
-@pytest.fixture
-def recorded() -> dict[Partition, WarehouseLoad]:
-    """What the lake's records say that BigQuery holds."""
-    return {}
+@dataclass(frozen=True)
+class Store:
+    """Trips and marts of the dataset, and what the lake's records say of the trips."""
 
+    dataset: BigQueryDataset
+    recorded: dict[Partition, WarehouseLoad] = field(default_factory=dict)
 
-@pytest.fixture
-def marts(dataset: BigQueryDataset, recorded: Mapping[Partition, WarehouseLoad]) -> BigQueryMarts:
-    """On marts without rows; a month's trips are replaced when it is loaded."""
-    for table in ("daily_zone_trips", "mart_month"):
-        ask(dataset, f"DELETE FROM {table} WHERE TRUE")
-    return BigQueryMarts(dataset, recorded.get)
+    @property
+    def marts(self) -> BigQueryMarts:
+        return BigQueryMarts(self.dataset, self.recorded.get)
 
-
-@pytest.fixture
-def load(dataset: BigQueryDataset, marts: BigQueryMarts, recorded: dict[Partition, Any]):
-    """Put a month's trips where the load job would."""
-
-    def load(month: SampleMonth, trips: pa.Table | None = None) -> LedgerEntry:
+    def load(self, month: SampleMonth, trips: pa.Table | None = None) -> LedgerEntry:
+        """Put a month's trips where the load job would."""
         part, file = month.partition, io.BytesIO()
         pq.write_table(month.table() if trips is None else trips, file)
-        dataset.client.load_table_from_file(
-            file,
-            f"{dataset.address}.{part.service}${part.month.year}{part.month.month:02d}",
-            rewind=True,
-            job_config=api.LoadJobConfig(
-                source_format="PARQUET", write_disposition="WRITE_TRUNCATE"
-            ),
+        config = api.LoadJobConfig(source_format="PARQUET", write_disposition="WRITE_TRUNCATE")
+        table = f"{self.dataset.address}.{part.service}${part.month.year}{part.month.month:02d}"
+        self.dataset.client.load_table_from_file(
+            file, table, rewind=True, job_config=config
         ).result()
-        recorded[part] = WarehouseLoad.model_construct(
+        self.recorded[part] = WarehouseLoad.model_construct(
             sha256=month.sha256, contract=part.contract_id, service=part.service.name
         )
         return month.entry
 
-    return load
+    def build(self, month: SampleMonth) -> LedgerEntry:
+        self.marts.replace_month(DAILY_ZONE_TRIPS, entry := self.load(month))
+        return entry
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a statement as a reader would, on tables of the dataset."""
+        config = api.QueryJobConfig(default_dataset=self.dataset.reference)
+        return [tuple(row) for row in self.dataset.client.query(sql, job_config=config).result()]
+
+    def held(self) -> list[tuple[Any, ...]]:
+        columns = ", ".join(column.name for column in DAILY_ZONE_TRIPS.columns)
+        return sorted(self.ask(f"SELECT {columns} FROM daily_zone_trips"), key=str)
+
+    def months(self) -> Mapping[Partition, MartMonth]:
+        return self.marts.months(DAILY_ZONE_TRIPS)
 
 
 @pytest.fixture
-def build(load, marts: BigQueryMarts) -> Callable[[SampleMonth], LedgerEntry]:
-    def load_and_build(month: SampleMonth) -> LedgerEntry:
-        entry = load(month)
-        marts.replace_month(DAILY_ZONE_TRIPS, entry)
-        return entry
-
-    return load_and_build
-
-
-def ask(dataset: BigQueryDataset, sql: str) -> list[tuple[Any, ...]]:
-    """Run a statement as a reader would, on tables of the dataset."""
-    config = api.QueryJobConfig(default_dataset=dataset.reference)
-    return [tuple(row) for row in dataset.client.query(sql, job_config=config).result()]
-
-
-def held(dataset: BigQueryDataset) -> list[tuple[Any, ...]]:
-    columns = ", ".join(column.name for column in DAILY_ZONE_TRIPS.columns)
-    return sorted(ask(dataset, f"SELECT {columns} FROM daily_zone_trips"), key=str)
+def store(dataset: BigQueryDataset) -> Store:
+    """With marts without rows; a month's trips are replaced when it is loaded."""
+    store = Store(dataset)
+    for table in ("daily_zone_trips", "mart_month"):
+        store.ask(f"DELETE FROM {table} WHERE TRUE")
+    return store
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
 def test_numbers_are_those_of_another_engine(
-    dataset, marts: BigQueryMarts, load, tmp_path: Path, service: Service
+    store: Store, tmp_path: Path, service: Service
 ) -> None:
     part = partition("2025-02", service)
     trips, _ = judged(part, write_month(part, 3_000, tmp_path))
     pq.write_table(trips, tmp_path / "canonical.parquet")
-    entry = load(SampleMonth(part, rows=trips.num_rows), trips)
-    assert marts.replace_month(DAILY_ZONE_TRIPS, entry).trips == trips.num_rows
-    found = held(dataset)
+    entry = store.load(SampleMonth(part, rows=trips.num_rows), trips)
+    assert store.marts.replace_month(DAILY_ZONE_TRIPS, entry).trips == trips.num_rows
+    found = store.held()
     assert len(found) == len(set(found)) > 100
     assert set(found) == daily_zone_trips(service.name, [tmp_path / "canonical.parquet"])
 
 
-def test_month_is_replaced_alone_and_once(build, dataset, marts: BigQueryMarts) -> None:
-    entry = build(JANUARY)
-    build(FEBRUARY)
-    build(SampleMonth(partition(service=YELLOW), rows=4))
-    before = held(dataset)
-    assert marts.replace_month(DAILY_ZONE_TRIPS, entry).is_current(DAILY_ZONE_TRIPS, entry)
-    assert held(dataset) == before
+def test_month_is_replaced_alone_and_once(store: Store) -> None:
+    entry = store.build(JANUARY)
+    store.build(FEBRUARY)
+    store.build(SampleMonth(partition(service=YELLOW), rows=4))
+    before = store.held()
+    assert store.marts.replace_month(DAILY_ZONE_TRIPS, entry).is_current(DAILY_ZONE_TRIPS, entry)
+    assert store.held() == before
 
-    revised = build(OTHER_JANUARY)
-    months = marts.months(DAILY_ZONE_TRIPS)
+    revised = store.build(OTHER_JANUARY)
+    months = store.months()
     assert not months[JANUARY.partition].is_current(DAILY_ZONE_TRIPS, entry)
     assert months[JANUARY.partition].is_current(DAILY_ZONE_TRIPS, revised)
     assert {part: month.trips for part, month in months.items()} == {
@@ -136,37 +131,35 @@ def test_month_is_replaced_alone_and_once(build, dataset, marts: BigQueryMarts) 
     }  # fmt: skip
 
 
-def test_trips_without_a_zone_and_amounts_that_are_none(build, dataset) -> None:
+def test_trips_without_a_zone_and_amounts_that_are_none(store: Store) -> None:
     amounts = [1.1, float("nan"), 2.2, 1e300]
-    build(SampleMonth(rows=4, values={"total_amount": amounts, "pu_location_id": [None] * 4}))
-    assert [row[3:] for row in held(dataset)] == [(None, 4, 2, Decimal("3.30"))]
+    store.build(SampleMonth(rows=4, values={"total_amount": amounts, "pu_location_id": [None] * 4}))
+    assert [row[3:] for row in store.held()] == [(None, 4, 2, Decimal("3.30"))]
 
 
-def test_trips_that_are_not_all_change_nothing(build, load, dataset, marts: BigQueryMarts) -> None:
-    build(JANUARY)
-    before = held(dataset), ask(dataset, "SELECT * FROM mart_month")
-    entry = load(OTHER_JANUARY)
+def test_trips_that_are_not_all_change_nothing(store: Store) -> None:
+    store.build(JANUARY)
+    before = store.held(), store.ask("SELECT * FROM mart_month")
+    entry = store.load(OTHER_JANUARY)
     with pytest.raises(ReconciliationError, match=r"in BigQuery are 3, expected .* 4 accepted"):
-        marts.replace_month(DAILY_ZONE_TRIPS, replace(entry, accepted=4, published=4))
-    assert (held(dataset), ask(dataset, "SELECT * FROM mart_month")) == before
+        store.marts.replace_month(DAILY_ZONE_TRIPS, replace(entry, accepted=4, published=4))
+    assert (store.held(), store.ask("SELECT * FROM mart_month")) == before
 
 
-def test_month_that_bigquery_does_not_hold_is_not_built(
-    build, dataset, marts: BigQueryMarts
-) -> None:
-    january = build(JANUARY)
-    before = held(dataset)
+def test_month_that_bigquery_does_not_hold_is_not_built(store: Store) -> None:
+    january = store.build(JANUARY)
+    before = store.held()
     for entry in (OTHER_JANUARY.entry, FEBRUARY.entry):
         with pytest.raises(ReconciliationError, match="not recorded to hold the content"):
-            marts.replace_month(DAILY_ZONE_TRIPS, entry)
-    assert held(dataset) == before
-    ask(dataset, "DELETE FROM daily_zone_trips WHERE TRUE")
-    months = marts.months(DAILY_ZONE_TRIPS)
+            store.marts.replace_month(DAILY_ZONE_TRIPS, entry)
+    assert store.held() == before
+    store.ask("DELETE FROM daily_zone_trips WHERE TRUE")
+    months = store.months()
     assert not months[JANUARY.partition].is_current(DAILY_ZONE_TRIPS, january)
 
 
-def test_table_is_partitioned_clustered_and_described(marts, dataset) -> None:
-    table = dataset.client.get_table(f"{dataset.address}.daily_zone_trips")
+def test_table_is_partitioned_clustered_and_described(store: Store) -> None:
+    table = store.dataset.client.get_table(f"{store.dataset.address}.daily_zone_trips")
     assert table.time_partitioning.to_api_repr() == {"type": "MONTH", "field": "source_month"}
     assert table.clustering_fields == ["service", "pickup_date", "pu_location_id"]
     assert table.description == DAILY_ZONE_TRIPS.meaning
@@ -174,14 +167,9 @@ def test_table_is_partitioned_clustered_and_described(marts, dataset) -> None:
     assert all(field.description for field in table.schema)
 
 
-def test_every_query_has_a_limit_of_what_it_may_bill(build, dataset, monkeypatch) -> None:
-    limits = []
-    query = dataset.client.query
-
-    def watched(sql, **options):
-        limits.append(options["job_config"].maximum_bytes_billed)
-        return query(sql, **options)
-
-    monkeypatch.setattr(dataset.client, "query", watched)
-    build(SampleMonth(partition("2024-05", GREEN)))
-    assert limits == [CAP] * 3
+def test_every_query_has_a_limit_of_what_it_may_bill(store: Store) -> None:
+    client = store.dataset.client
+    with mock.patch.object(client, "query", wraps=client.query) as query:
+        store.build(SampleMonth(partition("2024-05", GREEN)))
+    configs = [call.kwargs["job_config"] for call in query.call_args_list]
+    assert [config.maximum_bytes_billed for config in configs] == [CAP] * 3

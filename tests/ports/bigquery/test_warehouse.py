@@ -25,7 +25,6 @@ from embedded.servers.gcs import GcsServer
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset, BigQuerySettings, connect
 from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
 from nyc_tlc.adapters.lake import gcs
-from nyc_tlc.core.contract.code_lists import code_lists, code_table
 from nyc_tlc.core.contract.model import Column, ColumnType, Contract
 from nyc_tlc.core.contract.schemas import (
     arrow_schema,
@@ -37,10 +36,9 @@ from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
 from nyc_tlc.core.errors import ConfigurationError, ContractError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import WarehouseJob
-from nyc_tlc.core.zones.lookup import SCHEMA
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.warehouse import StoreCounts
-from tests.ports.months import SampleMonth, judged, partition
+from tests.ports.months import SampleMonth, judged, load_dimensions, partition
 from tests.ports.published_months import expecting, publish, recorded, revised, write
 
 JANUARY = SampleMonth(rows=7, quarantined=[{"total_amount": 1.5}, {}])
@@ -80,35 +78,25 @@ class Store:
         return self.warehouse.count(month.partition).counts
 
 
-def _store(
-    address: str,
-    lake_url: str,
-    cache: Path,
-    *,
-    emulator: str | None = None,
-    storage_emulator: str | None = None,
-) -> Store:
+def _store(address: str, lake_url: str, cache: Path, **emulators: str | None) -> Store:
     project, dataset = address.split(".")
+    servers = {"emulator": None, "storage_emulator": None, "key_file": None, **emulators}
     settings = BigQuerySettings(
         project=project,
         dataset=f"{dataset}_{uuid.uuid4().hex[:12]}",
-        location="US" if emulator else None,
+        location="US" if emulators else None,
         lake_url=f"{lake_url}/{uuid.uuid4().hex[:12]}",
         maximum_bytes_billed=100 << 20,
     )
-    lake = gcs.connect(settings.lake_url, cache=cache, emulator=storage_emulator, key_file=None)
-    connected = connect(
-        settings, emulator=emulator, storage_emulator=storage_emulator, key_file=None
-    )
-    return Store(connected, lake, is_emulated=emulator is not None)
+    storage = servers["storage_emulator"]
+    lake = gcs.connect(settings.lake_url, cache=cache, emulator=storage, key_file=None)
+    return Store(connect(settings, **servers), lake, is_emulated=bool(emulators))
 
 
 @pytest.fixture
 def emulated(bigquery: BigQueryServer, gcs: GcsServer, tmp_path: Path) -> Store:
-    return _store(
-        f"{bigquery.project}.test", f"gs://{gcs.bucket}", tmp_path,
-        emulator=bigquery.url, storage_emulator=gcs.url,
-    )  # fmt: skip
+    servers = {"emulator": bigquery.url, "storage_emulator": gcs.url}
+    return _store(f"{bigquery.project}.test", f"gs://{gcs.bucket}", tmp_path, **servers)
 
 
 @pytest.fixture
@@ -146,24 +134,17 @@ def _counts(month: SampleMonth) -> StoreCounts:
     return StoreCounts(month.rows, len(month.quarantined))
 
 
-def test_connection_is_described(store: Store) -> None:
-    said = store.warehouse.describe()
-    assert said.startswith(f"{store.warehouse.address} in ")
-    assert said.endswith(f"loaded from {store.lake.url}")
-
-
 def test_loaded_month_is_counted_and_no_other(store: Store) -> None:
     assert store.counts(JANUARY) == StoreCounts(accepted=0, quarantined=0)
-    jobs = store.load(JANUARY)
-    assert [(job.kind, job.rows, job.bytes_billed) for job in jobs] == [
-        ("load", 7, 0),
-        ("load", 2, 0),
-    ]
+    # No zone on the way: 02:30 stays 02:30 on the night the clocks go forward.
+    when = datetime(2024, 3, 10, 2, 30, 0, 123456)  # noqa: DTZ001 - wall clock
+    jobs = store.load(replace(JANUARY, values={"pickup_datetime": [when] * 7}))
+    described = [(job.kind, job.rows, job.bytes_billed) for job in jobs]
+    assert described == [("load", 7, 0), ("load", 2, 0)]
     assert store.counts(JANUARY) == _counts(JANUARY)
     assert store.counts(FEBRUARY) == StoreCounts(accepted=0, quarantined=0)
-    assert store.rows("SELECT source_row, total_amount FROM `{}.green` ORDER BY 1") == [
-        (row, 1.0 + row) for row in range(7)
-    ]
+    found = store.rows("SELECT source_row, total_amount, pickup_datetime FROM `{}.green`")
+    assert sorted(found) == [(row, 1.0 + row, when) for row in range(7)]
     job = store.warehouse.count(JANUARY.partition).job
     assert (job.kind, job.rows) == ("query", 1)
     assert job.ended_at.tzinfo is not None
@@ -304,49 +285,35 @@ def test_table_of_somebody_else_is_left_alone(store: Store) -> None:
 
 
 def test_dataset_elsewhere_than_stated_is_refused(store: Store) -> None:
-    store.warehouse.describe()
+    assert store.warehouse.describe().endswith(f"loaded from {store.lake.url}")
     settings = replace(store.dataset.settings, location="europe-west4")
     moved = BigQueryDataset(store.dataset.client, settings)
     with pytest.raises(ConfigurationError, match=r" is in US, BIGQUERY_LOCATION says europe-west4"):
         BigQueryWarehouse(moved).load_partition(JANUARY.partition, publish(store.lake, JANUARY))
 
 
-ZONES = [
-    {"location_id": 132, "borough": "Queens", "zone": "JFK Airport", "service_zone": "Airports"},
-    {"location_id": 1, "borough": "EWR", "zone": "Newark Airport", "service_zone": "EWR"},
-]
-
-
-def test_dimension_table_is_replaced(store: Store) -> None:
-    zones = pa.Table.from_pylist(ZONES, SCHEMA)
+def test_dimension_table_is_replaced_and_may_hold_nulls_and_json(store: Store) -> None:
+    shapes = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"type": "Point"}', None]))
+    columns = {"location_id": pa.array([132, 1], pa.int16()), "zone": ["JFK Airport", None]}
+    zones = pa.table({**columns, "longitude": [-73.98, None], "geometry": shapes})
     for rows in (zones, zones, zones.slice(1)):
         wrote = store.warehouse.replace_table(
             "taxi_zone", rows, key="location_id", comment="The zones"
         )
         assert wrote == rows.num_rows
-    assert store.rows("SELECT location_id, zone FROM `{}.taxi_zone`") == [(1, "Newark Airport")]
+        assert (
+            store.rows(
+                "SELECT location_id, zone, longitude, JSON_VALUE(geometry, '$.type') "
+                "FROM `{}.taxi_zone` ORDER BY location_id DESC"
+            )
+            == [(132, "JFK Airport", -73.98, "Point"), (1, None, None, None)][-wrote:]
+        )
     assert store.table("taxi_zone").description == "The zones"
 
 
-def test_dimension_may_hold_nulls_and_json(store: Store) -> None:
-    schema = pa.schema([*SCHEMA, ("longitude", pa.float64()), ("geometry", pa.json_())])
-    texts = pa.array(['{"type": "Point"}', None])
-    shapes = pa.ExtensionArray.from_storage(pa.json_(), texts)
-    columns = [*pa.Table.from_pylist(ZONES, SCHEMA).columns, [-73.98, None], shapes]
-    rows = pa.table(columns, schema=schema)
-    store.warehouse.replace_table("taxi_zone", rows, key="location_id", comment="")
-    assert store.rows(
-        "SELECT longitude, JSON_VALUE(geometry, '$.type') FROM `{}.taxi_zone` "
-        "ORDER BY location_id DESC"
-    ) == [(-73.98, "Point"), (None, None)]
-
-
 def test_views_give_trips_their_names(store: Store) -> None:
-    zones = pa.Table.from_pylist(ZONES, SCHEMA)
-    store.warehouse.replace_table("taxi_zone", zones, key="location_id", comment="The zones")
-    for name, codes in code_lists().items():
-        store.warehouse.replace_table(name, code_table(codes), key="code", comment=codes.source)
-    values = {"vendor_id": [1, 2, None], "pu_location_id": [132, 1, 265]}
+    load_dimensions(store.warehouse)
+    values = {"vendor_id": [1, 2, None], "pu_location_id": [132, 1, None]}
     store.load(replace(FEBRUARY, values=values))
     store.load(YELLOW_JANUARY)
     for _ in range(2):
@@ -389,11 +356,3 @@ def test_schema_of_the_table_is_that_of_the_files(contract: Contract) -> None:
     ):
         expected = [(f.name, "NULLABLE" if f.nullable else "REQUIRED") for f in stored]
         assert [(f["name"], f["mode"]) for f in described] == expected
-
-
-def test_times_are_wall_clock(store: Store) -> None:
-    """No zone on the way: 02:30 stays 02:30 on the night the clocks go forward."""
-    march = SampleMonth(partition("2024-03"), rows=1)
-    when = datetime(2024, 3, 10, 2, 30, 0, 123456)  # noqa: DTZ001 - wall clock
-    store.load(replace(march, values={"pickup_datetime": [when]}))
-    assert store.rows("SELECT pickup_datetime FROM `{}.green`") == [(when,)]
