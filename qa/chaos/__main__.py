@@ -41,14 +41,10 @@ def _faults(months: Sequence[TwoVersions], every: int, only: str) -> list[Trial]
     return run_faults(months, [fault for fault in faults if only in str(fault)][::every])
 
 
-def _crowd(months: Sequence[TwoVersions], processes: int, seconds: float) -> list[Trial]:
-    return run_crowd(months[0].world, processes, seconds)
-
-
 _SUITES: Mapping[str, tuple[Callable[..., list[Trial]], tuple[Any, ...], tuple[Any, ...]]] = {
     "kills": (_kills, (None, 60, 12), (4, 2, 1)),
     "faults": (_faults, (1,), (12,)),
-    "crowd": (_crowd, (8, 1_800.0), (3, 10.0)),
+    "crowd": (run_crowd, (8, 1_800.0), (3, 10.0)),
     "losses": (run_losses, (), ()),
 }
 """Each with its effort, in full and of a sample."""

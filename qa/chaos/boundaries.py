@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -56,18 +56,17 @@ class FailPoint:
 
 
 class Watch:
-    """Counts the boundaries that this process passes, and ends it at one of them."""
+    """Counts the boundaries that this process passes, and ends it at one of them.
+
+    Attributes:
+        passed: Boundaries, and how often each was passed.
+    """
 
     def __init__(self, fatal: FailPoint | None, work_dir: Path) -> None:
         self._fatal = fatal
         self._work_dir = str(work_dir)
-        self._passed: Counter[str] = Counter()
+        self.passed: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._inside = threading.local()
-
-    @property
-    def passed(self) -> Mapping[str, int]:
-        return self._passed
 
     def install(self) -> None:
         """Wrap the libraries, in this process and for good."""
@@ -92,8 +91,8 @@ class Watch:
     def crossing(self, boundary: str) -> Iterator[None]:
         """Pass a boundary; the process may not live to see the other side."""
         with self._lock:
-            self._passed[boundary] += 1
-            occurrence = self._passed[boundary]
+            self.passed[boundary] += 1
+            occurrence = self.passed[boundary]
         self._die_at(FailPoint(boundary, occurrence, "before"))
         yield
         self._die_at(FailPoint(boundary, occurrence, "after"))
@@ -112,16 +111,10 @@ class Watch:
         return watched
 
     def _file_event(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if getattr(self._inside, "busy", False):
-            return
-        self._inside.busy = True
-        try:
-            if (name := self._file_name(event, arguments)) is not None:
-                # Raised before the event itself: the other side is the next boundary.
-                with self.crossing(name):
-                    pass
-        finally:
-            self._inside.busy = False
+        if (name := self._file_name(event, arguments)) is not None:
+            # Raised before the event itself: the other side is the next boundary.
+            with self.crossing(name):
+                pass
 
     def _file_name(self, event: str, arguments: tuple[Any, ...]) -> str | None:
         if event == "open" and isinstance(arguments[1], str):

@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from nyc_tlc.core.catalog.partition import Partition
@@ -12,7 +12,7 @@ from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.month import Month
 from qa.chaos.pipeline import Order, run
 from qa.chaos.stores import LAKE_TRIPS, POSTGRES, Shown
-from qa.chaos.trials import Trial, run_undisturbed, tell, unlike
+from qa.chaos.trials import Trial, TwoVersions, run_undisturbed, tell, unlike
 from qa.chaos.world import World
 
 _MONTHS = tuple(Partition(SERVICES["yellow"], Month(2024, number)) for number in (1, 2, 3, 4))
@@ -27,9 +27,9 @@ returns the bytes of another generation than the one asked for, where GCS answer
 
 
 def run_crowd(
-    world: World, processes: int, seconds: float, months: int = len(_MONTHS)
+    worlds: Sequence[TwoVersions], processes: int, seconds: float, months: int = len(_MONTHS)
 ) -> list[Trial]:
-    trial = Crowd(world, months).gather(processes, seconds)
+    trial = Crowd(worlds[0].world, months).gather(processes, seconds)
     tell(trial)
     return [trial]
 

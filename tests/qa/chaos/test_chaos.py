@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def month(world: World) -> TwoVersions:
         pytest.param(lambda months: run_mage_kills(months, 1), 1, 1, id="mage run"),
         pytest.param(lambda months: run_faults(months, _CHOSEN), 5, 5, id="faults"),
         pytest.param(run_losses, 3, 2, id="lost stores"),
+        pytest.param(partial(run_crowd, processes=3, seconds=6, months=2), 1, 1, id="crowd"),
     ],
 )
 def test_a_disturbed_run_leaves_one_version_and_the_next_run_repairs_it(
@@ -53,11 +55,6 @@ def test_a_disturbed_run_leaves_one_version_and_the_next_run_repairs_it(
     trials = run([month])
     assert [str(trial) for trial in trials if trial.problems] == []
     assert reached <= sum(trial.reached for trial in trials) <= most
-
-
-def test_of_many_runs_at_once_readers_see_complete_months_only(world: World):
-    (trial,) = run_crowd(world, processes=3, seconds=6, months=2)
-    assert trial.problems == ()
 
 
 def test_what_is_left_would_be_noticed(world: World, month: TwoVersions):
