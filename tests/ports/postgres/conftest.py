@@ -12,6 +12,15 @@ COPYING = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %gre
 NOTHING_IS_OPEN = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'nyc_tlc'"
 
 
+def everything_said(error: BaseException | None) -> str:
+    """By an error and its causes."""
+    said = ""
+    while error is not None:
+        said += f"{error} {error!r} {error.args} "
+        error = error.__cause__ or error.__context__
+    return said
+
+
 @pytest.fixture
 def eventually(query) -> Callable[..., None]:
     """Wait until a statement says true; a minute is for ever here."""

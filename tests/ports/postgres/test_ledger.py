@@ -14,10 +14,7 @@ JANUARY = partition("2024-01")
 
 def test_states_are_recorded_and_replaced(warehouse):
     assert warehouse.month_states() == {}
-    states = [
-        MonthState(partition(f"2024-{number:02d}"), state)
-        for number, state in enumerate(State, start=1)
-    ]
+    states = [MonthState(partition(f"2024-{n:02d}"), state) for n, state in enumerate(State, 1)]
     warehouse.record_month_states(states)
     assert warehouse.month_states() == {state.partition: state.state for state in states}
     warehouse.record_month_states([replace(states[0], state=State.LATE)])
@@ -27,9 +24,8 @@ def test_states_are_recorded_and_replaced(warehouse):
 
 
 def row(query: Query):
-    ((state, since, asked_at, *known),) = query(
-        "SELECT state, since, asked_at, bytes, last_modified, note FROM publication"
-    )
+    columns = "state, since, asked_at, bytes, last_modified, note"
+    ((state, since, asked_at, *known),) = query(f"SELECT {columns} FROM publication")
     return state, since, asked_at, tuple(known)
 
 

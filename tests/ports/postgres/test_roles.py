@@ -1,14 +1,10 @@
 """The loader owns its schema and nothing else; the reader reads all of it, and writes nothing."""
 
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
 
-import psycopg2
 import pytest
 from psycopg2 import errors as pg
-from psycopg2.sql import SQL, Identifier
 
 from embedded.servers.postgres import LOADER
 from nyc_tlc.adapters.postgres.connection import Database
@@ -16,8 +12,8 @@ from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import ConfigurationError
 from tests.ports.months import SampleMonth, load, load_dimensions, partition
+from tests.ports.postgres.conftest import everything_said
 
-Read = Callable[..., list[tuple[Any, ...]]]
 FIRST = SampleMonth(partition("2024-01"), quarantined=[{}])
 LATER = SampleMonth(partition("2024-02"))
 
@@ -25,6 +21,12 @@ LATER = SampleMonth(partition("2024-02"))
 @pytest.fixture(scope="module", autouse=True)
 def roles(postgres) -> None:
     postgres.make_roles()
+
+
+@pytest.fixture
+def database(database, postgres) -> Database:
+    """The reader's, and so are the queries of these tests."""
+    return replace(database, user="tlc_reader", password=postgres.password_of("reader"))
 
 
 @pytest.fixture
@@ -37,46 +39,22 @@ def warehouse(loader, schema) -> PostgresWarehouse:
     return PostgresWarehouse(loader, schema)
 
 
-@pytest.fixture
-def read(database, postgres, schema) -> Iterator[Read]:
-    """Run a statement as the reader."""
-    with closing(
-        psycopg2.connect(
-            host=database.host, port=database.port, dbname=database.dbname, user="tlc_reader",
-            password=postgres.password_of("reader"), options=f"-c search_path={schema}",
-        )
-    ) as connection:  # fmt: skip
-        connection.autocommit = True
-
-        def run(statement: str, **names: str) -> list[tuple[Any, ...]]:
-            parts = {name: Identifier(value) for name, value in names.items()}
-            with connection.cursor() as cursor:
-                cursor.execute(SQL(statement).format(**parts))
-                return cursor.fetchall() if cursor.description else []
-
-        yield run
-
-
-def test_the_reader_reads_every_table_those_of_later_months_too(warehouse, read):
+def test_the_reader_reads_every_table_those_of_later_months_too(warehouse, query):
     load(warehouse, FIRST)
-    assert read("SELECT count(*) FROM green") == [(FIRST.rows,)]
-    assert read("SELECT count(*) FROM quarantine") == [(1,)]
-    assert read("SELECT count(*) FROM ledger") == [(1,)]
+    assert query("SELECT count(*) FROM green") == [(FIRST.rows,)]
+    assert query("SELECT count(*) FROM quarantine") == [(1,)]
+    assert query("SELECT count(*) FROM ledger") == [(1,)]
     load(warehouse, LATER)
     load(warehouse, replace(FIRST, rows=3, sha256="b" * 64))
-    assert read("SELECT count(*) FROM green") == [(3 + LATER.rows,)]
-    assert read("SELECT count(*) FROM green_2024_01") == [(3,)]
-    assert read("SELECT count(*) FROM green_2024_02") == [(LATER.rows,)]
-
-
-def test_the_reader_reads_dimensions_and_views_after_they_are_replaced(warehouse, read):
-    load(warehouse, FIRST)
+    assert query("SELECT count(*) FROM green") == [(3 + LATER.rows,)]
+    assert query("SELECT count(*) FROM green_2024_01") == [(3,)]
+    assert query("SELECT count(*) FROM green_2024_02") == [(LATER.rows,)]
     for _ in range(2):
         load_dimensions(warehouse)
         warehouse.replace_views([GREEN.contract])
-        assert read("SELECT count(*) FROM taxi_zone") == [(4,)]
-        assert read("SELECT count(*) FROM green_named") == [(FIRST.rows,)]
-        assert read("SELECT count(*) FROM trips") == [(FIRST.rows,)]
+        assert query("SELECT count(*) FROM taxi_zone") == [(4,)]
+        assert query("SELECT count(*) FROM green_named") == [(3 + LATER.rows,)]
+        assert query("SELECT count(*) FROM trips") == [(3 + LATER.rows,)]
 
 
 @pytest.mark.parametrize(
@@ -106,10 +84,12 @@ def test_the_reader_reads_dimensions_and_views_after_they_are_replaced(warehouse
         "ALTER SYSTEM SET fsync = off",
     ],
 )
-def test_the_reader_changes_nothing(warehouse, read, schema, statement):
+def test_the_reader_changes_nothing(warehouse, connect, schema, statement):
     load(warehouse, FIRST)
-    with pytest.raises((pg.InsufficientPrivilege, pg.InvalidGrantOperation)):
-        read(statement, schema=schema, loader=LOADER)
+    with closing(connect()) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        with pytest.raises((pg.InsufficientPrivilege, pg.InvalidGrantOperation)):
+            cursor.execute(statement.format(schema=schema, loader=LOADER))
     assert warehouse.count(FIRST.partition).accepted == FIRST.rows
 
 
@@ -125,25 +105,37 @@ def test_the_loader_is_no_superuser(loader, postgres):
             cursor.execute(statement)
 
 
-def test_the_reader_as_loader_is_told_so_and_changes_nothing(warehouse, postgres, loader, schema):
+def test_the_reader_as_loader_gets_an_error_and_changes_nothing(warehouse, database, schema):
     load(warehouse, FIRST)
-    reader = replace(loader, user="tlc_reader", password=postgres.password_of("reader"))
-    with pytest.raises(ConfigurationError, match="permission denied"):
-        load(PostgresWarehouse(reader, schema), replace(FIRST, sha256="c" * 64))
+    with pytest.raises(ConfigurationError, match=r"permission denied.*own the schema") as failure:
+        load(PostgresWarehouse(database, schema), replace(FIRST, sha256="c" * 64))
+    assert database.password not in everything_said(failure.value)
     assert warehouse.entry(FIRST.partition).content.sha256 == FIRST.sha256
 
 
-def test_tables_from_before_the_roles_change_hands(
-    database, warehouse, postgres, schema,
-    read
-):  # fmt: skip
-    load(PostgresWarehouse(database, schema), FIRST)
+def test_a_loader_needs_to_own_its_schema_and_nothing_else(postgres, loader, schema):
+    owner = replace(loader, user=f"role_{schema}", password="x")
+    postgres.psql(
+        f"CREATE ROLE {owner.user} LOGIN PASSWORD 'x'; "
+        f"GRANT CONNECT ON DATABASE {owner.dbname} TO {owner.user}; "
+        f"CREATE SCHEMA {schema} AUTHORIZATION {owner.user}"
+    )
+    try:
+        for _ in range(2):
+            load(PostgresWarehouse(owner, schema), FIRST, force=True)
+    finally:
+        postgres.psql(f"DROP OWNED BY {owner.user} CASCADE; DROP ROLE {owner.user}")
+
+
+def test_tables_from_before_the_roles_change_hands(warehouse, postgres, loader, schema, query):
+    superuser = replace(loader, user=postgres.user, password=postgres.password)
+    load(PostgresWarehouse(superuser, schema), FIRST)
     with pytest.raises(pg.UndefinedTable):
-        read("SELECT count(*) FROM green")
+        query("SELECT count(*) FROM green")
     with pytest.raises(ConfigurationError, match=f"permission denied for schema {schema}"):
         warehouse.entries()  # not: there is none
     postgres.make_roles()
-    assert read("SELECT count(*) FROM green") == [(FIRST.rows,)]
+    assert query("SELECT count(*) FROM green") == [(FIRST.rows,)]
     load(warehouse, LATER)
     load(warehouse, replace(FIRST, rows=2, sha256="b" * 64))
-    assert read("SELECT count(*) FROM green") == [(2 + LATER.rows,)]
+    assert query("SELECT count(*) FROM green") == [(2 + LATER.rows,)]

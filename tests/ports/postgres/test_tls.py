@@ -9,7 +9,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,14 +20,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from nyc_tlc.adapters.postgres.connection import Database, Tls
+from nyc_tlc.adapters.postgres.connection import Tls
 from nyc_tlc.core.errors import ConfigurationError
 
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 _OWN, _OTHER = "127.0.0.1", "192.0.2.1"
 
 
-def _write_certificate(address: str, folder: Path) -> None:
+def _write_certificate(address: str, folder: Path) -> Path:
     """Write a certificate for an address, which is its own root, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"postgres at {address}")])
@@ -42,16 +42,16 @@ def _write_certificate(address: str, folder: Path) -> None:
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
-    (folder / f"{address}.crt").write_bytes(certificate.public_bytes(pem))
     plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / f"{address}.key").write_bytes(key.private_bytes(pem, *plain))
+    (folder / address).write_bytes(certificate.public_bytes(pem) + key.private_bytes(pem, *plain))
+    return folder / address
 
 
 @contextmanager
 def _tls_proxy(port: int, certificate: Path) -> Iterator[int]:
     """Serve Postgres' own way into TLS before a server that has none; gives the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    context.load_cert_chain(certificate)
 
     async def serve(reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         streams = [client]
@@ -94,68 +94,49 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A certificate for the server's address, and one for another."""
-    folder = tmp_path_factory.mktemp("certificates")
-    for address in (_OWN, _OTHER):
-        _write_certificate(address, folder)
-    return folder
+    return tmp_path_factory.mktemp("certificates")
 
 
-@pytest.fixture(scope="module", params=[_OWN])
-def port(request, postgres, folder) -> Iterator[int]:
-    """Where the database is served with TLS under the certificate for an address."""
-    with _tls_proxy(postgres.port or 0, folder / f"{request.param}.crt") as port:
-        yield port
-
-
-def _encrypted(database: Database, mode: str, root: Path | None) -> bool:
-    with replace(database, tls=Tls(mode, root)).transaction("tlc") as cursor:
-        return bool(cursor.connection.info.ssl_in_use)
+@pytest.fixture(scope="module")
+def ports(postgres, folder) -> Iterator[dict[str, int]]:
+    """Where the database is served with the certificate for an address, and without any."""
+    with ExitStack() as stack:
+        certificates = {address: _write_certificate(address, folder) for address in (_OWN, _OTHER)}
+        yield {"": postgres.port} | {
+            address: stack.enter_context(_tls_proxy(postgres.port, certificate))
+            for address, certificate in certificates.items()
+        }
 
 
 @pytest.mark.parametrize(
-    ("mode", "root", "encrypted"),
+    ("certificate", "mode", "root", "outcome"),
     [
-        ("disable", None, False),
-        ("prefer", None, True),
-        ("require", None, True),
-        ("verify-ca", f"{_OWN}.crt", True),
-        ("verify-full", f"{_OWN}.crt", True),
+        ("", "prefer", None, "plain"),
+        ("", "require", None, "does not support SSL"),
+        (_OWN, "disable", None, "plain"),
+        (_OWN, "prefer", None, "encrypted"),
+        (_OWN, "require", None, "encrypted"),
+        (_OWN, "verify-ca", _OWN, "encrypted"),
+        (_OWN, "verify-ca", _OTHER, "certificate verify failed"),
+        (_OWN, "verify-full", _OWN, "encrypted"),
+        (_OWN, "verify-full", _OTHER, "certificate verify failed"),
+        (_OWN, "verify-full", None, "certificate verify failed"),
+        (_OWN, "verify-full", "absent", "does not exist"),
+        (_OTHER, "verify-ca", _OTHER, "encrypted"),
+        (_OTHER, "verify-full", _OTHER, "does not match host name"),
     ],
 )
-def test_a_server_with_tls_is_reached(database, port, folder, mode, root, encrypted):
-    served = replace(database, port=port)
-    assert _encrypted(served, mode, folder / root if root else None) is encrypted
-
-
-@pytest.mark.parametrize(
-    ("mode", "root", "said"),
-    [
-        ("verify-ca", f"{_OTHER}.crt", "certificate verify failed"),
-        ("verify-full", f"{_OTHER}.crt", "certificate verify failed"),
-        ("verify-full", None, "certificate verify failed"),
-        ("verify-full", "absent.crt", "does not exist"),
-    ],
-)
-def test_a_server_that_does_not_prove_itself_gets_no_password(
-    database, port, folder, mode, root, said
+def test_a_server_that_does_not_prove_itself_as_the_mode_asks_gets_no_password(
+    database, ports, folder, certificate, mode, root, outcome
 ):
-    with pytest.raises(ConfigurationError, match=said) as caught:
-        _encrypted(replace(database, port=port), mode, folder / root if root else None)
-    assert f"POSTGRES_SSLMODE={mode}" in str(caught.value)
-    assert "no password was sent" in str(caught.value)
-    assert database.password not in str(caught.value)
-
-
-@pytest.mark.parametrize("port", [_OTHER], indirect=True)
-def test_a_certificate_of_another_host_is_refused_by_verify_full_alone(database, port, folder):
-    other, root = replace(database, port=port), folder / f"{_OTHER}.crt"
-    assert _encrypted(other, "verify-ca", root)
-    with pytest.raises(ConfigurationError, match="does not match host name"):
-        _encrypted(other, "verify-full", root)
-
-
-def test_a_server_without_tls_is_refused_where_tls_is_required(database):
-    assert not _encrypted(database, "prefer", None)
-    with pytest.raises(ConfigurationError, match="does not support SSL"):
-        _encrypted(database, "require", None)
+    tls = Tls(mode, folder / root if root else None)
+    served = replace(database, port=ports[certificate], tls=tls)
+    try:
+        with served.transaction("tlc") as cursor:
+            found = "encrypted" if cursor.connection.info.ssl_in_use else "plain"
+    except ConfigurationError as error:
+        found = str(error)
+        assert f"POSTGRES_SSLMODE={mode}" in found
+        assert "no password was sent" in found
+        assert database.password not in found
+    assert outcome in found

@@ -14,7 +14,7 @@ from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.catalog.ledger import Content
 from nyc_tlc.core.contract.model import Column, ColumnType
 from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
-from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.errors import PipelineError, ReconciliationError
 from nyc_tlc.ports.warehouse import Batches, StoreCounts
 from tests.ports.months import SampleMonth, after_its_rows, judged, load, partition
 from tests.ports.postgres.conftest import NOTHING_IS_OPEN
@@ -113,14 +113,28 @@ def test_other_content_replaces_that_month_and_no_other(loaded, query, content):
     assert loaded.entry(JANUARY.partition).content == content
 
 
+def _revised(**values: object) -> SampleMonth:
+    """A revision of January, with the same value in every row of some columns."""
+    columns = {name: [value] * OTHER_JANUARY.rows for name, value in values.items()}
+    return replace(OTHER_JANUARY, quarantined=[{}, {}], values=columns)
+
+
 @pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize("difference", [-1, 1])
-@pytest.mark.parametrize("part", ["accepted", "quarantined"])
-def test_wrong_count_is_rolled_back(loaded, part, difference):
-    month = replace(OTHER_JANUARY, quarantined=[{}, {}])
-    wrong = {part: getattr(month.entry, part) + difference}
-    entry = replace(month.entry, published=99, **wrong)
-    with pytest.raises(ReconciliationError, match=f"{part} rows reached Postgres"):
+@pytest.mark.parametrize(
+    ("month", "counts", "said"),
+    [
+        (_revised(), {"accepted": 3}, "4 accepted rows reached Postgres, expected 3"),
+        (_revised(), {"accepted": 5}, "4 accepted rows reached Postgres, expected 5"),
+        (_revised(), {"quarantined": 1}, "2 quarantined rows reached Postgres, expected 1"),
+        (_revised(), {"quarantined": 3}, "2 quarantined rows reached Postgres, expected 3"),
+        (_revised(pickup_datetime=datetime(2023, 11, 1)), {}, "pickup_datetime_check"),  # noqa: DTZ001
+        (_revised(source_month=date(2024, 2, 1)), {}, "source_month_check"),
+        (_revised(pickup_datetime=None), {}, "null value"),
+    ],
+)
+def test_month_that_is_refused_leaves_the_old_one(loaded, month, counts, said):
+    entry = replace(month.entry, published=99, **counts)
+    with pytest.raises((PipelineError, pa.ArrowException), match=said):
         loaded.replace_partition(entry, month.trips(), month.quarantine(), force=False)
 
 
@@ -143,21 +157,6 @@ def test_month_that_breaks_off_leaves_the_old_one(loaded, broken):
     assert failure.value is UNREADABLE
 
 
-@pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"pickup_datetime": [datetime(2023, 11, 1)] * 4},  # noqa: DTZ001 - wall clock
-        {"source_month": [date(2024, 2, 1)] * 4},
-        {"pickup_datetime": [None] * 4},
-    ],
-    ids=["outside the window", "of another month", "without a pick-up"],
-)
-def test_trips_that_do_not_belong_are_refused(loaded, values):
-    with pytest.raises(Exception, match=r"violates|null"):
-        load(loaded, replace(OTHER_JANUARY, values=values))
-
-
 def test_reconciled_month_is_marked_until_it_changes(loaded, query):
     before = {entry.partition: entry for entry in loaded.entries()}
     assert {entry.reconciled_at for entry in before.values()} == {None}
@@ -173,7 +172,6 @@ def test_reconciled_month_is_marked_until_it_changes(loaded, query):
     assert january.seconds == 12.5
     load(loaded, OTHER_JANUARY)
     again = loaded.entry(JANUARY.partition)
-    assert again is not None
     assert (again.reconciled_at, again.seconds) == (None, None)
 
 
@@ -216,9 +214,8 @@ def test_quarantined_rows_keep_what_was_published(warehouse, query):
     assert rows == [
         ("green", date(2024, 1, 1), 1 + row, "pickup_missing", published[row]) for row in range(2)
     ]
-    assert query("SELECT published ->> 'zone' FROM quarantine WHERE published ? 'zone'") == [
-        ("Δ 東京 🚕",)
-    ]
+    zones = query("SELECT published ->> 'zone' FROM quarantine WHERE published ? 'zone'")
+    assert zones == [("Δ 東京 🚕",)]
 
 
 def test_values_arrive_exactly(warehouse, query):

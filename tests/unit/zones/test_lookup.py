@@ -100,13 +100,11 @@ def test_what_is_not_the_lookup_is_refused_and_says_what_was_found(data, found):
     assert len(message) < 600
 
 
-def test_the_sample_lookup_is_a_lookup(tmp_path):
+def test_the_sample_lookup_has_the_ends_of_lines_of_the_real_one(tmp_path):
     write_zone_lookup(tmp_path / "zones.csv")
     data = (tmp_path / "zones.csv").read_bytes()
-    zones = parse_zones(data)
     assert data.count(b"\r\n") == ZONES + 1
-    assert zones["zone"].to_pylist()[131] == "JFK Airport"
-    assert zones["borough"].null_count == 0
+    assert parse_zones(data)["zone"].to_pylist()[131] == "JFK Airport"
 
 
 def test_the_real_lookup(shared_tlc):

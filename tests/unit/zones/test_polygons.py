@@ -159,11 +159,12 @@ def test_known_places_are_in_their_zones_and_the_harbour_in_none(real):
     assert found == [132, 138, 230, None, None, None]
 
 
-def test_slices_are_located_as_they_are_and_no_points_are_no_zones(sample):
-    zones = parse_zone_polygons(sample)
-    longitude, latitude = (pa.array(axis) for axis in zone_points(np.arange(1, 264)))
-    assert zones.locate(longitude[5:9], latitude[5:9]).to_pylist() == [6, 7, 8, 9]
-    assert _located(zones, [], []) == []
+def test_sample_points_are_in_their_zones_in_slices_too(sample):
+    zones, ids = parse_zone_polygons(sample), np.tile(np.arange(1, 266), 40)
+    longitude, latitude = (pa.array(axis) for axis in zone_points(ids))
+    expected = [i if i <= POLYGONS else None for i in ids.tolist()]
+    for part in (slice(None), slice(5, 9), slice(0)):
+        assert zones.locate(longitude[part], latitude[part]).to_pylist() == expected[part]
 
 
 def test_repeated_ids_are_those_of_the_lookup(published, zones, tmp_path, request):
@@ -182,12 +183,6 @@ def test_repeated_ids_are_those_of_the_lookup(published, zones, tmp_path, reques
         assert listed[location_id]["borough"] == one.record["borough"]
 
 
-def test_sample_points_are_in_their_zones(sample):
-    ids = np.tile(np.arange(1, 266), 40)
-    expected = [i if i <= POLYGONS else None for i in ids.tolist()]
-    assert _located(parse_zone_polygons(sample), *zone_points(ids)) == expected
-
-
 def test_zip_may_have_a_folder_and_no_projection(sample):
     members = {f"taxi_zones/{name}": data for name, data in _members(sample).items()}
     del members["taxi_zones/taxi_zones.prj"]
@@ -202,25 +197,18 @@ def _redrawn(
     ids: Callable[[int], int | None] = lambda object_id: object_id,
     ring: Callable[[list[Any]], list[Any]] = lambda points: points,
     renamed: str = "LocationID",
+    kind: int = shapefile.POLYGON,
 ) -> bytes:
-    """The sample's polygons in another file, without a projection."""
+    """The sample's polygons, or a point of each, in another file without a projection."""
     shp, shx, dbf = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    with shapefile.Writer(shp=shp, shx=shx, dbf=dbf, shapeType=shapefile.POLYGON) as writer:
+    with shapefile.Writer(shp=shp, shx=shx, dbf=dbf, shapeType=kind) as writer:
         writer.field("OBJECTID", "N", size=9)
         writer.field(renamed, "N", size=9)
         for one in _drawn(data)[:last]:
-            writer.poly([ring(one.shape.points)])
+            points = ring(one.shape.points)
+            writer.poly([points]) if kind == shapefile.POLYGON else writer.point(*points[0])
             writer.record(one.record["OBJECTID"], ids(one.record["OBJECTID"]))
     return _with(data, shp=shp.getvalue(), dbf=dbf.getvalue(), prj=None)
-
-
-def _points(data: bytes) -> bytes:
-    shp, shx, dbf = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    with shapefile.Writer(shp=shp, shx=shx, dbf=dbf, shapeType=shapefile.POINT) as writer:
-        writer.field("LocationID", "N", size=9)
-        writer.point(1_000_000, 200_000)
-        writer.record(1)
-    return _with(data, shp=shp.getvalue(), dbf=dbf.getvalue())
 
 
 def _with(data: bytes, compression: int = zipfile.ZIP_STORED, **parts: bytes | None) -> bytes:
@@ -231,11 +219,6 @@ def _with(data: bytes, compression: int = zipfile.ZIP_STORED, **parts: bytes | N
 
 def _part(data: bytes, suffix: str) -> bytes:
     return _members(data)[f"taxi_zones.{suffix}"]
-
-
-def _flipped(data: bytes) -> bytes:
-    """One bit of the first member's bytes."""
-    return data[:2_000] + bytes([data[2_000] ^ 1]) + data[2_001:]
 
 
 def _damaged(data: bytes, compression: int) -> bytes:
@@ -259,18 +242,6 @@ def _understated(data: bytes) -> bytes:
     return bytes(packed)
 
 
-def _degrees(points: list[Any]) -> list[Any]:
-    return [[-74 + x / 1e9, 40.7 + y / 1e9] for x, y in points]
-
-
-def _far(points: list[Any]) -> list[Any]:
-    return [[1e4 * x, y] for x, y in points]
-
-
-def _crossing(points: list[Any]) -> list[Any]:
-    return [points[0], points[2], points[1], points[3], points[0]]
-
-
 WGS84 = pyproj.CRS(4326).to_wkt("WKT1_ESRI").encode()
 
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -278,7 +249,10 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "an error's body": (lambda _: b"<Error><Code>AccessDenied</Code></Error>", "not a zip"),
     "cut": (lambda data: data[:-100], "not a zip"),
     "half": (lambda data: data[: len(data) // 2], "not a zip"),
-    "flipped bit": (_flipped, "found what cannot be read"),
+    "flipped bit": (
+        lambda data: data[:2_000] + bytes([data[2_000] ^ 1]) + data[2_001:],
+        "found what cannot be read",
+    ),
     "an empty zip": (lambda _: _zipped({}), "found no taxi_zones.shp"),
     "another zip": (lambda _: _zipped({"taxi_zones.csv": b"1"}), "found no taxi_zones.shp"),
     "no .shp": (lambda data: _with(data, shp=None), "found no taxi_zones.shp"),
@@ -291,9 +265,15 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "degrees": (lambda data: _with(data, prj=WGS84), "coordinate system"),
     "no coordinate system": (lambda data: _with(data, prj=b"?"), "cannot be read"),
     "binary .prj": (lambda data: _with(data, prj=b"\xff\xfe"), "cannot be read"),
-    "undeclared degrees": (lambda data: _redrawn(data, ring=_degrees), "not in New York"),
-    "crossing": (lambda data: _redrawn(data, ring=_crossing), "cross themselves"),
-    "points": (_points, "found shapes of the type POINT"),
+    "undeclared degrees": (
+        lambda data: _redrawn(data, ring=lambda p: [[x / 1e9 - 74, y / 1e9 + 40.7] for x, y in p]),
+        "not in New York",
+    ),
+    "crossing": (
+        lambda data: _redrawn(data, ring=lambda ps: [ps[0], ps[2], ps[1], ps[3], ps[0]]),
+        "cross themselves",
+    ),
+    "points": (lambda data: _redrawn(data, kind=shapefile.POINT), "found shapes of the type POINT"),
     "a zone too few": (lambda data: _redrawn(data, last=262), "found 262 records with 262 ids"),
     "none": (lambda data: _redrawn(data, last=0), "found"),
     "other ids": (lambda data: _redrawn(data, ids=lambda i: i + 1), "263 records with 263 ids"),
@@ -305,7 +285,10 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "damaged lzma": (lambda data: _damaged(data, zipfile.ZIP_LZMA), "found what cannot be read"),
     "damaged bzip2": (lambda data: _damaged(data, zipfile.ZIP_BZIP2), "found what cannot be read"),
-    "a zone as far as the moon": (lambda data: _redrawn(data, ring=_far), "found borders of"),
+    "a zone as far as the moon": (
+        lambda data: _redrawn(data, ring=lambda ps: [[1e4 * x, y] for x, y in ps]),
+        "found borders of",
+    ),
     "a zip of 34 MB of zeros": (
         lambda data: _with(data, zipfile.ZIP_BZIP2, shp=bytes(34_000_000)),
         "bytes in the zip",

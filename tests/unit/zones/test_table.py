@@ -9,18 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from embedded.samples.polygons import write_zone_polygons
 from embedded.samples.zones import write_zone_lookup
 from nyc_tlc.core.zones.lookup import parse_zones
-from nyc_tlc.core.zones.polygons import ZonePolygons, parse_zone_polygons
 from nyc_tlc.core.zones.table import SCHEMA, with_geo_metadata, with_geojson, zone_table
-
-
-@pytest.fixture(scope="module")
-def polygons(tmp_path_factory) -> ZonePolygons:
-    path = tmp_path_factory.mktemp("polygons") / "taxi_zones.zip"
-    write_zone_polygons(path)
-    return parse_zone_polygons(path.read_bytes())
 
 
 @pytest.fixture(scope="module")
