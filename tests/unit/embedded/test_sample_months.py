@@ -1,6 +1,5 @@
 """Sample months: TLC's names, types and defects, and the same bytes each time."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,7 @@ import pytest
 
 from embedded.samples.months import main, published_batches, published_schema, write_month
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.codes import PAYMENT_TYPE
-from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
+from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW, Service
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
@@ -98,31 +96,6 @@ def test_every_month_has_exactly_its_published_schema(service: Service, tmp_path
             bind(partition, file.schema_arrow)
 
 
-_SEVERAL = {
-    "2009-05": {
-        "Payment_Type": set(PAYMENT_TYPE.spellings),
-        "vendor_name": {"CMT", "VTS", "DDS"},
-        "store_and_forward": {0.0, 1.0},
-    },
-    "2010-05": {
-        "payment_type": set(PAYMENT_TYPE.spellings),
-        "vendor_id": {"CMT", "VTS", "DDS"},
-        "store_and_fwd_flag": {"0", "0.0", "N"},
-        "rate_code": {"1", "99"},
-    },
-    "2010-02": {"rate_code": {1, 99}, "__index_level_0__": set(range(10_000))},
-}
-
-
-@pytest.mark.parametrize("month", _SEVERAL)
-def test_2009_and_2010_have_times_and_codes_in_words(month: str, tmp_path: Path) -> None:
-    table = pq.read_table(write_month(Partition(YELLOW, Month.parse(month)), 10_000, tmp_path))
-    times = _published_column(table, YELLOW, "pickup_datetime").to_pylist()
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", text) for text in times)
-    for name, values in _SEVERAL[month].items():
-        assert set(table[name].to_pylist()) >= values, name
-
-
 @EVERY
 def test_another_schema_has_the_same_trips(service: Service) -> None:
     """CSV and Parquet differ in what they publish of a trip, not in the trip."""
@@ -146,25 +119,6 @@ def test_another_schema_has_the_same_trips(service: Service) -> None:
         assert "pickup_datetime" in both
         for name in both:
             assert parquet.column(name).equals(csv.column(name)), (month, name)
-
-
-@pytest.mark.parametrize(
-    ("service", "month", "name", "values"),
-    [
-        (FHV, "2018-06", "Dispatching_base_num", {None}),
-        (YELLOW, "2014-12", "vendor_id", {"CMT", "VTS"}),
-        (YELLOW, "2015-01", "VendorID", {"1", "2"}),
-        (GREEN, "2013-08", "VendorID", {"1", "2"}),
-    ],
-    ids=str,
-)
-def test_a_csv_has_an_empty_second_base_in_fhv_2018_and_words_in_yellow_until_2014(
-    service: Service, month: str, name: str, values: set[str | None]
-) -> None:
-    partition = Partition(service, Month.parse(month))
-    schema = published_schema(partition, SourceFormat.CSV)
-    (batch,) = published_batches(partition, 200, schema)
-    assert set(batch.column(name).to_pylist()) == values
 
 
 def test_trips_with_coordinates_lie_where_the_polygons_have_their_zones(
@@ -220,41 +174,6 @@ def test_all_but_the_intended_rows_are_accepted(service: Service, tmp_path: Path
     assert far_future.any()
     assert rejected == intended
     assert len(rejected) <= 5
-
-
-@pytest.mark.parametrize("service", [YELLOW, GREEN], ids=str)
-def test_the_rows_without_details_are_as_in_the_real_files(
-    service: Service, tmp_path: Path
-) -> None:
-    """Yellow has payment type 0 there, green has none."""
-    table = pq.read_table(write_month(Partition(service, Month(2024, 1)), 2000, tmp_path))
-    bare = pc.is_null(table["passenger_count"])
-    assert 40 < pc.sum(bare).as_py() < 400
-    for name in ("RatecodeID", "store_and_fwd_flag", "congestion_surcharge"):
-        assert pc.is_null(table[name]).equals(bare), name
-    payment = table["payment_type"].filter(bare)
-    assert set(payment.to_pylist()) == ({0} if service is YELLOW else {None})
-
-
-@pytest.mark.parametrize(("service", "least", "most"), [(FHV, 1000, 1400), (FHVHV, 0, 0)], ids=str)
-def test_for_hire_trips_have_both_zones_or_neither(
-    service: Service, least: int, most: int, tmp_path: Path
-) -> None:
-    table = pq.read_table(write_month(Partition(service, Month(2024, 1)), 2000, tmp_path))
-    pickup, dropoff = (
-        pc.is_null(_published_column(table, service, name))
-        for name in ("pu_location_id", "do_location_id")
-    )
-    assert pickup.equals(dropoff)
-    assert least <= pc.sum(pickup).as_py() <= most
-
-
-@pytest.mark.parametrize("service", [FHV, FHVHV], ids=str)
-def test_base_numbers_are_published_in_need_of_a_trim(service: Service, tmp_path: Path) -> None:
-    table = pq.read_table(write_month(Partition(service, Month(2024, 1)), 200, tmp_path))
-    for column in service.contract.columns:
-        if column.is_base_number:
-            assert "b02512 " in _published_column(table, service, column.name).to_pylist()
 
 
 def test_a_command_writes_months_and_zones_as_the_cdn_lays_them_out(
