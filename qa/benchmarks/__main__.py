@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import NoReturn
 
-from qa.benchmarks.cases import PAIRED, STUDIES
-from qa.benchmarks.measure import CHECKOUT, machine
+from qa.benchmarks.cases import PAIRED, STUDIES, Case
+from qa.benchmarks.measure import CHECKOUT, CaseFailedError, machine, measured
 from qa.benchmarks.report import table, write_report
-from qa.benchmarks.results import StudyResult, read_results, write_results
-from qa.benchmarks.run import run_in_turn
-from qa.benchmarks.workbench import DEFAULT_FOLDER, Workbench, delete_workbench, open_workbench
+from qa.benchmarks.results import Outcome, Run, StudyResult, read_results, write_results
+from qa.benchmarks.workbench import Workbench, delete_workbench, open_workbench
 
-_RESULTS = Path(__file__).parent
+_RESULTS = Path(__file__).with_name("results.json")
+_QUICK_ROWS = 5_000
 _EPILOG = """
 studies:
 {studies}
-  clean       delete the folder: generated files, the server and its data
+  clean       delete what a killed run left: its server and its files
 
 A study takes its cases in turn, so that whatever else the machine does meets all of them alike;
 its numbers replace those of its last run in results.json, the other studies keep theirs. With
@@ -39,13 +40,11 @@ pair and writes no results. The other checkout runs with the packages of this on
 """
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    options = _options(words)
+def main() -> int:
+    options = _options()
     try:
         if options.study == "clean":
-            delete_workbench(options.folder)
-        elif options.against:
-            _compare_checkouts(options)
+            delete_workbench(options.workbench)
         else:
             _measure(options)
     except RuntimeError as error:  # of a case, or of the server: the message has the reason
@@ -58,56 +57,99 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    study = STUDIES[options.study]
-    folder = options.folder / "quick" if options.quick else _RESULTS
-    kept = read_results(folder / "results.json")  # before hours of work, not after
-    with open_workbench(options.folder) as bench:
-        cases = {name: study.cases[name](bench, options.rows) for name in options.cases}
-        outcomes = run_in_turn(cases, bench, options.rounds, options.warm_ups)
-        server = str(bench.sql("SHOW server_version")[0][0])
-    commit, changes = (
-        subprocess.run(["git", *words], cwd=CHECKOUT, text=True, capture_output=True, check=False)
-        for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "-uno"))
+    results = read_results(_RESULTS)  # before hours of work, not after
+    with open_workbench(options.workbench) as bench:
+        sides = [bench]
+        if options.against:
+            sides += [Workbench(bench.folder, bench.server, options.against.absolute(), "_before")]
+        cases = {
+            name + side.suffix: STUDIES[options.study].cases[name](side, options.rows)
+            for name in options.cases
+            for side in sides
+        }
+        outcomes = _run_in_turn(cases, bench, options.rounds, options.warm_ups)
+        server = bench.server.psql("SHOW server_version").strip()
+    if options.against:
+        _print_pairs([(n, outcomes[n].runs, outcomes[f"{n}_before"].runs) for n in options.cases])
+        return
+    describe = ("git", "describe", "--always", "--exclude=*", "--dirty= with changes on top")
+    commit = subprocess.run(describe, cwd=CHECKOUT, text=True, capture_output=True, check=False)
+    conditions = (
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip() or 'unknown'}; {machine()}, "
+        f"PostgreSQL {server}; rows: {options.rows:,}; rounds: {options.rounds}, "
+        f"after {options.warm_ups} of warm-up"
     )
-    kept[options.study] = StudyResult(
-        name=options.study,
-        date=f"{datetime.now(UTC):%Y-%m-%d}",
-        commit=commit.stdout.strip(),
-        dirty=bool(changes.stdout.strip()),
-        machine={**machine(), "PostgreSQL": server},
-        rows=options.rows,
-        rounds=options.rounds,
-        warm_ups=options.warm_ups,
-        outcomes=tuple(outcomes.values()),
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_results(folder / "results.json", kept)
-    write_report(kept, folder)
+    results[options.study] = StudyResult(conditions, options.rows, outcomes)
+    folder = options.folder / "quick" if options.quick else _RESULTS.parent
+    folder.mkdir(exist_ok=True)
+    write_results(folder / _RESULTS.name, results)
+    write_report(results, folder)
     print(f"written: {folder}", file=sys.stderr)
 
 
-def _compare_checkouts(options: argparse.Namespace) -> None:
-    with open_workbench(options.folder) as bench:
-        other = Workbench(bench.folder, bench.server, options.against.absolute(), "_before")
-        cases = {
-            name + side.suffix: PAIRED[name](side, options.rows)
-            for name in options.cases
-            for side in (bench, other)
-        }
-        outcomes = run_in_turn(cases, bench, options.rounds, options.warm_ups)
+def _run_in_turn(
+    cases: Mapping[str, Case], bench: Workbench, rounds: int, warm_ups: int
+) -> dict[str, Outcome]:
+    """Run every case once per round, each round in the opposite order of the last.
+
+    A peer that fails is reported with its reason and left out of the rounds to come.
+
+    Raises:
+        CaseFailedError: a case of ours failed.
+    """
+    outcomes = {name: Outcome(case.title, share=case.share) for name, case in cases.items()}
+    for number in range(-warm_ups, rounds):
+        label = f"round {number + 1}/{rounds}" if number >= 0 else "warm-up"
+        for name in [*cases] if number % 2 == 0 else reversed([*cases]):
+            outcome = outcomes[name]
+            if outcome.reason:
+                continue
+            try:
+                run, rows = _run(cases[name], bench)
+            except CaseFailedError as error:
+                if not cases[name].is_peer:
+                    raise CaseFailedError(f"{name}: {error}") from error
+                # The page that is published names no address or folder of this machine.
+                reason = re.sub(r"\w+://\S+|(/[\w.+-]+){2,}/?", "…", str(error))[:300]
+                outcomes[name] = replace(outcome, runs=(), reason=reason)
+                print(f"{label}  {name:<20} {error}", file=sys.stderr)
+                continue
+            # What a warm-up round measured is forgotten.
+            runs = (*outcome.runs, run) if number >= 0 else ()
+            outcomes[name] = replace(outcome, rows=rows, runs=runs)
+            print(
+                f"{label}  {name:<20} {run.seconds:7.2f} s  process {run.process:7.2f} s  "
+                f"client {run.client_cpu:6.2f} s  server {run.server_cpu:6.2f} s  "
+                f"others {run.other_cpu:5.2f} s  {run.peak_mb:6.0f} MB",
+                file=sys.stderr,
+            )
+    return outcomes
+
+
+def _run(case: Case, bench: Workbench) -> tuple[Run, int]:
+    bench.settle(case.settings)
+    bench.server.psql(case.before)
+    run, answer = measured(case.command, bench.postmaster)
+    found = int(bench.server.psql(f"SELECT count(*) FROM {case.table}"))
+    expected = answer["rows"] if case.rows is None else case.rows
+    if found != expected:
+        raise CaseFailedError(f"left {found:,} rows in its table, expected {expected:,}")
+    return run, found
+
+
+def _print_pairs(cases: Sequence[tuple[str, Sequence[Run], Sequence[Run]]]) -> None:
     rows = []
-    for name in options.cases:
-        pairs = [*zip(outcomes[name].runs, outcomes[f"{name}_before"].runs, strict=True)]
+    for name, *sides in cases:
         for figure in ("seconds", "process", "client_cpu", "server_cpu", "peak_mb"):
-            values = [(getattr(now, figure), getattr(before, figure)) for now, before in pairs]
-            ratios = [now / before for now, before in values]
-            now, before = (f"{median(side):,.2f}" for side in zip(*values, strict=True))
-            spread = [f"{pick(ratios):.3f}" for pick in (median, min, max)]
-            rows.append((f"{name}, {figure}", now, before, *spread))
+            now, before = ([getattr(run, figure) for run in side] for side in sides)
+            ratios = [mine / other for mine, other in zip(now, before, strict=True)]
+            medians = (f"{median(side):,.2f}" for side in (now, before))
+            spread = (f"{pick(ratios):.3f}" for pick in (median, min, max))
+            rows.append((f"{name}, {figure}", *medians, *spread))
     print(table(("", "now", "before", "now/before: median", "min", "max"), rows))
 
 
-def _options(words: Sequence[str] | None) -> argparse.Namespace:
+def _options() -> argparse.Namespace:
     listed = "\n".join(
         f"  {name:<10}  {study.title}; --rows {study.rows:,} --rounds {study.rounds}\n"
         f"              --cases {','.join(study.cases)}"
@@ -121,38 +163,29 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("study", choices=[*STUDIES, "clean"], metavar="STUDY")
-    add("--rows", type=_positive, help="rows of the month, of each month, or of the scale's unit")
-    add("--rounds", type=_positive, help="counted rounds, after one of warm-up")
+    add("--rows", type=int, help="rows of the month, of each month, or of the scale's unit")
+    add("--rounds", type=int, help="counted rounds, after one of warm-up")
     add("--cases", help="only these, comma-separated (default: all)")
     add("--quick", action="store_true", help="few rows, one round, no warm-up")
-    add("--folder", type=Path, default=DEFAULT_FOLDER, help="where the server and its input are")
+    add("--folder", type=Path, default=CHECKOUT / ".local" / "bench", help="where to work")
     add("--against", type=Path, metavar="CHECKOUT", help="compare with another checkout")
-    options = parser.parse_args(words)
+    options = parser.parse_args()
     if options.against and options.study != "compare":
         parser.error("--against belongs to compare")
+    # A folder inside it, because what the workbench is opened in is deleted.
+    options.workbench = options.folder.absolute() / "workbench"
     if study := STUDIES.get(options.study):
         names = PAIRED if options.against else study.cases
         options.cases = options.cases.split(",") if options.cases else [*names]
         if unknown := sorted(set(options.cases) - set(names)):
             parser.error(f"no case of {options.study}: {', '.join(unknown)} ({', '.join(names)})")
-        options.rows = options.rows or (study.quick_rows if options.quick else study.rows)
+        options.rows = options.rows or (_QUICK_ROWS if options.quick else study.rows)
         options.rounds = options.rounds or (1 if options.quick else study.rounds)
         options.warm_ups = 0 if options.quick else 1
     return options
 
 
-def _positive(text: str) -> int:
-    number = int(text.replace("_", "").replace(",", ""))
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
     # As Ctrl-C: the program under measurement and the server are ended on the way out.
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -6,14 +6,13 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from embedded.servers.postgres import psql_program
 from nyc_tlc.core.month import Month
 from qa.benchmarks.measure import Command
-from qa.benchmarks.results import Kind
 from qa.benchmarks.workbench import SCRATCH_SCHEMA, Workbench, inherited
 
 _SERVICE, _MONTH = "yellow", Month(2024, 1)
@@ -25,23 +24,23 @@ class Case:
     """One thing to measure.
 
     Attributes:
-        title: What it is, for the table.
-        count: Query for the rows that it left; they are counted after each run.
+        title: What it is, for the report.
+        table: Where its rows are; they are counted after each run.
         rows: What the count has to be; None for what the program says it loaded.
         before: Statements before each run, not measured.
         settings: Of the server during the run, where they are not the embedded ones.
         share: The part of the study's rows that it loads.
-        kind: The failure of a peer is reported; any other ends the study.
+        is_peer: Its failure is reported; any other ends the study.
     """
 
     title: str
     command: Command
-    count: str
+    table: str
     rows: int | None = None
-    before: tuple[str, ...] = ()
+    before: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     share: float = 1.0
-    kind: Kind = "ours"
+    is_peer: bool = False
 
 
 Make = Callable[[Workbench, int], Case]
@@ -53,7 +52,7 @@ class Study:
     """One question.
 
     Attributes:
-        rows: Its unit of rows unless another is given; of a quick run in ``quick_rows``.
+        rows: Its unit of rows unless another is given.
         rounds: Counted rounds unless others are given.
         bases: Cases that the others are held against, by the heading of their column.
     """
@@ -63,7 +62,6 @@ class Study:
     rounds: int
     cases: Mapping[str, Make]
     bases: Mapping[str, str] = field(default_factory=dict)
-    quick_rows: int = 5_000
 
 
 class Peer(NamedTuple):
@@ -91,15 +89,20 @@ PEERS = (
 )
 
 
-def _job(title: str, schema: str, what: str, bench: Workbench, rows: int) -> Case:
+def _job(title: str, schema: str, what: str, bench: Workbench, rows: int, **settings: str) -> Case:
     """Our whole job, for a service's published months of so many rows each."""
     service, months = what.split()
     source = bench.published(service, months, rows)
-    return Case(
-        title,
-        bench.program(schema, source, "job", "--service", service, "--months", months),
-        f"SELECT count(*) FROM {schema}{bench.suffix}.{service}",
-    )
+    words = ("--service", service, "--months", months)
+    command = bench.program("job", schema, source, *words, **settings)
+    return Case(title, command, f"{schema}{bench.suffix}.{service}")
+
+
+def _scale(service: str, units: int, bench: Workbench, rows: int) -> Case:
+    rows *= units
+    case = _job(f"{service}, {rows:,} rows", "scale", f"{service} {_MONTH}", bench, rows)
+    # The month is new at each run: two copies of the largest would not fit on every disk.
+    return replace(case, before="DROP SCHEMA IF EXISTS scale CASCADE")
 
 
 def _mage_run(bench: Workbench, rows: int) -> Case:
@@ -108,110 +111,70 @@ def _mage_run(bench: Workbench, rows: int) -> Case:
     variables = json.dumps({"service": _SERVICE, "months": str(_MONTH), "force": "true"})
     mage = Path(sys.executable).with_name("mage")
     words = (mage, "run", "mage_project", "tlc_trips", "--runtime-vars", variables)
-    return replace(case, command=replace(case.command, words=words), rows=_staged(bench, rows)[1])
+    return replace(
+        case, command=replace(case.command, words=words), rows=_staged(bench, rows, "load")[1]
+    )
 
 
-def _staged(bench: Workbench, rows: int, schema: str = "load") -> tuple[Path, int]:
+@cache
+def _staged(bench: Workbench, rows: int, schema: str) -> tuple[Path, int]:
     """A month that was conformed and loaded once, and waits to be loaded again.
-
-    It is made once for each schema after the workbench was opened, with the code as it is now.
 
     Returns:
         The run table that conform returned, as Parquet, and the number of accepted rows.
     """
-    table = bench.lake(schema) / "conformed.parquet"
-    record = table.with_suffix(".rows")
-    if not record.exists():
-        table.parent.mkdir(exist_ok=True)
-        source = bench.published(_SERVICE, str(_MONTH), rows)
-        words = ("--service", _SERVICE, "--months", str(_MONTH), "--table", table)
-        answer = bench.run(bench.program(schema, source, "prepare", *words))
-        record.write_text(str(answer["rows"]), encoding="ascii")
-    return table, int(record.read_text(encoding="ascii"))
+    table = bench.folder / f"conformed_{schema}{bench.suffix}.parquet"
+    source = bench.published(_SERVICE, str(_MONTH), rows)
+    words = ("--service", _SERVICE, "--months", str(_MONTH), "--table", table)
+    return table, int(bench.run(bench.program("prepare", schema, source, *words))["rows"])
 
 
-def _load(title: str, bench: Workbench, rows: int, schema: str = "load") -> Case:
+def _load(title: str, bench: Workbench, rows: int, schema: str = "load", **settings: str) -> Case:
+    """Our load of a staged month, under other settings of the server where they are given."""
     table, accepted = _staged(bench, rows, schema)
-    return Case(
-        title,
-        bench.program(schema, table.parent, "load", "--table", table),
-        f"SELECT count(*) FROM {schema}{bench.suffix}.{_SERVICE} "
-        f"WHERE source_month = '{_MONTH}-01'",
-        accepted,
-    )
-
-
-def _floor(title: str, options: str, bench: Workbench, rows: int) -> Case:
-    """What the server needs at least: the rows that our load writes, encoded beforehand."""
-    table, accepted = _staged(bench, rows)
-    encoded = table.with_suffix(".pgcopy")
-    if not encoded.exists():
-        bench.save_rows(f"load.{_SERVICE}", encoded)
-    create = f"CREATE TABLE {SCRATCH_SCHEMA}.floor (LIKE load.{_SERVICE})"
-    copy = f"COPY {SCRATCH_SCHEMA}.floor FROM STDIN (FORMAT binary{options})"
-    statements = ("BEGIN", create, copy, "COMMIT") if options else (copy,)
-    words = [word for statement in statements for word in ("--command", statement)]
-    return Case(
-        title,
-        Command(
-            (psql_program(), "-X", "-q", "-v", "ON_ERROR_STOP=1", *words),
-            inherited() | bench.server.client_environment(),
-            stdin=encoded,
-        ),
-        f"SELECT count(*) FROM {SCRATCH_SCHEMA}.floor",
-        accepted,
-        before=() if options else (create,),
-        kind="floor",
-    )
-
-
-def _peer(peer: Peer, bench: Workbench, rows: int) -> Case:
-    """A peer, isolated with what ``peers/<name>.txt`` pins."""
-    pins, rows = _PEERS / f"{peer.name}.txt", int(rows * peer.share)
-    month = bench.published(_SERVICE, str(_MONTH), rows) / f"{_SERVICE}_tripdata_{_MONTH}.parquet"
-    uv = Path(sys.executable).with_name("uv")
-    isolated = (uv, "run", "--isolated", "--no-project", "--python", sys.executable)
-    script = (_PEERS / "run.py", peer.name.removesuffix("_psycopg"))
-    words = ("--with-requirements", pins, "python", *script, month, SCRATCH_SCHEMA, peer.name)
-    settings = {"DATABASE_URL": bench.database_url, "DLT_DATA_DIR": str(bench.folder / "scratch")}
-    return Case(
-        peer.title,
-        Command((*isolated, *words), inherited() | settings),
-        f"SELECT count(*) FROM {SCRATCH_SCHEMA}.{peer.name}",
-        rows,
-        share=peer.share,
-        kind="peer",
-    )
-
-
-def _scale(service: str, units: int, bench: Workbench, rows: int) -> Case:
-    rows *= units
-    case = _job(f"{service}, {rows:,} rows", "scale", f"{service} {_MONTH}", bench, rows)
-    # The month is new at each run: two copies of the largest would not fit on every disk.
-    return replace(case, before=("DROP SCHEMA IF EXISTS scale CASCADE",))
+    command = bench.program("load", schema, table.parent, "--table", table)
+    trips = f"{schema}{bench.suffix}.{_SERVICE} WHERE source_month = '{_MONTH}-01'"
+    return Case(title, command, trips, accepted, settings=settings)
 
 
 def _present(count: int, bench: Workbench, rows: int) -> Case:
     """Our load where so many months of a thousand rows are present; a small study makes fewer."""
-    schema, count = f"present_{count}", min(count, rows // 1_000)
-    # Months to come stand in where the past ones are not enough.
-    past = min(count, len(Month(2011, 1).through(_MONTH - 1)))
-    for first, last in ((_MONTH - past, _MONTH - 1), (_MONTH + 1, _MONTH + (count - past))):
-        if first <= last:
-            bench.run(_job("", schema, f"{_SERVICE} {first}:{last}", bench, 1_000).command)
+    schema = f"present_{count}"
+    if others := min(count, rows // 1_000):
+        following = f"{_SERVICE} {_MONTH + 1}:{_MONTH + others}"
+        bench.run(_job("", schema, following, bench, 1_000).command)
     return _load(f"{count} other months present", bench, rows, schema)
 
 
-def _workers(workers: int, bench: Workbench, rows: int) -> Case:
-    title, schema = f"twelve months, TLC_WORKERS={workers}", f"workers_{workers}"
-    case = _job(title, schema, f"{_SERVICE} 2023-01:2023-12", bench, rows)
-    environment = {**case.command.environment, "TLC_WORKERS": str(workers)}
-    return replace(case, command=replace(case.command, environment=environment))
+def _floor(title: str, options: str, bench: Workbench, rows: int) -> Case:
+    """What the server needs at least: the rows that our load writes, encoded beforehand."""
+    table, accepted = _staged(bench, rows, "load")
+    encoded = table.with_suffix(".pgcopy")
+    bench.server.psql(f"\\copy (SELECT * FROM load.{_SERVICE}) TO '{encoded}' (FORMAT binary)")
+    floor = f"{SCRATCH_SCHEMA}.floor"
+    create = f"CREATE TABLE {floor} (LIKE load.{_SERVICE})"
+    copy = f"COPY {floor} FROM STDIN (FORMAT binary{options})"
+    statements = ("BEGIN", create, copy, "COMMIT") if options else (copy,)
+    words = [word for statement in statements for word in ("--command", statement)]
+    psql = (psql_program(), "-X", "-q", "-v", "ON_ERROR_STOP=1", *words)
+    environment = inherited() | bench.server.client_environment()
+    command = Command(psql, environment, stdin=encoded)
+    return Case(title, command, floor, accepted, before="" if options else create)
 
 
-def _setting(title: str, settings: Mapping[str, str], bench: Workbench, rows: int) -> Case:
-    title = title or ", ".join(f"`{name} = {value}`" for name, value in settings.items())
-    return replace(_load(title, bench, rows), settings=settings)
+def _peer(peer: Peer, bench: Workbench, rows: int) -> Case:
+    """A peer, isolated with what ``peers/<name>.txt`` pins."""
+    rows = int(rows * peer.share)
+    month = bench.published(_SERVICE, str(_MONTH), rows) / f"{_SERVICE}_tripdata_{_MONTH}.parquet"
+    uv = Path(sys.executable).with_name("uv")
+    isolated = (uv, "run", "--isolated", "--no-project", "--python", sys.executable)
+    pinned = (*isolated, "--with-requirements", _PEERS / f"{peer.name}.txt", "python")
+    script = (_PEERS / "run.py", peer.name.removesuffix("_psycopg"))
+    settings = {"DATABASE_URL": bench.database_url, "DLT_DATA_DIR": str(bench.folder / "scratch")}
+    words = (*pinned, *script, month, SCRATCH_SCHEMA, peer.name)
+    table = f"{SCRATCH_SCHEMA}.{peer.name}"
+    command = Command(words, inherited() | settings)
+    return Case(peer.title, command, table, rows, share=peer.share, is_peer=True)
 
 
 PAIRED: Mapping[str, Make] = {
@@ -222,6 +185,7 @@ PAIRED: Mapping[str, Make] = {
 """What two checkouts are compared by."""
 
 _SIZES = (("yellow", 1), ("yellow", 3), ("yellow", 10), ("fhvhv", 3), ("fhvhv", 20))
+_YEAR = f"{_SERVICE} 2023-01:2023-12"
 
 _DEFAULTS = {
     "wal_level": "replica",
@@ -233,18 +197,17 @@ _DEFAULTS = {
 """PostgreSQL 18's own values of the settings that the embedded server changes for the load."""
 
 _SETTINGS = {
-    **{name: {name: value} for name, value in _DEFAULTS.items()},
-    "shared_buffers_1gb": {"shared_buffers": "1GB"},
-    "wal_buffers": {"wal_buffers": "64MB"},
-    "synchronous_commit": {"synchronous_commit": "off"},
-    "fsync": {"fsync": "off"},
+    **{name: (name, value) for name, value in _DEFAULTS.items()},
+    "shared_buffers_1gb": ("shared_buffers", "1GB"),
+    "wal_buffers": ("wal_buffers", "64MB"),
+    "synchronous_commit": ("synchronous_commit", "off"),
+    "fsync": ("fsync", "off"),
 }
 
 STUDIES = {
     "compare": Study(
         "One month, against the floor and what else there is",
         rows=3_000_000,
-        quick_rows=20_000,
         rounds=5,
         cases={
             "floor": partial(_floor, "floor: binary COPY by psql", ""),
@@ -273,7 +236,12 @@ STUDIES = {
         rounds=3,
         cases={
             "one_month": partial(_job, "one month alone", "one_month", f"{_SERVICE} 2023-06"),
-            **{f"workers_{workers}": partial(_workers, workers) for workers in (1, 2, 4)},
+            **{
+                f"workers_{n}": partial(
+                    _job, f"twelve months, TLC_WORKERS={n}", f"workers_{n}", _YEAR, TLC_WORKERS=n
+                )
+                for n in "124"
+            },
         },
         bases={"× one month": "one_month"},
     ),
@@ -282,9 +250,12 @@ STUDIES = {
         rows=3_000_000,
         rounds=5,
         cases={
-            "embedded": partial(_setting, "as embedded", {}),
-            "defaults": partial(_setting, "PostgreSQL's defaults", _DEFAULTS),
-            **{name: partial(_setting, "", settings) for name, settings in _SETTINGS.items()},
+            "embedded": partial(_load, "as embedded"),
+            "defaults": partial(_load, "PostgreSQL's defaults", **_DEFAULTS),
+            **{
+                case: partial(_load, f"`{name} = {value}`", **{name: value})
+                for case, (name, value) in _SETTINGS.items()
+            },
         },
         bases={"× as embedded": "embedded"},
     ),

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +40,13 @@ class Command:
     Attributes:
         environment: The complete environment; nothing is inherited.
         folder: The working directory.
-        stdin: File to read from; None for no input.
+        stdin: File to read from.
     """
 
     words: tuple[str | Path, ...]
     environment: Mapping[str, str]
     folder: Path = CHECKOUT
-    stdin: Path | None = None
+    stdin: Path = Path(os.devnull)
 
 
 def measured(command: Command, postmaster: psutil.Process) -> tuple[Run, dict[str, Any]]:
@@ -56,11 +56,11 @@ def measured(command: Command, postmaster: psutil.Process) -> tuple[Run, dict[st
         CaseFailedError: it failed, or took too long; the message is the last error it printed.
     """
     with (
-        tempfile.TemporaryFile() as out,
-        tempfile.TemporaryFile() as err,
-        Path(command.stdin or os.devnull).open("rb") as stdin,
+        tempfile.TemporaryFile("w+", errors="replace") as out,
+        tempfile.TemporaryFile("w+", errors="replace") as err,
+        command.stdin.open("rb") as stdin,
     ):
-        server, all_cores, began = server_cpu(postmaster), _busy(), time.perf_counter()
+        server, all_cores, began = _server_cpu(postmaster), _busy(), time.perf_counter()
         # In its own session, so that whatever it has started can be killed with it.
         process = subprocess.Popen(
             command.words, stdin=stdin, stdout=out, stderr=err, cwd=command.folder,
@@ -76,11 +76,14 @@ def measured(command: Command, postmaster: psutil.Process) -> tuple[Run, dict[st
             timer.cancel()
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-        server, all_cores = server_cpu(postmaster) - server, _busy() - all_cores
-        if process.returncode:
-            reason = _complaint(_last_lines(err) or _last_lines(out))
-            raise CaseFailedError(f"ended with {process.returncode}: {reason}")
-        answer = _answer(_last_lines(out)[-1:])
+        server, all_cores = _server_cpu(postmaster) - server, _busy() - all_cores
+        printed, errors = _lines(out), _lines(err)
+    if process.returncode:
+        # The last line that names an error: some programs end with advice.
+        named = re.compile(r"[\w.]*(Error|Exception|ERROR)\b.*:")
+        reasons = [*filter(named.match, errors)] or errors or printed or ["it printed nothing"]
+        raise CaseFailedError(f"ended with {process.returncode}: {reasons[-1]}")
+    answer = json.loads(printed[-1]) if printed and printed[-1].startswith('{"') else {}
     client = usage.ru_utime + usage.ru_stime
     run = Run(
         seconds=round(float(answer.get("seconds", seconds)), 3),
@@ -89,12 +92,24 @@ def measured(command: Command, postmaster: psutil.Process) -> tuple[Run, dict[st
         server_cpu=round(server, 2),
         other_cpu=round(max(all_cores - client - server, 0.0), 2),
         peak_mb=round(usage.ru_maxrss * _RSS_UNIT / 1e6, 1),
-        steps=dict(answer.get("steps", {})),
+        steps=answer.get("steps", {}),
     )
     return run, answer
 
 
-def server_cpu(postmaster: psutil.Process) -> float:
+def machine() -> str:
+    """What a study ran on, without names of hosts or folders."""
+    listed = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.+)", listed.read_text()) if listed.exists() else None
+    return (
+        f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), "
+        f"{psutil.virtual_memory().total / 2**30:.0f} GiB, "
+        f"{platform.system()} {platform.release().split('-')[0]}, "
+        f"Python {platform.python_version()}"
+    )
+
+
+def _server_cpu(postmaster: psutil.Process) -> float:
     """CPU seconds, user and system, of a Postgres server since it started.
 
     The kernel adds the time of a child to its parent when the parent collects it, and the
@@ -109,29 +124,6 @@ def server_cpu(postmaster: psutil.Process) -> float:
                 return float(sum(own) + sum(map(sum, living)))
 
 
-def machine() -> dict[str, str]:
-    """What a study ran on, without names of hosts or folders."""
-    processor = platform.processor() or platform.machine()
-    if sys.platform == "linux":
-        listed = Path("/proc/cpuinfo").read_text("utf-8")
-        found = re.search(r"^model name\s*: (.+)$", listed, re.M)
-        processor = found[1] if found else processor
-    return {
-        "cores": str(os.cpu_count()),
-        "processor": processor,
-        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release().split('-')[0]}",
-        "Python": platform.python_version(),
-    }
-
-
-def plain(reason: str) -> str:
-    """A message on one line, without addresses and folders of this machine."""
-    text = re.sub(r"\w+://\S+", "<address>", " ".join(reason.split()))
-    text = re.sub(r"(?:/[\w.+-]+){2,}/?", lambda path: f"…/{Path(path[0]).name}", text)
-    return text if len(text) <= 300 else f"{text[:300]}…"
-
-
 def _busy() -> float:
     """CPU seconds that were not idle, of all cores, since the machine started."""
     times = psutil.cpu_times()._asdict()
@@ -140,23 +132,7 @@ def _busy() -> float:
     return float(sum(seconds for name, seconds in times.items() if name not in idle))
 
 
-def _last_lines(stream: IO[bytes]) -> list[str]:
-    """The last lines of an output that are not empty."""
-    size = stream.seek(0, os.SEEK_END)
-    stream.seek(max(0, size - 65_536))
-    lines = stream.read().decode("utf-8", errors="replace").splitlines()
-    return [line.strip() for line in lines if line.strip()]
-
-
-def _complaint(lines: Sequence[str]) -> str:
-    """The last line that names an error: some programs end with advice."""
-    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|ERROR)\b.*:", line)]
-    return next(reversed(errors or lines), "it printed nothing")
-
-
-def _answer(lines: Sequence[str]) -> dict[str, Any]:
-    try:
-        answer = json.loads("".join(lines))
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
+def _lines(stream: IO[str]) -> list[str]:
+    """The lines of an output that are not empty."""
+    stream.seek(0)
+    return [line.strip() for line in stream if line.strip()]

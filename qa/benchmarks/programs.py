@@ -30,18 +30,14 @@ _steps: dict[str, float] = {}
 
 def main() -> None:
     options = _options()
-    partitions = [
-        # Months that are still to come are as good as any here.
-        Partition(SERVICES[options.service], month)
-        for month in parse_months(options.months, latest=Month(2024, 1))
-    ]
+    # Months that are still to come are as good as any here.
+    months = parse_months(options.months, latest=Month(2024, 1))
+    partitions = [Partition(SERVICES[options.service], month) for month in months]
     if options.program == "generate":
         for partition in partitions:
             write_month(partition, options.rows, options.into)
         return
-    staged: list[RunRow] = []
-    if options.program == "load":
-        staged = to_rows(RunRow, pd.read_parquet(options.table))
+    staged = to_rows(RunRow, pd.read_parquet(options.table)) if options.program == "load" else []
     start = time.perf_counter()
     trips = Trips.open()
     if staged:

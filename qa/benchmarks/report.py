@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
-from qa.benchmarks.cases import PEERS, STUDIES, Study
+from qa.benchmarks.cases import PEERS, STUDIES
 from qa.benchmarks.results import Outcome, Results, StudyResult
 
 _PAGE = Path(__file__).with_name("RESULTS.md")
 _DISTURBED = 0.15
 """Cores. The harness and the kernel's own threads take a few hundredths."""
-_LONGEST_BAR = 6.0
-"""Of the chart, in times of our whole job: longer ones would make the others unreadable."""
+_LONGEST_BAR = 10.0
+"""Of the chart, in times of the shortest: longer ones would make the others unreadable."""
 
 
 class Goal(NamedTuple):
@@ -61,9 +62,10 @@ GOALS = (
 
 def write_report(results: Results, folder: Path) -> None:
     """Write a copy of RESULTS.md with these numbers in place of those between its marks."""
-    parts = dict.fromkeys(STUDIES, "Not measured.\n")
-    parts |= {name: _section(result, STUDIES[name]) for name, result in results.items()}
-    parts["goals"] = _goals(results)
+    parts = dict.fromkeys(STUDIES, "Not measured.")
+    parts |= {name: _section(name, result) for name, result in results.items()}
+    rows = [(goal.text, goal.asked, *_reached(goal, results)) for goal in GOALS]
+    parts["goals"] = table(("", "asked", "measured", "reached"), rows)
 
     def part(mark: re.Match[str]) -> str:
         return f"{mark[1]}\n{parts[mark[2]].strip()}\n\n{mark[3]}"
@@ -79,77 +81,69 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (header, rule, *rows))
 
 
-def _goals(results: Results) -> str:
-    rows = [(goal.text, goal.asked, *_reached(goal, results)) for goal in GOALS]
-    return table(("", "asked", "measured", "reached"), rows)
-
-
 def _reached(goal: Goal, results: Results) -> tuple[str, str]:
     """What was measured; a study of fewer rows than its own counts as not measured."""
     result = results.get(goal.study)
-    enough = result and result.rows >= STUDIES[goal.study].rows
-    outcomes = [o for name in goal.cases if result and (o := result.outcome(name))]
-    if not enough or len(outcomes) < len(goal.cases):
+    if result is None or result.rows < STUDIES[goal.study].rows:
         return "not measured", ""
-    found, *base = map(attrgetter(goal.value), outcomes)
-    text = f"{found / base[0]:.2f} ×" if base else f"{found:.0f} MB"
+    if not set(goal.cases) <= set(result.measured):
+        return "not measured", ""
+    found, *base = (attrgetter(goal.value)(result.measured[name]) for name in goal.cases)
     ratio = found / base[0] if base else found
+    text = f"{ratio:.2f} ×" if base else f"{found:.0f} MB"
     return text, "yes" if goal.least <= ratio <= goal.most else "**no**"
 
 
-def _section(result: StudyResult, study: Study) -> str:
-    machine, others = result.machine, result.other_cores
-    changed = " with changes on top" if result.dirty else ""
-    doubt = " **Other work ran on the machine: trust ratios, not seconds.**"
-    measured = (
-        f"{result.date}, commit {result.commit or 'unknown'}{changed}; {machine['cores']} cores "
-        f"({machine['processor']}), {machine['memory']}, {machine['system']}, Python "
-        f"{machine['Python']}, PostgreSQL {machine['PostgreSQL']}; rows: {result.rows:,}; "
-        f"rounds: {result.rounds}, after {result.warm_ups} of warm-up; other work took "
-        f"{others:.2f} cores.{doubt if others > _DISTURBED else ''}"
-    )
-    header = ("", "seconds, median (min)", *study.bases, "µs per row", "process, s",
+def _section(study: str, result: StudyResult) -> str:
+    outcomes, bases = result.measured, STUDIES[study].bases
+    runs = [run for outcome in outcomes.values() for run in outcome.runs]
+    others = sum(run.other_cpu for run in runs) / (sum(run.process for run in runs) or 1.0)
+    conditions = f"{result.conditions}; other work took {others:.2f} cores."
+    if others > _DISTURBED:
+        conditions += " **Other work ran on the machine: trust ratios, not seconds.**"
+    header = ("", "seconds, median (min)", *bases, "µs per row", "process, s",
               "client CPU, s", "server CPU, s", "peak, MB")  # fmt: skip
-    rows = [_row(outcome, result, study) for outcome in result.outcomes if outcome.runs]
-    chart = _chart(result) if result.name == "compare" else ""
-    return f"{measured}\n\n{chart}{table(header, rows)}{''.join(_remarks(result))}"
+    held_against = [outcomes.get(name) for name in bases.values()]
+    rows = [_row(outcome, held_against) for outcome in outcomes.values()]
+    chart = _chart(result) if study == "compare" and outcomes else ""
+    remarks = "".join(map(_remark, result.outcomes.values()))
+    return f"{conditions}\n\n{chart}{table(header, rows)}\n{remarks}"
 
 
-def _row(outcome: Outcome, result: StudyResult, study: Study) -> list[str]:
-    bases = [result.outcome(name) for name in study.bases.values()]
+def _row(outcome: Outcome, bases: Sequence[Outcome | None]) -> list[str]:
+    seconds, runs = outcome.seconds, outcome.runs
+    start = median(run.process - run.seconds for run in runs)  # does not grow with the rows
     return [
         outcome.title,
-        f"{outcome.seconds:.2f} ({outcome.fastest:.2f})",
-        *(f"{outcome.seconds / base.seconds:.2f}" if base else "" for base in bases),
+        f"{seconds:.2f} ({min(run.seconds for run in runs) / outcome.share:.2f})",
+        *(f"{seconds / base.seconds:.2f}" if base else "" for base in bases),
         f"{outcome.microseconds_per_row:.2f}",
-        f"{outcome.process:.2f}",
-        f"{outcome.client_cpu:.1f}",
-        f"{outcome.server_cpu:.1f}",
+        f"{start + seconds:.2f}",
+        f"{outcome.median('client_cpu'):.1f}",
+        f"{outcome.median('server_cpu'):.1f}",
         f"{outcome.peak:,.0f}",
     ]
 
 
-def _remarks(result: StudyResult) -> Iterator[str]:
-    yield "\n"
-    for outcome in result.outcomes:
-        if outcome.reason:
-            yield f"* {outcome.title}: not measured here: {outcome.reason}\n"
-        elif len(outcome.steps) > 1:
-            parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in outcome.steps.items())
-            yield f"* Seconds by step, {outcome.title}: {parts}.\n"
+def _remark(outcome: Outcome) -> str:
+    if outcome.reason:
+        return f"* {outcome.title}: not measured here: {outcome.reason}\n"
+    if not (steps := outcome.runs[0].steps).keys() - {"load"}:
+        return ""
+    parts = (f"{step} {median(run.steps[step] for run in outcome.runs):.2f}" for step in steps)
+    return f"* Seconds by step, {outcome.title}: {', '.join(parts)}.\n"
 
 
 def _chart(result: StudyResult) -> str:
-    """Bars of what takes not too many times longer than our whole job; the table has the rest."""
-    job = result.outcome("job")
-    limit = _LONGEST_BAR * job.seconds if job else float("inf")
-    measured = sorted((o for o in result.outcomes if o.runs), key=lambda o: o.seconds)
-    bars = [outcome for outcome in measured if outcome.seconds <= limit]
-    labels = ", ".join('"' + o.title.replace("`", "").replace('"', "'") + '"' for o in bars)
+    """Bars of what is not too many times slower than the fastest; the table has the rest."""
+    times = sorted((one.seconds, one.title) for one in result.measured.values())
+    bars = [(seconds, title) for seconds, title in times if seconds <= _LONGEST_BAR * times[0][0]]
+    titles = (title.replace("`", "").replace('"', "'") for _, title in bars)
+    axis = ", ".join(f'"{title}"' for title in titles)
     return (
         "```mermaid\nxychart-beta horizontal\n"
         f'  title "Seconds for {result.rows:,} trips, Parquet file to Postgres"\n'
-        f"  x-axis [{labels}]\n"
-        f'  y-axis "seconds" 0 --> {max((o.seconds for o in bars), default=0) + 1:.0f}\n'
-        f"  bar [{', '.join(f'{o.seconds:.2f}' for o in bars)}]\n```\n\n"
+        f"  x-axis [{axis}]\n"
+        f'  y-axis "seconds" 0 --> {bars[-1][0] + 1:.0f}\n'
+        f"  bar [{', '.join(f'{seconds:.2f}' for seconds, _ in bars)}]\n```\n\n"
     )
