@@ -129,12 +129,18 @@ def _staged(bench: Workbench, rows: int, schema: str) -> tuple[Path, int]:
     return table, int(bench.run(bench.program("prepare", schema, source, *words))["rows"])
 
 
-def _load(title: str, bench: Workbench, rows: int, schema: str = "load", **settings: str) -> Case:
+def _load(
+    title: str,
+    bench: Workbench,
+    rows: int,
+    schema: str = "load",
+    settings: Mapping[str, str] | None = None,
+) -> Case:
     """Our load of a staged month, under other settings of the server where they are given."""
     table, accepted = _staged(bench, rows, schema)
     command = bench.program("load", schema, table.parent, "--table", table)
     trips = f"{schema}{bench.suffix}.{_SERVICE} WHERE source_month = '{_MONTH}-01'"
-    return Case(title, command, trips, accepted, settings=settings)
+    return Case(title, command, trips, accepted, settings=settings or {})
 
 
 def _present(count: int, bench: Workbench, rows: int) -> Case:
@@ -156,9 +162,11 @@ def _floor(title: str, options: str, bench: Workbench, rows: int) -> Case:
     copy = f"COPY {floor} FROM STDIN (FORMAT binary{options})"
     statements = ("BEGIN", create, copy, "COMMIT") if options else (copy,)
     words = [word for statement in statements for word in ("--command", statement)]
-    psql = (psql_program(), "-X", "-q", "-v", "ON_ERROR_STOP=1", *words)
-    environment = inherited() | bench.server.client_environment()
-    command = Command(psql, environment, stdin=encoded)
+    command = Command(
+        (psql_program(), "-X", "-q", "-v", "ON_ERROR_STOP=1", *words),
+        inherited() | bench.server.client_environment(),
+        stdin=encoded,
+    )
     return Case(title, command, floor, accepted, before="" if options else create)
 
 
@@ -251,9 +259,9 @@ STUDIES = {
         rounds=5,
         cases={
             "embedded": partial(_load, "as embedded"),
-            "defaults": partial(_load, "PostgreSQL's defaults", **_DEFAULTS),
+            "defaults": partial(_load, "PostgreSQL's defaults", settings=_DEFAULTS),
             **{
-                case: partial(_load, f"`{name} = {value}`", **{name: value})
+                case: partial(_load, f"`{name} = {value}`", settings={name: value})
                 for case, (name, value) in _SETTINGS.items()
             },
         },

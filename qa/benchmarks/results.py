@@ -53,7 +53,7 @@ class Outcome:
 
     def median(self, figure: str) -> float:
         """Median of a figure of the runs, scaled up to all rows of the study."""
-        return median(getattr(run, figure) for run in self.runs) / self.share
+        return float(median(getattr(run, figure) for run in self.runs)) / self.share
 
     @property
     def seconds(self) -> float:
