@@ -15,22 +15,22 @@ from nyc_tlc.core.month import Month
 LOADED_AT = datetime(2024, 6, 2, 3, 4, tzinfo=UTC)
 
 
-def _month(service: Service, month: str, **figures: object) -> AuditedMonth:
+def proved(service: Service, month: str, **figures: object) -> AuditedMonth:
     return AuditedMonth(Partition(service, Month.parse(month)), Verdict.PROVED, **figures)
 
 
-JANUARY = _month(
+JANUARY = proved(
     YELLOW, "2024-01", published=2_000_000, accepted=1_999_000, quarantined=1_000,
     by_reason={"pickup_missing": 400, "code_unmapped": 600},
     by_day={"2024-01-01": 60_000, "2024-01-02": 70_000, "2024-02-01": 5},
     raw_bytes=50_000_000, lake_bytes=60_000_000, seconds=8.0, loaded_at=LOADED_AT,
 )  # fmt: skip
-FEBRUARY = _month(
+FEBRUARY = proved(
     YELLOW, "2024-02", published=1_000, accepted=900, quarantined=100,
     by_reason={"pickup_missing": 100}, by_day={"2024-02-01": 500, "2024-03-01": 1},
     raw_bytes=1_000_000, lake_bytes=1_200_000,
 )  # fmt: skip
-DECEMBER = _month(
+DECEMBER = proved(
     GREEN, "2023-12", published=50_000, accepted=50_000, by_day={"2023-12-31": 2_000},
     raw_bytes=1_500_000, lake_bytes=2_000_000, seconds=2.5,
     loaded_at=LOADED_AT - timedelta(days=3),
@@ -89,7 +89,7 @@ def test_quarantined_rows_are_told_per_thousand_published_and_by_reason():
 
 
 def test_a_month_without_rows_and_a_reason_nobody_knows_are_left_out_of_the_bars():
-    strange = _month(GREEN, "2024-01", quarantined=1, by_reason={"pickup_missing": 1, "moon": 9})
+    strange = proved(GREEN, "2024-01", quarantined=1, by_reason={"pickup_missing": 1, "moon": 9})
     (panel,) = charts.quarantined_by_reason([strange])
     assert charts._reasons_point(strange).values == {"reason3": 1000.0}
     assert panel.note == "1000.00 ‰ overall"
@@ -107,12 +107,12 @@ def test_trips_per_day_are_summed_over_the_files_that_have_some():
     )
     assert _tips(green) == ["2023-12-31: 2,000 trips"]
     assert ("yellow line", "M59.9 46.0 70.5 28.0") in yellow.chart.groups[0][1]
-    assert charts.trips_per_day([_month(GREEN, "2024-01")]) == []
+    assert charts.trips_per_day([proved(GREEN, "2024-01")]) == []
 
 
 def test_a_month_of_which_no_day_is_known_shows_none_of_its_neighbours():
-    january = _month(YELLOW, "2024-01", by_day={"2024-01-31": 70, "2024-02-01": 5})
-    (panel,) = charts.trips_per_day([january, _month(YELLOW, "2024-02")])
+    january = proved(YELLOW, "2024-01", by_day={"2024-01-31": 70, "2024-02-01": 5})
+    (panel,) = charts.trips_per_day([january, proved(YELLOW, "2024-02")])
     assert _tips(panel) == ["2024-01-31: 70 trips"]
 
 
@@ -129,7 +129,7 @@ def test_a_month_of_which_no_day_is_known_shows_none_of_its_neighbours():
 def test_a_line_has_as_many_points_as_days_up_to_320(days, points, first, labels):
     by_day = {date(2022, 1, 1) + timedelta(day): day + 1 for day in range(days)}
     months = [
-        _month(GREEN, str(month), by_day={
+        proved(GREEN, str(month), by_day={
             str(day): trips for day, trips in by_day.items() if Month.of(day) == month
         })
         for month in Month.parse("2022-01").through(Month.parse("2024-12"))
@@ -179,14 +179,14 @@ def test_days_are_labelled_by_months_and_by_years_once_there_are_more_than_two(
     ],
 )  # fmt: skip
 def test_an_axis_of_months_names_years_once_there_are_more_than_two(first, last, ends, labels):
-    axis = charts._month_axis([_month(GREEN, first), _month(YELLOW, last)])
+    axis = charts._month_axis([proved(GREEN, first), proved(YELLOW, last)])
     begin = charts._ordinal(Month.parse(first))
     assert (axis.first - begin, axis.last - begin) == ends
     assert {x - begin: text for x, text in axis.labels.items()} == labels
 
 
 def test_volume_is_told_in_megabytes_of_all_services_together():
-    raw, lake = charts.volume([*MONTHS, _month(GREEN, "2024-01", raw_bytes=25_000_000_000)])
+    raw, lake = charts.volume([*MONTHS, proved(GREEN, "2024-01", raw_bytes=25_000_000_000)])
     assert _said(raw) == (
         "Published files in raw/", "25,052.5 MB in all, MB per month",
         "Published files in raw/: megabytes per month of the trips, 2023-12 to 2024-02; "
@@ -220,8 +220,8 @@ def test_speed_is_told_of_the_loads_that_were_timed():
         ("yellow", "M389.5 10.0"), ("green", "M41.3 139.3"),
     ]  # fmt: skip
     assert charts.load_speed([FEBRUARY]) == []
-    assert charts.load_speed([_month(GREEN, "2024-01", loaded_at=LOADED_AT)]) == []
-    assert charts.load_speed([_month(GREEN, "2024-01", seconds=1.0)]) == []
+    assert charts.load_speed([proved(GREEN, "2024-01", loaded_at=LOADED_AT)]) == []
+    assert charts.load_speed([proved(GREEN, "2024-01", seconds=1.0)]) == []
 
 
 @pytest.mark.parametrize(
