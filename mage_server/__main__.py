@@ -23,7 +23,7 @@ def main(words: Sequence[str]) -> None:
     except ConfigurationError as error:
         sys.exit(str(error))
     named = bool(words) and not words[0].startswith("-")
-    project, options = (words[0], [*words[1:]]) if named else (str(_PROJECT), [*words])
+    project, *options = words if named else (str(_PROJECT), *words)
     # Mage takes "localhost", its default, for every address that the machine has.
     if "--host" not in options:
         options = ["--host", _LOOPBACK, *options]
@@ -41,14 +41,11 @@ def _close_server(project: str) -> None:
     # As `mage start` does first: it decides which database the imports below connect to.
     set_repo_path(os.path.abspath(project))  # noqa: PTH100 - word for word
 
-    from mage_server.owner import require_no_default_owner
-
-    require_no_default_owner()
-
     from mage_ai.server import server
 
-    from mage_server.login_gate import close
+    from mage_server.login_gate import close, require_no_default_owner
 
+    require_no_default_owner()
     make_app = server.make_app
 
     def closed_app(*arguments: object, **options: object) -> object:

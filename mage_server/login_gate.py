@@ -10,17 +10,20 @@ is listed below, reaches a handler of Mage.
 from __future__ import annotations
 
 import re
+import sys
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import jwt
+import sqlalchemy as sa
 from mage_ai.api.middleware import parse_cookie_header
 from mage_ai.api.utils import authenticate_client_and_token
 from mage_ai.authentication.oauth2 import decode_token
+from mage_ai.authentication.passwords import verify_password
 from mage_ai.orchestration.constants import Entity
-from mage_ai.orchestration.db import safe_db_query
+from mage_ai.orchestration.db import db_connection, engine, safe_db_query
 from mage_ai.orchestration.db.models.oauth import Oauth2Application, Permission, User
 from mage_ai.server.server import MainPageHandler, PipelineRunsPageHandler
 from mage_ai.settings import MAGE_PUBLIC_HOST, OAUTH2_APPLICATION_CLIENT_ID
@@ -64,6 +67,9 @@ _CHANGES = (
 )  # fmt: skip
 
 
+_PUBLISHED = ("admin@admin.com", "admin")
+
+
 class LoginGate(Application):
     """Mage's application behind the gate; made from Mage's own by :func:`close`."""
 
@@ -80,6 +86,21 @@ def close(application: Application) -> Application:
     """Put the gate before every route of an application."""
     application.__class__ = LoginGate
     return application
+
+
+def require_no_default_owner() -> None:
+    """End the process if Mage's default account, of an open start before, has its password."""
+    if not sa.inspect(engine).has_table(User.__tablename__):
+        return
+    db_connection.start_session()
+    email, password = _PUBLISHED
+    for user in User.query.filter(User.email == email).all():
+        if user.password_hash and verify_password(password, user.password_hash):
+            sys.exit(
+                f"Mage was not started: its database has the account {email} with the published "
+                "password. Log in with a Mage on this machine alone (mage start --host 127.0.0.1) "
+                "and change it, or delete the database, which holds Mage's runs and no trips."
+            )
 
 
 class _Refused(RequestHandler):
@@ -101,8 +122,7 @@ def _refusal(request: HTTPServerRequest) -> HTTPStatus | None:
         return HTTPStatus.FORBIDDEN
     if _is(OPEN, call):
         return None
-    user = _user(request)
-    if user is None:
+    if (user := _user(request)) is None:
         return HTTPStatus.UNAUTHORIZED
     changes = request.method not in _READS or "Upgrade" in request.headers
     if changes and not re.fullmatch(OWN, call) and not _may_change(user):

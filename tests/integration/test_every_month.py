@@ -69,36 +69,27 @@ def land_as(source_format, partitions, ports):
     return run(land, start(partitions, force=False, now=NOW), ports, publication=publication)
 
 
-@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
-def test_every_month_is_published_as_one_table_and_every_vintage_reconciles(
-    service, ports, tmp_path
-):
-    chosen = every_month(service)
-    for partition in chosen:
-        write_month(partition, ROWS, tmp_path / "published")
-    firsts = {vintage.first for vintage in service.contract.vintages}
-    published_as_one_table(chosen, firsts, SourceFormat.PARQUET, ports, tmp_path)
-
-
-@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
-def test_every_csv_month_is_published_as_the_same_table(service, ports, tmp_path):
-    chosen = [
-        Partition(service, month) for month in service.first_csv_month.through(LAST_CSV_MONTH)
-    ]
-    for partition in chosen:
-        write_csv(partition, tmp_path / "published")
-    firsts = {vintage.first for vintage in service.contract.csv_vintages}
-    published_as_one_table(chosen, firsts, SourceFormat.CSV, ports, tmp_path)
-
-
 def write_csv(partition, folder):
     schema = published_schema(partition, SourceFormat.CSV)
     batches = published_batches(partition, ROWS, schema)
     write_csv_month(partition, batches, folder, compressed=partition.month.month % 2 == 0)
 
 
-def published_as_one_table(chosen, firsts, source_format, ports, tmp_path):
-    service = chosen[0].service
+@pytest.mark.parametrize("source_format", SourceFormat)
+@pytest.mark.parametrize("service", SERVICES.values(), ids=str)
+def test_every_month_is_published_as_one_table_and_every_vintage_reconciles(
+    service, source_format, ports, tmp_path
+):
+    if source_format is SourceFormat.PARQUET:
+        chosen, vintages = every_month(service), service.contract.vintages
+        for partition in chosen:
+            write_month(partition, ROWS, tmp_path / "published")
+    else:
+        months = service.first_csv_month.through(LAST_CSV_MONTH)
+        chosen, vintages = [Partition(service, m) for m in months], service.contract.csv_vintages
+        for partition in chosen:
+            write_csv(partition, tmp_path / "published")
+    firsts = {vintage.first for vintage in vintages}
     conformed = run(conform, land_as(source_format, chosen, ports), ports)
     assert {(row.published, row.accepted + row.quarantined) for row in conformed} == {(ROWS, ROWS)}
     published = run(publish, conformed, ports)

@@ -16,19 +16,14 @@ from nyc_tlc.settings import Settings
 
 PROJECT = Path(__file__).parents[2] / "mage_project"
 FOLDERS = {
-    "data_loader": "data_loaders",
-    "transformer": "transformers",
-    "data_exporter": "data_exporters",
-    "markdown": "markdowns",
-    "chart": "charts",
-    "callback": "callbacks",
+    kind: f"{kind}s"
+    for kind in ("data_loader", "transformer", "data_exporter", "markdown", "chart", "callback")
 }
 PIPELINES = sorted(path.parent for path in PROJECT.glob("pipelines/*/metadata.yaml"))
 BLOCK_FILES = sorted(
     path
-    for kind in ("data_loaders", "transformers", "data_exporters", "callbacks")
-    for path in (PROJECT / kind).glob("*.py")
-    if path.name != "__init__.py"
+    for kind in ("data_loader", "transformer", "data_exporter", "callback")
+    for path in (PROJECT / FOLDERS[kind]).glob("[!_]*.py")
 )
 ALERTS = [name.upper() for name in Settings.model_fields if re.match("tlc_(alert|smtp)", name)]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -40,18 +35,6 @@ def metadata(folder: Path) -> dict:
 
 def python_blocks(folder: Path) -> list[dict]:
     return [block for block in metadata(folder)["blocks"] if block["type"] != "markdown"]
-
-
-def forms(path: Path) -> list[dict]:
-    """The forms of a pipeline, as Mage reads them; it refuses what it does not know."""
-    from mage_ai.data_preparation.models.pipelines.interactions import Interaction
-
-    declared = Interaction(**yaml.safe_load(path.read_text()))
-    assert {role.value for permission in declared.permissions for role in permission.roles} == {
-        "Owner", "Admin", "Editor", "Viewer",
-    }  # fmt: skip
-    uuids = [form.uuid for used in declared.blocks.values() for form in used]
-    return [yaml.safe_load((PROJECT / "interactions" / uuid).read_text()) for uuid in uuids]
 
 
 def triggers(folder: Path) -> list[dict]:
@@ -136,37 +119,34 @@ class TestPipeline:
         assert {blocks[uuid] for uuid in drawn} <= {"executed"}
 
     def test_its_triggers_form_asks_for_its_variables(self, folder):
-        path = folder / "interactions.yaml"
-        variables = set(metadata(folder)["variables"])
-        assert path.exists() == bool(variables)
-        if variables:
-            asked = {name for form in forms(path) for name in form["variables"]}
-            assert asked == variables
+        """Mage's own model of a form refuses what it does not know."""
+        from mage_ai.data_preparation.models.pipelines.interactions import Interaction
+
+        path, asked = folder / "interactions.yaml", set()
+        if path.exists():
+            declared = Interaction(**yaml.safe_load(path.read_text()))
+            allowed = {role.value for each in declared.permissions for role in each.roles}
+            assert allowed == {"Owner", "Admin", "Editor", "Viewer"}
+            for form in chain(*declared.blocks.values()):
+                text = (PROJECT / "interactions" / form.uuid).read_text()
+                asked |= set(yaml.safe_load(text)["variables"])
+        assert asked == set(metadata(folder)["variables"])
 
 
 @pytest.mark.parametrize("path", BLOCK_FILES, ids=lambda path: path.stem)
 class TestBlock:
     def test_it_is_short_and_has_no_branches_but_mages_import_guard(self, path):
         assert len(path.read_text().splitlines()) <= 25
-        tree = ast.parse(path.read_text())
-        branches = [
-            node
-            for node in ast.walk(tree)
-            if isinstance(node, ast.If | ast.For | ast.While | ast.Try | ast.IfExp)
-        ]
-        assert len(branches) == 1
-        assert "globals()" in ast.unparse(branches[0])
+        kinds = ast.If | ast.For | ast.While | ast.Try | ast.IfExp
+        nodes = ast.walk(ast.parse(path.read_text()))
+        (branch,) = [node for node in nodes if isinstance(node, kinds)]
+        assert "globals()" in ast.unparse(branch)
 
     def test_it_imports_only_the_pipeline_its_variables_and_its_frames(self, path):
-        imported = {
-            node.module
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.ImportFrom)
-        }
-        allowed = re.compile(
-            r"nyc_tlc\.|mage_project\.(run_context|frames)$|mage_ai\..*decorators$"
-        )
-        assert all(allowed.match(module or "") for module in imported), imported
+        nodes = ast.walk(ast.parse(path.read_text()))
+        imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+        allowed = r"nyc_tlc\..+|mage_project\.(run_context|frames)|mage_ai\..*decorators"
+        assert all(re.fullmatch(allowed, module or "") for module in imported), imported
 
     def test_it_reads_none_of_the_arguments_that_siblings_share(self, path):
         # In `mage run` sibling blocks get one dict of arguments, and overwrite each other's.

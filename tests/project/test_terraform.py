@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import hcl2
 import pytest
+from hcl2 import SerializationOptions
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
@@ -23,28 +24,22 @@ TEXT = "\n".join(path.read_text() for path in sorted(INFRA.glob("*.tf")))
 TABLE_ROW = re.compile(r"^\| `([\w./]+)` \| (.+?) \| (.+?) \|$", re.M)
 
 
-def bare(value):
-    """Without the quotes that the parser leaves around texts and names."""
-    if isinstance(value, str):
-        return value.strip('"')
-    if isinstance(value, list):
-        return [bare(item) for item in value]
-    if isinstance(value, dict):
-        return {bare(key): bare(item) for key, item in value.items()}
-    return value
+BLOCKS = [
+    hcl2.loads(
+        path.read_text(),
+        serialization_options=SerializationOptions(strip_string_quotes=True, explicit_blocks=False),
+    )
+    for path in sorted(INFRA.glob("*.tf"))
+]
 
 
 def declared(kind):
     """Name and body of each block of a kind; of a resource, its type too."""
-    files = [bare(hcl2.loads(path.read_text())) for path in sorted(INFRA.glob("*.tf"))]
-    return [item for file in files for block in file.get(kind, []) for item in block.items()]
+    return [item for file in BLOCKS for block in file.get(kind, []) for item in block.items()]
 
 
 RESOURCES = {
-    f"{kind}.{name}": body
-    for kind, named in declared("resource")
-    for name, body in named.items()
-    if not name.startswith("__")
+    f"{kind}.{name}": body for kind, named in declared("resource") for name, body in named.items()
 }
 VARIABLES = dict(declared("variable"))
 
