@@ -14,13 +14,16 @@ from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.code_lists import code_lists
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.month import Month
+from nyc_tlc.jobs.trips import Trips
+from nyc_tlc.settings import Settings
+from nyc_tlc.wiring import connect_stores
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
 def here(mage, tmp_path_factory):
-    """Zones, built twice, and a month that was loaded between."""
+    """Zones, and a month that was loaded under their views."""
     folder = tmp_path_factory.mktemp("zones")
     for published in ("trip-data", "misc"):
         (folder / "cdn" / published).mkdir(parents=True)
@@ -29,8 +32,8 @@ def here(mage, tmp_path_factory):
     write_month(Partition(GREEN, Month(2024, 5)), 300, folder / "cdn" / "trip-data")
     here = mage.on("zones", folder, (folder / "cdn").as_uri())
     here.succeed("tlc_zones")
-    here.succeed("tlc_trips", '{"service": "green", "months": "2024-05"}')
-    here.succeed("tlc_zones")
+    settings = Settings.load(here.environment)
+    Trips(settings, connect_stores(settings)).load_one("green", "2024-05", force=False)
     return here
 
 
