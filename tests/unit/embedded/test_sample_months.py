@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -59,14 +58,6 @@ def _known(partition: Partition) -> set[str]:
     if partition.month <= Month(2009, 2):
         known -= {"pickup_outside_window"}
     return known
-
-
-def _published_column(table: pa.Table, service: Service, name: str) -> pa.ChunkedArray:
-    """A published column by its canonical name."""
-    by_spelling = service.contract.by_spelling
-    known = [spelling for spelling in table.column_names if spelling in by_spelling]
-    spellings = [spelling for spelling in known if by_spelling[spelling].name == name]
-    return table[spellings[0]]
 
 
 @EVERY
@@ -157,23 +148,7 @@ def test_a_thousand_rows_have_every_known_defect_and_no_other(
         verdict = _judged(table, partition, polygons)
         flags = {rule.code for rule, rows in zip(FLAGS, verdict.flags, strict=True) if rows}
         assert flags | set(verdict.reasons.to_pylist()) == _known(partition), month
-
-
-@EVERY
-def test_all_but_the_intended_rows_are_accepted(service: Service, tmp_path: Path) -> None:
-    partition = Partition(service, Month(2024, 1))
-    table = pq.read_table(write_month(partition, 5000, tmp_path))
-    rejected = _judged(table, partition).rejected_rows.to_pylist()
-    pickups, dropoffs = (
-        _published_column(table, service, name) for name in ("pickup_datetime", "dropoff_datetime")
-    )
-    dead_clock = pc.equal(pc.year(pickups), 2009).to_numpy()
-    far_future = pc.equal(pc.year(dropoffs), 3019).to_numpy()
-    intended = np.flatnonzero(dead_clock | far_future).tolist()
-    assert dead_clock.any()
-    assert far_future.any()
-    assert rejected == intended
-    assert len(rejected) <= 5
+        assert verdict.rejected.num_rows <= 5, month
 
 
 def test_a_command_writes_months_and_zones_as_the_cdn_lays_them_out(
@@ -191,11 +166,3 @@ def test_a_command_writes_months_and_zones_as_the_cdn_lays_them_out(
     parse_zones((tmp_path / "misc" / "taxi_zone_lookup.csv").read_bytes())
     parse_zone_polygons((tmp_path / "misc" / "taxi_zones.zip").read_bytes())
     assert capsys.readouterr().out.count("MB)") == 2
-
-
-def test_pickups_ascend_but_for_the_rows_with_a_wrong_clock(tmp_path: Path) -> None:
-    table = pq.read_table(write_month(Partition(YELLOW, Month(2024, 2)), 1000, tmp_path))
-    times = table["tpep_pickup_datetime"].to_numpy()
-    inside = times[(times >= np.datetime64("2024-02-01")) & (times < np.datetime64("2024-03-01"))]
-    assert inside.size >= 990
-    assert (np.diff(inside) >= np.timedelta64(0)).all()
