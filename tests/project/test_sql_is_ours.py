@@ -11,7 +11,7 @@ FILES = sorted(
     file for package in ("nyc_tlc", "mage_project", "mage_server")
     for file in (ROOT / package).rglob("*.py")
 )  # fmt: skip
-TAKE_SQL = {"execute", "executemany", "copy_expert", "mogrify", "SQL"}
+TAKE_SQL = {"execute", "executemany", "copy_expert", "mogrify", "SQL", "sql"}
 
 
 def made_of_text(statement: ast.expr) -> bool:

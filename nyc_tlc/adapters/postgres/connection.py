@@ -12,7 +12,7 @@ import psycopg2
 from certifi import where
 from psycopg2 import errors as pg
 from psycopg2 import extensions
-from psycopg2.sql import Composable, Identifier
+from psycopg2.sql import SQL, Composable, Composed, Identifier
 
 from nyc_tlc.core.errors import ConfigurationError, ContractError, PipelineError, RetryableError
 
@@ -106,24 +106,22 @@ class Database:
 
     def _explained(self, error: psycopg2.Error, *, session_ended: bool) -> PipelineError:
         said = f"Postgres {self!r} refused: {_said(error)}. The transaction was rolled back"
+        kept = f"{said}; the month stays as it was"
         if isinstance(error, psycopg2.DataError | psycopg2.IntegrityError):
             return ContractError(
-                f"{said}; the month stays as it was. The contract lets a value through that the "
-                "table does not take: this is a defect to report."
+                f"{kept}. The contract lets a value through that the table does not take: this is "
+                "a defect to report."
             )
         if isinstance(error, pg.QueryCanceled):
-            return ConfigurationError(
-                f"{said}; the month stays as it was. Raise statement_timeout for the role."
-            )
+            return ConfigurationError(f"{kept}. Raise statement_timeout for the role.")
         if isinstance(error, pg.DiskFull):
             return RetryableError(
-                f"{said}; the month stays as it was. Make room on the server's disk: the new month "
-                "is built next to the old one"
+                f"{kept}. Make room on the server's disk: the new month is built next to the old "
+                "one"
             )
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
             # During a COPY libpq loses the server's last words.
-            why = f". {_SESSION_ENDED}" if session_ended else ""
-            return RetryableError(f"{said}; the month stays as it was{why}")
+            return RetryableError(f"{kept}. {_SESSION_ENDED}" if session_ended else kept)
         return ConfigurationError(
             f"{said}. The role must own the schema: make it the owner, and move away what is not "
             "of this project."
@@ -177,6 +175,16 @@ def _enter(cursor: Cursor, path: str) -> None:
     cursor.execute(
         "SELECT to_regclass(%s), set_config('search_path', %s, true)", [f"{path}.ledger", path]
     )
+
+
+def sql(statement: str, *parts: str | Composable, **named: str | Composable) -> Composed:
+    """A statement with its parts filled in; those that are texts are identifiers."""
+    of_parts, of_named = map(_quoted, parts), {name: _quoted(part) for name, part in named.items()}
+    return SQL(statement).format(*of_parts, **of_named)
+
+
+def _quoted(part: str | Composable) -> Composable:
+    return Identifier(part) if isinstance(part, str) else part
 
 
 def one(

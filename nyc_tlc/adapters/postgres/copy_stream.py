@@ -13,7 +13,7 @@ from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
 from psycopg2.sql import SQL, Identifier
 
-from nyc_tlc.adapters.postgres.connection import Cursor
+from nyc_tlc.adapters.postgres.connection import Cursor, sql
 from nyc_tlc.core.prefetch import prefetch
 from nyc_tlc.ports.warehouse import Batches
 
@@ -25,9 +25,8 @@ def copy(
     cursor: Cursor, table: str, rows: Batches, *, jsonb: frozenset[str], options: str = ""
 ) -> int:
     """Append rows to a table; returns how many. ``jsonb`` are text columns that become JSON."""
-    statement = SQL("COPY {} ({}) FROM STDIN (FORMAT binary{})").format(
-        Identifier(table), SQL(", ").join(map(Identifier, rows.schema.names)), SQL(options)
-    )
+    columns = SQL(", ").join(map(Identifier, rows.schema.names))
+    statement = sql("COPY {} ({}) FROM STDIN (FORMAT binary{})", table, columns, SQL(options))
     with closing(prefetch(_encoded(rows, jsonb))) as buffers:
         stream = _Stream(buffers)
         try:

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from functools import partial
 
 from psycopg2 import errors as pg
-from psycopg2.sql import SQL, Identifier
 
 from nyc_tlc.adapters.postgres import ledger
 from nyc_tlc.adapters.postgres import schema as ddl
-from nyc_tlc.adapters.postgres.connection import Cursor, Database, exists, one
+from nyc_tlc.adapters.postgres.connection import Cursor, Database, exists, one, sql
 from nyc_tlc.core.audit.evidence import TableScan
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
@@ -19,7 +18,7 @@ from nyc_tlc.core.errors import RetryableError
 from nyc_tlc.core.month import Month
 from nyc_tlc.ports.audit import Inventory
 
-_OF_A_MONTH = re.compile(r"([a-z]+)_(\d{4})_(\d{2})(_.*)?")
+_OF_A_MONTH = re.compile(r"([a-z]+)_(\d{4})_(\d{2})(?:_.*)?")
 
 
 class PostgresInspector:
@@ -31,13 +30,14 @@ class PostgresInspector:
 
     def inventory(self) -> Inventory:
         with self._transaction(snapshot=True) as cursor:
-            months = {name: _month_of(name) for name in _attached(cursor)}
+            names = _attached(cursor)
+            months = {part.table_name: part for part in map(_month_of, names) if part}
             return Inventory(
                 ledger=ledger.read_entries(cursor),
-                attached=frozenset(month for month in months.values() if month),
+                attached=frozenset(months[name] for name in names if name in months),
                 quarantined=_quarantined(cursor),
                 leftovers=self._leftovers(cursor),
-                foreign=tuple(name for name, month in months.items() if month is None),
+                foreign=tuple(name for name in names if name not in months),
             )
 
     def scan(self, partition: Partition) -> TableScan | None:
@@ -54,12 +54,12 @@ class PostgresInspector:
 
     def drop_leftover(self, name: str) -> bool:
         with self._transaction() as cursor:
-            partition = _beginning_of(name)
+            partition = _month_of(name)
             if partition is None or name not in self._leftovers(cursor):
                 return False
             if not ledger.is_my_turn(cursor, self._schema, partition):
                 return False
-            cursor.execute(SQL("DROP TABLE IF EXISTS {}").format(Identifier(name)))
+            cursor.execute(sql("DROP TABLE IF EXISTS {}", name))
             return True
 
     def _leftovers(self, cursor: Cursor) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ class PostgresInspector:
             "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition "
             "AND relnamespace = quote_ident(current_schema())::regnamespace ORDER BY 1"
         )
-        alone = {name: _beginning_of(name) for (name,) in cursor.fetchall()}
+        alone = {name: _month_of(name) for (name,) in cursor.fetchall()}
         cursor.execute(
             "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted "
             "AND classid = %s",
@@ -122,23 +122,18 @@ def _scan(cursor: Cursor, relid: int, name: str) -> TableScan:
     """
     rows, rewritten, altered = one(
         cursor,
-        SQL(
+        sql(
             "SELECT count(*), "
             "count(*) FILTER (WHERE xmin <> (SELECT xmin FROM {table} LIMIT 1)), "
-            "pg_stat_get_tuples_updated(%s) + pg_stat_get_tuples_deleted(%s) FROM {table}"
-        ).format(table=Identifier(name)),
+            "pg_stat_get_tuples_updated(%s) + pg_stat_get_tuples_deleted(%s) FROM {table}",
+            table=name,
+        ),
         [relid, relid],
     )
     return TableScan(rows, max(rewritten, altered))
 
 
 def _month_of(name: str) -> Partition | None:
-    """The month whose table has this name."""
-    match = _OF_A_MONTH.fullmatch(name)
-    return Partition.of(*match.groups()[:3]) if match and not match[4] else None
-
-
-def _beginning_of(name: str) -> Partition | None:
     """The month with whose table's name this one begins."""
     match = _OF_A_MONTH.fullmatch(name)
-    return Partition.of(*match.groups()[:3]) if match else None
+    return Partition.of(*match.groups()) if match else None

@@ -1,23 +1,51 @@
-"""The ledger's entries in Postgres, and the turns that runs take at a partition."""
+"""The ledger in Postgres: its entries, how far months are published, and the turns of runs."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 
-from psycopg2.sql import SQL
+from psycopg2.extras import execute_values
+from psycopg2.sql import SQL, Literal
 
 from nyc_tlc.adapters.postgres import schema as ddl
-from nyc_tlc.adapters.postgres.connection import Cursor, exists, one
+from nyc_tlc.adapters.postgres.connection import Cursor, exists, one, sql
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.catalog.publication import MonthState, State
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.month import Month
 
 _TURN_TIMEOUT = "30min"
 """How long to wait for another run that is at the same partition."""
+_PUBLICATION = """
+CREATE TABLE IF NOT EXISTS publication (
+  service       text        NOT NULL,
+  source_month  date        NOT NULL,
+  state         text        NOT NULL CHECK (state IN ({})),
+  since         timestamptz NOT NULL DEFAULT now(),
+  asked_at      timestamptz,
+  bytes         bigint,
+  last_modified text,
+  note          text        NOT NULL,
+  PRIMARY KEY (service, source_month)
+)
+"""
+_RECORD_STATE = """
+INSERT INTO publication AS known
+  (service, source_month, state, asked_at, bytes, last_modified, note)
+VALUES %s
+ON CONFLICT (service, source_month) DO UPDATE SET
+  state = EXCLUDED.state,
+  since = CASE WHEN known.state = EXCLUDED.state THEN known.since ELSE now() END,
+  asked_at = coalesce(EXCLUDED.asked_at, known.asked_at),
+  bytes = coalesce(EXCLUDED.bytes, known.bytes),
+  last_modified = coalesce(EXCLUDED.last_modified, known.last_modified),
+  note = CASE WHEN EXCLUDED.asked_at IS NULL AND known.state = EXCLUDED.state
+              THEN known.note ELSE EXCLUDED.note END
+"""
 
 
 def read_entry(cursor: Cursor, partition: Partition) -> LedgerEntry | None:
@@ -44,13 +72,14 @@ def read_entries(
     """The entries, those whose table is gone included; none where there is no ledger yet."""
     if not exists(cursor, "ledger"):
         return {}
-    statement = SQL(
+    statement = sql(
         "SELECT service, source_month, sha256, contract, rows_published, rows_accepted, "
         "rows_quarantined, run, loaded_at, reconciled_at, "
         # Not by name: a ledger from before it had the column is read before it gets it.
-        "(to_jsonb(ledger) ->> 'seconds')::double precision FROM ledger {}"
+        "(to_jsonb(ledger) ->> 'seconds')::double precision FROM ledger {}",
+        SQL(which),
     )
-    cursor.execute(statement.format(SQL(which)), values)
+    cursor.execute(statement, values)
     entries = (
         LedgerEntry(Partition(SERVICES[service], Month.of(day)), Content(sha256, contract), *rest)
         for service, day, sha256, contract, *rest in cursor.fetchall()
@@ -61,6 +90,7 @@ def read_entries(
 
 def record(cursor: Cursor, entry: LedgerEntry) -> LedgerEntry:
     """Write the entry of a partition that was loaded; says when."""
+    counts = entry.published, entry.accepted, entry.quarantined
     (loaded_at,) = one(
         cursor,
         "INSERT INTO ledger (service, source_month, sha256, contract, rows_published, "
@@ -70,15 +100,7 @@ def record(cursor: Cursor, entry: LedgerEntry) -> LedgerEntry:
         "rows_accepted = EXCLUDED.rows_accepted, "
         "rows_quarantined = EXCLUDED.rows_quarantined, run = EXCLUDED.run, "
         "loaded_at = now(), reconciled_at = NULL, seconds = NULL RETURNING loaded_at",
-        [
-            *ddl.key(entry.partition),
-            entry.content.sha256,
-            entry.content.contract,
-            entry.published,
-            entry.accepted,
-            entry.quarantined,
-            entry.run,
-        ],
+        [*ddl.key(entry.partition), *astuple(entry.content), *counts, entry.run],
     )
     return replace(entry, loaded_at=loaded_at, reconciled_at=None)
 
@@ -87,18 +109,39 @@ def mark_reconciled(cursor: Cursor, entry: LedgerEntry) -> None:
     cursor.execute(
         "UPDATE ledger SET reconciled_at = now(), seconds = %s WHERE service = %s "
         "AND source_month = %s AND sha256 = %s AND contract = %s",
-        [
-            entry.seconds,
-            *ddl.key(entry.partition),
-            entry.content.sha256,
-            entry.content.contract,
-        ],
+        [entry.seconds, *ddl.key(entry.partition), *astuple(entry.content)],
     )
     if cursor.rowcount != 1:
         raise ReconciliationError(
             f"{entry.partition}: Postgres holds other content by now: another run loaded the "
             "month meanwhile. Nothing was changed. Run the month again."
         )
+
+
+def record_month_states(cursor: Cursor, states: Sequence[MonthState]) -> None:
+    """Record states; what they leave open stays as it was."""
+    if not exists(cursor, "publication"):
+        ddl.ensure_schema(cursor)
+        cursor.execute(sql(_PUBLICATION, SQL(", ").join(map(Literal, State))))
+    # In one order, so that two runs cannot wait for each other's rows.
+    ordered = sorted(states, key=lambda state: state.partition.table_name)
+    rows = [
+        (*ddl.key(of.partition), of.state.value, of.asked, of.bytes, of.last_modified, of.note)
+        for of in ordered
+    ]
+    template = "(%s, %s, %s, CASE WHEN %s THEN now() END, %s, %s, %s)"
+    execute_values(cursor, _RECORD_STATE, rows, template)
+
+
+def read_month_states(cursor: Cursor) -> Mapping[Partition, State]:
+    """Every recorded state; none where nothing was recorded yet."""
+    if not exists(cursor, "publication"):
+        return {}
+    cursor.execute("SELECT service, source_month, state FROM publication")
+    return {
+        Partition(SERVICES[service], Month.of(day)): State(state)
+        for service, day, state in cursor.fetchall()
+    }
 
 
 def take_turn(cursor: Cursor, schema: str, partition: Partition) -> None:

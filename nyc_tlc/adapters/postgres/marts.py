@@ -9,7 +9,7 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from nyc_tlc.adapters.postgres import ledger
 from nyc_tlc.adapters.postgres import schema as ddl
-from nyc_tlc.adapters.postgres.connection import Cursor, Database, commit
+from nyc_tlc.adapters.postgres.connection import Cursor, Database, commit, sql
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
@@ -64,13 +64,13 @@ class PostgresMarts:
             return built
 
     def _build(self, cursor: Cursor, mart: Mart, entry: LedgerEntry) -> None:
-        key, table = ddl.key(entry.partition), Identifier(mart.name)
+        key = ddl.key(entry.partition)
         cursor.execute(
-            SQL("DELETE FROM {} WHERE service = %s AND source_month = %s").format(table), key
+            sql("DELETE FROM {} WHERE service = %s AND source_month = %s", mart.name), key
         )
         columns = SQL(", ").join(Identifier(column.name) for column in mart.columns)
         query = SQL(month_query(mart, entry.partition, Dialect.POSTGRES, self._schema))
-        cursor.execute(SQL("INSERT INTO {} ({}) {}").format(table, columns, query))
+        cursor.execute(sql("INSERT INTO {} ({}) {}", mart.name, columns, query))
         cursor.execute(
             "INSERT INTO mart_month (mart, service, source_month, version, sha256, contract) "
             "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (mart, service, source_month) "
@@ -96,15 +96,17 @@ def _months(cursor: Cursor, mart: Mart, partition: Partition | None = None) -> l
     only: Composable = SQL("")
     if partition is not None:
         service, month = map(Literal, ddl.key(partition))
-        only = SQL("WHERE service = {} AND source_month = {}").format(service, month)
+        only = sql("WHERE service = {} AND source_month = {}", service, month)
     cursor.execute(
-        SQL(
+        sql(
             "SELECT service, source_month, sha256, contract, version, coalesce(rows, 0), "
             "coalesce(trips, 0)::bigint FROM (SELECT * FROM mart_month {only}) AS record "
             "LEFT JOIN (SELECT service, source_month, count(*) AS rows, sum(trips) AS trips "
             "FROM {mart} {only} GROUP BY service, source_month) AS held "
-            "USING (service, source_month) WHERE mart = %s"
-        ).format(mart=Identifier(mart.name), only=only),
+            "USING (service, source_month) WHERE mart = %s",
+            mart=mart.name,
+            only=only,
+        ),
         [mart.name],
     )
     return [
@@ -121,14 +123,9 @@ def _ensure_tables(cursor: Cursor, mart: Mart) -> None:
     ddl.ensure_schema(cursor)
     cursor.execute(_MART_MONTH)
     ddl.ensure_table(cursor, mart.name, mart.columns)
-    table = Identifier(mart.name)
-    cursor.execute(SQL("COMMENT ON TABLE {} IS {}").format(table, Literal(mart.meaning)))
+    cursor.execute(sql("COMMENT ON TABLE {} IS {}", mart.name, Literal(mart.meaning)))
     for indexed in (("source_month", "service"), mart.clustered_by):
-        cursor.execute(
-            SQL("CREATE INDEX IF NOT EXISTS {} ON {} ({})").format(
-                Identifier("_".join((mart.name, *indexed, "idx"))),
-                table,
-                SQL(", ").join(map(Identifier, indexed)),
-            )
-        )
+        index, columns = "_".join((mart.name, *indexed, "idx")), map(Identifier, indexed)
+        create = "CREATE INDEX IF NOT EXISTS {} ON {} ({})"
+        cursor.execute(sql(create, index, mart.name, SQL(", ").join(columns)))
     commit(cursor)

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from psycopg2.sql import SQL, Composable, Identifier, Literal
+from psycopg2.sql import SQL, Composable, Literal
 
-from nyc_tlc.adapters.postgres.connection import Cursor, exists
+from nyc_tlc.adapters.postgres.connection import Cursor, exists, sql
 from nyc_tlc.adapters.postgres.copy_stream import copy
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import ColumnType
@@ -40,10 +40,9 @@ class Part:
 
     def check(self) -> Composable:
         """The CHECK of its table."""
-        end = SQL("") if self.end is None else SQL(" AND source_row < {}").format(Literal(self.end))
-        return SQL(",\n  CONSTRAINT source_row_check CHECK (source_row >= {}{})").format(
-            Literal(self.first), end
-        )
+        end = SQL("") if self.end is None else sql(" AND source_row < {}", Literal(self.end))
+        check = ",\n  CONSTRAINT source_row_check CHECK (source_row >= {}{})"
+        return sql(check, Literal(self.first), end)
 
 
 def cut(trips: RowGroups, rows: int) -> list[Part]:
@@ -78,7 +77,7 @@ def build(
     def build_part(number: int) -> int:
         name = _part_name(partition, number)
         with begin() as own:
-            own.execute(SQL("DROP TABLE IF EXISTS {}").format(Identifier(name)))
+            own.execute(sql("DROP TABLE IF EXISTS {}", name))
             return _fill(own, partition, name, parts[number], share=len(parts))
 
     with ThreadPoolExecutor(len(parts), thread_name_prefix="copy") as pool:
@@ -90,8 +89,7 @@ def build(
 def drop_parts(cursor: Cursor, partition: Partition) -> None:
     """Drop what a load that was killed left behind."""
     for number in range(_MOST_PARTS):
-        name = Identifier(_part_name(partition, number))
-        cursor.execute(SQL("DROP TABLE IF EXISTS {}").format(name))
+        cursor.execute(sql("DROP TABLE IF EXISTS {}", _part_name(partition, number)))
 
 
 def attach(cursor: Cursor, partition: Partition) -> None:
@@ -101,21 +99,14 @@ def attach(cursor: Cursor, partition: Partition) -> None:
     is new does not lock out readers at all.
     """
     old, new = partition.table_name, _new_name(partition)
-    mode = "ACCESS EXCLUSIVE" if exists(cursor, old) else "SHARE UPDATE EXCLUSIVE"
+    mode = SQL("ACCESS EXCLUSIVE" if exists(cursor, old) else "SHARE UPDATE EXCLUSIVE")
+    parent, month = partition.service.name, Literal(partition.month.start.date())
     for statement in (
         "LOCK TABLE ONLY {parent} IN {mode} MODE",
         "DROP TABLE IF EXISTS {old}",
         "ALTER TABLE {parent} ATTACH PARTITION {new} FOR VALUES IN ({month})",
     ):
-        cursor.execute(
-            SQL(statement).format(
-                parent=Identifier(partition.service.name),
-                mode=SQL(mode),
-                old=Identifier(old),
-                new=Identifier(new),
-                month=Literal(partition.month.start.date()),
-            )
-        )
+        cursor.execute(sql(statement, parent=parent, mode=mode, old=old, new=new, month=month))
     # The month's table and its parts, if it has any, with their indexes.
     cursor.execute("SELECT relname FROM pg_partition_tree(%s) JOIN pg_class ON oid = relid", [new])
     for (name,) in cursor.fetchall():
@@ -123,8 +114,7 @@ def attach(cursor: Cursor, partition: Partition) -> None:
             ("ALTER TABLE {} RENAME TO {}", ""),
             ("ALTER INDEX {} RENAME TO {}", "_brin"),
         ):
-            lasting = name.replace(new, old) + suffix
-            cursor.execute(SQL(statement).format(Identifier(name + suffix), Identifier(lasting)))
+            cursor.execute(sql(statement, name + suffix, name.replace(new, old) + suffix))
 
 
 def _new_name(partition: Partition) -> str:
@@ -146,14 +136,13 @@ def _fill(cursor: Cursor, partition: Partition, name: str, part: Part, *, share:
     """
     month, columns = partition.month, partition.service.contract.columns
     cursor.execute(
-        SQL(
+        sql(
             "CREATE TABLE {table} (\n  {columns},\n"
             "  CONSTRAINT source_month_check CHECK (source_month = {month}),\n"
             "  CONSTRAINT pickup_datetime_check"
             " CHECK (pickup_datetime >= {earliest} AND pickup_datetime < {end}){rows}\n);\n"
-            "ALTER TABLE {table} ALTER source_month SET DEFAULT {month}"
-        ).format(
-            table=Identifier(name),
+            "ALTER TABLE {table} ALTER source_month SET DEFAULT {month}",
+            table=name,
             columns=SQL(postgres_columns(columns)),
             month=Literal(month.start.date()),
             earliest=Literal(month.start - WINDOW),
@@ -169,34 +158,21 @@ def _fill(cursor: Cursor, partition: Partition, name: str, part: Part, *, share:
         "greatest(current_setting('default_statistics_target')::int / %s, 1)::text, true)",
         [share],
     )
-    cursor.execute(SQL("ANALYZE {}").format(Identifier(name)))
+    cursor.execute(sql("ANALYZE {}", name))
     return copied
 
 
 def _index(cursor: Cursor, name: str) -> None:
-    cursor.execute(
-        SQL("CREATE INDEX {} ON {} USING brin (pickup_datetime)").format(
-            Identifier(f"{name}_brin"), Identifier(name)
-        )
-    )
+    cursor.execute(sql("CREATE INDEX {} ON {} USING brin (pickup_datetime)", f"{name}_brin", name))
 
 
 def _unite(cursor: Cursor, partition: Partition, parts: Sequence[Part]) -> None:
     """Make one table of a month's parts, which are its partitions by ``source_row``."""
     new = _new_name(partition)
     columns = SQL(postgres_columns(partition.service.contract.columns))
-    cursor.execute(
-        SQL("CREATE TABLE {} (\n  {}\n) PARTITION BY RANGE (source_row)").format(
-            Identifier(new), columns
-        )
-    )
+    cursor.execute(sql("CREATE TABLE {} (\n  {}\n) PARTITION BY RANGE (source_row)", new, columns))
     _index(cursor, new)
     for number, part in enumerate(parts):
-        cursor.execute(
-            SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
-                Identifier(new),
-                Identifier(_part_name(partition, number)),
-                Literal(part.first),
-                SQL("MAXVALUE") if part.end is None else Literal(part.end),
-            )
-        )
+        end = SQL("MAXVALUE") if part.end is None else Literal(part.end)
+        attach = "ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})"
+        cursor.execute(sql(attach, new, _part_name(partition, number), Literal(part.first), end))

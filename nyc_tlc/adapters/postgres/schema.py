@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
-from psycopg2.sql import SQL, Composable, Identifier, Literal
+from psycopg2.sql import SQL, Composable, Literal
 
-from nyc_tlc.adapters.postgres.connection import Cursor, commit, one
+from nyc_tlc.adapters.postgres.connection import Cursor, commit, one, sql
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import Column, Contract
 from nyc_tlc.core.contract.schemas import column_comment, postgres_columns
@@ -62,7 +62,7 @@ def ensure_schema(cursor: Cursor) -> None:
     cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [LOCK_SPACE])
     if one(cursor, "SELECT current_schema() IS NULL") == (True,):
         (path,) = one(cursor, "SHOW search_path")
-        cursor.execute(SQL("CREATE SCHEMA {}").format(SQL(path)))
+        cursor.execute(sql("CREATE SCHEMA {}", SQL(path)))
 
 
 def is_attached(cursor: Cursor, partition: Partition) -> bool:
@@ -89,11 +89,8 @@ def ensure_tables(cursor: Cursor, contract: Contract) -> None:
         ensure_table(
             cursor, service, contract.columns, partitioned_by="PARTITION BY LIST (source_month)"
         )
-        cursor.execute(
-            SQL("CREATE INDEX IF NOT EXISTS {} ON {} USING brin (pickup_datetime)").format(
-                Identifier(f"{service}_pickup_datetime_brin"), Identifier(service)
-            )
-        )
+        index = "CREATE INDEX IF NOT EXISTS {} ON {} USING brin (pickup_datetime)"
+        cursor.execute(sql(index, f"{service}_pickup_datetime_brin", service))
     commit(cursor)
 
 
@@ -113,23 +110,13 @@ def ensure_table(
     cursor: Cursor, name: str, columns: Sequence[Column], *, partitioned_by: str = ""
 ) -> None:
     """Create a table or add the columns that it lacks, empty; say what each column means."""
-    table, by = Identifier(name), SQL(partitioned_by)
-    cursor.execute(
-        SQL("CREATE TABLE IF NOT EXISTS {} (\n  {}\n) {}").format(
-            table, SQL(postgres_columns(columns)), by
-        )
-    )
+    create = "CREATE TABLE IF NOT EXISTS {} (\n  {}\n) {}"
+    cursor.execute(sql(create, name, SQL(postgres_columns(columns)), SQL(partitioned_by)))
     for column in columns:
-        cursor.execute(
-            SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}").format(
-                table, SQL(postgres_columns([replace(column, required=False)]))
-            )
-        )
-        cursor.execute(
-            SQL("COMMENT ON COLUMN {}.{} IS {}").format(
-                table, Identifier(column.name), Literal(column_comment(column))
-            )
-        )
+        added = SQL(postgres_columns([replace(column, required=False)]))
+        cursor.execute(sql("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", name, added))
+        comment = Literal(column_comment(column))
+        cursor.execute(sql("COMMENT ON COLUMN {}.{} IS {}", name, column.name, comment))
 
 
 def empty_dimension(cursor: Cursor, name: str, rows: pa.Schema, *, key: str, comment: str) -> None:
@@ -137,23 +124,18 @@ def empty_dimension(cursor: Cursor, name: str, rows: pa.Schema, *, key: str, com
 
     It is never dropped: views of others may depend on it.
     """
-    table, columns = Identifier(name), {field.name: _dimension_column(field) for field in rows}
-    cursor.execute(
-        SQL("CREATE TABLE IF NOT EXISTS {} (\n  {},\n  PRIMARY KEY ({})\n)").format(
-            table, SQL(",\n  ").join(columns.values()), Identifier(key)
-        )
-    )
-    cursor.execute(SQL("DELETE FROM {}").format(table))
+    columns = {field.name: _dimension_column(field) for field in rows}
+    declared = SQL(",\n  ").join(columns.values())
+    create = "CREATE TABLE IF NOT EXISTS {} (\n  {},\n  PRIMARY KEY ({})\n)"
+    cursor.execute(sql(create, name, declared, key))
+    cursor.execute(sql("DELETE FROM {}", name))
     # Asked first: to alter a table waits for those who read it.
     if not are_there(cursor, {name: columns}):
         for column in columns.values():
-            cursor.execute(SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}").format(table, column))
-    cursor.execute(SQL("COMMENT ON TABLE {} IS {}").format(table, Literal(comment)))
+            cursor.execute(sql("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", name, column))
+    cursor.execute(sql("COMMENT ON TABLE {} IS {}", name, Literal(comment)))
 
 
 def _dimension_column(field: pa.Field) -> Composable:
-    return SQL("{} {} {}").format(
-        Identifier(field.name),
-        SQL(_DIMENSION_TYPES[field.type]),
-        SQL("NULL" if field.nullable else "NOT NULL"),
-    )
+    null = SQL("NULL" if field.nullable else "NOT NULL")
+    return sql("{} {} {}", field.name, SQL(_DIMENSION_TYPES[field.type]), null)

@@ -9,17 +9,17 @@ from functools import partial
 
 import pyarrow as pa
 from psycopg2 import errors as pg
-from psycopg2.sql import SQL, Identifier
+from psycopg2.sql import SQL
 
-from nyc_tlc.adapters.postgres import ledger, month_states, month_table, views
+from nyc_tlc.adapters.postgres import ledger, month_table
 from nyc_tlc.adapters.postgres import schema as ddl
-from nyc_tlc.adapters.postgres.connection import Cursor, Database, one
+from nyc_tlc.adapters.postgres.connection import Cursor, Database, one, sql
 from nyc_tlc.adapters.postgres.copy_stream import copy
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import MonthState, State
 from nyc_tlc.core.contract.model import Contract
-from nyc_tlc.core.errors import PipelineError, ReconciliationError
+from nyc_tlc.core.errors import ConfigurationError, PipelineError, ReconciliationError
 from nyc_tlc.ports.warehouse import Batches, RowGroups, StoreCounts
 
 _LOCK_TIMEOUT = "300ms"
@@ -80,8 +80,7 @@ class PostgresWarehouse:
             accepted = 0
             # All that readers of the service see of the month is in its own table.
             if ddl.is_attached(cursor, partition):
-                month = Identifier(partition.table_name)
-                (accepted,) = one(cursor, SQL("SELECT count(*) FROM {}").format(month))
+                (accepted,) = one(cursor, sql("SELECT count(*) FROM {}", partition.table_name))
             (quarantined,) = one(
                 cursor,
                 "SELECT count(*) FROM quarantine WHERE service = %s AND source_month = %s",
@@ -99,11 +98,11 @@ class PostgresWarehouse:
 
     def month_states(self) -> Mapping[Partition, State]:
         with self._transaction() as cursor:
-            return month_states.read(cursor)
+            return ledger.read_month_states(cursor)
 
     def record_month_states(self, states: Sequence[MonthState]) -> None:
         with self._transaction() as cursor:
-            month_states.record(cursor, states)
+            ledger.record_month_states(cursor, states)
 
     def mark_reconciled(self, entry: LedgerEntry) -> None:
         with self._transaction() as cursor:
@@ -115,7 +114,7 @@ class PostgresWarehouse:
             ddl.ensure_schema(cursor)
             ddl.empty_dimension(cursor, name, rows.schema, key=key, comment=comment)
             copied = copy(cursor, name, Batches(rows.schema, rows.to_batches()), jsonb=jsonb)
-            cursor.execute(SQL("ANALYZE {}").format(Identifier(name)))
+            cursor.execute(sql("ANALYZE {}", name))
         return copied
 
     def replace_views(self, contracts: Sequence[Contract]) -> tuple[str, ...]:
@@ -128,7 +127,7 @@ class PostgresWarehouse:
             for contract in contracts:
                 ddl.ensure_tables(cursor, contract)
             ddl.ensure_schema(cursor)
-            _swap(cursor, lambda: views.replace(cursor, queries))
+            _swap(cursor, lambda: _replace_views(cursor, queries))
         return tuple(queries)
 
 
@@ -146,6 +145,35 @@ def _swap(cursor: Cursor, change: Callable[[], None]) -> None:
             time.sleep(min(0.1 * attempt, _LONGEST_PAUSE))
         else:
             return
+
+
+def _replace_views(cursor: Cursor, queries: Mapping[str, str]) -> None:
+    """Create or replace the views. What they query must be there.
+
+    Raises:
+        ConfigurationError: others' views keep one of ours from getting other columns.
+    """
+    for name, query in queries.items():
+        cursor.execute("SAVEPOINT view")
+        try:
+            # Keeps what was granted, and what depends on the view.
+            cursor.execute(sql("CREATE OR REPLACE VIEW {} AS {}", name, SQL(query)))
+        except pg.InvalidTableDefinition:
+            # It has other columns than before, not just more of them at the end.
+            cursor.execute("ROLLBACK TO SAVEPOINT view")
+            _drop_view(cursor, name)
+            cursor.execute(sql("CREATE VIEW {} AS {}", name, SQL(query)))
+
+
+def _drop_view(cursor: Cursor, name: str) -> None:
+    try:
+        cursor.execute(sql("DROP VIEW {}", name))
+    except pg.DependentObjectsStillExist as error:
+        raise ConfigurationError(
+            f"the view {name} must change its columns, but something of yours is built on it: "
+            f"{error.diag.message_detail}. The views stay as they were. Drop what is named, run "
+            "the pipeline tlc_zones again, and create it again."
+        ) from error
 
 
 def _require_rows(partition: Partition, part: str, *, found: int, expected: int) -> None:

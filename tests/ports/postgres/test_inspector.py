@@ -91,7 +91,10 @@ def test_leftovers_are_months_tables_that_stand_alone(warehouse, inspector, quer
     load(warehouse, MONTH)
     for name in ("green_2024_01_new_0", "green_2024_02_new", "yellow_2019_13", "mine", "fhv_2020"):
         query(f"CREATE TABLE {name} (a int)")
-    assert inspector.inventory().leftovers == ("green_2024_01_new_0", "green_2024_02_new")
+    query("CREATE TABLE green_2024_05_old PARTITION OF green FOR VALUES IN ('2024-05-01')")
+    seen = inspector.inventory()
+    assert seen.leftovers == ("green_2024_01_new_0", "green_2024_02_new")
+    assert (seen.attached, seen.foreign) == ({MONTH.partition}, ("green_2024_05_old",))
     assert inspector.drop_leftover("green_2024_01_new_0")
     for kept in ("green_2024_01", "green_2024_01_0", "mine", "green", "no_such_table"):
         assert not inspector.drop_leftover(kept)
