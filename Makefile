@@ -70,7 +70,7 @@ marts: $(VENV)/installed ## Build the marts from the months that are loaded [FOR
 
 .PHONY: ui
 ui: $(VENV)/installed ## Open the Mage UI at localhost:6789 on the same data [PORT=6789]
-	@$(BIN)/python -m embedded.ui --port $(PORT)
+	@$(STACK) ui --port $(PORT)
 
 .PHONY: env
 env: ## Write .env with new secrets; keep what is set there

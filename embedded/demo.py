@@ -13,9 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from embedded.samples.months import write_month
-from embedded.samples.polygons import write_zone_polygons
-from embedded.samples.zones import write_zone_lookup
+from embedded.samples.months import write_cdn
 from embedded.servers.daemon import ServerStartError
 from embedded.servers.postgres import psql_environment, psql_program
 from embedded.stack import CHECKOUT, DEFAULT_STATE_DIR, Stack
@@ -71,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     _say("Sample months, as TLC would publish them, but shorter (the run will note that)")
-    _write_samples(stack.cdn_root, chosen)
+    write_cdn(stack.cdn_root, chosen, _ROWS, keep=True)
     log = stack.state_dir / "demo.log"
     _say("mage run mage_project tlc_zones")
     if not _mage(environment, log, "tlc_zones"):
@@ -94,20 +92,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"\n{time.monotonic() - began:.0f} s; peak memory of a pipeline process {peak:.0f} MB")
     print(_NEXT)
     return 0
-
-
-def _write_samples(root: Path, chosen: Iterable[Partition]) -> None:
-    for name, write in (
-        ("taxi_zone_lookup.csv", write_zone_lookup), ("taxi_zones.zip", write_zone_polygons),
-    ):  # fmt: skip
-        if not (root / "misc" / name).exists():
-            write(root / "misc" / name)
-    for partition in chosen:
-        path = root / "trip-data" / partition.file_name
-        made = "is there" if path.exists() else "written"
-        if not path.exists():
-            write_month(partition, _ROWS, path.parent)
-        print(f"{path.name}: {_ROWS:,} rows, {path.stat().st_size / 1e6:.1f} MB, {made}")
 
 
 def _mage(environment: Mapping[str, str], log: Path, *words: str) -> bool:
@@ -143,7 +127,7 @@ def _counts_table(stores: Ports, chosen: Iterable[Partition]) -> str:
     for partition in sorted(chosen, key=str):
         held = [count(partition) for count in counts.values()]
         rows = "".join(f"{one.accepted + one.quarantined:>10,}" for one in held)
-        lines.append(f"{partition}".ljust(16) + rows)
+        lines.append(f"{partition!s:<16}{rows}")
     return "\n".join(lines)
 
 
@@ -164,7 +148,6 @@ def _tree(objects: Iterable[tuple[str, int]]) -> list[str]:
         for depth, folder in enumerate(folders):
             if tuple(folders[: depth + 1]) != shown[: depth + 1]:
                 lines.append(f"{'  ' * depth}{folder}/")
-                shown = (*shown[:depth], folder)
         short = file if len(file) < 40 else f"{file[:12]}…{Path(file).suffix}"
         lines.append(f"{'  ' * len(folders)}{short}  {size:,} bytes")
         shown = tuple(folders)

@@ -4,6 +4,7 @@ import argparse
 import fcntl
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +34,6 @@ class Stack:
     """
 
     def __init__(self, state_dir: Path = DEFAULT_STATE_DIR) -> None:
-        """Look at, but do not touch, the stack of ``state_dir``."""
         self.state_dir = state_dir.absolute()
         self.env_file = self.state_dir / "stack.env"
         self.cdn_root = self.state_dir / "cdn"
@@ -165,6 +165,29 @@ def _run_psql(stack: Stack, arguments: argparse.Namespace) -> int:
     return _become(program, environment | psql_environment(environment))
 
 
+def _run_ui(stack: Stack, arguments: argparse.Namespace) -> int:
+    """Open Mage's web UI and scheduler on the data of the stack."""
+    port = arguments.port
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise RuntimeError(
+                f"port {port} is taken: another Mage? Open http://localhost:{port}, or choose "
+                "another: make ui PORT=6790"
+            )
+    environment = run_environment(stack, arguments.env_file)
+    # Under the name localhost Mage's pages call the API at port 6789, whatever their own is.
+    logger.info(
+        "Mage starts at http://%s:%s; log in as %s\nwith the password DEFAULT_OWNER_PASSWORD of "
+        "%s; Ctrl-C ends it.",
+        "localhost" if port == 6789 else HOST, port, environment.get("DEFAULT_OWNER_EMAIL", ""),
+        stack.env_file,
+    )  # fmt: skip
+    os.chdir(CHECKOUT)
+    # This process becomes Mage, so that Ctrl-C reaches it.
+    words = [sys.executable, "-m", "mage_server", "--host", HOST, "--port", str(port)]
+    return _become(words, environment)
+
+
 def _become(words: Sequence[str], environment: dict[str, str]) -> int:
     if not words:
         logger.error("exec: name a command, as in: exec -- printenv LAKE_URL")
@@ -180,8 +203,8 @@ def _become(words: Sequence[str], environment: dict[str, str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m embedded.stack", description=__doc__)
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE_DIR, metavar="DIR")
-    commands = parser.add_subparsers(required=True, metavar="{start,stop,status,exec,psql}")
-    for run in (_run_start, _run_stop, _run_status, _run_exec, _run_psql):
+    commands = parser.add_subparsers(required=True, metavar="{start,stop,status,exec,psql,ui}")
+    for run in (_run_start, _run_stop, _run_status, _run_exec, _run_psql, _run_ui):
         name, text = run.__name__.removeprefix("_run_"), run.__doc__
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         command.set_defaults(run=run)
@@ -189,6 +212,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--env-file", type=Path, default=CHECKOUT / ".env", metavar="FILE")
         if name == "exec":
             command.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD…")
+        if name == "ui":
+            command.add_argument("--port", type=int, default=6789, help="(default 6789)")
     return parser
 
 

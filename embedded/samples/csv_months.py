@@ -77,8 +77,7 @@ files of green 2020 (read 2026-11).
 def layout_of(partition: Partition) -> Layout:
     """The layout of a month's file; after the last known change, that of the last."""
     layouts = LAYOUTS[partition.service.name]
-    return max((layout for layout in layouts if layout.first <= partition.month),
-               key=lambda layout: layout.first, default=layouts[0])  # fmt: skip
+    return [layouts[0], *(layout for layout in layouts if layout.first <= partition.month)][-1]
 
 
 def write_csv_month(

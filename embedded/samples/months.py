@@ -6,7 +6,7 @@ Deterministic: service, month, rows and seed give the same bytes (with the same 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,19 @@ def write_month(partition: Partition, rows: int, folder: Path, *, seed: int = 0)
         for batch in published_batches(partition, rows, schema, seed=seed):
             writer.write_batch(batch)
     return path
+
+
+def write_cdn(root: Path, chosen: Iterable[Partition], rows: int, *, keep: bool = False) -> None:
+    """Lay out zones and months as on the CDN; ``keep`` leaves months that are there as they are."""
+    for folder in ("trip-data", "misc"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    write_zone_lookup(root / "misc" / "taxi_zone_lookup.csv")
+    write_zone_polygons(root / "misc" / "taxi_zones.zip")
+    for partition in chosen:
+        path = root / "trip-data" / partition.file_name
+        if not (keep and path.exists()):
+            write_month(partition, rows, path.parent)
+        print(f"{path.name}: {rows:,} rows ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 def published_batches(
@@ -128,20 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--service", default="all", help=f"{', '.join(SERVICES)}, a list, or all")
     parser.add_argument("--months", required=True, help="2024-01, 2024-01:2024-06, 2024, a list")
     parser.add_argument("--rows", type=int, default=50_000, help="rows of each month")
-    parser.add_argument("--seed", type=int, default=0, help="another seed gives other trips")
     parser.add_argument("--into", type=Path, required=True, help="root of a folder like the CDN's")
     options = parser.parse_args(arguments)
     last = Month(2026, 12)
     chosen = partitions(
         parse_services(options.service), parse_months(options.months, latest=last), current=last
     )
-    for folder in ("trip-data", "misc"):
-        (options.into / folder).mkdir(parents=True, exist_ok=True)
-    write_zone_lookup(options.into / "misc" / "taxi_zone_lookup.csv")
-    write_zone_polygons(options.into / "misc" / "taxi_zones.zip")
-    for partition in chosen:
-        path = write_month(partition, options.rows, options.into / "trip-data", seed=options.seed)
-        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    write_cdn(options.into, chosen, options.rows)
 
 
 if __name__ == "__main__":

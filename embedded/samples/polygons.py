@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -23,10 +22,8 @@ _CORNER = (950_000.0, 160_000.0)
 _CRS = CRS.from_epsg(2263)
 _REPEATED = {57: 56, 104: 103, 105: 103}
 """OBJECTID to LocationID where they differ in TLC's file, whose LocationIDs repeat."""
-_FIELDS = {
-    "OBJECTID": ("N", 9, 0), "Shape_Leng": ("F", 19, 11), "Shape_Area": ("F", 19, 11),
-    "zone": ("C", 254, 0), "LocationID": ("N", 4, 0), "borough": ("C", 254, 0),
-}  # fmt: skip
+_FIELDS = {"OBJECTID": "N", "zone": "C", "LocationID": "N", "borough": "C"}
+"""Those of TLC's that say which zone it is; length and area are left out."""
 _NEWARK = (-74.172, 40.735)
 _EVENLY = np.array([[0.7548776662466927], [0.5698402909980532]])
 """Multiples of these, less their integers, spread evenly over a square (the R2 sequence)."""
@@ -40,11 +37,12 @@ def write_zone_polygons(path: Path) -> None:
     """Write the polygons in the form of TLC's: a zipped shapefile with three ids repeated."""
     shp, shx, dbf = io.BytesIO(), io.BytesIO(), io.BytesIO()
     with shapefile.Writer(shp=shp, shx=shx, dbf=dbf, shapeType=shapefile.POLYGON) as writer:
-        for name, (kind, size, decimals) in _FIELDS.items():
-            writer.field(name, kind, size=size, decimal=decimals)
+        for name, kind in _FIELDS.items():
+            writer.field(name, kind)
         for object_id in range(1, _ZONES + 1):
+            borough, zone = zone_name(object_id)
             writer.poly([_square(object_id)])
-            writer.record(*_record(object_id))
+            writer.record(object_id, zone, _REPEATED.get(object_id, object_id), borough)
     dbf.getbuffer()[1:4] = bytes(_WRITTEN)
     files = {
         "shp": shp.getvalue(),
@@ -81,15 +79,6 @@ def _square(location_id: int) -> list[list[float]]:
     row, column = divmod(location_id - 1, _PER_ROW)
     x, y = _CORNER[0] + column * _SIDE, _CORNER[1] + row * _SIDE
     return [[x, y], [x, y + _SIDE], [x + _SIDE, y + _SIDE], [x + _SIDE, y], [x, y]]
-
-
-def _record(object_id: int) -> Sequence[int | float | str]:
-    _, east, north = (sides[object_id - 1] for sides in _frames())
-    borough, zone = zone_name(object_id)
-    length = 2 * (np.linalg.norm(east) + np.linalg.norm(north))
-    area = east[0] * north[1] - east[1] * north[0]
-    location_id = _REPEATED.get(object_id, object_id)
-    return object_id, float(length), float(area), zone, location_id, borough
 
 
 @cache

@@ -19,7 +19,6 @@ class BigQueryServer(HttpDaemon):
     location = "US"
 
     def __init__(self, state_dir: Path, objects_dir: Path) -> None:
-        """Describe the emulator; nothing is installed or started."""
         self._folders = (state_dir.absolute() / "bigquery", objects_dir)
         words = ("--data-dir", self._folders[0], "--gcs-root", objects_dir)
         super().__init__("bigquery", state_dir, "embedded.servers.bigquery_emulator", *words)

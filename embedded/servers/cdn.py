@@ -16,6 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import formatdate
+from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedReader
@@ -37,14 +38,12 @@ class CdnRequest:
     path: str
     headers: Message
     status: int
-    bytes_sent: int = 0
-    """Bytes of body; counted before they go out, so a client never knows more than this."""
+    bytes_sent: int = 0  # of the body; counted before they go out: no client knows more
 
 
 @dataclass(frozen=True)
 class _Fault:
-    status: int | None = None
-    retry_after: int | None = None
+    fails: bool = False
     cut_after: int | None = None
     stall_seconds: float = 0.0
     stall_after: int = 0
@@ -56,18 +55,15 @@ class CdnServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, root: Path, port: int = 0) -> None:
-        """Bind the port (0: any free one) at once, so that ``url`` is known."""
         self.requests: list[CdnRequest] = []
         self.closing = threading.Event()
         self._root = root.resolve()
         self._faults: deque[_Fault] = deque()
-        self._etags: dict[Path, tuple[int, int, str]] = {}
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
         super().__init__((HOST, port), _Answer)
 
     @property
     def url(self) -> str:
-        """Scheme, host and port, without a slash at the end."""
         return f"http://{HOST}:{self.server_port}"
 
     def __enter__(self) -> Self:
@@ -81,11 +77,9 @@ class CdnServer(ThreadingHTTPServer):
         self._thread.join()
         self.server_close()
 
-    def fail_next(
-        self, *, status: int = 503, times: int = 1, retry_after: int | None = None
-    ) -> None:
-        """Answer the next requests with an error."""
-        self._faults.extend([_Fault(status=status, retry_after=retry_after)] * times)
+    def fail_next(self) -> None:
+        """Answer the next request with an error."""
+        self._faults.append(_Fault(fails=True))
 
     def cut_next(self, *, after_bytes: int, times: int = 1) -> None:
         """Close the connection inside the next bodies, their full length announced."""
@@ -97,10 +91,7 @@ class CdnServer(ThreadingHTTPServer):
 
     def next_fault(self) -> _Fault:
         """Take the fault meant for the request at hand."""
-        try:
-            return self._faults.popleft()
-        except IndexError:
-            return _Fault()
+        return self._faults.popleft() if self._faults else _Fault()
 
     def find(self, target: str) -> Path | None:
         """Return the file a request means, or None for anything that is not a file below root."""
@@ -112,18 +103,17 @@ class CdnServer(ThreadingHTTPServer):
             # Not UTF-8, a NUL byte, a name longer than the file system allows.
             return None
 
-    def etag(self, file: Path, stream: BufferedReader, status: os.stat_result) -> str:
-        """Return the tag of the open file's content, read once per version of the file."""
-        known = self._etags.get(file)
-        if known is None or known[:2] != (status.st_size, status.st_mtime_ns):
-            # MD5 is what S3 uses for files sent in one part.
-            digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
-            known = (status.st_size, status.st_mtime_ns, f'"{digest.hexdigest()}"')
-            self._etags[file] = known
-        return known[2]
-
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of clients that hang up: tests make them do so."""
+
+
+@cache
+def _etag(file: Path, _size: int, _modified: int) -> str:
+    """The tag of a file's content, read once per version of the file."""
+    # MD5 is what S3 uses for files sent in one part.
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
+    return f'"{digest.hexdigest()}"'
 
 
 class _Answer(BaseHTTPRequestHandler):
@@ -138,9 +128,8 @@ class _Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         fault = self.server.next_fault()
         file = self.server.find(self.path)
-        if fault.status is not None:
-            retry = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-            self._refuse(HTTPStatus(fault.status), "InternalError", retry)
+        if fault.fails:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "InternalError")
         elif file is None:
             # S3 does not reveal to strangers whether a file is absent or forbidden.
             self._refuse(HTTPStatus.FORBIDDEN, "AccessDenied")
@@ -156,7 +145,7 @@ class _Answer(BaseHTTPRequestHandler):
 
     def _send(self, file: Path, stream: BufferedReader, fault: _Fault) -> None:
         status = os.fstat(stream.fileno())
-        etag = self.server.etag(file, stream, status)
+        etag = _etag(file, status.st_size, status.st_mtime_ns)
         headers = {
             "ETag": etag,
             "Last-Modified": formatdate(status.st_mtime, usegmt=True),
@@ -225,10 +214,9 @@ class _Answer(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve a folder until the process is ended."""
     parser = argparse.ArgumentParser(description="Serve a folder as the TLC's CDN would.")
     parser.add_argument("--root", type=Path, required=True, help="folder with trip-data/ and misc/")
-    parser.add_argument("--port", type=int, default=0, help="port of 127.0.0.1 (default: any)")
+    parser.add_argument("--port", type=int, required=True, help="port of 127.0.0.1")
     arguments = parser.parse_args()
     CdnServer(arguments.root, arguments.port).serve_forever()
 

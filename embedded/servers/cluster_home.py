@@ -34,7 +34,6 @@ class ClusterHome:
 
     @property
     def data_dir(self) -> Path:
-        """The cluster; present only once initdb has finished."""
         return self.directory / "data"
 
 

@@ -70,7 +70,6 @@ class Daemon:
     """
 
     def __init__(self, name: str, state_dir: Path) -> None:
-        """Look at, but do not touch, the server ``name`` of ``state_dir``."""
         self.name = name
         self.state_dir = state_dir.absolute()
         self.log = self.state_dir / "logs" / f"{name}.log"
@@ -80,8 +79,9 @@ class Daemon:
     def pid(self) -> int | None:
         """The pid of the running server; a zombie or a recycled pid does not count."""
         # Pid and birth together are never given out twice.
-        pid = self._record().get("pid")
-        return pid if pid and _birth(pid) == self._record().get("birth") else None
+        record = self._record()
+        pid = record.get("pid")
+        return pid if pid and _birth(pid) == record.get("birth") else None
 
     @property
     def port(self) -> int | None:
@@ -129,7 +129,6 @@ class Daemon:
         raise ServerStartError(message)
 
     def log_tail(self, lines: int = 15) -> str:
-        """Return the last lines the server wrote."""
         try:
             with self.log.open(encoding="utf-8", errors="replace") as stream:
                 tail = deque(stream, lines)
@@ -152,7 +151,6 @@ class HttpDaemon(Daemon):
     """The interpreter that runs it."""
 
     def __init__(self, name: str, state_dir: Path, module: str, *words: str | Path) -> None:
-        """Describe the command line; nothing is started."""
         super().__init__(name, state_dir)
         self._words = ["-m", module, *words]
 

@@ -24,7 +24,6 @@ class GcsServer(HttpDaemon):
     """The emulator of a state directory; its objects are files under ``objects_dir``."""
 
     def __init__(self, state_dir: Path, bucket: str = DEFAULT_BUCKET) -> None:
-        """Describe the emulator; nothing is started."""
         data_dir = state_dir.absolute() / "gcs"
         words = ("--data-dir", data_dir, "--bucket", bucket)
         super().__init__("gcs", state_dir, "embedded.servers.gcs", *words)
@@ -48,7 +47,6 @@ def _end_at_once(failure: threading.ExceptHookArgs) -> None:
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--bucket", required=True)

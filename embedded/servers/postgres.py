@@ -54,7 +54,6 @@ class PostgresServer(Daemon):
     """
 
     def __init__(self, state_dir: Path, database: str = DEFAULT_DATABASE) -> None:
-        """Look at, but do not touch, the cluster of ``state_dir``."""
         super().__init__("postgres", state_dir)
         self.database = database
         self.user = SUPERUSER
@@ -62,7 +61,6 @@ class PostgresServer(Daemon):
 
     @property
     def password(self) -> str:
-        """The superuser's password, made on first use."""
         return _kept_password(self._password_file)
 
     def password_of(self, role: str) -> str:
@@ -206,7 +204,6 @@ class PostgresServer(Daemon):
 
 
 def psql_program() -> Path:
-    """Return the wheel's psql."""
     return wheel_binaries() / "psql"
 
 
@@ -247,9 +244,8 @@ def _kept_password(file: Path) -> str:
 
 def _write_settings(data_dir: Path) -> None:
     """Write our settings next to postgresql.conf, at every start, so that changes arrive."""
-    lines = [f"# {why}\n{name} = {value}\n" for name, value, why in SETTINGS]
     own = data_dir / "bulk_load.conf"
-    own.write_text("\n".join(lines), encoding="utf-8")
+    own.write_text("".join(f"{name} = {value}  # {why}\n" for name, value, why in SETTINGS))
     own.chmod(0o644)
     main = data_dir / "postgresql.conf"
     include = f"include = '{own.name}'\n"

@@ -87,6 +87,11 @@ class Compose:
     def health(self, service: str) -> str:
         return self.container(service)["State"].get("Health", {}).get("Status", "")
 
+    def run_pipeline(self, pipeline: str, **variables: str) -> str:
+        """`mage run` in the container of Mage; what it said."""
+        words = ("mage", "run", "mage_project", pipeline, "--runtime-vars", json.dumps(variables))
+        return self("exec", "-T", "mage", *words)
+
     def sql(self, statement: str, role: str = "postgres", database: str = "nyc_tlc") -> str:
         """Ask Postgres: the superuser by the socket, every other role by the network."""
         login = f"postgresql://postgres@/{database}"
@@ -118,8 +123,8 @@ class Compose:
         """Until another process than ``before`` runs and is healthy."""
 
         def healthy() -> bool | None:
-            state = self.container(service)["State"]
-            is_new = state["StartedAt"] != before["State"]["StartedAt"]
-            return (is_new and state.get("Health", {}).get("Status") == "healthy") or None
+            started = self.container(service)["State"]["StartedAt"]
+            is_new = started != before["State"]["StartedAt"]
+            return (is_new and self.health(service) == "healthy") or None
 
         until(healthy, f"{service} comes back", seconds=seconds)

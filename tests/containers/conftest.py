@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from embedded.samples.months import write_month
-from embedded.samples.polygons import write_zone_polygons
-from embedded.samples.zones import write_zone_lookup
+from embedded.samples.months import write_cdn
 from embedded.servers.ports import free_port
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.month import Month
 from tests.containers.compose import EMULATORS, IMAGE, Compose, build, copy_checkout
 
@@ -40,7 +38,9 @@ def checkout(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy_checkout(folder)
     build(IMAGE, "Dockerfile", folder)
     build(EMULATORS, "deploy/emulators/Dockerfile", folder)
-    _publish(folder / "cdn")
+    write_cdn(folder / "cdn", [Partition(GREEN, month) for month in MONTHS], ROWS)
+    for path in (folder / "cdn", *(folder / "cdn").rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
     return folder
 
 
@@ -63,14 +63,3 @@ def compose(checkout: Path) -> Iterator[Compose]:
         for profiles in ("local,mage", "local,ui,scheduler"):
             compose.write_env(COMPOSE_PROFILES=profiles)
             compose("down", "--volumes", "--timeout", "5")
-
-
-def _publish(root: Path) -> None:
-    (root / "trip-data").mkdir(parents=True)
-    (root / "misc").mkdir()
-    for month in MONTHS:
-        write_month(Partition(SERVICES["green"], month), ROWS, root / "trip-data")
-    write_zone_lookup(root / "misc" / "taxi_zone_lookup.csv")
-    write_zone_polygons(root / "misc" / "taxi_zones.zip")
-    for path in (root, *root.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)

@@ -77,7 +77,7 @@ def test_a_killed_container_comes_back_with_its_data(compose, service):
     compose.kill(service)
     compose.wait_restarted(service, before)
     assert ledger(compose) == rows
-    compose("exec", "-T", "mage", "mage", "run", "mage_project", "check_connections")
+    compose.run_pipeline("check_connections")
 
 
 def test_mages_process_can_change_neither_code_nor_secrets(compose):
@@ -134,10 +134,7 @@ def test_down_and_up_keep_data_login_and_triggers(compose):
     time.sleep(5)
     assert compose.mage().trigger("tlc_trips", "monthly_green")["status"] == "active"
     assert ledger(compose) == rows
-    said = compose(
-        "exec", "-T", "mage", "mage", "run", "mage_project", "tlc_trips", "--runtime-vars",
-        json.dumps({"service": "green", "months": "2024-01,2024-02"}),
-    )  # fmt: skip
+    said = compose.run_pipeline("tlc_trips", service="green", months="2024-01,2024-02")
     assert said.count("unchanged") >= 2
 
 
@@ -145,7 +142,7 @@ def test_a_password_changed_in_env_reaches_the_database(compose):
     compose.write_env(POSTGRES_PASSWORD="'a $new one'")
     compose.up()
     assert compose.sql("select 1", role="tlc") == "1"
-    compose("exec", "-T", "mage", "mage", "run", "mage_project", "check_connections")
+    compose.run_pipeline("check_connections")
 
 
 def test_ui_and_scheduler_run_apart(compose):
@@ -169,5 +166,5 @@ def test_no_server_starts_without_secrets(engine, checkout):
 
 
 def test_mage_finds_the_one_io_config_whatever_the_checkout_had(engine, checkout):
-    command = ["cmp", "/app/io_config.yml", "/app/mage_project/io_config.yaml"]
-    docker("run", "--rm", "--entrypoint", command[0], IMAGE, *command[1:])
+    files = ("/app/io_config.yml", "/app/mage_project/io_config.yaml")
+    docker("run", "--rm", "--entrypoint", "cmp", IMAGE, *files)

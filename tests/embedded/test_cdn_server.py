@@ -15,19 +15,14 @@ _NAME = "trip-data/yellow_tripdata_2024-01.parquet"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "the cdn"
-    (folder / "trip-data").mkdir(parents=True)
-    (folder / "misc").mkdir()
-    (folder / _NAME).write_bytes(_CONTENT)
-    (folder / "misc" / "taxi+_zone_lookup.csv").write_text("LocationID\n")
+def cdn(tmp_path: Path) -> Iterator[CdnServer]:
+    root = tmp_path / "the cdn"
+    for folder in ("trip-data", "misc"):
+        (root / folder).mkdir(parents=True)
+    (root / _NAME).write_bytes(_CONTENT)
+    (root / "misc" / "taxi+_zone_lookup.csv").write_text("LocationID\n")
     (tmp_path / "secret").write_text("not published")
-    (folder / "misc" / "link").symlink_to(tmp_path / "secret")
-    return folder
-
-
-@pytest.fixture
-def cdn(root: Path) -> Iterator[CdnServer]:
+    (root / "misc" / "link").symlink_to(tmp_path / "secret")
     with CdnServer(root) as running:
         yield running
 
@@ -36,14 +31,17 @@ def _get(cdn: CdnServer, name: str = _NAME, **headers: str) -> requests.Response
     return requests.get(f"{cdn.url}/{name}", headers=headers, timeout=10)
 
 
-def test_file_is_served_with_validators_that_follow_its_content(cdn: CdnServer, root: Path) -> None:
+def test_file_is_served_with_validators_that_follow_its_content(
+    cdn: CdnServer, tmp_path: Path
+) -> None:
     answer, head = _get(cdn), requests.head(f"{cdn.url}/{_NAME}", timeout=10)
     assert (answer.status_code, answer.content, head.content) == (200, _CONTENT, b"")
     for name in ("Content-Length", "ETag", "Last-Modified", "Accept-Ranges"):
         assert head.headers[name] == answer.headers[name]
-    os.utime(root / _NAME, (1, 1))
+    file = tmp_path / "the cdn" / _NAME
+    os.utime(file, (1, 1))
     assert _get(cdn).headers["ETag"] == answer.headers["ETag"]
-    (root / _NAME).write_bytes(_CONTENT[::-1])
+    file.write_bytes(_CONTENT[::-1])
     assert _get(cdn).headers["ETag"] != answer.headers["ETag"]
     beyond = _get(cdn, Range="bytes=600000-")
     assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, "bytes */600000")

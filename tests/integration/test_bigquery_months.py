@@ -83,18 +83,6 @@ def _all(status: str) -> dict[str, str]:
     return {str(partition.month): status for partition in MONTHS}
 
 
-def test_month_is_loaded_proved_and_recorded_with_its_jobs(pipeline: Pipeline) -> None:
-    assert pipeline.run() == _all("reconciled")
-    assert pipeline.in_bigquery() == [400, 300]
-    january, february = pipeline.records()
-    assert [(job["kind"], job["rows"]) for job in january["jobs"]] == [
-        ("load", 398), ("load", 2), ("query", 1),
-    ]  # fmt: skip
-    assert all(job["slot_millis"] >= 0 == job["bytes_billed"] for job in january["jobs"])
-    assert january["reconciled_at"]
-    assert february["month"] == "2024-02"
-
-
 def test_a_process_that_loads_for_hours_opens_no_more_connections(
     pipeline: Pipeline, bigquery: BigQueryServer, gcs: GcsServer
 ) -> None:
@@ -115,17 +103,23 @@ def test_a_process_that_loads_for_hours_opens_no_more_connections(
         gc.enable()
 
 
-def test_only_what_is_new_or_forced_is_loaded_again(pipeline: Pipeline) -> None:
-    pipeline.run()
-    before = pipeline.records()
+def test_only_what_is_new_or_forced_is_loaded_proved_and_recorded(pipeline: Pipeline) -> None:
+    assert pipeline.run() == _all("reconciled")
+    assert pipeline.in_bigquery() == [400, 300]
+    january, february = before = pipeline.records()
+    loads = [(job["kind"], job["rows"]) for job in january["jobs"]]
+    assert loads == [("load", 398), ("load", 2), ("query", 1)]
+    assert all(job["slot_millis"] >= 0 == job["bytes_billed"] for job in january["jobs"])
+    assert january["reconciled_at"]
+    assert february["month"] == "2024-02"
     assert pipeline.run() == _all("unchanged")
     assert pipeline.records() == before
     pipeline.revise(rows=500)
     assert pipeline.run() == REVISED
-    assert pipeline.records()[1] == before[1]
+    assert pipeline.records()[1] == february
     assert pipeline.run(force=True) == _all("reconciled")
     assert pipeline.in_bigquery() == [500, 300]
-    jobs = [{job["id"] for job in records[1]["jobs"]} for records in (before, pipeline.records())]
+    jobs = [{job["id"] for job in record["jobs"]} for record in (february, pipeline.records()[1])]
     assert jobs[0].isdisjoint(jobs[1])
 
 
@@ -161,21 +155,17 @@ def _dies(before: str, after: Callable | None = None) -> Callable:
     return die
 
 
-@pytest.mark.parametrize(
-    ("moment", "carried_out"),
-    [
-        ("google.cloud.bigquery.Client.load_table_from_uri", False),
-        ("google.cloud.bigquery.Client.load_table_from_uri", True),
-        ("nyc_tlc.steps.load_from_lake.is_in_place", False),
-        ("nyc_tlc.steps.load_from_lake.replace", False),
-        ("nyc_tlc.steps.reconcile.mark_reconciled", False),
-        ("nyc_tlc.steps.reconcile.mark_reconciled", True),
-    ],
-    ids=[
-        "before a job", "after a job began", "after the jobs", "after the record",
-        "before the proof is recorded", "after it is recorded here and not in Postgres",
-    ],
-)  # fmt: skip
+KILLS = {
+    "before a job": ("google.cloud.bigquery.Client.load_table_from_uri", False),
+    "after a job began": ("google.cloud.bigquery.Client.load_table_from_uri", True),
+    "after the jobs": ("nyc_tlc.steps.load_from_lake.is_in_place", False),
+    "after the record": ("nyc_tlc.steps.load_from_lake.replace", False),
+    "before the proof is recorded": ("nyc_tlc.steps.reconcile.mark_reconciled", False),
+    "after it is, here and not in Postgres": ("nyc_tlc.steps.reconcile.mark_reconciled", True),
+}
+
+
+@pytest.mark.parametrize(("moment", "carried_out"), KILLS.values(), ids=KILLS)
 def test_run_killed_at_any_point_is_repaired_by_the_next(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, moment: str, *, carried_out: bool
 ) -> None:

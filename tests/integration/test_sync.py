@@ -235,7 +235,7 @@ def test_a_month_that_cannot_be_asked_about_fails_alone_and_the_next_sync_loads_
     for month in LATE[:2]:
         tlc.publish(month)
     hasty = sync.with_settings(tlc_attempts=1, tlc_workers=1)
-    tlc.server.fail_next(status=503)
+    tlc.server.fail_next()
     with pytest.raises(PartitionsFailedError, match=f"green {LATE[0]}: .*503"):
         hasty()
     assert [sync.recorded()[month] for month in LATE[:2]] == ["failed", "loaded"]

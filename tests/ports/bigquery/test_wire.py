@@ -69,13 +69,8 @@ def manifest(tmp_path: Path) -> Manifest:
 
 
 @pytest.fixture
-def warehouse(server: ScriptedServer) -> BigQueryWarehouse:
-    return _warehouse(server)
-
-
-@pytest.fixture
-def load(warehouse: BigQueryWarehouse, manifest: Manifest) -> Load:
-    return lambda: warehouse.load_partition(JANUARY, manifest)
+def load(server: ScriptedServer, manifest: Manifest) -> Load:
+    return lambda: _warehouse(server).load_partition(JANUARY, manifest)
 
 
 def _warehouse(server: ScriptedServer, location: str | None = None) -> BigQueryWarehouse:
@@ -142,9 +137,9 @@ def test_only_columns_that_a_service_has_are_clustered_by() -> None:
 
 
 def test_count_asks_for_one_partition_and_bills_no_more_than_it_may(
-    warehouse: BigQueryWarehouse, posted: Posted
+    server: ScriptedServer, posted: Posted
 ) -> None:
-    counted = warehouse.count(JANUARY)
+    counted = _warehouse(server).count(JANUARY)
     assert (counted.counts.accepted, counted.counts.quarantined) == (7, 2)
     assert (counted.job.bytes_billed, counted.job.slot_millis) == (10_485_760, 17)
     (body,) = posted("jobs")

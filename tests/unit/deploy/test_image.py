@@ -84,11 +84,9 @@ def test_secrets_are_kept_taken_from_env_or_made(tmp_path):
     (tmp_path / "JWT_SECRET").write_text("kept")
     (tmp_path / "DEFAULT_OWNER_PASSWORD").write_text("old")
     chosen = write_secrets.chosen({"DEFAULT_OWNER_PASSWORD": "from env"}, [tmp_path])
-    assert chosen["JWT_SECRET"] == "kept"
-    assert chosen["DEFAULT_OWNER_PASSWORD"] == "from env"
-    made = [chosen["POSTGRES_PASSWORD"], chosen["READER_PASSWORD"], chosen["SUPERUSER_PASSWORD"]]
-    assert len(set(made)) == 3
-    assert all(len(value) == 32 for value in made)
+    assert (chosen["JWT_SECRET"], chosen["DEFAULT_OWNER_PASSWORD"]) == ("kept", "from env")
+    made = {chosen[f"{role}_PASSWORD"] for role in ("POSTGRES", "READER", "SUPERUSER")}
+    assert [len(value) for value in made] == [32] * 3
     # None is made up for a server elsewhere.
     assert write_secrets.chosen({"POSTGRES_HOST": "db"}, [tmp_path])["POSTGRES_PASSWORD"] == ""
 
@@ -106,14 +104,13 @@ def test_a_secret_is_written_for_one_user(tmp_path, monkeypatch):
 
 def test_the_servers_project_is_the_images_but_for_the_triggers(tmp_path):
     image, server = tmp_path / "image", tmp_path / "server"
-    pipeline = image / "pipelines" / "p"
-    pipeline.mkdir(parents=True)
+    pipeline, there = image / "pipelines" / "p", server / "pipelines" / "p"
+    for folder in (pipeline, image / "data_loaders"):
+        folder.mkdir(parents=True)
     (image / "metadata.yaml").write_text("project_type: standalone")
-    (image / "data_loaders").mkdir()
     (pipeline / "metadata.yaml").write_text("uuid: p")
     (pipeline / "triggers.yaml").write_text("triggers: [{name: a, status: inactive}]")
     project_for_server.refresh(image, server)
-    there = server / "pipelines" / "p"
     (there / "metadata.yaml").write_text("rewritten by a run in the UI")
     (there / "triggers.yaml").write_text("triggers: [{name: a, status: active}]")
     (pipeline / "triggers.yaml").write_text("triggers: [{name: a}, {name: b, status: inactive}]")
