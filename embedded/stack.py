@@ -154,14 +154,13 @@ def _run_status(stack: Stack, _arguments: argparse.Namespace) -> int:
 
 def _run_exec(stack: Stack, arguments: argparse.Namespace) -> int:
     """Run a command with the environment; start the stack if it is needed."""
-    words = arguments.command[arguments.command[:1] == ["--"] :]
-    return _become(words, run_environment(stack, arguments.env_file))
+    return _become(arguments.words, run_environment(stack, arguments.env_file))
 
 
 def _run_psql(stack: Stack, arguments: argparse.Namespace) -> int:
     """Open psql on the database (psql's own options may follow)."""
     environment = run_environment(stack, arguments.env_file)
-    program = [str(psql_program()), *arguments.psql_options]
+    program = [str(psql_program()), *arguments.words]
     return _become(program, environment | psql_environment(environment))
 
 
@@ -195,8 +194,7 @@ def _become(words: Sequence[str], environment: dict[str, str]) -> int:
     try:
         os.execvpe(words[0], list(words), environment)  # noqa: S606 (no shell is meant)
     except OSError as failure:
-        problem = failure.strerror
-    logger.error("%s: %s", words[0], problem)
+        sys.stderr.write(f"{words[0]}: {failure.strerror}\n")
     return 127
 
 
@@ -210,32 +208,25 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         command.add_argument("--state", type=Path, default=argparse.SUPPRESS, metavar="DIR")
         command.add_argument("--env-file", type=Path, default=CHECKOUT / ".env", metavar="FILE")
-        if name == "exec":
-            command.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD…")
+        if name in {"exec", "psql"}:
+            command.add_argument("words", nargs="*", metavar="-- WORD…")
         if name == "ui":
             command.add_argument("--port", type=int, default=6789, help="(default 6789)")
     return parser
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run one command of the command line and return its exit status."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Run one command of the command line and exit with its status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     parser = _parser()
-    arguments, psql_options = parser.parse_known_args(words)
-    if psql_options and arguments.run is not _run_psql:
-        parser.error(f"unknown: {' '.join(psql_options)}")
-    arguments.psql_options = psql_options
+    arguments = parser.parse_args(words)
     try:
-        status: int = arguments.run(Stack(arguments.state), arguments)
+        sys.exit(arguments.run(Stack(arguments.state), arguments))
     except RuntimeError as failure:
-        problem = str(failure)
+        parser.exit(1, f"{failure}\n")
     except PermissionError as failure:
-        problem = f"{failure}. Was the stack started by another user?"
-    else:
-        return status
-    logger.error("%s", problem)
-    return 1
+        parser.exit(1, f"{failure}. Was the stack started by another user?\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

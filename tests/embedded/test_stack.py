@@ -129,7 +129,7 @@ def test_commands_start_what_is_needed_and_it_outlives_their_terminal(own_stack:
     done = _command(own_stack, "exec", "--", "printenv", "LAKE_URL")
     assert (done.returncode, done.stdout) == (0, "gs://nyc-tlc-lake\n")
     sql = "select current_database(), current_setting('search_path')"
-    asked = _command(own_stack, "psql", "-At", "-c", sql)
+    asked = _command(own_stack, "psql", "--", "-At", "-c", sql)
     assert (asked.stdout, asked.stderr) == ("nyc_tlc|tlc,public\n", "")
     assert own_stack.is_running()
     assert os.getsid(0) not in {os.getsid(pid) for pid in _pids(own_stack).values() if pid}
