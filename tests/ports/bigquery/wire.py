@@ -37,7 +37,6 @@ class BigQueryWire:
     faults: deque[Answer] = field(default_factory=deque)
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    created: int = ENDED_AT - 1000
 
     def answer(self, request: Request) -> Answer:
         body = json.loads(request.body) if request.method == "POST" else {}
@@ -73,7 +72,7 @@ class BigQueryWire:
 
     def _create_table(self, body: dict[str, Any]) -> Answer:
         name = body["tableReference"]["tableId"]
-        self.tables[name] = {**body, "creationTime": str(self.created), "numRows": "0"}
+        self.tables[name] = {**body, "creationTime": str(ENDED_AT - 1000), "numRows": "0"}
         return reply(self.tables[name])
 
     def _insert_job(self, body: dict[str, Any]) -> Answer:
