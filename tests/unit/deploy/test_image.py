@@ -10,64 +10,48 @@ import yaml
 from deploy.image import project_for_server, with_settings, write_secrets
 
 LOCAL = {"COMPOSE_PROFILES": "local,mage"}
+COMPLETED = {
+    "what is given wins over the file": (
+        {"POSTGRES_PASSWORD": "mine"}, {"POSTGRES_PASSWORD": "mine"},
+    ),
+    "what is empty is not given": (
+        {"POSTGRES_PASSWORD": "", "LAKE_URL": ""},
+        {"POSTGRES_PASSWORD": "from a file", "LAKE_URL": None, "gcp-key.json": None},
+    ),
+    "an empty folder is the image's": (
+        {"MAGE_DATA_DIR": "", "TLC_WORK_DIR": "/elsewhere"},
+        {"MAGE_DATA_DIR": "/data/mage", "TLC_WORK_DIR": "/elsewhere"},
+    ),
+    "without the profile nothing local is assumed": (
+        {"COMPOSE_PROFILES": "mage"},
+        dict.fromkeys(["POSTGRES_HOST", "STORAGE_EMULATOR_HOST", "BIGQUERY_DATASET",
+                       "MAGE_DATABASE_CONNECTION_URL"]),
+    ),
+    "the local servers stand in for what is not named": (
+        LOCAL | {"POSTGRES_PORT": "6432"},
+        {
+            "POSTGRES_HOST": "postgres", "POSTGRES_PORT": "5432", "LAKE_URL": "gs://nyc-tlc-lake",
+            "BIGQUERY_EMULATOR_HOST": "http://bigquery:9050",
+            "MAGE_DATABASE_CONNECTION_URL":
+                "postgresql+psycopg2://mage:p%40ss%2Fword@postgres:5432/mage",
+        },
+    ),
+    "an emulator is never mixed with one's own lake": (
+        LOCAL | {"LAKE_URL": "gs://mine"},
+        {"LAKE_URL": "gs://mine", "STORAGE_EMULATOR_HOST": None, "BIGQUERY_EMULATOR_HOST": None},
+    ),
+    "one's own server has its own port": (
+        LOCAL | {"POSTGRES_HOST": "db", "POSTGRES_PORT": "6432"},
+        {"POSTGRES_HOST": "db", "POSTGRES_PORT": "6432"},
+    ),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("given", "known"),
-    [
-        ({"POSTGRES_PASSWORD": "mine"}, {"POSTGRES_PASSWORD": "mine"}),
-        (
-            {"POSTGRES_PASSWORD": "", "LAKE_URL": ""},
-            {"POSTGRES_PASSWORD": "from a file", "LAKE_URL": None, "gcp-key.json": None},
-        ),
-        (
-            {"MAGE_DATA_DIR": "", "TLC_WORK_DIR": "/elsewhere"},
-            {"MAGE_DATA_DIR": "/data/mage", "TLC_WORK_DIR": "/elsewhere"},
-        ),
-        (
-            {"COMPOSE_PROFILES": "mage"},
-            {
-                "POSTGRES_HOST": None, "STORAGE_EMULATOR_HOST": None, "BIGQUERY_DATASET": None,
-                "MAGE_DATABASE_CONNECTION_URL": None,
-            },
-        ),
-        (
-            LOCAL | {"POSTGRES_PORT": "5432"},
-            {
-                "POSTGRES_HOST": "postgres", "LAKE_URL": "gs://nyc-tlc-lake",
-                "BIGQUERY_EMULATOR_HOST": "http://bigquery:9050",
-                "MAGE_DATABASE_CONNECTION_URL":
-                    "postgresql+psycopg2://mage:p%40ss%2Fword@postgres:5432/mage",
-            },
-        ),
-        (
-            LOCAL | {"LAKE_URL": "gs://mine"},
-            {
-                "LAKE_URL": "gs://mine", "STORAGE_EMULATOR_HOST": None,
-                "BIGQUERY_EMULATOR_HOST": None,
-            },
-        ),
-        (LOCAL | {"POSTGRES_PORT": "6432"}, {"POSTGRES_PORT": "5432"}),
-        (
-            LOCAL | {"POSTGRES_HOST": "db", "POSTGRES_PORT": "6432"},
-            {"POSTGRES_HOST": "db", "POSTGRES_PORT": "6432"},
-        ),
-    ],
-    ids=[
-        "what is given wins over the file", "what is empty is not given",
-        "an empty folder is the image's", "without the profile nothing local is assumed",
-        "the local servers stand in for what is not named",
-        "an emulator is never mixed with one's own lake", "the local server has its own port",
-        "one's own server has another",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("given", "known"), COMPLETED.values(), ids=COMPLETED)
 def test_settings_are_completed(given, known, tmp_path):
-    for name, value in (
-        ("POSTGRES_PASSWORD", "from a file\n"),
-        ("MAGE_DATABASE_PASSWORD", "p@ss/word"),
-        ("gcp-key.json", "{}"),
-    ):
-        (tmp_path / name).write_text(value)
+    (tmp_path / "POSTGRES_PASSWORD").write_text("from a file\n")
+    (tmp_path / "MAGE_DATABASE_PASSWORD").write_text("p@ss/word")
+    (tmp_path / "gcp-key.json").write_text("{}")
     completed = with_settings.completed({"SECRETS_DIR": str(tmp_path), **given})
     assert {name: completed.get(name) for name in known} == known
 
