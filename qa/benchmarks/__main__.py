@@ -142,7 +142,8 @@ def _print_pairs(cases: Sequence[tuple[str, Sequence[Run], Sequence[Run]]]) -> N
     for name, *sides in cases:
         for figure in ("seconds", "process", "client_cpu", "server_cpu", "peak_mb"):
             now, before = ([getattr(run, figure) for run in side] for side in sides)
-            ratios = [mine / other for mine, other in zip(now, before, strict=True)]
+            # The kernel counts a server's CPU time in hundredths: of few rows there may be none.
+            ratios = [mine / max(other, 0.01) for mine, other in zip(now, before, strict=True)]
             medians = (f"{median(side):,.2f}" for side in (now, before))
             spread = (f"{pick(ratios):.3f}" for pick in (median, min, max))
             rows.append((f"{name}, {figure}", *medians, *spread))
