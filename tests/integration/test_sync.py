@@ -41,9 +41,6 @@ class Published:
     def publish(self, month, rows=ROWS, *, seed=0):
         write_month(Partition(GREEN, Month.parse(month)), rows, self._folder, seed=seed)
 
-    def withdraw(self, month):
-        self.file(month).unlink()
-
     def file(self, month):
         return self._folder / Partition(GREEN, Month.parse(month)).file_name
 
@@ -134,7 +131,7 @@ def test_a_sync_loads_what_is_new_replaces_what_is_revised_and_reports_what_is_g
     with sync.lake.open(lake_paths.trips(Partition(GREEN, Month.parse(revised)))) as file:
         assert pq.read_metadata(file).num_rows == after[revised][1]
 
-    tlc.withdraw(old)
+    tlc.file(old).unlink()
     found, ended = sync()
     assert [found[month] for month in LATE] == ["withdrawn", "loaded", "loaded"]
     assert ended[old] == "unchanged"
