@@ -1,7 +1,5 @@
 """Alerts to Slack, Microsoft Teams and e-mail."""
 
-from __future__ import annotations
-
 import logging
 import smtplib
 import ssl

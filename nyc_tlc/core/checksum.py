@@ -1,7 +1,5 @@
 """Checksums as the lake records them: SHA-256, and CRC-32C in the form of Cloud Storage."""
 
-from __future__ import annotations
-
 import hashlib
 from base64 import b64encode
 from io import BytesIO

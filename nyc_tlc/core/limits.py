@@ -3,8 +3,6 @@
 What exceeds them is not a valid trip file, and is refused before it fills memory or disk.
 """
 
-from __future__ import annotations
-
 MOST_FILE_BYTES = 8 << 30
 """Of a download. TLC's largest is fhvhv 2019-03 with 0.6 GB, as CSV yellow 2010 with 2.8 GB."""
 MOST_FOOTER_BYTES = 4 << 20

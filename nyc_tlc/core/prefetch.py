@@ -1,7 +1,5 @@
 """Let a producer run ahead of its consumer by a bounded number of items."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor

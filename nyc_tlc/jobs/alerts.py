@@ -1,7 +1,5 @@
 """Send an alert for a block that failed, where the run cannot send it itself."""
 
-from __future__ import annotations
-
 from nyc_tlc.core.errors import PartitionsFailedError
 from nyc_tlc.core.runs.alerts import Alert
 from nyc_tlc.jobs.open import open_job

@@ -1,7 +1,5 @@
 """Set up the lake's bucket: what it deletes by itself, and what can be restored."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

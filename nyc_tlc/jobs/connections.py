@@ -1,7 +1,5 @@
 """Proof that the stores can be reached and written, for people who set the project up."""
 
-from __future__ import annotations
-
 import uuid
 
 from nyc_tlc.core.errors import ReconciliationError

@@ -1,7 +1,5 @@
 """Open a job: settings read, log configured, stores connected. Every job begins here."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import Callable

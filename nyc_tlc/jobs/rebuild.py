@@ -1,7 +1,5 @@
 """Rebuild stores from the lake: `make rebuild-postgres`, `make rebuild`."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Find what TLC has published that we do not have, or has revised since, and load exactly that."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

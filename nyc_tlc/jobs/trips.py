@@ -1,7 +1,5 @@
 """Trips on their way from TLC to every store: pipelines tlc_trips and backfill_fanout."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime

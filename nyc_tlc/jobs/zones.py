@@ -1,7 +1,5 @@
 """What names a trip's zones and codes, on its way to every store: what Mage's blocks call."""
 
-from __future__ import annotations
-
 import io
 import logging
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """Where alerts go."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from nyc_tlc.core.runs.alerts import Alert

@@ -1,7 +1,5 @@
 """What the audit asks of a warehouse."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,7 +1,5 @@
 """The outside world of one run."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

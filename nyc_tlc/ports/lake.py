@@ -1,7 +1,5 @@
 """A bucket or folder of objects."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Warehouses in which marts are built."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Where the published files come from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Databases that hold the trips, and the ledger of what they hold."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol

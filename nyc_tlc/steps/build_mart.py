@@ -1,7 +1,5 @@
 """Build a mart in a warehouse: only the months that changed since, each proved."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Inspect: gather what every store says of a month, for comparison. Nothing is changed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Land: store the published bytes of a month unchanged, by content, if they are new."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Land the taxi zones, names and polygons, and read the landed ones."""
 
-from __future__ import annotations
-
 import hashlib
 import threading
 from collections.abc import Callable

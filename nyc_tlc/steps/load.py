@@ -1,7 +1,5 @@
 """Load: replace the month in the warehouse with the staged rows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Load from the lake: BigQuery loads what is published, and Postgres is restored from it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
 

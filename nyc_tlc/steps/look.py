@@ -1,7 +1,5 @@
 """Look: ask the source about a month, and whether the stores hold it, without changing anything."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Publish: let the staged month take its place in the lake, and commit it by its manifest."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """Reconcile: prove that published = accepted + quarantined = every store, then clear up."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from nyc_tlc.core.catalog.partition import Partition

@@ -1,7 +1,5 @@
 """Records of the lake: what was landed, what is committed, what a warehouse loaded from it."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from nyc_tlc.core.catalog.ledger import Content

@@ -1,7 +1,5 @@
 """Work through the partitions of a run: several at once, each failing alone, one place to retry."""
 
-from __future__ import annotations
-
 import logging
 import random
 import time

@@ -1,7 +1,5 @@
 """Files in flight: what a run stages in the lake, and its work folder on local disk."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 from collections.abc import Iterable, Iterator

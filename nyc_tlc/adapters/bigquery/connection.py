@@ -1,7 +1,5 @@
 """One dataset of BigQuery: its credentials, its location, and the jobs that run in it."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """BigQuery's errors as the pipeline's, each with its next step."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import TimeoutError as NotDoneError

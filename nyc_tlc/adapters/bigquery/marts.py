@@ -1,7 +1,5 @@
 """Marts in BigQuery: tables next to the trips, each month replaced by one statement."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Mapping
 

@@ -1,7 +1,5 @@
 """Tables, created from the contracts and kept up to date with them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The warehouse in BigQuery, which loads what is published in the lake."""
 
-from __future__ import annotations
-
 import io
 import re
 import threading

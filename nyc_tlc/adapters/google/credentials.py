@@ -1,7 +1,5 @@
 """Credentials for Google Cloud: whatever google-auth finds."""
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Timeouts and retries of a call to Google Cloud, and the pause that a server asks for."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import TypeVar

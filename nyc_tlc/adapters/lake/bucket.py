@@ -1,7 +1,5 @@
 """What the lakes in buckets share: copies on local disk, and reading a part of an object."""
 
-from __future__ import annotations
-
 import io
 import os
 import shutil

@@ -1,7 +1,5 @@
 """A lake in a plain folder."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os

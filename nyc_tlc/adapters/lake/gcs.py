@@ -1,7 +1,5 @@
 """The lake in Google Cloud Storage, real or emulated."""
 
-from __future__ import annotations
-
 import mimetypes
 import os
 from collections.abc import Iterator

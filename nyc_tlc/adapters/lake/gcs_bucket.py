@@ -1,7 +1,5 @@
 """The settings of the lake's bucket, as they are and as they should be."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

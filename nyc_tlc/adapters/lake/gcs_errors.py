@@ -1,7 +1,5 @@
 """Errors of Google's storage library, explained."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

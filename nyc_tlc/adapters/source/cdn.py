@@ -1,7 +1,5 @@
 """Published files over HTTP(S): TLC's CDN, or any server that behaves like it."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 import socket

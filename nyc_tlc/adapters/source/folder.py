@@ -1,7 +1,5 @@
 """Published files in a plain folder."""
 
-from __future__ import annotations
-
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path

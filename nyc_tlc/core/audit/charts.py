@@ -1,7 +1,5 @@
 """The charts of the report: which figures of the months they show, and what they say in words."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

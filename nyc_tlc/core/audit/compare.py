@@ -1,7 +1,5 @@
 """Hold what the stores say of a month against each other. The manifest is the commit record."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 

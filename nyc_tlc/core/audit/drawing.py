@@ -4,8 +4,6 @@ The page's template writes them as SVG and escapes every text. Colours are CSS c
 page chooses them for light and dark mode.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """What each store says of one month, gathered for comparison."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """What can be wrong in the stores: each kind with its code, its sentence and its remedy."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum

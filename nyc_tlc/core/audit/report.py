@@ -1,7 +1,5 @@
 """The audit as one HTML page that needs nothing else: no network, no script, no font."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from importlib import resources
 

@@ -1,7 +1,5 @@
 """The outcome of an audit: every month with its verdict, and everything that was found."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """How many rows a month has, and what became of them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """What a partition's rows are made from, and the ledger's entry that records it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

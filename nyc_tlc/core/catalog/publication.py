@@ -1,7 +1,5 @@
 """How far each month's publication has come, and which months are worth asking about."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date

@@ -4,8 +4,6 @@ Source: the footers of all 487 Parquet files of 2009-01..2024-05 (read August 20
 2024-06..12 and 2026-01..08 and green 2026-01..08 (read October 2026).
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping
 from functools import cache

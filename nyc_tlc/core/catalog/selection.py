@@ -1,7 +1,5 @@
 """Which months of which services a run is about."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from nyc_tlc.core.catalog.partition import Partition

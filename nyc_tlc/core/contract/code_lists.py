@@ -1,7 +1,5 @@
 """The code lists of every contract, as dimension tables."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pyarrow as pa

@@ -1,7 +1,5 @@
 """A contract rendered for each system: Arrow schema, Postgres DDL, BigQuery schema."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pyarrow as pa

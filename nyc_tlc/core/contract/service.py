@@ -1,7 +1,5 @@
 """The TLC's own division of its trip records."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

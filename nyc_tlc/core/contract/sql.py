@@ -1,7 +1,5 @@
 """SQL in the dialects of the warehouses, written by sqlglot."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 from sqlglot import exp

@@ -1,7 +1,5 @@
 """Views that spare a reader the joins: each service with names, and all services in one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce

@@ -1,7 +1,5 @@
 """From what TLC changed, month by month, to the list of vintages."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Published CSV files, gzip or not: checked for completeness, and streamed batch by batch."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext

@@ -8,8 +8,6 @@ in 0.45 s, but it loses rows: a quote left open swallows the regular lines up to
 stray CR makes two rows of a line, and one line that is not UTF-8 fails all lines of its block.
 """
 
-from __future__ import annotations
-
 import csv
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator

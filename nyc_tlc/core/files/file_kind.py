@@ -1,7 +1,5 @@
 """What a file is that should have been a month of trips, by its first bytes."""
 
-from __future__ import annotations
-
 HEAD_BYTES = 64
 PARQUET_MAGIC = b"PAR1"
 GZIP_MAGIC = b"\x1f\x8b"

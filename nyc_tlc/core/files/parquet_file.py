@@ -1,7 +1,5 @@
 """Published Parquet files: checked for completeness, and streamed batch by batch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice

@@ -1,7 +1,5 @@
 """A published file of either format: checked when it lands, streamed when it is conformed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Refuse a text that is longer than any of TLC's, however small its file is."""
 
-from __future__ import annotations
-
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt

@@ -3,8 +3,6 @@
 `make gcs-setup` and deploy/terraform/lake.tf say the same; a test compares them.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 STAGING = "staging/"

@@ -1,7 +1,5 @@
 """What a partition was made from and what it became: the commit record of a month."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated, TypeVar
 

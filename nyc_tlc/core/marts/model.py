@@ -1,7 +1,5 @@
 """The words in which a mart is declared."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from nyc_tlc.core.contract.model import Column

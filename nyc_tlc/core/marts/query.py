@@ -3,8 +3,6 @@
 The files are written in the dialect of Postgres; sqlglot writes the others from them.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from importlib import resources
 

@@ -1,7 +1,5 @@
 """Quarantined rows as TLC published them, as JSON: nothing of them is lost."""
 
-from __future__ import annotations
-
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt

@@ -1,7 +1,5 @@
 """Which published column becomes which canonical one, in one file."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Published values → canonical values, without loss: what cannot be cast is null and marked."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import TypeAlias
 

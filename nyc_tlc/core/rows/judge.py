@@ -1,7 +1,5 @@
 """The one evaluator of the quality rules: every row is accepted, or quarantined with a reason."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce

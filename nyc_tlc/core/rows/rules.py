@@ -4,8 +4,6 @@ Both are data here; :mod:`nyc_tlc.core.rows.judge` evaluates them. A row gets th
 holds, so that the counts by reason add up to the quarantined rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta

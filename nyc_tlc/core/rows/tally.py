@@ -1,7 +1,5 @@
 """What conform has seen of a partition, and whether that can be the month it was published for."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 

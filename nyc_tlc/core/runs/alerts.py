@@ -1,7 +1,5 @@
 """What is worth an alert: failures, schema changes, late months."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The table of a sync: one row per month, what is known of it and what the stores hold."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

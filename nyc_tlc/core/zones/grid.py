@@ -1,7 +1,5 @@
 """Find which of many polygons contains a point, millions of times a second."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The taxi zone lookup: 265 zones by which every trip's places are named."""
 
-from __future__ import annotations
-
 import io
 
 import pyarrow as pa

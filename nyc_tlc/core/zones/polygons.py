@@ -1,7 +1,5 @@
 """The taxi zones' polygons: which zone contains a point."""
 
-from __future__ import annotations
-
 import io
 import lzma
 import struct

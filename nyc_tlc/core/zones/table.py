@@ -1,7 +1,5 @@
 """The taxi zone dimension: the lookup's names and the polygons' places, in one table."""
 
-from __future__ import annotations
-
 import json
 
 import pyarrow as pa
