@@ -14,11 +14,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from embedded.samples.months import write_cdn
-from embedded.servers.daemon import ServerStartError
 from embedded.servers.postgres import psql_environment, psql_program
 from embedded.stack import CHECKOUT, DEFAULT_STATE_DIR, Stack
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
+from nyc_tlc.core.contract.service import GREEN, YELLOW
 from nyc_tlc.core.lake import paths
 from nyc_tlc.core.month import Month
 from nyc_tlc.ports.bundles import Ports
@@ -27,9 +26,11 @@ from nyc_tlc.ports.warehouse import StoreCounts
 from nyc_tlc.settings import Settings
 from nyc_tlc.wiring import connect_stores
 
-_SERVICES = "yellow,green"
-_MONTHS = "2023-01:2023-02"
+_MONTHS = [
+    Partition(service, Month(2023, month)) for service in (YELLOW, GREEN) for month in (1, 2)
+]
 """Two months on both sides of a change of TLC's schema: types, Airport_fee, compression."""
+_VARIABLES = '{"service": "yellow,green", "months": "2023-01:2023-02"}'
 _ROWS = 100_000
 _QUESTIONS = {
     "Trips per day, the first week of February 2023": """
@@ -61,29 +62,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE_DIR, help="where all is kept")
     began = time.monotonic()
     stack = Stack(parser.parse_args(arguments).state)
-    months = parse_months(_MONTHS, latest=Month(2023, 12))
-    chosen = partitions(parse_services(_SERVICES), months, current=Month(2023, 12))
     try:
         environment = {**os.environ, **stack.start()}
-    except ServerStartError as error:
+    except RuntimeError as error:  # a server did not start, or PostgreSQL has no place here
         print(error, file=sys.stderr)
         return 1
     _say("Sample months, as TLC would publish them, but shorter (the run will note that)")
-    write_cdn(stack.cdn_root, chosen, _ROWS, keep=True)
+    write_cdn(stack.cdn_root, _MONTHS, _ROWS, keep=True)
     log = stack.state_dir / "demo.log"
-    _say("mage run mage_project tlc_zones")
-    if not _mage(environment, log, "tlc_zones"):
-        return 1
-    _say("mage run mage_project tlc_trips")
-    variables = f'{{"service": "{_SERVICES}", "months": "{_MONTHS}"}}'
-    if not _mage(environment, log, "tlc_trips", "--runtime-vars", variables):
-        return 1
+    for words in (["tlc_zones"], ["tlc_trips", "--runtime-vars", _VARIABLES]):
+        if not _mage(environment, log, *words):
+            return 1
     for question, sql in _QUESTIONS.items():
         _say(question)
         _ask(environment, sql)
     stores = connect_stores(Settings.load(environment))
     _say("The same rows in every store, accepted and quarantined")
-    print(_counts_table(stores, chosen))
+    print(_counts_table(stores))
     if stores.bigquery is None:
         print("BigQuery: skipped, its emulator cannot be installed here (see above)")
     _say(f"The lake, {stores.lake.url}")
@@ -96,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _mage(environment: Mapping[str, str], log: Path, *words: str) -> bool:
     mage = Path(sys.executable).with_name("mage")
+    _say(f"mage run mage_project {words[0]}")
     with log.open("w", encoding="utf-8") as errors:
         done = subprocess.run(
             [mage, "run", "mage_project", *words],
@@ -114,7 +110,7 @@ def _ask(environment: Mapping[str, str], sql: str) -> None:
     subprocess.run([psql_program(), *words], env=psql_environment(environment), check=True)
 
 
-def _counts_table(stores: Ports, chosen: Iterable[Partition]) -> str:
+def _counts_table(stores: Ports) -> str:
     """The rows of each month as each store has them, asked of the stores themselves."""
     bigquery = stores.bigquery
     counts: dict[str, Callable[[Partition], StoreCounts]] = {
@@ -124,7 +120,7 @@ def _counts_table(stores: Ports, chosen: Iterable[Partition]) -> str:
     if bigquery is not None:
         counts["BigQuery"] = lambda partition: bigquery.count(partition).counts
     lines = [f"{'partition':<16}" + "".join(f"{store:>10}" for store in counts)]
-    for partition in sorted(chosen, key=str):
+    for partition in sorted(_MONTHS, key=str):
         held = [count(partition) for count in counts.values()]
         rows = "".join(f"{one.accepted + one.quarantined:>10,}" for one in held)
         lines.append(f"{partition!s:<16}{rows}")

@@ -50,8 +50,7 @@ def _report(stack: Stack) -> bytes:
         write_month(partition, rows, stack.cdn_root / "trip-data")
     trips = Trips.open()
     with ThreadPoolExecutor(2) as pool:
-        for _ in pool.map(lambda partition: trips.load_again(partition, fetch=True), loaded):
-            pass
+        list(pool.map(lambda partition: trips.load_again(partition, fetch=True), loaded))
     stack.postgres.psql(_DAMAGE)
     LakeAudit.open().audit(AuditScope(tuple(every)))
     found = connect_stores(Settings.load()).lake.read(AUDIT_REPORT)

@@ -30,20 +30,14 @@ class MageServer(MageApi):
 
     Attributes:
         project: Mage's copy of ``mage_project``, which it may rewrite.
-        log: All that the server said.
-        pid: The server's; 0 where it runs in a container.
     """
 
-    def __init__(
-        self, url: str, project: Path, log: Path, environment: Mapping[str, str], pid: int = 0
-    ) -> None:
+    def __init__(self, url: str, project: Path, environment: Mapping[str, str]) -> None:
         super().__init__(url)
         self.project = project
-        self.log = log
         self.environment = environment
         self.email = environment["DEFAULT_OWNER_EMAIL"]
         self.password = environment["DEFAULT_OWNER_PASSWORD"]
-        self.pid = pid
 
     def trigger(self, pipeline: str, name: str) -> dict[str, Any]:
         """A trigger by its name; waits until the scheduler has read it from triggers.yaml."""
@@ -102,23 +96,23 @@ def running(environment: Mapping[str, str], folder: Path, **settings: str) -> It
             [sys.executable, "-m", "mage_server", project, "--host", HOST, "--port", str(port)],
             cwd=folder, env=environment, stdout=said, stderr=said, start_new_session=True,
         )  # fmt: skip
-    server = MageServer(f"http://{HOST}:{port}", project, log, environment, process.pid)
+    server = MageServer(f"http://{HOST}:{port}", project, environment)
+
+    def is_up() -> bool | None:
+        if process.poll() is not None:
+            raise RuntimeError(f"mage start ended:\n{log.read_text()[-3000:]}")
+        try:
+            server.sign_in(server.email, server.password)
+        except (requests.ConnectionError, requests.Timeout, MageApiError):
+            return None
+        return True
+
     try:
-        until(lambda: _up(process, server), "mage start", seconds=_PATIENCE)
+        until(is_up, "mage start", seconds=_PATIENCE)
         yield server
     finally:
         server.close()
         _end(process)
-
-
-def _up(process: subprocess.Popen[bytes], server: MageServer) -> bool | None:
-    if process.poll() is not None:
-        raise RuntimeError(f"mage start ended:\n{server.log.read_text()[-3000:]}")
-    try:
-        server.sign_in(server.email, server.password)
-    except (requests.ConnectionError, requests.Timeout, MageApiError):
-        return None
-    return True
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -107,7 +107,7 @@ class Compose:
         _, email, _, password = self("exec", "-T", service, "show-login").split()
         owner = {"DEFAULT_OWNER_EMAIL": email, "DEFAULT_OWNER_PASSWORD": password}
         url = f"http://127.0.0.1:{self.settings['PUBLISH_MAGE']}"
-        server = MageServer(url, self.folder, self.folder, owner)
+        server = MageServer(url, self.folder, owner)
         server.sign_in(email, password)
         return server
 
