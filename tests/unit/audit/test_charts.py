@@ -152,12 +152,9 @@ def test_a_point_of_several_days_has_their_mean_and_range():
     ("first", "last", "width", "labels"),
     [
         (date(2023, 1, 15), date(2023, 3, 2), 2, {8.5: "2023-02", 22.5: "2023-03"}),
-        (date(2022, 1, 1), date(2023, 12, 31), 2, {0: "2022-01", 60: "2022-05", 121.5: "2022-09",
-         182.5: "2023-01", 242.5: "2023-05", 304: "2023-09"}),
         (date(2022, 1, 1), date(2024, 1, 1), 5, {0: "2022", 73: "2023", 146: "2024"}),
-        (date(2022, 12, 31), date(2024, 12, 1), 1, {1: "2023", 366: "2024"}),
     ],
-)  # fmt: skip
+)
 def test_days_are_labelled_by_months_and_by_years_once_there_are_more_than_two(
     first, last, width, labels
 ):

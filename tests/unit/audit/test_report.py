@@ -2,10 +2,10 @@
 
 import html
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
+from unittest.mock import Mock
 
 import pytest
 
@@ -182,22 +182,12 @@ def test_every_string_is_escaped(monkeypatch):
         Finding("object_orphan", None, HOSTILE, HOSTILE),
     )
     january = replace(MONTHS[0], by_reason={HOSTILE: 1})
+    shapes = [(HOSTILE, [(HOSTILE, HOSTILE)])]
+    chart = Chart(HOSTILE, [(1, HOSTILE)], [(1, HOSTILE, HOSTILE)], shapes)
     for name in ("trips_per_month", "trips_per_day", "quarantined_by_reason", "load_speed"):
-        monkeypatch.setattr(f"nyc_tlc.core.audit.report.charts.{name}", _hostile_panels(name))
+        panels = Mock(return_value=[Panel(HOSTILE, HOSTILE, chart)], __name__=name)
+        monkeypatch.setattr(f"nyc_tlc.core.audit.report.charts.{name}", panels)
     text = render(Audit((january,), findings, LOADED_AT, HOSTILE, {HOSTILE: HOSTILE}, HOSTILE))
     assert _Page(text).open == []
     assert not re.search(r"<script|<img", text)
     assert HOSTILE not in text
-
-
-def _hostile_panels(name: str) -> Callable[..., list[Panel]]:
-    """A chart every part of which a stranger wrote."""
-    chart = Chart(
-        HOSTILE, [(1, HOSTILE)], [(1, HOSTILE, HOSTILE)], [(HOSTILE, [(HOSTILE, HOSTILE)])]
-    )
-
-    def panels(_: object) -> list[Panel]:
-        return [Panel(HOSTILE, HOSTILE, chart)]
-
-    panels.__name__ = name
-    return panels
