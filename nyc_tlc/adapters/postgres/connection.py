@@ -23,11 +23,9 @@ _KEEPALIVES: Mapping[str, Any] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
-_SESSION: Mapping[str, str] = {
+_SESSION: Mapping[str, Any] = {
     # The server, too, is to notice within a minute that we are gone, and let go of our locks.
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
+    **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
     # The transaction of a month says nothing while others copy its parts: no more than a minute
     # here, but longer than many servers let a transaction be idle.
     "idle_in_transaction_session_timeout": "1h",

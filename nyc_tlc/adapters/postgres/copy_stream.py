@@ -8,7 +8,6 @@ from contextlib import closing
 
 import pgpq
 import psycopg2
-import pyarrow as pa
 from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
 from psycopg2.sql import SQL, Identifier
@@ -41,23 +40,19 @@ def copy(
 
 def _encoded(rows: Batches, jsonb: frozenset[str]) -> Iterator[bytes]:
     """The rows in COPY's binary format, header and trailer included."""
-    encoder = _encoder(rows.schema, jsonb)
-    yield encoder.write_header()
-    for batch in rows.batches:
-        for start in range(0, batch.num_rows, _ROWS_PER_BUFFER):
-            yield encoder.write_batch(batch.slice(start, _ROWS_PER_BUFFER))
-    yield encoder.finish()
-
-
-def _encoder(schema: pa.Schema, jsonb: frozenset[str]) -> pgpq.ArrowToPostgresBinaryEncoder:
     infer = pgpq.ArrowToPostgresBinaryEncoder.infer_encoder
     builders = {
         field.name: StringEncoderBuilder.new_with_output(field, Jsonb())
         if field.name in jsonb
         else infer(field)
-        for field in schema
+        for field in rows.schema
     }
-    return pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(schema, builders)
+    encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(rows.schema, builders)
+    yield encoder.write_header()
+    for batch in rows.batches:
+        for start in range(0, batch.num_rows, _ROWS_PER_BUFFER):
+            yield encoder.write_batch(batch.slice(start, _ROWS_PER_BUFFER))
+    yield encoder.finish()
 
 
 class _Stream(io.RawIOBase):

@@ -45,7 +45,13 @@ class PostgresInspector:
             if not ddl.is_attached(cursor, partition):
                 return None
             try:
-                scans = [_scan(cursor, *leaf) for leaf in _leaves(cursor, partition)]
+                # The table of the month, or its parts.
+                cursor.execute(
+                    "SELECT relid::bigint, relname FROM pg_partition_tree(%s) "
+                    "JOIN pg_class ON oid = relid WHERE isleaf",
+                    [partition.table_name],
+                )
+                scans = [_scan(cursor, *leaf) for leaf in cursor.fetchall()]
             except pg.UndefinedTable as error:
                 raise RetryableError(
                     f"{partition}: a load replaced the month in Postgres while it was counted"
@@ -101,16 +107,6 @@ def _quarantined(cursor: Cursor) -> Mapping[Partition, int]:
         for service, month, rows in cursor.fetchall()
         if service in SERVICES
     }
-
-
-def _leaves(cursor: Cursor, partition: Partition) -> list[tuple[int, str]]:
-    """The table of a month, or its parts."""
-    cursor.execute(
-        "SELECT relid::bigint, relname FROM pg_partition_tree(%s) "
-        "JOIN pg_class ON oid = relid WHERE isleaf",
-        [partition.table_name],
-    )
-    return cursor.fetchall()
 
 
 def _scan(cursor: Cursor, relid: int, name: str) -> TableScan:
