@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from embedded.samples.months import write_month
@@ -49,8 +48,7 @@ def _report(stack: Stack) -> bytes:
         rows = (expected_rows(partition) or 0) // _SCALE
         write_month(partition, rows, stack.cdn_root / "trip-data")
     trips = Trips.open()
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda partition: trips.load_again(partition, fetch=True), loaded))
+    trips.load(trips.land(loaded, force=False))
     stack.postgres.psql(_DAMAGE)
     LakeAudit.open().audit(AuditScope(tuple(every)))
     found = connect_stores(Settings.load()).lake.read(AUDIT_REPORT)
@@ -61,26 +59,25 @@ def _report(stack: Stack) -> bytes:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("picture", type=Path, help="PNG to write")
-    parser.add_argument("--page", type=Path, help="keep the page here, too")
-    options = parser.parse_args(arguments)
+    picture = parser.parse_args(arguments).picture.absolute()
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("there is no chromium here: apt-get install chromium")
     with tempfile.TemporaryDirectory(prefix="nyc-tlc-audit-") as folder:
         Path(folder).chmod(0o755)  # as root the database server has its own account
         stack = Stack(Path(folder))
-        page = (options.page or Path(folder) / "lake_audit.html").absolute()
+        page = Path(folder) / "lake_audit.html"
         try:
             page.write_bytes(_report(stack))
         finally:
             stack.stop()
         window = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1120,1500")
-        picture = f"--screenshot={options.picture.absolute()}"
         # What it reports are the desktop's services that it misses.
         subprocess.run(
-            [chromium, *window, picture, page.as_uri()], check=True, stderr=subprocess.DEVNULL
-        )
-    print(options.picture)
+            [chromium, *window, f"--screenshot={picture}", page.as_uri()],
+            check=True, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    print(picture)
 
 
 if __name__ == "__main__":
