@@ -95,9 +95,8 @@ def test_revenue_of_one_trip(build, query, service, columns, expected):
     values = {name: [value] for name, value in columns.items()}
     build(SampleMonth(partition(service=service), rows=1, values=values))
     priced, revenue = expected
-    assert query("SELECT trips, priced_trips, revenue::text FROM daily_zone_trips") == [
-        (1, priced, revenue)
-    ]
+    found = query("SELECT trips, priced_trips, revenue::text FROM daily_zone_trips")
+    assert found == [(1, priced, revenue)]
 
 
 @pytest.mark.parametrize(
@@ -191,22 +190,14 @@ def test_reader_sees_the_old_month_until_the_new_one_is_there(
     assert query(total) == [(3,)]
 
 
-def test_tables_say_what_they_hold_and_get_the_columns_of_later_versions(
-    build, marts, query, schema
-):
+def test_tables_say_what_they_hold_and_get_the_columns_of_later_versions(build, marts, query):
     entry = build(JANUARY)
     added = Column("x", ColumnType.BIGINT, "New", required=True)
     later = replace(DAILY_ZONE_TRIPS, columns=(*DAILY_ZONE_TRIPS.columns, added))
     assert marts.months(later)[entry.partition].rows == 1
     assert query("SELECT x FROM daily_zone_trips") == [(None,)]
-    table = f"{schema}.daily_zone_trips"
-    assert query("SELECT obj_description(%s::regclass)", table) == [(later.meaning,)]
-    said = query(
-        "SELECT col_description(attrelid, attnum) FROM pg_attribute "
-        "WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum", table,
-    )  # fmt: skip
-    for (comment,), column in zip(said, later.columns, strict=True):
-        assert comment.startswith(column.meaning)
+    comments = "SELECT obj_description('{0}'::regclass), col_description('{0}'::regclass, 8)"
+    assert query(comments.format("daily_zone_trips")) == [(later.meaning, "New")]
 
 
 def test_example_of_the_page_is_answered(build, query):

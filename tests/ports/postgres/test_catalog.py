@@ -2,7 +2,7 @@
 
 import pytest
 
-from nyc_tlc.core.contract.schemas import postgres_columns
+from nyc_tlc.core.contract.schemas import column_comment, postgres_columns
 from nyc_tlc.core.contract.service import GREEN, YELLOW
 from tests.ports.months import SampleMonth, load, partition
 
@@ -21,9 +21,8 @@ def loaded(warehouse) -> None:
 
 def test_tables_are_the_ones_that_readers_are_promised(query, schema):
     tables = query("SELECT tablename FROM pg_tables WHERE schemaname = %s", schema)
-    assert {name for (name,) in tables} == {
-        *("green", *CHILDREN, "yellow", "yellow_2024_01", "ledger", "quarantine"),
-    }
+    promised = {"green", *CHILDREN, "yellow", "yellow_2024_01", "ledger", "quarantine"}
+    assert {name for (name,) in tables} == promised
 
 
 @pytest.mark.parametrize("service", [GREEN, YELLOW], ids=str)
@@ -38,10 +37,7 @@ def test_columns_are_those_of_the_contract_and_say_what_they_mean(query, service
         f'"{name}" {kind}{" NOT NULL" if required else ""}' for name, kind, required, _ in columns
     ]
     assert ",\n  ".join(declared) == postgres_columns(service.contract.columns)
-    assert [meaning for *_, meaning in columns] == [
-        f"{column.meaning} [{column.unit}]" if column.unit else column.meaning
-        for column in service.contract.columns
-    ]
+    assert [meaning for *_, meaning in columns] == [*map(column_comment, service.contract.columns)]
 
 
 def test_every_month_has_the_checks_that_spare_scans(query):
@@ -78,9 +74,8 @@ def test_every_month_has_the_index_of_the_service_and_statistics(query, schema):
         "WHERE ix.indrelid = ANY(%s::regclass[]) ORDER BY 1",
         CHILDREN,
     )
-    assert indexes == [
-        (f"{child}_brin", "green_pickup_datetime_brin", "brin", True) for child in CHILDREN
-    ]
+    of_service = ("green_pickup_datetime_brin", "brin", True)
+    assert indexes == [(f"{child}_brin", *of_service) for child in CHILDREN]
     analyzed = query(
         "SELECT tablename, reltuples, count(*) FROM pg_stats "
         "JOIN pg_class ON oid = tablename::regclass WHERE schemaname = %s "
@@ -88,7 +83,5 @@ def test_every_month_has_the_index_of_the_service_and_statistics(query, schema):
         schema,
         CHILDREN,
     )
-    assert analyzed == [
-        (child, rows, len(GREEN.contract.columns))
-        for child, rows in zip(CHILDREN, (5, 6, 6), strict=True)
-    ]
+    width = len(GREEN.contract.columns)
+    assert analyzed == list(zip(CHILDREN, (5, 6, 6), [width] * 3, strict=True))
