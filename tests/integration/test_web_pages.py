@@ -92,6 +92,9 @@ def signed_in(browser, scheduled) -> dict:
 def looking(request, browser, signed_in, scheduled) -> Iterator[Looking]:
     context = browser.new_context(viewport=WIDTHS[request.param], storage_state=signed_in)
     context.set_default_timeout(PATIENCE)
+    # As after "Don't show again": Mage takes a kernel that starts late for one that has restarted,
+    # and its warning lies over the buttons.
+    context.add_init_script("localStorage.hide_kernel_warning = 1")
     yield Looking(context.new_page(), scheduled.server.url, request.param)
     context.close()
 
