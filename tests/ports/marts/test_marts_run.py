@@ -98,7 +98,7 @@ def test_where_there_is_nothing_to_build_the_run_says_why(marts, build, why):
 
 
 def test_a_store_that_fails_keeps_no_other_from_being_built(marts, loaded, database, schema, query):
-    """Two stores in one run: the second, in a schema of its own, has none of the trips."""
+    """Two stores in one run: the second, in its own schema, has none of the trips."""
     other = PostgresMarts(database, f"{schema}_other")
     both = Marts(marts._settings, replace(marts._ports, bigquery=other))
     try:

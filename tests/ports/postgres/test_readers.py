@@ -1,4 +1,4 @@
-"""Loads among readers and other loads: whoever looks sees a whole month, old or new."""
+"""Loads among readers and other loads: whoever looks sees a complete month, old or new."""
 
 import threading
 from collections.abc import Callable
@@ -89,7 +89,7 @@ def test_swap_waits_for_a_long_reader_and_lets_others_through(
         changing.result()
 
 
-def test_swap_that_waited_in_vain_leaves_the_old_month(loaded, connect, attempts):
+def test_swap_that_gives_up_leaves_the_old_month(loaded, connect, attempts):
     attempts(2)
     with closing(connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM green")

@@ -1,4 +1,4 @@
-"""What loading and reconciling rely on in a warehouse: one month at a time, whole or not at all."""
+"""What loading and reconciling rely on in a warehouse: complete months, one at a time."""
 
 import math
 import threading

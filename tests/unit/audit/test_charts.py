@@ -70,7 +70,7 @@ def test_trips_per_month_are_those_of_each_service_on_one_axis():
     assert _bars(green) == [("green", 178.17, 144.0)]
 
 
-def test_quarantined_rows_are_told_per_thousand_published_and_by_reason():
+def test_quarantined_rows_are_shown_per_thousand_published_and_by_reason():
     yellow, green = charts.quarantined_by_reason(MONTHS)
     assert _said(yellow) == (
         "yellow",
@@ -182,7 +182,7 @@ def test_an_axis_of_months_names_years_once_there_are_more_than_two(first, last,
     assert {x - begin: text for x, text in axis.labels.items()} == labels
 
 
-def test_volume_is_told_in_megabytes_of_all_services_together():
+def test_volume_is_shown_in_megabytes_of_all_services_together():
     raw, lake = charts.volume([*MONTHS, proved(GREEN, "2024-01", raw_bytes=25_000_000_000)])
     assert _said(raw) == (
         "Published files in raw/", "25,052.5 MB in all, MB per month",
@@ -201,7 +201,7 @@ def test_volume_is_told_in_megabytes_of_all_services_together():
     ]  # fmt: skip
 
 
-def test_speed_is_told_of_the_loads_that_were_timed():
+def test_speed_is_shown_of_the_loads_that_were_timed():
     (panel,) = charts.load_speed(MONTHS)
     assert _said(panel) == (
         "Speed of the loads",

@@ -193,7 +193,7 @@ DIFFERENCES: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize(("expected", "said"), DIFFERENCES.items(), ids=list(DIFFERENCES))
-def test_every_difference_is_told_with_its_place_and_both_sides(said, expected):
+def test_every_difference_is_reported_with_its_place_and_both_sides(said, expected):
     (finding,) = findings(replace(SOUND, **said))
     assert finding.partition == MONTH
     assert f"{finding.code} {finding.place}: {finding.detail}".removesuffix(": ") == expected

@@ -60,7 +60,7 @@ def test_a_line_runs_within_its_band_and_breaks_where_days_are_missing():
     ]  # fmt: skip
 
 
-def test_each_series_of_dots_has_a_shape_of_its_own():
+def test_each_series_of_dots_has_its_own_shape():
     points = [
         Point(0, {"green": 1000.0}, "January"),
         Point(160, {"fhv": 2000.0, "green": 500.0}, "February"),

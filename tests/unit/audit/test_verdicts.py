@@ -114,9 +114,7 @@ def _blank(**said: str) -> dict[str, object]:
 def test_a_run_ends_with_an_error_that_names_everything_that_is_wrong():
     months = [replace(FULL, verdict=Verdict.WRONG)]
     require_sound(to_frame(_audit(months, [NOTE, DONE])))
-    with pytest.raises(
-        ReconciliationError, match=r"^1 thing is wrong in the stores:\n  green 2024"
-    ):
+    with pytest.raises(ReconciliationError, match=r"^1 thing is wrong in .*:\n  green 2024"):
         require_sound(to_frame(_audit(months, [RAW])))
     with pytest.raises(ReconciliationError) as error:
         require_sound(to_frame(_audit(months, [RAW, LAKE, NOTE, TABLE])))

@@ -1,4 +1,4 @@
-"""In which zone a point lies, and which file is not the zones' polygons."""
+"""Which zone a point is in, and which files are not the zones' polygons."""
 
 import io
 import zipfile
