@@ -1,7 +1,5 @@
 """`make env`: a .env with its own secrets. Needs no package, only Python."""
 
-from __future__ import annotations
-
 import os
 import re
 import secrets

@@ -1,7 +1,5 @@
 """`make demo`: sample months through the complete pipeline on its own servers, and the result."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import resource

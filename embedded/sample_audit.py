@@ -4,8 +4,6 @@ The months have the real ones' shape, a thousandth of their rows. Two things are
 purpose, so that the page has something to report.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil

@@ -1,7 +1,5 @@
 """`python -m mage_server …` is `mage start …`, closed; its options are those of `mage start`."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Mage's API as its owner uses it: what `make schedule-on` and the tests call."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

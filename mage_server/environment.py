@@ -1,7 +1,5 @@
 """The environment variables that a safe Mage needs, and the check that they are set."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from nyc_tlc.core.errors import ConfigurationError

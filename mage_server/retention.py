@@ -1,7 +1,5 @@
 """Deletes what Mage keeps of its runs once its retention period is over."""
 
-from __future__ import annotations
-
 import logging
 import os
 import shutil

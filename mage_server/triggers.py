@@ -1,7 +1,5 @@
 """`make schedules`, `make schedule-on`, …: the triggers of a running Mage, from the shell."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """Restarts Mage's pool of worker processes where Mage forgets to."""
 
-from __future__ import annotations
-
 
 def keep_awake() -> None:
     """Start the pool again while jobs wait and it is gone.

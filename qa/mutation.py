@@ -9,8 +9,6 @@ only at import is never in force. Such survivors are tried again, each in a proc
 nyc_tlc.core with the mutant in place.
 """
 
-from __future__ import annotations
-
 import fnmatch
 import json
 import os

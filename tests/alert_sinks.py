@@ -1,7 +1,5 @@
 """Where alerts arrive in the tests: a webhook and a mail server that keep what they are sent."""
 
-from __future__ import annotations
-
 import json
 import socketserver
 import threading

@@ -1,7 +1,5 @@
 """Real servers for the tests that need one, each started once."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import tempfile

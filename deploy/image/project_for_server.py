@@ -6,8 +6,6 @@ block run there to the pipeline's metadata.yaml. So these two are copies on the 
 are links to the image, which nobody can change.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

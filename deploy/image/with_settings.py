@@ -6,8 +6,6 @@ Kubernetes mount secrets, or from the servers of docker-compose.yml where its pr
 on.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Mapping, Sequence

@@ -6,8 +6,6 @@ files that only its own user can read. The key file of Google Cloud, readable to
 is handed on in the same way.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import sys

@@ -3,8 +3,6 @@
 ``python -m docs.generate.data_dictionary`` prints it; `make docs` writes it to docs/.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain

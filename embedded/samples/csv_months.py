@@ -3,8 +3,6 @@
 Deterministic: the same rows give the same bytes, compressed or not.
 """
 
-from __future__ import annotations
-
 import gzip
 from collections.abc import Iterable
 from contextlib import nullcontext

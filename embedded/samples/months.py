@@ -3,8 +3,6 @@
 Deterministic: service, month, rows and seed give the same bytes (with the same pyarrow).
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The zones of the sample months on the map: squares, side by side, in a file like TLC's."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from functools import cache

@@ -4,8 +4,6 @@ Rates: yellow 2024 and January-August 2026 (70,873,075 rows) and ten real green 
 counted in the project's facts about the data, November 2026.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any

@@ -1,7 +1,5 @@
 """The zones of the sample months: the busiest by their real names, the others numbered."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

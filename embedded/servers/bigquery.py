@@ -1,7 +1,5 @@
 """A BigQuery emulator as a background server, in its own Python environment."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from embedded.servers.daemon import HttpDaemon

@@ -6,8 +6,6 @@ path of the file, a load that fails or succeeds completely, the refusal of a job
 columns added by ``tables.patch``. docs/bigquery.md lists what is still different.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

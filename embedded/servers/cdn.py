@@ -4,8 +4,6 @@ The folder is laid out as the CDN is: ``trip-data/<file>`` and ``misc/<file>``. 
 their own process and script its failures; ``python -m embedded.servers.cdn`` serves a demo.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Packages that must stay out of the project's environment, installed next to it by uv."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import subprocess

@@ -1,7 +1,5 @@
 """`mage start` with its scheduler, API and web pages, for trials that look at them."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

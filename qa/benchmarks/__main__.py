@@ -1,7 +1,5 @@
 """Measure how fast the pipeline is: `make bench`, `make bench-scale` and so on."""
 
-from __future__ import annotations
-
 import argparse
 import re
 import signal

@@ -1,7 +1,5 @@
 """Run a command in its own process and account for what it cost."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -6,8 +6,6 @@ load:     load to Postgres alone, from what prepare left staged
 job:      land, conform, publish to the lake, load to Postgres, reconcile
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import time

@@ -1,7 +1,5 @@
 """The tables of RESULTS.md, written from the raw numbers; its prose is written by hand."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from operator import attrgetter

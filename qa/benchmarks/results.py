@@ -1,7 +1,5 @@
 """The numbers of the last run of every study, kept in results.json."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

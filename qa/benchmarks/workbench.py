@@ -1,7 +1,5 @@
 """A folder with its own Postgres, in which every study works; nothing else is touched."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

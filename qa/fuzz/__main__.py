@@ -14,8 +14,6 @@ The corpus holds `seed-…`, made by the generators of the sample months, and `f
 hand; the fuzzer names its own inputs by their SHA-1, and replaces only these.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -1,7 +1,5 @@
 """HTTP answers of the source and of Cloud Storage, read by the real clients without a network."""
 
-from __future__ import annotations
-
 import math
 import os
 import socket

@@ -3,8 +3,6 @@
 :mod:`qa.fuzz.__main__` runs it in an environment that has atheris.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import random

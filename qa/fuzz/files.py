@@ -1,7 +1,5 @@
 """Published files: trips of either format from landing to judgement, and the files of the zones."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import zipfile

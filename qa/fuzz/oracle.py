@@ -1,7 +1,5 @@
 """What must hold for any bytes: a sound value or one of our errors, in bounded memory."""
 
-from __future__ import annotations
-
 import resource
 import tempfile
 from collections.abc import Callable

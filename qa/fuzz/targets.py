@@ -1,7 +1,5 @@
 """Every target: what it reads, and how much of it. The small readers are here."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime

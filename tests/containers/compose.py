@@ -1,7 +1,5 @@
 """A compose project of a trial: a copy of the checkout, its .env, and what docker says of it."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

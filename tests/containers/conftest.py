@@ -1,7 +1,5 @@
 """The trial's images and its compose project, made once, in a folder with a space in its name."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import uuid

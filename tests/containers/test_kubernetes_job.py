@@ -1,7 +1,5 @@
 """The pod that Mage's own executor makes of our manifests, made by Mage in the image."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

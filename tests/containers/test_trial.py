@@ -3,8 +3,6 @@
 The tests are one story, in this order, on one compose project.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 import subprocess

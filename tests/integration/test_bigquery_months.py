@@ -1,7 +1,5 @@
 """Months on their way into BigQuery: revised, interrupted, or wanted there later than elsewhere."""
 
-from __future__ import annotations
-
 import gc
 import json
 import pkgutil

@@ -5,8 +5,6 @@ already. It has to end in one of our errors that says what was found; nothing th
 may change, no secret may be printed, and memory has to stay what it is for a month.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

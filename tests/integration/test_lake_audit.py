@@ -1,7 +1,5 @@
 """Every kind of thing that can be wrong is done to real stores, found, and repaired."""
 
-from __future__ import annotations
-
 import io
 import os
 import re

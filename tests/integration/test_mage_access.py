@@ -1,7 +1,5 @@
 """Who may call Mage, over every route that its source names: nobody without a login."""
 
-from __future__ import annotations
-
 import ast
 import http.client
 import importlib.util

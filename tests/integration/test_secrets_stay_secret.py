@@ -1,7 +1,5 @@
 """A run with a marker in every secret, in which things go wrong: none comes out anywhere."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import re

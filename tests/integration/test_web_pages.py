@@ -1,7 +1,5 @@
 """Mage's web pages and the report as a person sees them, in Chromium; pictures in .screenshots/."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Servers of other clouds, each started once, skipped where they cannot be installed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 

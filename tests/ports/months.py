@@ -1,7 +1,5 @@
 """Small months of trips, as the load step would hand them to a warehouse."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence

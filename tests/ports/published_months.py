@@ -1,7 +1,5 @@
 """Small months of trips, as they lie published in a lake."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import replace
 from datetime import UTC, datetime

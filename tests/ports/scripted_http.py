@@ -1,7 +1,5 @@
 """A web server that answers as a test says, even what no honest server would, and remembers."""
 
-from __future__ import annotations
-
 import socketserver
 import threading
 from collections.abc import Callable, Iterator

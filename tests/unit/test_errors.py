@@ -1,7 +1,5 @@
 """What an operator reads when something is refused: found, expected, left untouched, next step."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from datetime import date

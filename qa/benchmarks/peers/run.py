@@ -1,7 +1,5 @@
 """Time one of the loaders in this folder, in an environment that has its packages only."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import os

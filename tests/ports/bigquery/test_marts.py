@@ -1,7 +1,5 @@
 """Marts in BigQuery: the same promises as in Postgres, on the emulator."""
 
-from __future__ import annotations
-
 import io
 import uuid
 from collections.abc import Mapping

@@ -4,8 +4,6 @@
 emulator differs.
 """
 
-from __future__ import annotations
-
 import os
 import uuid
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 The emulator knows no permissions, regions, bills nor faults; this server follows a script.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Just enough of the APIs of BigQuery and its bucket: sees what is sent, answers by script."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import deque

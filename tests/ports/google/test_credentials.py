@@ -1,7 +1,5 @@
 """Every kind of credential that google-auth finds is taken; what it cannot use is explained."""
 
-from __future__ import annotations
-
 import json
 from contextlib import AbstractContextManager
 from pathlib import Path

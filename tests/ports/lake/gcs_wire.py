@@ -1,7 +1,5 @@
 """Just enough of the JSON API of Cloud Storage, preconditions included, to see what is sent."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import deque

@@ -4,8 +4,6 @@ Each is installed below .local/, because its packages must not come into the pro
 moto at its first use, Azurite by `make azurite` (200 MB, a minute).
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

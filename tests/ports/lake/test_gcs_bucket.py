@@ -1,7 +1,5 @@
 """`make gcs-setup`: what it finds, says and changes in the settings of the lake's bucket."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from copy import deepcopy

@@ -3,8 +3,6 @@
 The emulator ignores preconditions and never fails; this server heeds them and fails on demand.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import re

@@ -1,7 +1,5 @@
 """What the steps rely on in a lake, whichever it is."""
 
-from __future__ import annotations
-
 import io
 import os
 import threading

@@ -4,8 +4,6 @@ Every step gets its own adapters and local folder, as on separate machines: noth
 what another step left on local disk.
 """
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Callable
 from pathlib import Path

@@ -3,8 +3,6 @@
 moto and Azurite heed the conditions of writes, but moto not those of copies.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

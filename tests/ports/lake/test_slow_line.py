@@ -4,8 +4,6 @@ The full case, 600 MB and a stall of 90 seconds, is `pytest -m slow`; every run 
 45 times faster, with the timeouts shortened alike.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import socket

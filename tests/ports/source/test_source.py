@@ -1,7 +1,5 @@
 """What landing relies on in a source, whichever it is, and what a web server can do to it."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import socket

@@ -1,7 +1,5 @@
 """Every input that fuzzing began with or found, read again by the same readers and promises."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """The programs of the image: settings, secrets, the server's copy of the project."""
 
-from __future__ import annotations
-
 import stat
 
 import pytest

@@ -1,7 +1,5 @@
 """What is counted of a partition while it is conformed, and which counts cannot be a month's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
