@@ -141,6 +141,7 @@ def read_month_states(cursor: Cursor) -> Mapping[Partition, State]:
     return {
         Partition(SERVICES[service], Month.of(day)): State(state)
         for service, day, state in cursor.fetchall()
+        if service in SERVICES
     }
 
 

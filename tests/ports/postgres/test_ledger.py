@@ -23,6 +23,12 @@ def test_states_are_recorded_and_replaced(warehouse):
     assert len(warehouse.month_states()) == len(State)
 
 
+def test_a_service_of_a_later_version_is_left_alone(warehouse, query):
+    warehouse.record_month_states([MonthState(JANUARY, State.LOADED)])
+    query("UPDATE publication SET service = 'uber'")
+    assert warehouse.month_states() == {}
+
+
 def row(query: Query):
     columns = "state, since, asked_at, bytes, last_modified, note"
     ((state, since, asked_at, *known),) = query(f"SELECT {columns} FROM publication")
