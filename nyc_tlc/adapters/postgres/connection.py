@@ -1,4 +1,4 @@
-"""Connections to Postgres, and its refusals in our words."""
+"""Connections to Postgres, straight or through a pooler, and transactions on them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 
 import psycopg2
 from certifi import where
-from psycopg2 import errors as pg
 from psycopg2 import extensions
 from psycopg2.sql import SQL, Composable, Composed, Identifier
 
-from nyc_tlc.core.errors import ConfigurationError, ContractError, PipelineError, RetryableError
+from nyc_tlc.adapters.postgres.errors import not_connected, refused
 
 Connection = extensions.connection
 Cursor = extensions.cursor
@@ -23,26 +22,13 @@ _KEEPALIVES: Mapping[str, Any] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
-_SESSION: Mapping[str, Any] = {
+_OF_A_TRANSACTION: Mapping[str, str] = {
     # The server, too, is to notice within a minute that we are gone, and let go of our locks.
-    **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
+    **{f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()},
     # The transaction of a month says nothing while others copy its parts: no more than a minute
     # here, but longer than many servers let a transaction be idle.
     "idle_in_transaction_session_timeout": "1h",
 }
-_REFUSALS = (
-    "authentication failed",
-    "permission denied",
-    "does not exist",
-    "no password supplied",
-    "no pg_hba.conf",
-)
-"""By which libpq says that trying again is of no use; it gives no code before the connection is."""
-_SESSION_ENDED = (
-    "The session was ended; the server's log says why (a restart, an administrator, the role's "
-    "transaction_timeout)"
-)
-_TLS_REFUSALS = ("certificate", "does not support SSL", "SSL error")
 
 
 @dataclass(frozen=True)
@@ -91,39 +77,20 @@ class Database:
             snapshot: Only read, and everything as of the same moment.
         """
         with closing(self._connect()) as connection:
+            committing = False
             try:
                 if snapshot:
                     connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
                 with connection.cursor() as cursor:
                     _enter(cursor, Identifier(schema).as_string(cursor))
                     yield cursor
+                committing = True
                 connection.commit()
             except psycopg2.Error as error:
                 # Closing the connection rolls back, even where the server is gone.
-                raise self._explained(error, session_ended=connection.closed != 0) from error
-
-    def _explained(self, error: psycopg2.Error, *, session_ended: bool) -> PipelineError:
-        said = f"Postgres {self!r} refused: {_said(error)}. The transaction was rolled back"
-        kept = f"{said}; the month stays as it was"
-        if isinstance(error, psycopg2.DataError | psycopg2.IntegrityError):
-            return ContractError(
-                f"{kept}. The contract lets a value through that the table does not take: this is "
-                "a defect to report."
-            )
-        if isinstance(error, pg.QueryCanceled):
-            return ConfigurationError(f"{kept}. Raise statement_timeout for the role.")
-        if isinstance(error, pg.DiskFull):
-            return RetryableError(
-                f"{kept}. Make room on the server's disk: the new month is built next to the old "
-                "one"
-            )
-        if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-            # During a COPY libpq loses the server's last words.
-            return RetryableError(f"{kept}. {_SESSION_ENDED}" if session_ended else kept)
-        return ConfigurationError(
-            f"{said}. The role must own the schema: make it the owner, and move away what is not "
-            "of this project."
-        )
+                raise refused(
+                    error, repr(self), committing=committing, ended=connection.closed != 0
+                ) from error
 
     def _connect(self) -> Connection:
         try:
@@ -136,27 +103,12 @@ class Database:
                 connect_timeout=self.connect_timeout,
                 application_name="nyc_tlc",
                 **self.tls.parameters(),
-                options=" ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
+                # What the rows are sent in, whatever database or role are set to.
+                client_encoding="UTF8",
                 **_KEEPALIVES,
             )
         except psycopg2.OperationalError as error:
-            said = _said(error)
-            if any(word in said for word in _TLS_REFUSALS):
-                raise ConfigurationError(
-                    f"Postgres {self!r} and we do not agree about TLS "
-                    f"(POSTGRES_SSLMODE={self.tls.mode}): {said}. Nothing was changed and no "
-                    "password was sent. Check POSTGRES_SSLMODE and POSTGRES_SSLROOTCERT, which "
-                    "has to hold the certificate that signed the server's."
-                ) from None
-            if any(refusal in said for refusal in _REFUSALS):
-                raise ConfigurationError(
-                    f"Postgres {self!r} refused us: {said}. Nothing was changed. Check "
-                    "POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DBNAME."
-                ) from None
-            raise RetryableError(
-                f"Postgres {self!r} does not answer: {said}. Nothing was changed. Check that "
-                "it runs, and POSTGRES_HOST and POSTGRES_PORT"
-            ) from None
+            raise not_connected(error, repr(self), self.tls.mode) from None
         return connection
 
 
@@ -168,10 +120,14 @@ def commit(cursor: Cursor) -> None:
 
 
 def _enter(cursor: Cursor, path: str) -> None:
-    # Not for the session: a pooler may give each transaction another one. A schema that the role
-    # may not use is refused when it is named; a search path would leave it out.
+    # Not for the session: a pooler may give each transaction another one, and refuses a start-up
+    # packet that asks for more than it knows. A schema that the role may not use is refused when
+    # it is named; a search path would leave it out.
+    settings = {"search_path": path, **_OF_A_TRANSACTION}
     cursor.execute(
-        "SELECT to_regclass(%s), set_config('search_path', %s, true)", [f"{path}.ledger", path]
+        "SELECT to_regclass(%s), (SELECT count(set_config(name, value, true)) "
+        "FROM unnest(%s, %s) AS setting (name, value))",
+        [f"{path}.ledger", list(settings), list(settings.values())],
     )
 
 
@@ -197,7 +153,3 @@ def one(
 
 def exists(cursor: Cursor, table: str) -> bool:
     return one(cursor, "SELECT to_regclass(%s) IS NOT NULL", [table]) == (True,)
-
-
-def _said(error: psycopg2.Error) -> str:
-    return " ".join(str(error).split()).rstrip(".")
