@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mage_server.environment import safe_environment
+from mage_server.local_edits import keep_apart, keep_apart_in_server
 from mage_server.retention import start_clearing
 from mage_server.worker_pool import keep_awake
 from nyc_tlc.core.errors import ConfigurationError
@@ -38,6 +39,8 @@ def _close_server(project: str) -> None:
 
     # As `mage start` does first: it decides which database the imports below connect to.
     set_repo_path(os.path.abspath(project))  # noqa: PTH100 - word for word
+    keep_apart()
+    keep_apart_in_server(Path(project))
 
     from mage_ai.server import server
 

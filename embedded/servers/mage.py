@@ -77,9 +77,7 @@ def running(environment: Mapping[str, str], folder: Path, **settings: str) -> It
     """
     port = free_port()
     project = folder / "mage_project"
-    shutil.copytree(
-        ROOT / "mage_project", project, ignore=shutil.ignore_patterns("__pycache__", ".*")
-    )
+    _copy_shipped(project)
     environment = {
         **environment,
         "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
@@ -111,6 +109,20 @@ def running(environment: Mapping[str, str], folder: Path, **settings: str) -> It
     finally:
         server.close()
         _end(process)
+
+
+def _copy_shipped(project: Path) -> None:
+    """Copy what git has of ``mage_project``, as a clone whose status shows what Mage changes."""
+    git = ["git", "-c", "user.name=trial", "-c", "user.email=trial@localhost", "-C"]
+    words = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(
+        [*git, ROOT / "mage_project", *words], capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / "mage_project" / name, project / name)
+    for step in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=Shipped"]):
+        subprocess.run([*git, project, *step], check=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

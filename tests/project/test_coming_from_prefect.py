@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from nyc_tlc.settings import Settings
-from tests.repository import ROOT
+from tests.repository import ROOT, shipped
 
 README = (ROOT / "README.md").read_text()
 _, _, SECTION = README.partition("## Coming from Prefect\n")
@@ -21,7 +21,7 @@ COMPOSE = (ROOT / "docker-compose.yml").read_text()
 
 
 def triggers() -> set[str]:
-    files = (ROOT / "mage_project").glob("pipelines/*/triggers.yaml")
+    files = shipped("mage_project/pipelines/*/triggers.yaml")
     return {t["name"] for file in files for t in yaml.safe_load(file.read_text())["triggers"]}
 
 

@@ -13,18 +13,19 @@ from mage_ai.orchestration.notification.config import NotificationConfig
 
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.settings import Settings
+from tests.repository import ROOT, shipped
 
-PROJECT = Path(__file__).parents[2] / "mage_project"
+PROJECT = ROOT / "mage_project"
 FOLDERS = {
     kind: f"{kind}s"
     for kind in ("data_loader", "transformer", "data_exporter", "markdown", "chart", "callback")
 }
-PIPELINES = sorted(path.parent for path in PROJECT.glob("pipelines/*/metadata.yaml"))
-BLOCK_FILES = sorted(
+PIPELINES = [path.parent for path in shipped("mage_project/pipelines/*/metadata.yaml")]
+BLOCK_FILES = [
     path
     for kind in ("data_loader", "transformer", "data_exporter", "callback")
-    for path in (PROJECT / FOLDERS[kind]).glob("[!_]*.py")
-)
+    for path in shipped(f"mage_project/{FOLDERS[kind]}/[!_]*.py")
+]
 ALERTS = [name.upper() for name in Settings.model_fields if re.match("tlc_(alert|smtp)", name)]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -155,7 +156,7 @@ class TestBlock:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(PROJECT.glob("pipelines/*/triggers.yaml")), ids=lambda path: path.parent.name
+    "path", shipped("mage_project/pipelines/*/triggers.yaml"), ids=lambda path: path.parent.name
 )
 def test_triggers_load_in_mage(path):
     from mage_ai.data_preparation.models.triggers import load_trigger_configs
@@ -164,7 +165,7 @@ def test_triggers_load_in_mage(path):
     assert [trigger.name for trigger in loaded] == [one["name"] for one in triggers(path.parent)]
 
 
-@pytest.mark.parametrize("path", sorted(PROJECT.glob("interactions/*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", shipped("mage_project/interactions/*.yaml"), ids=lambda p: p.stem)
 def test_a_form_offers_every_service(path):
     form = yaml.safe_load(path.read_text())
     for name, question in form["variables"].items():
@@ -175,8 +176,8 @@ def test_a_form_offers_every_service(path):
 
 @pytest.mark.parametrize("folder", [*FOLDERS.values(), "interactions"])
 def test_every_file_is_of_a_pipeline(folder):
-    there = {path.stem for path in (PROJECT / folder).iterdir()} - {"__init__", "__pycache__"}
-    declared = "".join(path.read_text() for path in PROJECT.glob("pipelines/*/*.yaml"))
+    there = {path.stem for path in shipped(f"mage_project/{folder}/*")} - {"__init__"}
+    declared = "".join(path.read_text() for path in shipped("mage_project/pipelines/*/*.yaml"))
     assert there <= set(re.findall(r"uuid: (\w+)", declared))
 
 

@@ -14,9 +14,9 @@ from nyc_tlc.core.contract.sql import Dialect
 from nyc_tlc.core.marts.declared import MARTS
 from nyc_tlc.core.marts.query import month_query
 from nyc_tlc.core.month import Month
-from tests.repository import ROOT, files
+from tests.repository import ROOT, shipped
 
-FILES = files("*.sql")
+FILES = shipped("*.sql")
 WHERE = {Dialect.POSTGRES: ("tlc",), Dialect.BIGQUERY: ("some-project", "tlc")}
 SOURCES = {
     service.name: {column.name: column.type.value for column in service.contract.columns}

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-FILES = sorted(
-    file for package in ("nyc_tlc", "mage_project", "mage_server")
-    for file in (ROOT / package).rglob("*.py")
-)  # fmt: skip
+from tests.repository import ROOT, shipped
+
+FILES = shipped("nyc_tlc/*.py", "mage_project/*.py", "mage_server/*.py")
 TAKE_SQL = {"execute", "executemany", "copy_expert", "mogrify", "SQL", "sql"}
 
 

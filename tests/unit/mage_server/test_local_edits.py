@@ -1,0 +1,104 @@
+"""What Mage would write into a shipped pipeline goes beside it, and is read as if it were there."""
+
+import copy
+
+import pytest
+import yaml
+
+from mage_server.local_edits import overlaid, save, shipped_pipelines
+from tests.repository import ROOT, shipped
+
+BLOCK = {"uuid": "load", "type": "data_loader", "status": "not_executed"}
+SHIPPED = {"uuid": "tlc", "variables": {"months": ""}, "blocks": [BLOCK], "widgets": []}
+BY_MAGE = {"all_upstream_blocks_executed": True, "color": None}
+RUN = {
+    **SHIPPED,
+    "blocks": [{**BLOCK, **BY_MAGE, "status": "executed"}],
+    "variables_dir": "/home/me/checkout/.local/mage_data/mage_project",
+    "created_at": None,
+}
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / ".gitignore").write_text("/pipelines/*\n!/pipelines/tlc/\n")
+    for pipeline in ("tlc", "mine"):
+        folder = tmp_path / "pipelines" / pipeline
+        folder.mkdir(parents=True)
+        (folder / "metadata.yaml").write_text(yaml.safe_dump(SHIPPED))
+    return tmp_path
+
+
+def write(file, document):
+    """As Mage's writing does."""
+    becomes = save(file, copy.deepcopy(document))
+    if becomes is not None:
+        file.write_text(yaml.safe_dump(becomes))
+
+
+def read(file):
+    return overlaid(file, yaml.safe_load(file.read_text()))
+
+
+@pytest.mark.parametrize("pipeline", ["tlc", "mine"])
+def test_a_run_of_a_block_leaves_the_file_as_it_was(project, pipeline):
+    file = project / "pipelines" / pipeline / "metadata.yaml"
+    write(file, SHIPPED)
+    before = file.read_bytes()
+    write(file, RUN)
+    assert read(file)["blocks"][0]["status"] == "executed"
+    if pipeline == "tlc":
+        assert file.read_bytes() == before
+    kept = "".join(path.read_text() for path in file.parent.iterdir())
+    assert "executed" in kept
+    assert "/home/" not in kept
+    assert "status: executed" not in file.read_text()
+
+
+def test_an_edit_of_a_shipped_pipeline_survives_and_is_no_change_of_its_file(project):
+    file = project / "pipelines" / "tlc" / "metadata.yaml"
+    write(file, RUN | {"variables": {"months": "2024-01"}})
+    assert yaml.safe_load(file.read_text()) == SHIPPED
+    assert read(file)["variables"] == {"months": "2024-01"}
+    file.write_text(yaml.safe_dump(SHIPPED | {"description": "Pulled."}))
+    assert read(file)["description"] == "Pulled."
+    assert read(file)["variables"] == {"months": "2024-01"}
+
+
+def test_an_edit_that_is_taken_back_leaves_no_file(project):
+    file = project / "pipelines" / "tlc" / "metadata.yaml"
+    write(file, RUN)
+    assert file.with_suffix(".local.yaml").is_file()
+    write(file, SHIPPED)
+    assert not file.with_suffix(".local.yaml").exists()
+
+
+def test_an_edit_of_a_pipeline_of_ones_own_is_in_its_file(project):
+    file = project / "pipelines" / "mine" / "metadata.yaml"
+    write(file, RUN | {"variables": {"months": "2024-01"}})
+    assert yaml.safe_load(file.read_text())["variables"] == {"months": "2024-01"}
+
+
+def test_a_trigger_that_is_switched_on_is_kept_without_its_token(project):
+    file = project / "pipelines" / "tlc" / "triggers.yaml"
+    monthly = {"name": "monthly", "status": "inactive", "variables": {}}
+    file.write_text(yaml.safe_dump({"triggers": [monthly]}))
+    before = file.read_bytes()
+    on = {"status": "active", "token": "a-secret", "pipeline_uuid": "tlc", "envs": []}
+    write(file, {"triggers": [monthly | on]})
+    assert file.read_bytes() == before
+    assert read(file)["triggers"][0]["status"] == "active"
+    assert "a-secret" not in file.with_suffix(".local.yaml").read_text()
+
+
+@pytest.mark.parametrize("damaged", ["", "just text", "- a list"])
+def test_a_file_of_edits_that_somebody_broke_is_taken_for_none(project, damaged):
+    file = project / "pipelines" / "tlc" / "metadata.yaml"
+    file.with_suffix(".local.yaml").write_text(damaged)
+    assert read(file) == SHIPPED
+
+
+def test_what_is_shipped_is_what_git_has():
+    folders = {file.parent.name for file in shipped("mage_project/pipelines/*/metadata.yaml")}
+    assert shipped_pipelines(ROOT / "mage_project") == folders
+    assert {"tlc_trips", "tlc_sync"} <= folders
