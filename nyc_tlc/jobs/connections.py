@@ -3,6 +3,7 @@
 import uuid
 
 from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.os_errors import os_errors_explained
 from nyc_tlc.jobs.open import open_job
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.wiring import NO_BIGQUERY, connect_stores
@@ -27,7 +28,8 @@ def check_lake() -> str:
         ReconciliationError: it did not give back what was written.
     """
     lake = open_job(connect_stores)[1].lake
-    _round_trip(lake)
+    with os_errors_explained(lake.url):
+        _round_trip(lake)
     return f"Lake answers: {lake.url}: written, read and deleted"
 
 

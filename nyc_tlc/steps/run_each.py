@@ -15,6 +15,7 @@ from nyc_tlc.core.errors import (
     PipelineError,
     RetryableError,
 )
+from nyc_tlc.core.os_errors import os_errors_explained
 from nyc_tlc.core.runs.run_table import FINAL, Status
 
 _logger = logging.getLogger(__name__)
@@ -139,7 +140,8 @@ def retried(attempt: Callable[[], T], what: str, attempts: int, first_wait: floa
     """
     for number in range(1, attempts + 1):
         try:
-            return attempt()
+            with os_errors_explained():
+                return attempt()
         except RetryableError as error:
             if number == attempts:
                 raise RetryableError(

@@ -1,6 +1,5 @@
 """Files in flight: what a run stages in the lake, and its work folder on local disk."""
 
-import errno
 import fcntl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,15 +8,15 @@ from pathlib import Path
 
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.errors import ConfigurationError, ReconciliationError, RetryableError
+from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Conformed
+from nyc_tlc.core.os_errors import os_errors_explained
 from nyc_tlc.core.runs.run import Run
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.steps.records import read
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 ABANDONED_AFTER = timedelta(days=1)
 """A younger folder may belong to a run under way on another machine."""
 
@@ -113,29 +112,14 @@ def work_folder(work_dir: Path, name: str) -> Iterator[Path]:
     is removed.
 
     Raises:
-        ConfigurationError: the work directory cannot be written.
-        RetryableError: it is full.
+        PipelineError: the operating system refuses something, here or in the lake.
     """
     folder = work_dir / name
-    try:
+    with os_errors_explained(f"TLC_WORK_DIR {work_dir}"):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = folder.with_suffix(".lock").open("w")
-    except OSError as error:
-        raise ConfigurationError(
-            f"TLC_WORK_DIR {work_dir} cannot be written ({error.strerror}). Nothing was "
-            "changed. Set it to a local folder with room for a month."
-        ) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            folder.mkdir(parents=True, exist_ok=True)
             yield folder
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            raise RetryableError(
-                f"no room is left in TLC_WORK_DIR {work_dir}. The month stays as it was. Make "
-                "room for the files of TLC_WORKERS months, or set it to another folder"
-            ) from error
-        if not any(folder.iterdir()):
-            folder.rmdir()
+            if not any(folder.iterdir()):
+                folder.rmdir()

@@ -1,6 +1,5 @@
 """A lake in a plain folder."""
 
-import errno
 import fcntl
 import os
 import shutil
@@ -15,8 +14,8 @@ from typing import BinaryIO
 
 from nyc_tlc.adapters.lake.errors import ObjectChangedError, ObjectGoneError
 from nyc_tlc.core.checksum import crc32c_of_file
-from nyc_tlc.core.errors import ConfigurationError, RetryableError
 from nyc_tlc.core.lake.records import Generation, StoredObject, is_lake_path
+from nyc_tlc.core.os_errors import os_errors_explained
 
 _ABANDONED_AFTER = 86_400.0
 """Seconds."""
@@ -111,16 +110,13 @@ class FolderLake:
     @contextmanager
     def _new_file(self, path: str) -> Iterator[Path]:
         """A temporary file next to the objects, for bytes on their way to ``path``."""
-        target = self._file(path)
-        try:
+        with os_errors_explained(str(self._file(path))):
             self._incoming.mkdir(parents=True, exist_ok=True)
             incoming = self._incoming / uuid.uuid4().hex
             try:
                 yield incoming
             finally:
                 incoming.unlink(missing_ok=True)
-        except OSError as error:
-            raise _explained(error, target) from error
 
     def _sweep(self) -> None:
         """Remove what killed writers left behind, once no writer can be that slow."""
@@ -157,14 +153,3 @@ class FolderLake:
 def _stored(path: str, stat: os.stat_result, checksum: str) -> StoredObject:
     generation = stat.st_mtime_ns
     return StoredObject(path=path, bytes=stat.st_size, generation=generation, crc32c=checksum)
-
-
-def _explained(error: OSError, file: Path) -> RetryableError | ConfigurationError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return RetryableError(
-            f"no room is left in the lake for {file}. What was there is untouched. Make room"
-        )
-    return ConfigurationError(
-        f"{file} cannot be written ({error.strerror}). What was there is untouched. Check "
-        "LAKE_URL and who may write there."
-    )
