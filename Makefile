@@ -1,32 +1,32 @@
-# `make help` lists the targets; the text behind ## is what it prints.
+# `make help` lists the targets; the text behind ## is what it prints. GNU make 3.81 (macOS) reads
+# this as 4.4 does: each line of a recipe is a shell of its own, and what is longer is a program.
 .DEFAULT_GOAL := help
-SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
-.ONESHELL:
 
-PYTHON ?= python3.11
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
-UV_VERSION := 0.13.9
 STACK := $(BIN)/python -m embedded.stack
-SERVICE ?= green
-MONTHS ?=
-FORCE ?= false
-DEEP ?= false
-REPAIR ?= false
-SOURCE ?= false
-PLAN ?=
-TRIGGER ?=
+PIPELINE := $(BIN)/python -m embedded.run
+NYC_TLC := $(STACK) exec -- $(BIN)/python -m nyc_tlc
 PORT ?= 6789
 SECONDS ?= 60
-TARGET ?=
+
+# A misspelt variable would leave the one that was meant empty: PLN=true loads everything.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+SETTINGS := PYTHON VENV SHELL %_PROXY %_proxy $(shell sed -n 's/^\([A-Z_]*\)=.*/\1/p' dev.env)
+KNOWN := AGAINST APPLY ARGS CASES COLOR DEEP FIRST_MONTH FORCE MAGE_URL MONTH MONTHS MUTANTS PLAN \
+  PORT QUICK REPAIR ROUNDS ROWS SCOPE SECONDS SERVICE SOURCE TARGET TRIGGER YEAR
+UNKNOWN := $(filter-out $(SETTINGS) $(KNOWN),$(GIVEN))
+$(if $(UNKNOWN),$(error unknown variable $(UNKNOWN): expected one of $(KNOWN), or one of dev.env. \
+  Nothing was started))
+# For a pipeline: what the command line gives, and of the environment these.
+ours = $(foreach name,$(filter-out $(SETTINGS),$(GIVEN)) $(foreach name,$(1),$(if $(filter \
+  environment,$(origin $(name))),$(name))),$(name)="$($(name))")
+is_on = $(filter-out false no off 0,$(1))
+
 BENCH = $(BIN)/python -m qa.benchmarks $(1) $(if $(ROWS),--rows $(ROWS)) \
   $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CASES),--cases $(CASES)) $(if $(QUICK),--quick) \
   $(if $(AGAINST),--against "$(AGAINST)")
-
-# SERVICE has a default for `make run`; here only what was given counts.
-REBUILD = $(STACK) exec -- $(BIN)/python -m nyc_tlc.jobs.rebuild $(1) $(if $(MONTHS),--months "$(MONTHS)") \
-  $(if $(filter-out file,$(origin SERVICE)),--service "$(SERVICE)") $(if $(PLAN),--plan)
 
 export PYTHONPATH := $(CURDIR)
 export PYTHONWARNINGS := ignore::FutureWarning
@@ -35,13 +35,8 @@ export PYTHONWARNINGS := ignore::FutureWarning
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/installed: requirements.lock Makefile
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed: install Python 3.11, or set PYTHON=…" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
-	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --upgrade-deps $(VENV)
-	touch $@
+$(VENV)/installed: requirements.lock setup.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh setup.sh
 
 .PHONY: setup
 setup: $(VENV)/installed ## Make the virtual environment with every pinned package
@@ -52,21 +47,15 @@ demo: $(VENV)/installed ## Load sample months into an embedded Postgres and GCS 
 
 .PHONY: run
 run: $(VENV)/installed ## Load real months from TLC: make run SERVICE=green MONTHS=2024-01 [FORCE=true PLAN=true]
-	@[ -n "$(MONTHS)" ] || { echo 'MONTHS is empty: make run SERVICE=green MONTHS=2024-01' >&2; exit 2; }
-	# Empty: TLC itself, and not the sample months that the embedded stack serves.
-	grep -qs '^TLC_SOURCE_URL=.' .env || export TLC_SOURCE_URL="$${TLC_SOURCE_URL:-}"
-	$(STACK) exec -- $(BIN)/mage run mage_project tlc_trips \
-	  --runtime-vars '{"service": "$(SERVICE)", "months": "$(MONTHS)", "force": "$(FORCE)", "plan": "$(or $(PLAN),false)"}'
+	@$(PIPELINE) tlc_trips $(call ours,SERVICE MONTHS FORCE PLAN)
 
 .PHONY: sync
 sync: $(VENV)/installed ## Load what TLC has published or revised since [PLAN=true SCOPE=all SERVICE=green]
-	grep -qs '^TLC_SOURCE_URL=.' .env || export TLC_SOURCE_URL="$${TLC_SOURCE_URL:-}"
-	$(STACK) exec -- $(BIN)/mage run mage_project tlc_sync --runtime-vars \
-	  '{"service": "$(if $(filter-out file,$(origin SERVICE)),$(SERVICE),all)", "scope": "$(or $(SCOPE),changed)", "plan": "$(or $(PLAN),false)"}'
+	@$(PIPELINE) tlc_sync $(call ours,SERVICE SCOPE FIRST_MONTH PLAN)
 
 .PHONY: marts
 marts: $(VENV)/installed ## Build the marts from the months that are loaded [FORCE=true]
-	$(STACK) exec -- $(BIN)/mage run mage_project tlc_marts --runtime-vars '{"force": "$(FORCE)"}'
+	@$(PIPELINE) tlc_marts $(call ours,FORCE)
 
 .PHONY: ui
 ui: $(VENV)/installed ## Open the Mage UI at localhost:6789 on the same data [PORT=6789]
@@ -74,24 +63,26 @@ ui: $(VENV)/installed ## Open the Mage UI at localhost:6789 on the same data [PO
 
 .PHONY: env
 env: ## Write .env with new secrets; keep what is set there
-	@$(PYTHON) -m deploy.env_file
+	@python=$$(PYTHON="$(PYTHON)" sh setup.sh --python) && "$$python" -m deploy.env_file
+
+REBUILD = $(if $(MONTHS),--months "$(MONTHS)") $(if $(SERVICE),--service "$(SERVICE)") \
+  $(if $(call is_on,$(PLAN)),--plan)
 
 .PHONY: rebuild-postgres
 rebuild-postgres: $(VENV)/installed ## Reload Postgres from the lake's trips/ [SERVICE=all MONTHS=… PLAN=true]
-	@$(call REBUILD,postgres)
+	@$(NYC_TLC) rebuild postgres $(REBUILD)
 
 .PHONY: rebuild
 rebuild: $(VENV)/installed ## Rebuild everything from the lake's raw/ [SERVICE=all MONTHS=… PLAN=true]
-	@$(call REBUILD,everything)
+	@$(NYC_TLC) rebuild everything $(REBUILD)
 
 .PHONY: audit
 audit: $(VENV)/installed ## Compare every store with the others [SERVICE MONTHS DEEP=true SOURCE=true REPAIR=true]
-	$(STACK) exec -- $(BIN)/mage run mage_project lake_audit --runtime-vars \
-	  '{"service": "$(if $(filter-out file,$(origin SERVICE)),$(SERVICE),all)", "months": "$(MONTHS)", "deep": "$(DEEP)", "source": "$(SOURCE)", "repair": "$(REPAIR)"}'
+	@$(PIPELINE) lake_audit $(call ours,SERVICE MONTHS DEEP SOURCE REPAIR)
 
 .PHONY: report
 report: $(VENV)/installed ## Download and open the report of the last audit
-	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.jobs.audit
+	@$(NYC_TLC) report
 
 .PHONY: schedules
 schedules: $(VENV)/installed ## List the triggers of the running Mage [MAGE_URL=http://…]
@@ -115,7 +106,7 @@ psql: $(VENV)/installed ## Open a SQL prompt on the embedded Postgres
 
 .PHONY: gcs-setup
 gcs-setup: $(VENV)/installed ## Show the lifecycle rules that the lake's bucket needs [APPLY=true]
-	@$(STACK) exec -- $(BIN)/python -m nyc_tlc.jobs.bucket $(if $(filter true,$(APPLY)),--apply)
+	@$(NYC_TLC) bucket $(if $(call is_on,$(APPLY)),--apply)
 
 .PHONY: status
 status: $(VENV)/installed ## Show which parts of the embedded stack run
@@ -132,9 +123,9 @@ clean: ## Show what `make clean-local` would delete
 .PHONY: clean-local
 clean-local: ## Stop the embedded stack and delete its data
 	@[ ! -x $(BIN)/python ] || $(STACK) stop
-	home="$$(cat .local/postgres-home 2>/dev/null || true)"
-	case "$$home" in */nyc-tlc-postgres-*) rm -rf "$$home" ;; esac # where root's checkout is closed to others
-	rm -rf .local
+	@# Where root's checkout is closed to others, the cluster is elsewhere.
+	@home="$$(cat .local/postgres-home 2>/dev/null)"; case "$$home" in */nyc-tlc-postgres-*) rm -rf "$$home" ;; esac
+	@rm -rf .local
 
 .PHONY: test
 test: $(VENV)/installed ## Run every test; starts what it needs by itself
@@ -204,17 +195,7 @@ fuzz: $(VENV)/installed ## Fuzz what reads bytes from outside; Linux only [SECON
 
 .PHONY: mutation
 mutation: $(VENV)/installed ## Change nyc_tlc/core in 6,000 ways: which does no unit test notice? (half an hour) [MUTANTS=nyc_tlc.core.month.*]
-	rm -rf .local/mutation
-	mkdir -p .local/mutation/mutants
-	# mutmut changes a copy: of what is committed, and of what is changed in files that git knows.
-	tree="$$(git stash create)"
-	git archive "$${tree:-HEAD}" | tee >(tar x -C .local/mutation) | tar x -C .local/mutation/mutants
-	cd .local/mutation
-	export VIRTUAL_ENV="$(abspath $(VENV))" HYPOTHESIS_PROFILE=mutation PYTHONPATH=
-	export TLC_SHARED="$${TLC_SHARED:-$(CURDIR)/../shared/tlc}"
-	mutmut="nice $(abspath $(BIN))/uv run --quiet --no-project --active --with-requirements qa/mutmut.txt"
-	$$mutmut mutmut run $(if $(MUTANTS),"$(MUTANTS)")
-	$$mutmut python -m qa.mutation $(if $(MUTANTS),"$(MUTANTS)")
+	@$(BIN)/python -m qa.mutate $(if $(MUTANTS),"$(MUTANTS)")
 
 .PHONY: format
 format: $(VENV)/installed ## Format the code and sort its imports
@@ -230,17 +211,6 @@ docs: $(VENV)/installed ## Write the generated pages of docs/ from the code
 audit-picture: $(VENV)/installed ## Redraw docs/lake-audit.png: sample months, an audit, Chromium
 	$(BIN)/python -m embedded.sample_audit docs/lake-audit.png
 
-LOCKS := requirements.lock requirements.txt embedded/servers/bigquery_emulator.txt qa/fuzz/atheris.txt qa/mutmut.txt
-
 .PHONY: lock
 lock: ## Resolve pyproject.toml into requirements.lock and requirements.txt
-	@export UV_CUSTOM_COMPILE_COMMAND="make lock"
-	compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate"
-	$$compile --all-extras --generate-hashes pyproject.toml -o requirements.lock
-	$$compile pyproject.toml --constraint requirements.lock -o requirements.txt
-	$$compile --generate-hashes embedded/servers/bigquery_emulator.in -o embedded/servers/bigquery_emulator.txt
-	$$compile --generate-hashes qa/fuzz/atheris.in -o qa/fuzz/atheris.txt
-	$$compile --generate-hashes qa/mutmut.in -o qa/mutmut.txt
-	# uv repeats the project's own bound of Python on every line.
-	sed -i.bak -E "s/python_full_version < '3.13' and //; s/ (;|and) python_full_version < '3.13'//" $(LOCKS)
-	rm $(addsuffix .bak,$(LOCKS))
+	@$(BIN)/python -m deploy.lock

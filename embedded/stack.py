@@ -154,14 +154,14 @@ def _run_status(stack: Stack, _arguments: argparse.Namespace) -> int:
 
 def _run_exec(stack: Stack, arguments: argparse.Namespace) -> int:
     """Run a command with the environment; start the stack if it is needed."""
-    return _become(arguments.words, run_environment(stack, arguments.env_file))
+    return become(arguments.words, run_environment(stack, arguments.env_file))
 
 
 def _run_psql(stack: Stack, arguments: argparse.Namespace) -> int:
     """Open psql on the database (psql's own options may follow)."""
     environment = run_environment(stack, arguments.env_file)
     program = [str(psql_program()), *arguments.words]
-    return _become(program, environment | psql_environment(environment))
+    return become(program, environment | psql_environment(environment))
 
 
 def _run_ui(stack: Stack, arguments: argparse.Namespace) -> int:
@@ -184,10 +184,11 @@ def _run_ui(stack: Stack, arguments: argparse.Namespace) -> int:
     os.chdir(CHECKOUT)
     # This process becomes Mage, so that Ctrl-C reaches it.
     words = [sys.executable, "-m", "mage_server", "--host", HOST, "--port", str(port)]
-    return _become(words, environment)
+    return become(words, environment)
 
 
-def _become(words: Sequence[str], environment: dict[str, str]) -> int:
+def become(words: Sequence[str], environment: dict[str, str]) -> int:
+    """Let this process become a command; returns only where that cannot be."""
     if not words:
         logger.error("exec: name a command, as in: exec -- printenv LAKE_URL")
         return 2

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from mage_project.run_variables import require_readable
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
 from nyc_tlc.core.contract.service import Service
@@ -78,6 +79,7 @@ def run_services(kwargs: Mapping[str, Any]) -> tuple[Service, ...]:
     Raises:
         ConfigurationError: a name is not a service of this project.
     """
+    require_readable(kwargs)
     return parse_services(kwargs.get("color") or kwargs.get("service") or "")
 
 
@@ -87,6 +89,7 @@ def run_first_month(kwargs: Mapping[str, Any]) -> Month | None:
     Raises:
         ConfigurationError: the variable is not a month.
     """
+    require_readable(kwargs)
     text = str(kwargs.get("first_month") or "").strip()
     try:
         return Month.parse(text) if text else None
@@ -103,6 +106,7 @@ def run_scope(kwargs: Mapping[str, Any]) -> Scope:
     Raises:
         ConfigurationError: the variable is neither of the two.
     """
+    require_readable(kwargs)
     text = str(kwargs.get("scope") or "changed").strip().lower()
     if text not in {"changed", "all"}:
         raise ConfigurationError(
@@ -122,14 +126,10 @@ def run_audit(kwargs: Mapping[str, Any]) -> AuditScope:
     services = run_services({"service": "all", **kwargs})
     asked = kwargs.get("months") or _year_and_month(kwargs)
     months = (
-        parse_months(asked, latest=current - Settings.load().tlc_publication_lag) if asked else None
+        parse_months(asked, latest=current - Settings.load().tlc_publication_lag) if asked else ()
     )
     return AuditScope(
-        partitions=tuple(
-            Partition(service, month)
-            for service in services
-            for month in months or service.earliest_month.through(current)
-        ),
+        partitions=AuditScope.months_of(services, months),
         deep=_flag(kwargs, "deep"),
         ask_source=_flag(kwargs, "source"),
         repair=_flag(kwargs, "repair"),
@@ -137,6 +137,7 @@ def run_audit(kwargs: Mapping[str, Any]) -> AuditScope:
 
 
 def _flag(kwargs: Mapping[str, Any], name: str) -> bool:
+    require_readable(kwargs)
     text = str(kwargs.get(name) or "").strip().lower()
     if text not in _TRUE | _FALSE:
         raise ConfigurationError(

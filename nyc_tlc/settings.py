@@ -25,7 +25,11 @@ from pydantic import (
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import ConfigurationError
 
-IO_CONFIG = Path(__file__).resolve().parents[1] / "io_config.yml"
+_CHECKOUT = Path(__file__).resolve().parents[1]
+HOME = _CHECKOUT if (_CHECKOUT / "io_config.yml").exists() else Path.cwd()
+"""What relative folders are relative to: the checkout; of an installed package, where it runs."""
+_OWN = HOME / "io_config.yml"
+IO_CONFIG = _OWN if _OWN.exists() else Path(__file__).with_name("io_config.yml")
 _CSV_MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
 _LAKE_ADDRESS = re.compile(r"(gs|s3|az)://[a-z0-9][a-z0-9._-]+(/.*)?|file:///.+")
 

@@ -23,7 +23,7 @@ from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.marts import MartPorts, MartStore
 from nyc_tlc.ports.source import Source
 from nyc_tlc.ports.warehouse import LakeWarehouse
-from nyc_tlc.settings import IO_CONFIG, Settings
+from nyc_tlc.settings import HOME, Settings
 
 if TYPE_CHECKING:
     from nyc_tlc.adapters.bigquery.connection import BigQueryDataset
@@ -197,4 +197,4 @@ def _path(url: str) -> Path:
     """A folder; a relative one means the same wherever the process was started."""
     if url.startswith("file://"):
         return Path(unquote(url.removeprefix("file://")))
-    return IO_CONFIG.parent / Path(url).expanduser()
+    return HOME / Path(url).expanduser()

@@ -1,5 +1,6 @@
 """Replace the code lists' dimension tables in BigQuery, if it is configured."""
 
+from mage_project.run_variables import require_readable
 from nyc_tlc.jobs.zones import CodeLists
 
 if "data_exporter" not in globals():
@@ -7,5 +8,6 @@ if "data_exporter" not in globals():
 
 
 @data_exporter
-def load_code_lists_to_bigquery(*_, **__):
+def load_code_lists_to_bigquery(*_, **kwargs):
+    require_readable(kwargs)
     return CodeLists.open().load_to_bigquery()

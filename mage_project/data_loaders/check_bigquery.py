@@ -1,5 +1,6 @@
 """Prove BigQuery with SELECT 1 and the place of its bucket, if it is configured."""
 
+from mage_project.run_variables import require_readable
 from nyc_tlc.jobs.connections import check_bigquery as check
 
 if "data_loader" not in globals():
@@ -7,7 +8,8 @@ if "data_loader" not in globals():
 
 
 @data_loader
-def check_bigquery(**_):
+def check_bigquery(**kwargs):
+    require_readable(kwargs)
     answer = check()
     print(answer)
     return {"bigquery": answer}

@@ -1,5 +1,6 @@
 """Land TLC's taxi zones, names and polygons, in the lake's raw/."""
 
+from mage_project.run_variables import require_readable
 from nyc_tlc.jobs.zones import Zones
 
 if "data_loader" not in globals():
@@ -7,7 +8,8 @@ if "data_loader" not in globals():
 
 
 @data_loader
-def land_zones(**_):
+def land_zones(**kwargs):
+    require_readable(kwargs)
     return Zones.open().land()
 
 

@@ -27,7 +27,7 @@ from nyc_tlc.core.audit.verdicts import (
     to_frame,
 )
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.contract.service import SERVICES, Service
 from nyc_tlc.core.errors import PipelineError, ReconciliationError
 from nyc_tlc.core.lake.paths import AUDIT_REPORT
 from nyc_tlc.core.month import Month
@@ -61,6 +61,16 @@ class AuditScope:
     deep: bool = False
     ask_source: bool = False
     repair: bool = False
+
+    @staticmethod
+    def months_of(services: Iterable[Service], months: Iterable[Month]) -> tuple[Partition, ...]:
+        """These months of the services; none named: every one there can be, in either format."""
+        chosen, current = tuple(months), Month.of(datetime.now(UTC).date())
+        return tuple(
+            Partition(service, month)
+            for service in services
+            for month in chosen or service.earliest_month.through(current)
+        )
 
     def __str__(self) -> str:
         how = [
@@ -263,23 +273,18 @@ def download_report(lake: Lake, folder: Path) -> Path | None:
     return target
 
 
-def main() -> int:
-    """`make report`: print where the report is; open it if standard output is a terminal."""
-    try:
-        settings = Settings.load()
-        lake = connect_stores(settings).lake
-        target = download_report(lake, settings.tlc_work_dir / "report")
-    except PipelineError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+def show_report() -> None:
+    """Print where the report of the last audit is; open it if standard output is a terminal.
+
+    Raises:
+        PipelineError: there is none yet, or settings or the lake are wrong.
+    """
+    settings, ports = open_job(connect_stores)
+    target = download_report(ports.lake, settings.tlc_work_dir / "report")
     if target is None:
-        sys.stderr.write(f"{lake.url}/{AUDIT_REPORT} is not there yet. Run `make audit` first.\n")
-        return 1
+        raise ReconciliationError(
+            f"{ports.lake.url}/{AUDIT_REPORT} is not there yet. Run `make audit` first."
+        )
     sys.stdout.write(f"{target}\n")
     if sys.stdout.isatty():
         webbrowser.open(target.as_uri())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

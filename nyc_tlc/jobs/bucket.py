@@ -1,10 +1,7 @@
 """Set up the lake's bucket: what it deletes by itself, and what can be restored."""
 
-import argparse
 import json
-import sys
 
-from nyc_tlc.core.errors import PipelineError
 from nyc_tlc.settings import Settings
 from nyc_tlc.wiring import connect_bucket
 
@@ -31,18 +28,3 @@ def set_up_bucket(settings: Settings, *, apply: bool) -> str:
     )
     end = "It was changed." if apply else "Nothing was changed: `make gcs-setup APPLY=true` does."
     return f"{place}\n{differences}\n{end}"
-
-
-def main() -> None:
-    """Print what differs, and with ``--apply`` change it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--apply", action="store_true", help="change what differs")
-    try:
-        differences = set_up_bucket(Settings.load(), apply=parser.parse_args().apply)
-    except PipelineError as error:
-        sys.exit(str(error))
-    sys.stdout.write(f"{differences}\n")
-
-
-if __name__ == "__main__":
-    main()

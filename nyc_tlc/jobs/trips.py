@@ -7,6 +7,7 @@ from functools import partial
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import MonthState, Publication, State
+from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.alerts import run_alerts
@@ -36,6 +37,28 @@ _logger = logging.getLogger(__name__)
 
 class Trips(Job):
     """The steps of a run, each over the rows of its run table."""
+
+    def choose(self, services: str, months: str) -> tuple[Partition, ...]:
+        """The partitions that these texts mean, of those that the source can have.
+
+        Raises:
+            ConfigurationError: they make no sense.
+        """
+        return partitions(
+            parse_services(services),
+            self.months(months),
+            current=Month.of(datetime.now(UTC).date()),
+            source_format=self._settings.tlc_source_format,
+        )
+
+    def months(self, text: str) -> tuple[Month, ...]:
+        """The months that a text means; ``latest`` is the newest that is due.
+
+        Raises:
+            ConfigurationError: it makes no sense.
+        """
+        current = Month.of(datetime.now(UTC).date())
+        return parse_months(text, latest=current - self._settings.tlc_publication_lag)
 
     def load_one(self, service: str, month: str, *, force: bool) -> RunRow:
         """Take one month through every step.

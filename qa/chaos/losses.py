@@ -9,7 +9,7 @@ from qa.chaos.stores import Stores
 from qa.chaos.trials import Trial, TwoVersions, run_all
 
 _Loss = tuple[str, Callable[[Stores], object], str, str]
-"""What is lost, how, what `nyc_tlc.jobs.rebuild` is to rebuild (nothing: a run does), and how."""
+"""What is lost, how, what `nyc-tlc rebuild` is to rebuild (nothing: a run does), and how."""
 
 
 def run_losses(months: Sequence[TwoVersions]) -> list[Trial]:
@@ -22,7 +22,7 @@ def _try(month: TwoVersions, loss: _Loss) -> Trial:
     problems = []
     if rebuild:
         done = subprocess.run(
-            [sys.executable, "-m", "nyc_tlc.jobs.rebuild", rebuild],
+            [sys.executable, "-m", "nyc_tlc", "rebuild", rebuild],
             cwd=CHECKOUT, env=month.world.stores.environment,
             capture_output=True, text=True, check=False,
         )  # fmt: skip

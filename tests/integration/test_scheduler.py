@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import requests
 
 from embedded.servers.mage import ROOT, until
 
@@ -97,6 +98,18 @@ def test_an_api_trigger_loads_the_month_of_its_variables(scheduled, synced):
     run = scheduled.server.finished(call(scheduled, "load_months"), PATIENCE)
     assert run["status"] == "completed"
     assert 0 < loaded(scheduled, "green", ["2023-01"])["2023-01"] <= ROWS
+
+
+@pytest.mark.parametrize("wrong", [{"mouths": "2022-01"}, {"months": {"from": "2022-01"}}])
+def test_an_api_trigger_refuses_variables_that_cannot_be_meant(scheduled, synced, wrong):
+    scheduled.publish("green", "2022-01", ROWS)
+    url = command(scheduled, "token", "load_months").strip()
+    variables = {"service": "green", "months": "2022-01", **wrong}
+    answer = requests.post(url, json={"pipeline_run": {"variables": variables}}, timeout=60)
+    run = scheduled.server.finished(answer.json()["pipeline_run"]["id"], PATIENCE)
+    assert run["status"] == "failed"
+    assert {b["block_uuid"] for b in run["block_runs"] if b["status"] == "failed"} == {"land_trips"}
+    assert not list(scheduled.on.lake.list("raw/service=green/year=2022/"))
 
 
 def test_the_backfill_page_loads_the_months_of_its_dates(scheduled, synced):

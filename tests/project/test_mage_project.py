@@ -146,7 +146,9 @@ class TestBlock:
     def test_it_imports_only_the_pipeline_its_variables_and_its_frames(self, path):
         nodes = ast.walk(ast.parse(path.read_text()))
         imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
-        allowed = r"nyc_tlc\..+|mage_project\.(run_context|frames)|mage_ai\..*decorators"
+        allowed = (
+            r"nyc_tlc\..+|mage_project\.(run_context|run_variables|frames)|mage_ai\..*decorators"
+        )
         assert all(re.fullmatch(allowed, module or "") for module in imported), imported
 
     def test_it_reads_none_of_the_arguments_that_siblings_share(self, path):

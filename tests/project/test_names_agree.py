@@ -1,12 +1,10 @@
 """What is written in two places by necessity says the same in both."""
 
-import json
 import re
 import subprocess
 import tomllib
 from itertools import chain
 
-import pytest
 from packaging.requirements import Requirement
 
 from tests.repository import ROOT
@@ -40,29 +38,3 @@ def test_no_registry_host_and_no_machine_path_is_committed():
         cwd=ROOT, capture_output=True, text=True, check=False,
     ).stdout.split()  # fmt: skip
     assert [path for path in tracked if path != "tests/project/test_names_agree.py"] == []
-
-
-@pytest.mark.parametrize(
-    ("words", "variables"),
-    [
-        (
-            ["run", "MONTHS=2024", "PLAN=true"],
-            {"service": "green", "months": "2024", "force": "false", "plan": "true"},
-        ),
-        (["sync"], {"service": "all", "scope": "changed", "plan": "false"}),
-        (["sync", "SERVICE=fhv"], {"service": "fhv", "scope": "changed", "plan": "false"}),
-        (["marts"], {"force": "false"}),
-        (
-            ["audit", "REPAIR=true"],
-            {"service": "all", "months": "", "deep": "false", "source": "false", "repair": "true"},
-        ),
-    ],
-    ids=str,
-)
-def test_make_hands_mage_its_variables(words, variables):
-    """Mage prints a traceback about JSON that is none, and runs without variables."""
-    said = subprocess.run(
-        ["make", "--silent", "--old-file=.venv/installed", "STACK=printf '%s\\n'", *words],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    assert json.loads(said.split("--runtime-vars\n")[1]) == variables

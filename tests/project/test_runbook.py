@@ -26,9 +26,10 @@ def _text(node: ast.expr) -> str:
     return _GAP
 
 
+_OF_MAGE = [ROOT / "mage_project" / name for name in ("frames.py", "run_variables.py")]
 _NODES = [
     (f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}", node)
-    for path in sorted((*(ROOT / "nyc_tlc").rglob("*.py"), ROOT / "mage_project" / "frames.py"))
+    for path in sorted((*(ROOT / "nyc_tlc").rglob("*.py"), *_OF_MAGE))
     for node in ast.walk(ast.parse(path.read_text("utf-8")))
 ]
 # Every text: parts of messages are put together in functions of their own.

@@ -1,8 +1,8 @@
 """`make report`: the page of the last audit, from the lake to this machine."""
 
+from nyc_tlc.__main__ import main
 from nyc_tlc.adapters.lake.folder import FolderLake
 from nyc_tlc.core.lake.paths import AUDIT_REPORT
-from nyc_tlc.jobs.audit import main
 
 
 def test_the_report_is_fetched_from_the_lake(tmp_path, monkeypatch, capsys):
@@ -12,10 +12,10 @@ def test_the_report_is_fetched_from_the_lake(tmp_path, monkeypatch, capsys):
         "LAKE_URL": lake.url, "TLC_WORK_DIR": str(tmp_path / "work"), "BIGQUERY_DATASET": "",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    assert main() == 1
+    assert main(["report"]) == 1
     assert f"{AUDIT_REPORT} is not there yet. Run `make audit` first." in capsys.readouterr().err
     lake.write(AUDIT_REPORT, b"the page", if_generation=None)
-    assert main() == 0
+    assert main(["report"]) == 0
     page = tmp_path / "work" / "report" / "lake_audit.html"
     assert capsys.readouterr().out == f"{page}\n"
     assert page.read_bytes() == b"the page"
