@@ -41,6 +41,7 @@ SETTINGS = (
     ("checkpoint_completion_target", "0.9", "spreads checkpoint writes so that loads do not stall"),
     ("shared_buffers", "256MB", "indexes of a partition stay in memory, and a laptop has the room"),
     ("maintenance_work_mem", "256MB", "index builds over 20 million rows sort with few spills"),
+    ("max_locks_per_transaction", "512", "a query over every month of all services locks 3,300"),
     ("timezone", "'UTC'", "results do not depend on the zone of the machine"),
     ("log_timezone", "'UTC'", "as above, for the log"),
     ("log_line_prefix", "'%m [%p] '", "time and backend, to match a failure with its pipeline run"),

@@ -21,7 +21,7 @@ def test_settings_are_in_force(stack: Stack) -> None:
         "wal_level": "minimal", "fsync": "on", "full_page_writes": "on",
         "synchronous_commit": "on", "data_checksums": "on", "server_encoding": "UTF8",
         "timezone": "UTC", "unix_socket_directories": "", "listen_addresses": "127.0.0.1",
-        "password_encryption": "scram-sha-256",
+        "password_encryption": "scram-sha-256", "max_locks_per_transaction": "512",
     }  # fmt: skip
     shown = {name: stack.postgres.psql(f"show {name}").strip() for name in expected}
     assert shown == expected

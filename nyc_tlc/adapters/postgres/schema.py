@@ -13,9 +13,14 @@ from nyc_tlc.adapters.postgres.connection import Cursor, commit, one, sql
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import Column, Contract
 from nyc_tlc.core.contract.schemas import column_comment, postgres_columns
+from nyc_tlc.core.contract.service import SERVICES
 
 LOCK_SPACE = 0x544C43
 """First key of our advisory locks ("TLC"), so that they meet nobody else's."""
+_READERS_OF_ALL = 10
+"""Sessions that are to be able to query every month at once."""
+_LOCKS_PER_TRANSACTION = 512
+"""What our own servers have: 15 such sessions when every month there ever was is loaded."""
 
 _LEDGER_AND_QUARANTINE = """
 CREATE TABLE IF NOT EXISTS ledger (
@@ -92,6 +97,32 @@ def ensure_tables(cursor: Cursor, contract: Contract) -> None:
         index = "CREATE INDEX IF NOT EXISTS {} ON {} USING brin (pickup_datetime)"
         cursor.execute(sql(index, f"{service}_pickup_datetime_brin", service))
     commit(cursor)
+
+
+def lock_warning(cursor: Cursor) -> str:
+    """What to raise where few sessions can query every month of all services at once; else empty.
+
+    Such a query locks each month's tables and their indexes until its transaction ends, and the
+    locks of all sessions share one table of the server.
+    """
+    needed, present, sessions = one(
+        cursor,
+        "SELECT (SELECT count(*) + coalesce(sum((SELECT count(*) FROM pg_index "
+        "WHERE indrelid = relid)), 0) FROM unnest(%s) AS parent, "
+        "pg_partition_tree(to_regclass(parent)))::int, "
+        "current_setting('max_locks_per_transaction')::int, "
+        "current_setting('max_connections')::int",
+        [list(SERVICES)],
+    )
+    at_once = present * sessions // max(needed, 1)
+    if at_once >= _READERS_OF_ALL:
+        return ""
+    enough = max(_LOCKS_PER_TRANSACTION, -(-needed * _READERS_OF_ALL // sessions))
+    return (
+        f"max_locks_per_transaction = {present} is too low: a query over all services locks "
+        f"{needed:,} tables and indexes, so no more than {at_once} sessions can run one at once. "
+        f"Set it to {enough} and restart the server (docs/runbook.md)"
+    )
 
 
 def are_there(cursor: Cursor, columns: Mapping[str, Iterable[str]]) -> bool:

@@ -41,7 +41,10 @@ class PostgresWarehouse:
     def describe(self) -> str:
         with self._transaction() as cursor:
             version = one(cursor, "SELECT version()")[0].split(",")[0]
-        return f"{self._database!r}, schema {self._schema}: {version}"
+            warning = ddl.lock_warning(cursor)
+        return f"{self._database!r}, schema {self._schema}: {version}" + (
+            f"\nWARNING: {warning}" if warning else ""
+        )
 
     def replace_partition(
         self, entry: LedgerEntry, trips: RowGroups, quarantine: Batches, *, force: bool

@@ -1,15 +1,22 @@
 """Watch a warehouse while it changes."""
 
+import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+
+from embedded.servers.postgres import PostgresServer
 
 BLOCKED = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = %s"
 COPYING = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %green%'"
 NOTHING_IS_OPEN = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'nyc_tlc'"
+
+_DEFAULTS = {"wal_level": "replica", "max_wal_senders": 4, "max_locks_per_transaction": 64}
 
 
 def everything_said(error: BaseException | None) -> str:
@@ -57,3 +64,21 @@ def seen_while(query) -> Callable[..., set[tuple]]:
         return set(rows)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def primary() -> Iterator[PostgresServer]:
+    """A server with PostgreSQL's defaults where ours has others: replicas, and few locks."""
+    with tempfile.TemporaryDirectory(prefix="nyc-tlc-primary-") as folder:
+        Path(folder).chmod(0o755)
+        server = PostgresServer(Path(folder) / "state")
+        try:
+            server.start()
+            for name in ("wal_level", "max_wal_senders", "max_locks_per_transaction"):
+                server.psql(f"ALTER SYSTEM SET {name} = {_DEFAULTS[name]}")
+            server.stop()
+            server.start()
+            yield server
+        finally:
+            server.stop()
+            shutil.rmtree((server.state_dir / "postgres-home").read_text())
