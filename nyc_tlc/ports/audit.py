@@ -17,8 +17,9 @@ class Inventory:
         ledger: Every entry, those whose table is gone included.
         attached: Months that readers see.
         quarantined: Rows in the quarantine table by month.
-        leftovers: Tables named like a month's that no reader sees and no load works on.
-        foreign: Tables that readers of a service see, and that are no month's.
+        leftovers: Tables of months that we made, that no reader sees and no load works on.
+        foreign: Tables that readers of a service see, and that we did not make.
+        others: Everything else beside ours that we did not make: ``view mine``.
     """
 
     ledger: Mapping[Partition, LedgerEntry]
@@ -26,6 +27,7 @@ class Inventory:
     quarantined: Mapping[Partition, int]
     leftovers: tuple[str, ...]
     foreign: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
 
 class Inspector(Protocol):

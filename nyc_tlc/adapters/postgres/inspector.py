@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from psycopg2 import errors as pg
 
-from nyc_tlc.adapters.postgres import ledger
+from nyc_tlc.adapters.postgres import ledger, ownership
 from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, exists, one, sql
 from nyc_tlc.core.audit.evidence import TableScan
@@ -18,7 +18,7 @@ from nyc_tlc.core.errors import RetryableError
 from nyc_tlc.core.month import Month
 from nyc_tlc.ports.audit import Inventory
 
-_OF_A_MONTH = re.compile(r"([a-z]+)_(\d{4})_(\d{2})(?:_.*)?")
+_OF_A_MONTH = re.compile(r"([a-z]+)_(\d{4})_(\d{2})(?:_new)?(?:_\d)?")
 
 
 class PostgresInspector:
@@ -30,14 +30,16 @@ class PostgresInspector:
 
     def inventory(self) -> Inventory:
         with self._transaction(snapshot=True) as cursor:
-            names = _attached(cursor)
-            months = {part.table_name: part for part in map(_month_of, names) if part}
+            entries, names = ledger.read_entries(cursor), _attached(cursor)
+            ours = ownership.month_tables(cursor, entries)
+            months = {name: part for name in ours if (part := _month_of(name))}
             return Inventory(
-                ledger=ledger.read_entries(cursor),
+                ledger=entries,
                 attached=frozenset(months[name] for name in names if name in months),
                 quarantined=_quarantined(cursor),
-                leftovers=self._leftovers(cursor),
-                foreign=tuple(name for name in names if name not in months),
+                leftovers=self._leftovers(cursor, ours),
+                foreign=tuple(name for name in names if name not in ours),
+                others=ownership.others(cursor, entries),
             )
 
     def scan(self, partition: Partition) -> TableScan | None:
@@ -61,23 +63,28 @@ class PostgresInspector:
     def drop_leftover(self, name: str) -> bool:
         with self._transaction() as cursor:
             partition = _month_of(name)
-            if partition is None or name not in self._leftovers(cursor):
+            if partition is None or not ledger.is_my_turn(cursor, self._schema, partition):
                 return False
-            if not ledger.is_my_turn(cursor, self._schema, partition):
+            ours = ownership.month_tables(cursor, ledger.read_entries(cursor))
+            if name not in self._leftovers(cursor, ours):
                 return False
             cursor.execute(sql("DROP TABLE IF EXISTS {}", name))
             return True
 
-    def _leftovers(self, cursor: Cursor) -> tuple[str, ...]:
-        """The tables named like a month's that no reader sees and no load is at work on."""
+    def _leftovers(self, cursor: Cursor, ours: Collection[str]) -> tuple[str, ...]:
+        """The tables of months that no reader sees and no load is at work on."""
         cursor.execute(
-            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition "
-            "AND relnamespace = quote_ident(current_schema())::regnamespace ORDER BY 1"
+            "SELECT relname FROM pg_class AS c WHERE relname = ANY (%(ours)s) "
+            "AND NOT relispartition AND relnamespace = quote_ident(current_schema())::regnamespace "
+            # With a table would go what others have attached to it.
+            "AND NOT EXISTS (SELECT FROM pg_partition_tree(c.oid) JOIN pg_class AS p "
+            "ON p.oid = relid WHERE p.relname <> ALL (%(ours)s)) ORDER BY 1",
+            {"ours": list(ours)},
         )
         alone = {name: _month_of(name) for (name,) in cursor.fetchall()}
         cursor.execute(
             "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted "
-            "AND classid = %s",
+            "AND classid = %s AND pid <> pg_backend_pid()",
             [ddl.LOCK_SPACE],
         )
         taken = {key for (key,) in cursor.fetchall()}

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from psycopg2.sql import SQL, Composable, Literal
 
+from nyc_tlc.adapters.postgres import additions
 from nyc_tlc.adapters.postgres.connection import Cursor, exists, sql
 from nyc_tlc.adapters.postgres.copy_stream import copy
+from nyc_tlc.adapters.postgres.ownership import mark
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import ColumnType
 from nyc_tlc.core.contract.schemas import postgres_columns
@@ -86,6 +88,12 @@ def build(
     return copied
 
 
+def names(partition: Partition) -> list[str]:
+    """Every table that a load of the month drops, makes or renames."""
+    ends = ["", *(f"_{number}" for number in range(_MOST_PARTS))]
+    return [name + end for name in (partition.table_name, _new_name(partition)) for end in ends]
+
+
 def drop_parts(cursor: Cursor, partition: Partition) -> None:
     """Drop what a load that was killed left behind."""
     for number in range(_MOST_PARTS):
@@ -99,6 +107,7 @@ def attach(cursor: Cursor, partition: Partition) -> None:
     is new does not lock out readers at all.
     """
     old, new = partition.table_name, _new_name(partition)
+    kept = additions.in_place(cursor, partition, new)
     mode = SQL("ACCESS EXCLUSIVE" if exists(cursor, old) else "SHARE UPDATE EXCLUSIVE")
     parent, month = partition.service.name, Literal(partition.month.start.date())
     for statement in (
@@ -115,6 +124,9 @@ def attach(cursor: Cursor, partition: Partition) -> None:
             ("ALTER INDEX {} RENAME TO {}", "_brin"),
         ):
             cursor.execute(sql(statement, name + suffix, name.replace(new, old) + suffix))
+        mark(cursor, "TABLE", name.replace(new, old))
+    for statement in kept:
+        cursor.execute(statement)
 
 
 def _new_name(partition: Partition) -> str:
@@ -150,9 +162,13 @@ def _fill(cursor: Cursor, partition: Partition, name: str, part: Part, *, share:
             rows=part.check() if share > 1 else SQL(""),
         )
     )
+    mark(cursor, "TABLE", name)
+    additions.carry_settings(cursor, partition, name)
     jsonb = frozenset(column.name for column in columns if column.type is ColumnType.JSON)
     copied = copy(cursor, name, part.trips, jsonb=jsonb, options=", FREEZE")
     _index(cursor, name)
+    if share == 1:
+        additions.carry_indexes(cursor, partition, name)
     cursor.execute(
         "SELECT set_config('default_statistics_target', "
         "greatest(current_setting('default_statistics_target')::int / %s, 1)::text, true)",
@@ -171,8 +187,11 @@ def _unite(cursor: Cursor, partition: Partition, parts: Sequence[Part]) -> None:
     new = _new_name(partition)
     columns = SQL(postgres_columns(partition.service.contract.columns))
     cursor.execute(sql("CREATE TABLE {} (\n  {}\n) PARTITION BY RANGE (source_row)", new, columns))
+    mark(cursor, "TABLE", new)
+    additions.unite_settings(cursor, partition, new)
     _index(cursor, new)
     for number, part in enumerate(parts):
         end = SQL("MAXVALUE") if part.end is None else Literal(part.end)
         attach = "ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})"
         cursor.execute(sql(attach, new, _part_name(partition, number), Literal(part.first), end))
+    additions.carry_indexes(cursor, partition, new)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from psycopg2 import errors as pg
 from psycopg2.sql import SQL
 
-from nyc_tlc.adapters.postgres import ledger, month_table
+from nyc_tlc.adapters.postgres import additions, ledger, month_table, ownership
 from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, one, sql
 from nyc_tlc.adapters.postgres.copy_stream import copy
@@ -57,6 +57,7 @@ class PostgresWarehouse:
                 present = ledger.read_entry(cursor, partition)
                 if present is not None and present.content == entry.content and not force:
                     return present
+                _require_ours(cursor, partition)
                 copied = month_table.build(cursor, partition, parts, self._transaction)
                 _require_rows(partition, "accepted", found=copied, expected=entry.accepted)
                 cursor.execute(
@@ -132,6 +133,13 @@ class PostgresWarehouse:
             ddl.ensure_schema(cursor)
             _swap(cursor, lambda: _replace_views(cursor, queries))
         return tuple(queries)
+
+
+def _require_ours(cursor: Cursor, partition: Partition) -> None:
+    """Let no load begin that would take something of others away, or fail for it in the end."""
+    names, recorded = month_table.names(partition), partition in ledger.read_entries(cursor)
+    ownership.require_free(cursor, partition, names, recorded=recorded)
+    additions.require_replaceable(cursor, partition, names)
 
 
 def _swap(cursor: Cursor, change: Callable[[], None]) -> None:
