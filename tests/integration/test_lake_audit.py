@@ -232,6 +232,11 @@ def together(*changes: Change) -> Change:
     return lambda world, month: [change(world, month) for change in changes]
 
 
+def marked(name: str) -> str:
+    """The record that a load makes with each of its tables."""
+    return f"COMMENT ON TABLE {name} IS 'Made by nyc_tlc as {name}'"
+
+
 DONE: dict[str, Change] = {
     "not_loaded": land_only,
     "revision_not_loaded": land_revision,
@@ -264,7 +269,7 @@ DONE: dict[str, Change] = {
         keep_more_raw,
         write("trips/{month}/part-1.parquet"),
         write("staging/{month}/0123_20240101T000000-12345678/trips.parquet"),
-        sql("CREATE TABLE {table}_new_0 (LIKE green)"),
+        sql("CREATE TABLE {table}_new_0 (LIKE green); " + marked("{table}_new_0")),
         sql("CREATE TABLE mine PARTITION OF green FOR VALUES IN ('1999-01-01')"),
     ),
 }
@@ -426,7 +431,7 @@ def test_an_object_that_goes_while_the_audit_looks_is_missing_and_no_error(world
 
 def test_what_cannot_be_removed_keeps_nothing_else_from_being_repaired(world):
     world.sql(
-        f"CREATE TABLE {OTHER.table_name}_new (LIKE green); "
+        f"CREATE TABLE {OTHER.table_name}_new (LIKE green); {marked(f'{OTHER.table_name}_new')}; "
         f"CREATE VIEW mine AS SELECT * FROM {OTHER.table_name}_new; "
         "UPDATE ledger SET reconciled_at = NULL"
     )
@@ -458,7 +463,8 @@ def test_a_repair_that_fails_says_why_and_the_month_stays_wrong(world):
 
 
 def test_a_leftover_that_a_load_works_on_is_none(world):
-    world.sql(f"CREATE TABLE {MONTH.table_name}_new_1 (LIKE green)")
+    left = f"{MONTH.table_name}_new_1"
+    world.sql(f"CREATE TABLE {left} (LIKE green); {marked(left)}")
     inspector = connect_inspector(world.settings)
     with closing(world.connection()) as connection, connection.cursor() as cursor:
         take_turn(cursor, world.settings.postgres_schema, MONTH)

@@ -15,7 +15,8 @@ from nyc_tlc.core.errors import ConfigurationError
 
 # Each selects statements that give the table named %(new)s what is special about %(old)s.
 _OF_COLUMNS = """
-pg_attribute AS a JOIN pg_attribute AS n ON n.attname = a.attname AND n.attrelid = to_regclass(%(new)s)
+pg_attribute AS a
+JOIN pg_attribute AS n ON n.attname = a.attname AND n.attrelid = to_regclass(%(new)s)
 WHERE a.attrelid = to_regclass(%(old)s) AND a.attnum > 0 AND NOT a.attisdropped
 """
 _SETTINGS = f"""
@@ -24,18 +25,23 @@ FROM pg_class AS c JOIN pg_tablespace AS t ON t.oid = reltablespace
 WHERE c.oid = to_regclass(%(old)s)
 UNION ALL
 SELECT format('ALTER TABLE %%I SET (%%s)', %(new)s, string_agg(
-  format('%%s%%s = %%L', prefix, split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1)), ', '))
+  format('%%s%%s = %%L', prefix, split_part(setting, '=', 1),
+    substr(setting, strpos(setting, '=') + 1)), ', '))
 FROM (
   SELECT '' AS prefix, unnest(reloptions) AS setting FROM pg_class WHERE oid = to_regclass(%(old)s)
   UNION ALL
   SELECT 'toast.', unnest(t.reloptions)
-  FROM pg_class AS c JOIN pg_class AS t ON t.oid = c.reltoastrelid WHERE c.oid = to_regclass(%(old)s)
-) AS settings HAVING count(*) > 0
+  FROM pg_class AS c JOIN pg_class AS t ON t.oid = c.reltoastrelid
+  WHERE c.oid = to_regclass(%(old)s)
+) AS settings
+WHERE EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%(new)s) AND relkind = 'r')
+HAVING count(*) > 0
 UNION ALL
 SELECT format('ALTER TABLE %%I ALTER %%I SET STATISTICS %%s', %(new)s, a.attname, a.attstattarget)
 FROM {_OF_COLUMNS} AND a.attstattarget >= 0
 UNION ALL
-SELECT format('ALTER TABLE %%I ALTER %%I SET (%%s)', %(new)s, a.attname, array_to_string(a.attoptions, ', '))
+SELECT format('ALTER TABLE %%I ALTER %%I SET (%%s)', %(new)s, a.attname,
+  array_to_string(a.attoptions, ', '))
 FROM {_OF_COLUMNS} AND a.attoptions IS NOT NULL
 UNION ALL
 SELECT format('ALTER TABLE %%I ALTER %%I SET STORAGE %%s', %(new)s, a.attname, CASE a.attstorage
@@ -48,7 +54,7 @@ FROM {_OF_COLUMNS} AND a.attcompression NOT IN ('', n.attcompression)
 UNION ALL
 SELECT format('ALTER TABLE %%I ALTER %%I SET NOT NULL', %(new)s, a.attname)
 FROM {_OF_COLUMNS} AND a.attnotnull AND NOT n.attnotnull
-"""
+"""  # noqa: S608 - of constants
 _OF_THE_PARENT = f"""
 SELECT format('ALTER TABLE %%I ADD CONSTRAINT %%I %%s', %(new)s, conname,
   regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', ''))
@@ -56,7 +62,7 @@ FROM pg_constraint WHERE conrelid = to_regclass(%(old)s) AND contype = 'c'
 UNION ALL
 SELECT format('ALTER TABLE %%I ALTER %%I SET NOT NULL', %(new)s, a.attname)
 FROM {_OF_COLUMNS} AND a.attnotnull AND NOT n.attnotnull
-"""
+"""  # noqa: S608 - of constants
 _GRANTS = """
 WITH old AS (SELECT * FROM pg_class WHERE oid = to_regclass(%(old)s)), given AS (
   SELECT relowner, '' AS col, (aclexplode(relacl)).* FROM old
@@ -66,7 +72,9 @@ WITH old AS (SELECT * FROM pg_class WHERE oid = to_regclass(%(old)s)), given AS 
 )
 SELECT format('REVOKE ALL ON %%I FROM %%s', %(new)s,
   CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END)
-FROM (SELECT relowner, (aclexplode(relacl)).grantee FROM pg_class WHERE oid = to_regclass(%(new)s)) AS n
+FROM (
+  SELECT relowner, (aclexplode(relacl)).grantee FROM pg_class WHERE oid = to_regclass(%(new)s)
+) AS n
 WHERE grantee <> relowner AND EXISTS (SELECT FROM old WHERE relacl IS NOT NULL)
 UNION ALL
 SELECT format('GRANT %%s%%s ON %%I TO %%s%%s', privilege_type, col, %(new)s,
@@ -83,7 +91,8 @@ _INDEXED = """
 pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
 JOIN pg_class AS c ON c.oid = x.indrelid JOIN pg_namespace AS s ON s.oid = c.relnamespace
 WHERE c.oid = to_regclass(%(old)s) AND NOT i.relispartition AND i.relname <> c.relname || '_brin'
-  AND indisvalid AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid AND conrelid = c.oid)
+  AND indisvalid
+  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid AND conrelid = c.oid)
 """
 _DESCRIBED = """
 pg_statistic_ext AS e WHERE stxrelid = to_regclass(%(old)s)
@@ -109,7 +118,7 @@ FROM (
     CASE WHEN 'm' = ANY (stxkind) THEN 'mcv' END) AS kinds
   FROM {_DESCRIBED}
 ) AS kept
-"""
+"""  # noqa: S608 - of constants
 # What can only be said of the month's table itself, when it has taken its place.
 _IN_PLACE = f"""
 SELECT format('ALTER INDEX %%I RENAME TO %%I',
@@ -120,15 +129,17 @@ SELECT format('ALTER STATISTICS %%I RENAME TO %%I', %(new)s || '_of_' || stxname
 FROM {_DESCRIBED}
 UNION ALL
 SELECT format('ALTER TABLE %%I REPLICA IDENTITY %%s', %(old)s, CASE relreplident
-  WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE (SELECT format('USING INDEX %%I', i.relname)
-    FROM pg_index JOIN pg_class AS i ON i.oid = indexrelid WHERE indrelid = c.oid AND indisreplident) END)
+  WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE (
+    SELECT format('USING INDEX %%I', i.relname) FROM pg_index
+    JOIN pg_class AS i ON i.oid = indexrelid WHERE indrelid = c.oid AND indisreplident) END)
 FROM pg_class AS c WHERE oid = to_regclass(%(old)s) AND relreplident <> 'd'
 UNION ALL
 SELECT format('ALTER PUBLICATION %%I ADD TABLE %%I%%s%%s', pubname, %(old)s,
   (SELECT format(' (%%s)', string_agg(quote_ident(attname), ', ')) FROM pg_attribute
    WHERE attrelid = prrelid AND attnum = ANY (prattrs) HAVING count(*) > 0),
   ' WHERE (' || pg_get_expr(prqual, prrelid) || ')')
-FROM pg_publication_rel JOIN pg_publication AS p ON p.oid = prpubid WHERE prrelid = to_regclass(%(old)s)
+FROM pg_publication_rel JOIN pg_publication AS p ON p.oid = prpubid
+WHERE prrelid = to_regclass(%(old)s)
 UNION ALL
 SELECT format('COMMENT ON TABLE %%I IS %%L', %(old)s, said)
 FROM (SELECT obj_description(to_regclass(%(old)s), 'pg_class') AS said) AS comment
@@ -136,7 +147,7 @@ WHERE said <> 'Made by nyc_tlc as ' || %(old)s
 UNION ALL
 SELECT format('ALTER TABLE %%I OWNER TO %%I', %(old)s, relowner::regrole)
 FROM pg_class WHERE oid = to_regclass(%(old)s) AND relowner <> current_user::regrole
-"""
+"""  # noqa: S608 - of constants
 # Of everything that depends on the month's table, or is said of it, what is not known above.
 _REFUSED = r"""
 WITH tree AS (
@@ -181,8 +192,10 @@ UNION ALL
 SELECT format('the security label %%L of table %%s', label, objoid::regclass)
 FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid IN (SELECT oid FROM tree)
 UNION ALL
-SELECT format('owner %%s of table %%s', relowner::regrole, relname) FROM pg_class JOIN tree USING (oid)
-WHERE NOT pg_has_role(relowner, 'USAGE')
+SELECT format('ownership by %%s of table %%s', relowner::regrole, relname)
+FROM pg_class JOIN tree USING (oid)
+WHERE NOT pg_has_role(relowner, 'USAGE') AND pg_has_role((
+  SELECT relowner FROM pg_class WHERE oid = to_regclass(%(service)s)), 'USAGE')
 ORDER BY 1 LIMIT 3
 """
 _MONTH_TAKEN = """
@@ -215,7 +228,7 @@ def require_replaceable(cursor: Cursor, partition: Partition, names: Sequence[st
     if found := ", ".join(name for (name,) in cursor.fetchall()):
         raise ConfigurationError(
             f"{partition}: {found} would be lost, or is in the way: a load replaces the table "
-            f"{table}. Nothing was changed. Drop it and put it on {service} instead, where the "
+            f"{table}. Nothing was changed. Remove it and put it on {service} instead, where the "
             f"month's rows have source_month = '{partition.month.start.date()}'; then run the "
             "month again. docs/database-administrator.md says what is kept."
         )
@@ -254,14 +267,20 @@ def carry_settings(cursor: Cursor, partition: Partition, new: str) -> None:
     _carry(cursor, _GRANTS, _leaf(cursor, partition), new)
 
 
-def carry_indexes(cursor: Cursor, partition: Partition, new: str) -> None:
-    """Give the new table, now with its rows, the indexes and extended statistics of the old one."""
-    _carry(cursor, _INDEXES, partition.table_name, new)
+def carry_indexes(cursor: Cursor, partition: Partition, new: str) -> bool:
+    """Give the new table, now with its rows, the indexes and extended statistics of the old one.
+
+    Returns:
+        Whether there is something for ANALYZE to fill.
+    """
+    carried = _carry(cursor, _INDEXES, partition.table_name, new)
+    return any(statement.startswith("CREATE STATISTICS") for statement in carried)
 
 
 def unite_settings(cursor: Cursor, partition: Partition, new: str) -> None:
     """Give the table that unites the month's parts what the old one had as a whole."""
     _carry(cursor, _OF_THE_PARENT, partition.service.name, new)
+    _carry(cursor, _SETTINGS, partition.table_name, new)
     _carry(cursor, _GRANTS, partition.table_name, new)
 
 
@@ -277,7 +296,9 @@ def _leaf(cursor: Cursor, partition: Partition) -> str:
     return part if exists(cursor, part) else partition.table_name
 
 
-def _carry(cursor: Cursor, statements: str, old: str, new: str) -> None:
-    cursor.execute(statements, {"old": old, "new": new})
-    for (statement,) in cursor.fetchall():
+def _carry(cursor: Cursor, selected: str, old: str, new: str) -> Sequence[str]:
+    cursor.execute(selected, {"old": old, "new": new})
+    statements = [statement for (statement,) in cursor.fetchall()]
+    for statement in statements:
         cursor.execute(statement)
+    return statements

@@ -194,4 +194,5 @@ def _unite(cursor: Cursor, partition: Partition, parts: Sequence[Part]) -> None:
         end = SQL("MAXVALUE") if part.end is None else Literal(part.end)
         attach = "ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})"
         cursor.execute(sql(attach, new, _part_name(partition, number), Literal(part.first), end))
-    additions.carry_indexes(cursor, partition, new)
+    if additions.carry_indexes(cursor, partition, new):
+        cursor.execute(sql("ANALYZE {}", new))

@@ -24,7 +24,7 @@ _MARK = "Made by nyc_tlc as "
 _ADOPT = f"If you know that a {{0}} is ours: COMMENT ON {{0}} {{1}} IS '{_MARK}{{1}}'."
 _SCHEMA = "quote_ident(current_schema())::regnamespace"
 _MONTHS = rf"^({'|'.join(SERVICES)})_\d{{4}}_\d{{2}}(_new)?(_\d)?$"
-_OURS = rf"""
+_OURS = f"""
 SELECT c.oid, c.relname FROM pg_class AS c
 WHERE c.relnamespace = {_SCHEMA} AND c.relkind IN ('r', 'p') AND c.relname ~ %(months)s AND (
   obj_description(c.oid, 'pg_class') = %(mark)s || c.relname
@@ -32,19 +32,20 @@ WHERE c.relnamespace = {_SCHEMA} AND c.relkind IN ('r', 'p') AND c.relname ~ %(m
     SELECT FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
     WHERE x.indrelid = c.oid AND i.relname = c.relname || '_brin' AND (
       c.relispartition AND (
-        regexp_replace(c.relname, '_\d$', '') = ANY (%(recorded)s)
-        OR 2 = (SELECT count(*) FROM pg_constraint AS k WHERE k.conrelid = c.oid
-                AND k.xmin = i.xmin AND k.conname IN ('source_month_check', 'pickup_datetime_check'))
+        regexp_replace(c.relname, '_[0-9]$', '') = ANY (%(recorded)s)
+        OR 2 = (
+          SELECT count(*) FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.xmin = i.xmin
+          AND k.conname IN ('source_month_check', 'pickup_datetime_check'))
       ) AND EXISTS (SELECT FROM pg_partition_ancestors(c.oid) AS above
                   WHERE above.relid = to_regclass(split_part(c.relname, '_', 1)))
-      OR NOT c.relispartition AND c.relname ~ '_new_\d$' AND i.xmin = c.xmin AND 3 = (
+      OR NOT c.relispartition AND c.relname ~ '_new_[0-9]$' AND i.xmin = c.xmin AND 3 = (
         SELECT count(*) FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.xmin = c.xmin
         AND k.conname IN ('source_month_check', 'pickup_datetime_check', 'source_row_check')
       )
     )
   )
 )
-"""
+"""  # noqa: S608 - of constants
 _TAKEN = f"""
 WITH ours AS ({_OURS})
 SELECT pg_describe_object('pg_class'::regclass, c.oid, 0) FROM pg_class AS c
@@ -55,7 +56,7 @@ UNION ALL
 SELECT pg_describe_object('pg_type'::regclass, oid, 0) FROM pg_type
 WHERE typnamespace = {_SCHEMA} AND typname = ANY (%(names)s) AND typrelid = 0 AND typelem = 0
 ORDER BY 1 LIMIT 5
-"""
+"""  # noqa: S608 - of constants
 _OTHERS = f"""
 WITH ours AS (
   SELECT oid, relname FROM pg_class AS c
@@ -63,7 +64,8 @@ WITH ours AS (
     AND (relname = ANY (%(known)s) OR oid IN (SELECT oid FROM ({_OURS}) AS months))
 )
 SELECT pg_describe_object('pg_class'::regclass, c.oid, 0) FROM pg_class AS c
-LEFT JOIN pg_index AS x ON x.indexrelid = c.oid LEFT JOIN ours AS indexed ON indexed.oid = x.indrelid
+LEFT JOIN pg_index AS x ON x.indexrelid = c.oid
+LEFT JOIN ours AS indexed ON indexed.oid = x.indrelid
 WHERE c.relnamespace = {_SCHEMA} AND c.oid NOT IN (SELECT oid FROM ours)
   AND (c.relkind NOT IN ('i', 'I') OR indexed.oid IS NOT NULL AND NOT c.relispartition
        AND c.relname NOT IN (indexed.relname || '_brin', indexed.relname || '_pkey')
@@ -77,7 +79,7 @@ UNION ALL
 SELECT pg_describe_object('pg_statistic_ext'::regclass, oid, 0) FROM pg_statistic_ext
 WHERE stxnamespace = {_SCHEMA}
 ORDER BY 1
-"""
+"""  # noqa: S608 - of constants
 
 
 def mark(cursor: Cursor, kind: str, name: str, meaning: str = "") -> None:
@@ -158,7 +160,7 @@ def require_marked(cursor: Cursor, name: str, meaning: str) -> None:
 
 
 def is_marked(name: str, said: str | None, *, before: Collection[str] = ()) -> bool:
-    """Whether a comment records that we made this; ``before``: as it was before there were marks."""
+    """Whether a comment records that we made this; ``before``: as it was before marks were."""
     return said is not None and (said in before or said.splitlines()[-1:] == [f"{_MARK}{name}"])
 
 

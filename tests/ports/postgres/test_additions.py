@@ -1,15 +1,26 @@
 """What an administrator added to a month's table is kept, or refused before any work, by name."""
 
-from dataclasses import replace
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
 
+import psycopg2
 import pytest
 
+from embedded.servers.ports import HOST
 from nyc_tlc.adapters.postgres import month_table
+from nyc_tlc.adapters.postgres import warehouse as adapter
+from nyc_tlc.adapters.postgres.connection import Database
+from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ConfigurationError
 from tests.ports.months import SampleMonth, load, partition
+from tests.ports.postgres.servers import BINARIES, started
 
-OLD = SampleMonth(rows=6, quarantined=[{}])
-NEW = replace(OLD, rows=8, sha256="b" * 64)
+MONTHS = [SampleMonth(partition(f"2024-0{number}"), rows=6) for number in (1, 2, 3)]
+OLD = MONTHS[0]
+
 
 KEPT = {
     "grants": (
@@ -38,20 +49,22 @@ KEPT = {
     ),
     "extended statistics": (
         "CREATE STATISTICS mine_stx (mcv, ndistinct) ON vendor_id, fare_amount "
-        "FROM green_2024_01; CREATE STATISTICS mine_sum ON (fare_amount + 1) FROM green_2024_01; ANALYZE green_2024_01",
+        "FROM green_2024_01; CREATE STATISTICS mine_sum ON (fare_amount + 1) FROM green_2024_01; "
+        "ANALYZE green_2024_01",
         "SELECT pg_get_statisticsobjdef(oid), (SELECT count(*) FROM pg_statistic_ext_data "
         "WHERE stxoid = e.oid) FROM pg_statistic_ext AS e "
         "WHERE stxrelid = 'green_2024_01'::regclass ORDER BY 1",
     ),
     "publications": (
         "CREATE PUBLICATION mine_{schema} FOR TABLE green_2024_01 (source_row, fare_amount) "
-        "WHERE (fare_amount > 0); CREATE PUBLICATION whole_{schema} FOR TABLE green_2024_01",
+        "WHERE (fare_amount > 0) WITH (publish_via_partition_root = true); "
+        "CREATE PUBLICATION whole_{schema} FOR TABLE green_2024_01",
         "SELECT pubname, attnames, rowfilter FROM pg_publication_tables "
         "WHERE tablename = 'green_2024_01' AND schemaname = '{schema}' ORDER BY 1",
     ),
     "replica identity": (
-        "ALTER TABLE green_2024_01 REPLICA IDENTITY FULL",
-        "SELECT relreplident::text FROM pg_class WHERE oid = 'green_2024_01'::regclass",
+        "ALTER TABLE green_2024_02 REPLICA IDENTITY FULL",
+        "SELECT relreplident::text FROM pg_class WHERE oid = 'green_2024_02'::regclass",
     ),
     "indexes": (
         "CREATE INDEX mine ON green_2024_01 (fare_amount DESC) INCLUDE (vendor_id) "
@@ -60,18 +73,20 @@ KEPT = {
         "ALTER TABLE green_2024_01 ALTER source_row SET NOT NULL; "
         "ALTER TABLE green_2024_01 REPLICA IDENTITY USING INDEX \"Mine Too\"",
         "SELECT pg_get_indexdef(indexrelid), indisvalid, indisreplident FROM pg_index "
-        "WHERE indrelid = 'green_2024_01'::regclass ORDER BY 1",
+        "WHERE indrelid = 'green_2024_01'::regclass AND indexrelid::regclass::text ~* 'mine' "
+        "ORDER BY 1",
     ),
     "storage parameters and tablespace": (
-        "ALTER TABLE green_2024_01 SET (fillfactor = 60, autovacuum_enabled = false, "
-        "toast.autovacuum_enabled = false)",
-        "SELECT c.reloptions, t.reloptions FROM pg_class AS c "
-        "JOIN pg_class AS t ON t.oid = c.reltoastrelid WHERE c.oid = 'green_2024_01'::regclass",
+        "ALTER TABLE {leaf} SET (fillfactor = 60, autovacuum_enabled = false, "
+        "toast.autovacuum_enabled = false); "
+        "ALTER TABLE {leaf} SET TABLESPACE space_{schema}",
+        "SELECT c.reloptions, t.reloptions, c.reltablespace > 0 FROM pg_class AS c "
+        "JOIN pg_class AS t ON t.oid = c.reltoastrelid WHERE c.oid = '{leaf}'::regclass",
     ),
     "an owner that we may act for": (
         "CREATE ROLE owner_{schema}; GRANT CREATE, USAGE ON SCHEMA {schema} TO owner_{schema}; "
-        "ALTER TABLE green_2024_01 OWNER TO owner_{schema}",
-        "SELECT relowner::regrole::text FROM pg_class WHERE oid = 'green_2024_01'::regclass",
+        "ALTER TABLE green_2024_03 OWNER TO owner_{schema}",
+        "SELECT relowner::regrole::text FROM pg_class WHERE oid = 'green_2024_03'::regclass",
     ),
     "a CHECK, a NOT NULL, a default, a key and an index on the service's table": (
         "ALTER TABLE green ADD CONSTRAINT positive CHECK (source_row >= 0), "
@@ -126,58 +141,143 @@ REFUSED = {
     "partition rest of green has the month's rows": "ALTER TABLE green DETACH PARTITION "
     "green_2024_01; CREATE TABLE rest PARTITION OF green DEFAULT; INSERT INTO rest "
     "SELECT * FROM green_2024_01",
-    "name of index green_2024_01_brin, table green_2024_01,": "ALTER TABLE green_2024_01 RENAME TO archive; "
-    "ALTER TABLE green DETACH PARTITION archive; CREATE TABLE green_2024_01 (a int)",
-    "a load needs the name of view green_2024_01_new": "CREATE VIEW green_2024_01_new AS SELECT 1 AS a",
-    "a load needs the name of table green_2024_01_new_0": "CREATE TABLE green_2024_01_new_0 (a int)",
-    "a load needs the name of sequence green_2024_01_0": "CREATE SEQUENCE green_2024_01_0",
-    "a load needs the name of type green_2024_01_1": "CREATE TYPE green_2024_01_1 AS ENUM ('a')",
-    "a load needs the name of index green_2024_01_new_brin": "CREATE INDEX green_2024_01_new_brin ON ledger (run)",
+    "name of index green_2024_01_brin, table green_2024_01,": "ALTER TABLE green_2024_01 "
+    "RENAME TO archive; ALTER TABLE green DETACH PARTITION archive; "
+    "CREATE TABLE green_2024_01 (a int)",
+    "a load needs the name of view green_2024_01_new": "CREATE VIEW "
+    "green_2024_01_new AS SELECT 1 AS a",
+    "a load needs the name of table green_2024_01_new_0": "CREATE TABLE green_2024_01_new_0 "
+    "(a int)",
+    "a load needs the name of sequence green_2024_01_new_1": "CREATE SEQUENCE green_2024_01_new_1",
+    "a load needs the name of type green_2024_01_new_0": "CREATE TYPE green_2024_01_new_0 "
+    "AS ENUM ('a')",
+    "a load needs the name of index green_2024_01_new_brin": "CREATE INDEX "
+    "green_2024_01_new_brin ON ledger (run)",
 }  # fmt: skip
 """What is named by the refusal, by what was done."""
 
 
-@pytest.fixture(params=[1, 2], ids=["one table", "parts"])
-def parts(request, monkeypatch) -> int:
-    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
-    monkeypatch.setattr(month_table, "_MOST_PARTS", request.param)
-    return request.param
+@dataclass(frozen=True)
+class Place:
+    """A schema of its own on some server."""
+
+    database: Database
+    schema: str
+    leaf: str
+
+    @property
+    def warehouse(self) -> PostgresWarehouse:
+        return PostgresWarehouse(self.database, self.schema)
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        server = self.database
+        with closing(
+            psycopg2.connect(
+                host=server.host, port=server.port, dbname=server.dbname, user=server.user,
+                password=server.password,
+                options=f"-c search_path={self.schema} -c allow_in_place_tablespaces=on",
+            )
+        ) as connection, connection.cursor() as cursor:  # fmt: skip
+            connection.autocommit = True
+            cursor.execute(statement.replace("{schema}", self.schema).replace("{leaf}", self.leaf))
+            return cursor.fetchall() if cursor.description else []
 
 
-@pytest.mark.parametrize("addition", KEPT)
-def test_it_is_kept(warehouse, query, schema, addition):
-    statements, reads = (text.replace("{schema}", schema) for text in KEPT[addition])
-    load(warehouse, replace(OLD, values=fares(OLD)))
-    query(statements)
-    before = query(reads)
-    assert before
-    try:
-        for _ in range(2):
-            load(warehouse, replace(NEW, values=fares(NEW)), force=True)
-            assert query(reads) == before
-        assert query("SELECT count(*) FROM green") == [(NEW.rows,)]
-    finally:
-        if "ROLE" in statements:
-            query(f"ALTER TABLE green_2024_01 OWNER TO CURRENT_USER; "
-                  f"DROP OWNED BY owner_{schema}; DROP ROLE owner_{schema}")  # fmt: skip
+@pytest.fixture(scope="module", params=["embedded", *BINARIES], ids=str)
+def server(request) -> Iterator[Database]:
+    if request.param == "embedded":
+        postgres = request.getfixturevalue("postgres")
+        yield Database(
+            HOST, postgres.port, postgres.database, postgres.user, postgres.password,
+            connect_timeout=5,
+        )  # fmt: skip
+        return
+    with started(request.param) as database:
+        yield database
 
 
-def fares(month: SampleMonth) -> dict:
-    return {"fare_amount": [float(row) for row in range(month.rows)]}
+@pytest.fixture(scope="module", params=[500_000, 1], ids=["one table", "parts"])
+def place(request, server) -> Iterator[Place]:
+    """Where three months are loaded, all in one piece or all in parts."""
+    leaf = "green_2024_02" if request.param > 1 else "green_2024_02_0"
+    place = Place(server, f"test_{uuid.uuid4().hex[:12]}", leaf)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(month_table, "_WORTH_PARTS", request.param)
+        for month in MONTHS:
+            load(place.warehouse, with_fares(month))
+        yield place
+        place.sql(f"DROP SCHEMA {place.schema} CASCADE")
+
+
+def with_fares(month: SampleMonth) -> SampleMonth:
+    return replace(month, values={"fare_amount": [float(row) for row in range(month.rows)]})
 
 
 @pytest.mark.parametrize("named", REFUSED)
-def test_it_is_refused_by_name_before_any_work(warehouse, query, named):
-    load(warehouse, OLD)
-    query(REFUSED[named])
-    everything = "SELECT oid, xmin::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
-    before = query(everything)
+def test_it_is_refused_by_name_before_any_work(place, named):
+    def attempt() -> None:
+        with place.warehouse._transaction() as cursor:
+            cursor.execute(REFUSED[named])
+            adapter._require_ours(cursor, OLD.partition)
+
     with pytest.raises(ConfigurationError) as refusal:
-        load(warehouse, NEW)
+        attempt()
     said = str(refusal.value)
     assert said.startswith("green 2024-01: ")
     assert named in said
     assert "Nothing was changed." in said
-    assert query(everything) == before
-    assert warehouse.entry(OLD.partition) is None or warehouse.count(OLD.partition).accepted == 6
-    load(warehouse, SampleMonth(partition("2024-05")))
+
+
+@pytest.mark.parametrize(
+    ("month", "put", "named", "take_away"),
+    [
+        ("2024-01", "CREATE VIEW mine AS TABLE green_2024_01", "view mine", "DROP VIEW mine"),
+        ("2024-04", "CREATE TABLE green_2024_04 (a int)", "table green_2024_04",
+         "DROP TABLE green_2024_04"),
+    ],
+)  # fmt: skip
+def test_a_load_that_is_refused_has_changed_nothing(place, month, put, named, take_away):
+    place.sql(put)
+    everything = (
+        "SELECT oid, xmin::text FROM pg_class WHERE relnamespace = '{schema}'::regnamespace"
+    )
+    try:
+        there = place.sql(everything)
+        with pytest.raises(ConfigurationError, match=named):
+            load(place.warehouse, SampleMonth(partition(month), sha256="c" * 64))
+        assert place.sql(everything) == there
+    finally:
+        place.sql(take_away)
+
+
+@pytest.fixture(scope="module")
+def story(place) -> Iterator[dict[str, tuple[list, list]]]:
+    """By addition, what reads of it before another version of the months was loaded, and after."""
+    place.sql("CREATE TABLESPACE space_{schema} LOCATION ''")
+    try:
+        for statements, _ in KEPT.values():
+            place.sql(statements)
+        reads = {name: read for name, (_, read) in KEPT.items()}
+        before = {name: place.sql(read) for name, read in reads.items()}
+        for rows in (8, 9):
+            for month in MONTHS:
+                load(place.warehouse, with_fares(replace(month, rows=rows, sha256=f"{rows}" * 64)))
+        yield {name: (before[name], place.sql(read)) for name, read in reads.items()}
+    finally:
+        place.sql(
+            "ALTER TABLE green_2024_03 OWNER TO CURRENT_USER; "
+            "DROP OWNED BY owner_{schema}; DROP ROLE owner_{schema}; "
+            "DROP PUBLICATION mine_{schema}, whole_{schema}; DROP TABLE green_2024_02"
+        )
+        place.sql("DROP TABLESPACE space_{schema}")
+
+
+@pytest.mark.parametrize("addition", KEPT)
+def test_it_is_kept(story, addition):
+    before, after = story[addition]
+    assert before
+    assert after == before
+
+
+def test_the_other_version_was_loaded(story, place):
+    assert place.sql("SELECT count(*) FROM green") == [(27,)]

@@ -87,16 +87,32 @@ def test_what_was_done_by_hand_is_noticed_in_every_part(
 
 @pytest.mark.parametrize("parts", [2], indirect=True)
 @pytest.mark.usefixtures("parts")
-def test_leftovers_are_months_tables_that_stand_alone(warehouse, inspector, query):
+def test_tables_that_others_attached_are_foreign(warehouse, inspector, query):
     load(warehouse, MONTH)
-    for name in ("green_2024_01_new_0", "green_2024_02_new", "yellow_2019_13", "mine", "fhv_2020"):
-        query(f"CREATE TABLE {name} (a int)")
-    query("CREATE TABLE green_2024_05_old PARTITION OF green FOR VALUES IN ('2024-05-01')")
+    for name in ("green_2024_05_old", "green_2024_06"):
+        month = f"{name[6:13].replace('_', '-')}-01"
+        query(f"CREATE TABLE {name} PARTITION OF green FOR VALUES IN ('{month}')")
     seen = inspector.inventory()
-    assert seen.leftovers == ("green_2024_01_new_0", "green_2024_02_new")
-    assert (seen.attached, seen.foreign) == ({MONTH.partition}, ("green_2024_05_old",))
-    assert inspector.drop_leftover("green_2024_01_new_0")
-    for kept in ("green_2024_01", "green_2024_01_0", "mine", "green", "no_such_table"):
+    assert (seen.attached, seen.foreign) == (
+        {MONTH.partition}, ("green_2024_05_old", "green_2024_06"),
+    )  # fmt: skip
+    assert seen.leftovers == ()
+    for kept in ("green_2024_01", "green_2024_01_0", "green_2024_06", "green", "no_such_table"):
         assert not inspector.drop_leftover(kept)
-    assert inspector.inventory().leftovers == ("green_2024_02_new",)
     assert inspector.scan(MONTH.partition) == TableScan(5, 0)
+
+
+@pytest.mark.parametrize("parts", [2], indirect=True)
+@pytest.mark.usefixtures("parts")
+def test_a_month_that_was_detached_is_left_over_unless_others_put_something_in_it(
+    warehouse, inspector, query
+):
+    load(warehouse, MONTH)
+    query("ALTER TABLE green DETACH PARTITION green_2024_01")
+    assert inspector.inventory().leftovers == ("green_2024_01",)
+    mine = "CREATE TABLE mine PARTITION OF green_2024_01 FOR VALUES FROM (-9) TO (0)"
+    query(mine)
+    assert inspector.inventory().leftovers == ()
+    assert not inspector.drop_leftover("green_2024_01")
+    query("DROP TABLE mine")
+    assert inspector.drop_leftover("green_2024_01")

@@ -7,8 +7,7 @@ import pytest
 from nyc_tlc.adapters.postgres import month_table
 from nyc_tlc.adapters.postgres.inspector import PostgresInspector
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
-from nyc_tlc.core.errors import ConfigurationError, PipelineError
-from tests.ports.months import SampleMonth, after_its_rows, load, partition, row_groups
+from tests.ports.months import SampleMonth, load, partition
 
 MONTH = SampleMonth(rows=6, quarantined=[{}])
 REVISED = replace(MONTH, rows=4, sha256="b" * 64)

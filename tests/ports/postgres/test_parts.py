@@ -112,7 +112,9 @@ def test_parts_that_fail_leave_the_old_month_and_nothing_else(
 def test_what_a_killed_load_left_behind_is_no_obstacle(warehouse, query, month):
     load(warehouse, SHORT)
     for number in range(2):
-        query(f"CREATE TABLE green_2024_01_new_{number} AS SELECT * FROM green_2024_01")
+        name = f"green_2024_01_new_{number}"
+        query(f"CREATE TABLE {name} AS SELECT * FROM green_2024_01")
+        query(f"COMMENT ON TABLE {name} IS 'Made by nyc_tlc as {name}'")
     assert query("SELECT count(*) FROM green") == [(4,)]
     load(warehouse, month)
     assert query("SELECT count(*) FROM green") == [(month.rows,)]

@@ -1,0 +1,64 @@
+"""PostgreSQL of other versions, run from the folders of programs that TLC_TEST_POSTGRES names."""
+
+import os
+import pwd
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+
+from embedded.servers.ports import HOST, free_port
+from nyc_tlc.adapters.postgres.connection import Database
+
+BINARIES = [Path(one) for one in os.environ.get("TLC_TEST_POSTGRES", "").split(os.pathsep) if one]
+"""Such as /usr/lib/postgresql/15/bin:/usr/lib/postgresql/16/bin; none: the embedded one only."""
+
+
+@contextmanager
+def started(binaries: Path) -> Iterator[Database]:
+    """A cluster of these programs, gone with the test."""
+    account = {"user": "nobody"} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory(prefix="nyc-tlc-tests-") as folder:
+        home, password = Path(folder), Path(folder) / "password"
+        password.write_text("tlc\n")
+        if account:
+            for path in (home, password):
+                os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
+        subprocess.run(
+            [binaries / "initdb", "-D", home / "data", "-U", "tlc", "--pwfile", password,
+             "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
+            check=True, capture_output=True, cwd="/", **account,
+        )  # fmt: skip
+        port = free_port(None)
+        server = subprocess.Popen(
+            [binaries / "postgres", "-D", home / "data", "-p", str(port),
+             "-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **account,
+        )  # fmt: skip
+        try:
+            database = Database(HOST, port, "postgres", "tlc", "tlc", connect_timeout=5)
+            _await(database)
+            yield database
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _await(database: Database) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            psycopg2.connect(
+                host=database.host, port=database.port, dbname=database.dbname,
+                user=database.user, password=database.password,
+            ).close()  # fmt: skip
+        except psycopg2.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
