@@ -37,7 +37,7 @@ RUN chmod 0755 ../*.* \
  && ln -s ../with_settings.py with-settings && ln -s ../write_secrets.py write-secrets \
  && ln -s ../project_for_server.py project-for-server && ln -s ../serve.sh serve \
  && ln -s ../healthcheck.py mage-is-healthy && ln -s ../show_login.sh show-login \
- && ln -s ../mage.sh mage && ln -s /opt/nyc-tlc/with_settings.py /app/run_app.sh \
+ && ln -s ../mage.sh mage && ln -s ../triggers.sh triggers && ln -s /opt/nyc-tlc/with_settings.py /app/run_app.sh \
  && python -m compileall -q /app/nyc_tlc /app/mage_server
 WORKDIR /app
 ENV PATH=/opt/nyc-tlc/bin:/opt/venv/bin:$PATH \
@@ -53,7 +53,8 @@ USER 10001:10001
 # dumb-init hands signals to every process of Mage, and buries those that it leaves behind.
 ENTRYPOINT ["/opt/venv/bin/dumb-init", "--", "with-settings"]
 CMD ["serve"]
-HEALTHCHECK --interval=15s --timeout=10s --start-period=120s --retries=4 CMD ["mage-is-healthy"]
+HEALTHCHECK --interval=15s --timeout=15s --start-period=120s --retries=4 \
+  CMD ["with-settings", "mage-is-healthy", "--stores"]
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="nyc-tlc-mage" \
       org.opencontainers.image.description="TLC trip records into Postgres, a lake and BigQuery" \

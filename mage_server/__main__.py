@@ -43,10 +43,17 @@ def _close_server(project: str) -> None:
     keep_apart_in_server(Path(project))
 
     from mage_ai.server import server
+    from sqlalchemy.exc import OperationalError
 
     from mage_server.login_gate import close, require_no_default_owner
+    from mage_server.owner import follow_password
 
-    require_no_default_owner()
+    try:
+        require_no_default_owner()
+        follow_password(os.environ)
+    except (OperationalError, OSError) as error:
+        cause = str(getattr(error, "orig", error)).strip()
+        sys.exit(f"Mage was not started: it cannot read or write its own data.\n{cause}")
     make_app = server.make_app
 
     def closed_app(*arguments: object, **options: object) -> object:

@@ -23,7 +23,7 @@ def main(words: Sequence[str] | None = None) -> int:
         api.sign_in(os.environ["DEFAULT_OWNER_EMAIL"], os.environ["DEFAULT_OWNER_PASSWORD"])
         sys.stdout.writelines(_COMMANDS[arguments.command](api, getattr(arguments, "trigger", "")))
     except requests.ConnectionError:
-        problem = f"no Mage answers at {arguments.url}: start it with `make ui`, or give its URL"
+        problem = f"no Mage answers at {arguments.url}: start it, or give its URL (--url)"
     except KeyError as error:
         problem = f"{error.args[0]} is not set"
     except MageApiError as error:

@@ -269,8 +269,8 @@ def _complaint(error: ValidationError, io_config: Path) -> str:
     )
     return (
         f"settings are missing or wrong (looked for in the environment and in {io_config.name}):\n"
-        f"{problems}\nNothing was started. Set them (dev.env lists every name), or run "
-        "`make demo`, which starts what it needs and sets them itself."
+        f"{problems}\nNothing was started. Set them: dev.env lists every name. A "
+        "laptop without servers: `make demo` starts what it needs and sets them itself."
     )
 
 

@@ -7,6 +7,7 @@ are links to the image, which nobody can change.
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,4 +60,11 @@ def _write(file: Path, content: bytes) -> None:
 
 
 if __name__ == "__main__":
-    refresh(_IMAGE, _SERVER)
+    try:
+        refresh(_IMAGE, _SERVER)
+    except OSError as problem:
+        sys.exit(
+            f"nyc-tlc: {problem.filename}: {problem.strerror}. Mage was not started. It is on the "
+            "volume of /data (mage-data): make room on its disk (`docker system df`), and the "
+            "container starts by itself"
+        )

@@ -31,6 +31,10 @@ _DEFAULTS = {
 }
 _FOLDERS = {"HOME": "/data/home", "MAGE_DATA_DIR": "/data/mage", "TLC_WORK_DIR": "/data/work"}
 """Where the image writes; `docker run --env-file` may name some of them as empty."""
+_VOLUME = (
+    "It is on the volume of /data (mage-data): make room on its disk (`docker system df`), and the "
+    "container starts by itself"
+)
 
 
 def main(command: Sequence[str]) -> int:
@@ -39,14 +43,23 @@ def main(command: Sequence[str]) -> int:
     if not command:
         return _refuse("name a command, as in: with-settings mage run mage_project tlc_trips")
     if command[0] == "serve":
-        if problem := shares_no_database(environment):
+        if is_idle(environment):
+            _say(
+                "the container `mage` schedules; this one waits for `scheduler` in COMPOSE_PROFILES"
+            )
+            command = ["sleep", "infinity"]
+        elif problem := shares_no_database(environment):
             return _refuse(problem)
-        _say(
-            f"Log in to Mage as {environment['DEFAULT_OWNER_EMAIL']}. The password: "
-            "`docker compose exec mage show-login`"
-        )
-    for name in _FOLDERS:
-        Path(environment[name]).mkdir(parents=True, exist_ok=True)
+        else:
+            _say(
+                f"Log in to Mage as {environment['DEFAULT_OWNER_EMAIL']}. The password: "
+                "`docker compose exec mage show-login`"
+            )
+    try:
+        for name in _FOLDERS:
+            Path(environment[name]).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}. {_VOLUME}")
     try:
         os.execvpe(command[0], list(command), environment)  # noqa: S606 - no shell is meant
     except OSError as error:
@@ -55,10 +68,10 @@ def main(command: Sequence[str]) -> int:
 
 def completed(given: Mapping[str, str]) -> dict[str, str]:
     """What is given, else the secret files, else the local servers, else the defaults."""
-    named = {name: value for name, value in given.items() if value}
+    named = {name: _unquoted(value) for name, value in given.items() if value}
     folder = Path(named.get("SECRETS_DIR", "/run/secrets/nyc-tlc"))
     known = {**_DEFAULTS, **_FOLDERS, **_secret_files(folder), **named}
-    if "local" in known.get("COMPOSE_PROFILES", "").split(","):
+    if "local" in _profiles(known):
         for name, server in _LOCAL_SERVERS.items():
             known = known if name in named else {**known, **server}
         if not {"LAKE_URL", "BIGQUERY_DATASET"} & named.keys():
@@ -66,7 +79,17 @@ def completed(given: Mapping[str, str]) -> dict[str, str]:
         if password := known.get("MAGE_DATABASE_PASSWORD"):
             address = f"postgresql+psycopg2://mage:{quote(password, safe='')}@postgres:5432/mage"
             known.setdefault("MAGE_DATABASE_CONNECTION_URL", address)
+    if known.get("COMPOSE_SERVICE") == "scheduler":
+        known.setdefault("INSTANCE_TYPE", "scheduler")
+    elif {"ui", "scheduler"} & _profiles(known):
+        known.setdefault("INSTANCE_TYPE", "web_server")
     return known
+
+
+def is_idle(environment: Mapping[str, str]) -> bool:
+    """Whether this is the compose file's scheduler while the other container schedules."""
+    is_scheduler = environment.get("COMPOSE_SERVICE") == "scheduler"
+    return is_scheduler and "scheduler" not in _profiles(environment)
 
 
 def shares_no_database(environment: Mapping[str, str]) -> str | None:
@@ -75,6 +98,16 @@ def shares_no_database(environment: Mapping[str, str]) -> str | None:
     if is_apart and not environment.get("MAGE_DATABASE_CONNECTION_URL"):
         return "MAGE_DATABASE_CONNECTION_URL is not set, and UI and scheduler share a database"
     return None
+
+
+def _profiles(environment: Mapping[str, str]) -> set[str]:
+    return {name.strip() for name in environment.get("COMPOSE_PROFILES", "").split(",")}
+
+
+def _unquoted(value: str) -> str:
+    """A value of `docker run --env-file`, which keeps the quotes that Compose takes off."""
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if quoted else value
 
 
 def _secret_files(folder: Path) -> dict[str, str]:

@@ -3,9 +3,9 @@
 # password changed in .env, or a new version of this file, reaches a database that exists.
 set -eu
 secret() { cat "/run/secrets/nyc-tlc/$1"; }
-PGPASSWORD=$(secret SUPERUSER_PASSWORD)
+SUPERUSER_PASSWORD=$(secret SUPERUSER_PASSWORD)
 LOADER_PASSWORD=$(secret POSTGRES_PASSWORD)
 MAGE_PASSWORD=$(secret MAGE_DATABASE_PASSWORD)
 READER_PASSWORD=$(secret READER_PASSWORD)
-export PGPASSWORD LOADER_PASSWORD MAGE_PASSWORD READER_PASSWORD
+export SUPERUSER_PASSWORD LOADER_PASSWORD MAGE_PASSWORD READER_PASSWORD
 exec psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --file /deploy/postgres/roles.psql

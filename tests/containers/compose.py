@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from urllib.parse import quote
 from embedded.servers.mage import MageServer, until
 
 ROOT = Path(__file__).parents[2]
-IMAGE, EMULATORS = "nyc-tlc-mage:trial", "nyc-tlc-emulators:local"
+PROJECT = f"trial-{uuid.uuid4().hex[:8]}"
+IMAGE, EMULATORS = "nyc-tlc-mage:trial", f"{PROJECT}-emulators:local"
 _PASSWORDS = {
     "tlc": "POSTGRES_PASSWORD",
     "tlc_reader": "READER_PASSWORD",

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from embedded.servers.ports import free_port
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.month import Month
-from tests.containers.compose import EMULATORS, IMAGE, Compose, build, copy_checkout
+from tests.containers.compose import EMULATORS, IMAGE, PROJECT, Compose, build, copy_checkout
 
 ROWS = 20_000
 MONTHS = (Month(2024, 1), Month(2024, 2), Month(2024, 3))
@@ -52,12 +51,11 @@ def compose(checkout: Path) -> Iterator[Compose]:
         "TLC_SOURCE_URL": "http://cdn:8080",
         "SCHEDULER_TRIGGER_INTERVAL": "2",
     }
-    compose = Compose(checkout, f"trial-{uuid.uuid4().hex[:8]}", settings)
+    compose = Compose(checkout, PROJECT, settings)
     compose.write_env()
     try:
         compose.up()
         yield compose
     finally:
-        for profiles in ("local,mage", "local,ui,scheduler"):
-            compose.write_env(COMPOSE_PROFILES=profiles)
-            compose("down", "--volumes", "--timeout", "5")
+        compose.write_env()
+        compose("down", "--volumes", "--timeout", "5")

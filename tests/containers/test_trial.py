@@ -10,12 +10,13 @@ import time
 
 import pytest
 
-from embedded.servers.mage import MageServer
+from embedded.servers.mage import MageServer, until
 from tests.containers.compose import IMAGE, Compose, docker
 from tests.containers.conftest import ROWS
 
 pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers")]
 SERVERS = ("postgres", "gcs", "bigquery", "mage")
+ONCE = ("secrets", "postgres-roles")
 
 
 def month_rows(compose: Compose, month: str) -> int:
@@ -34,7 +35,7 @@ def ledger(compose: Compose) -> str:
 
 def run_by_api(compose: Compose, month: str) -> dict:
     """Run a month as the UI's button does."""
-    mage = compose.mage("ui" if "ui" in compose("ps", "--services").split() else "mage")
+    mage = compose.mage()
     trigger = {"pipeline_schedule": {"name": f"trial {month}", "schedule_type": "api"}}
     made = mage.post("pipelines/tlc_trips/pipeline_schedules", trigger)["pipeline_schedule"]
     switch_on(mage, made["id"])
@@ -50,7 +51,7 @@ def switch_on(mage: MageServer, trigger: int) -> None:
 
 def test_all_is_healthy_and_the_one_time_jobs_succeeded(compose):
     assert {name: compose.health(name) for name in SERVERS} == dict.fromkeys(SERVERS, "healthy")
-    for job in ("secrets", "postgres-roles"):
+    for job in ONCE:
         assert compose.container(job)["State"]["ExitCode"] == 0, job
 
 
@@ -143,15 +144,88 @@ def test_a_password_changed_in_env_reaches_the_database(compose):
     compose.run_pipeline("check_connections")
 
 
-def test_ui_and_scheduler_run_apart(compose):
-    compose("down")
+def test_no_password_of_env_is_in_what_docker_shows(compose):
+    given = {
+        "POSTGRES_PASSWORD": "own-loader-password",
+        "DEFAULT_OWNER_PASSWORD": "own-password-of-the-owner",
+        "TLC_SMTP_PASSWORD": "own-password-of-the-mail",
+        "AWS_SECRET_ACCESS_KEY": "own-key-of-the-lake",
+    }
+    compose.write_env(**given)
+    compose.up()
+    shown = [json.dumps(compose.container(name)) for name in (*SERVERS, *ONCE, "scheduler")]
+    assert [value for value in given.values() if value in "".join(shown)] == []
+    kept = compose("exec", "-T", "mage", "with-settings", "env")
+    assert [value for value in given.values() if value not in kept] == []
+    # Mage knew another one; the owner logs in with what .env says now.
+    assert compose.mage().password == given["DEFAULT_OWNER_PASSWORD"]
+
+
+def scheduling(compose: Compose) -> dict[str, bool]:
+    """Which of the containers that run has Mage's scheduler."""
+    asked = "import json, urllib.request as u; print(json.load(u.urlopen("
+    asked += "'http://127.0.0.1:6789/api/status'))['statuses'][0]['scheduler_status'])"
+    said = {}
+    for name in ("mage", "scheduler"):
+        words = ["docker", "exec", compose.container(name)["Id"], "python", "-c", asked]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        said[name] = done.stdout.strip() == "running"
+    return said
+
+
+def test_a_change_of_profiles_leaves_one_scheduler(compose):
+    assert scheduling(compose) == {"mage": True, "scheduler": False}
     compose.write_env(COMPOSE_PROFILES="local,ui,scheduler")
     compose.up()
+    assert scheduling(compose) == {"mage": False, "scheduler": True}
     assert run_by_api(compose, "2024-03")["status"] == "completed"
     assert month_rows(compose, "2024-03-01") == ROWS
     before = compose.container("scheduler")
     compose.kill("scheduler")
     compose.wait_restarted("scheduler", before)
+    compose.write_env()
+    compose.up()
+    assert scheduling(compose) == {"mage": True, "scheduler": False}
+
+
+@pytest.mark.parametrize("volume", ["mage-secrets", "postgres-secrets"])
+def test_a_lost_volume_of_secrets_is_made_again(compose, volume):
+    compose("down")
+    docker("volume", "rm", f"{compose.name}_{volume}")
+    compose.up()
+    compose.run_pipeline("check_connections")
+    assert compose.sql("select count(*) > 0 from tlc.green", role="tlc_reader") == "t"
+    compose.mage()
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"POSTGRES_USER": "postgres"}, "the superuser of this server"),
+        ({"POSTGRES_DBNAME": "mage"}, "Mage's own"),
+        ({"COMPOSE_PROFILES": "local,mgae"}, "did you mean mage?"),
+    ],
+    ids=["user", "database", "profile"],
+)
+def test_settings_that_cannot_work_are_refused_before_any_server_starts(compose, settings, reason):
+    compose("down")
+    compose.write_env(**settings)
+    with pytest.raises(AssertionError, match="secrets"):
+        compose("up", "--detach", "--no-build")
+    assert reason in compose("logs", "secrets")
+    assert compose("ps", "--services", "--status", "running").strip() == ""
+    compose.write_env()
+
+
+def test_a_wrong_host_is_not_healthy_and_triggers_are_switched_from_outside(compose):
+    compose.write_env(POSTGRES_HOST="nowhere.invalid", POSTGRES_PASSWORD="any")
+    compose("up", "--detach", "--no-build")
+    until(lambda: compose.health("mage") == "unhealthy" or None, "mage is ill", seconds=180)
+    assert "nowhere.invalid" in json.dumps(compose.container("mage")["State"]["Health"])
+    compose.write_env()
+    compose.up()
+    assert "is on" in compose("exec", "-T", "mage", "triggers", "on", "daily_sync")
+    assert "active" in compose("exec", "-T", "mage", "triggers", "list")
 
 
 def test_no_server_starts_without_secrets(engine, checkout):
