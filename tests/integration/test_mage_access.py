@@ -281,3 +281,40 @@ def test_a_database_with_the_default_owner_is_not_served(
     assert began.returncode == 1
     assert "admin@admin.com with the published password" in began.stderr
     assert "Traceback" not in began.stderr
+
+
+def test_the_owners_password_follows_the_environment_and_not_the_other_way(
+    server: MageServer, tmp_path: Path
+) -> None:
+    database, data = tmp_path / "mage-ai.db", tmp_path / "data"
+    (kept,) = Path(server.environment["MAGE_DATA_DIR"]).rglob("mage-ai.db")
+    with sqlite3.connect(kept) as source, sqlite3.connect(database) as copy:
+        source.backup(copy)
+
+    def start(password: str) -> str:
+        """Follow the environment as a start does; the hash that Mage's database has then."""
+        code = "import os; from mage_server.owner import follow_password as f; f(os.environ)"
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            env={
+                **server.environment, "DEFAULT_OWNER_PASSWORD": password,
+                "MAGE_DATABASE_CONNECTION_URL": f"sqlite:///{database}",
+                "MAGE_DATA_DIR": str(data),
+            },
+            check=True, timeout=300,
+        )  # fmt: skip
+        with sqlite3.connect(database) as copy:
+            query = "SELECT password_hash FROM user WHERE email = ?"
+            return str(copy.execute(query, [server.email]).fetchone()[0])
+
+    def change_in_the_ui(password: bytes) -> None:
+        with sqlite3.connect(database) as copy:
+            hashed = bcrypt.hashpw(password, bcrypt.gensalt(4)).decode()
+            copy.execute("UPDATE user SET password_hash = ?", [hashed])
+
+    change_in_the_ui(b"chosen in the UI")
+    # An installation of before this file: nobody knows what its owner meant.
+    assert bcrypt.checkpw(b"chosen in the UI", start("of .env").encode())
+    assert bcrypt.checkpw(b"chosen in the UI", start("of .env").encode())
+    assert bcrypt.checkpw(b"another of .env", start("another of .env").encode())
+    assert (data / "owner-password").stat().st_mode & 0o077 == 0

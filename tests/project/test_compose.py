@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deploy.image import write_secrets
 from embedded.servers.postgres import SETTINGS
 from tests.repository import DEV_ENV, ROOT, files
 
@@ -24,13 +25,16 @@ ENV_FILE = (ROOT / "dev.env").read_text("utf-8")
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_is_pinned_closed_and_bounded(name):
     service = SERVICES[name]
-    assert re.fullmatch(r"(\$\{\w+:-)?[\w./-]+:(?!latest)[\w.-]+\}?", service["image"])
+    own = r"\$\{COMPOSE_PROJECT_NAME\}-\w+:local"
+    pinned = r"postgres:(?!latest)[\w.-]+"
+    assert re.fullmatch(rf"{own}|\$\{{NYC_TLC_IMAGE:-{own}\}}|{pinned}", service["image"])
     for port in service.get("ports", ()):
         assert re.fullmatch(r"127\.0\.0\.1:\$\{PUBLISH_\w+:-\d+\}:\d+", port)
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.get("privileged")
-    # The official image of Postgres changes to its own user by itself.
-    assert name == "postgres" or (service["read_only"] and service["cap_drop"] == ["ALL"])
+    # The image of Postgres changes to its own user by itself; Compose writes into `secrets`.
+    assert name == "postgres" or service["cap_drop"] == ["ALL"]
+    assert name in {"postgres", "secrets"} or service["read_only"]
     if name in LONG_RUNNING:
         assert service["restart"] == "unless-stopped"
         assert {"cpus", "memory", "pids"} == set(service["deploy"]["resources"]["limits"])
@@ -41,12 +45,27 @@ def test_a_service_is_pinned_closed_and_bounded(name):
 
 def test_variables_and_defaults_are_those_of_dev_env_and_no_value_is_a_secret():
     used = set(re.findall(r"\$\{(\w+)", TEXT))
-    assert used <= DEV_ENV.keys()
+    assert used <= {"COMPOSE_PROJECT_NAME", *DEV_ENV, *write_secrets.GIVEN_TO_MAGE}
     assert {name for name in DEV_ENV if name.startswith(("PUBLISH_", "LIMIT_"))} <= used
     for name, default in re.findall(r"\$\{(\w+):-([^}]+)\}", TEXT):
-        assert (DEV_ENV[name] or default) == default, name
-    for name, value in re.findall(r"(\w*(?:PASSWORD|SECRET)\w*): (.+)", TEXT):
-        assert re.fullmatch(r"\$\{\w+:-\}|/run/secrets/nyc-tlc/\w+", value), name
+        if name != "NYC_TLC_IMAGE":
+            assert (DEV_ENV[name] or default) == default, name
+
+
+def test_no_secret_is_a_variable_of_a_container():
+    """`docker inspect` shows variables to everyone who may ask the engine."""
+    secret = {*write_secrets.MADE_FOR_MAGE, *write_secrets.MADE_FOR_POSTGRES}
+    secret |= set(write_secrets.GIVEN_TO_MAGE)
+    named = {name for name in DEV_ENV if re.search("PASSWORD|SECRET|WEBHOOK|CONNECTION_URL", name)}
+    assert named <= secret
+    for name, service in SERVICES.items():
+        shown = {key: value for key, value in service.get("environment", {}).items() if value}
+        assert not shown.keys() & secret, name
+        if service.get("env_file"):
+            assert secret - {"SUPERUSER_PASSWORD"} <= service["environment"].keys()
+    handed = yaml.safe_load(TEXT)["configs"]["given-secrets"]["content"].splitlines()
+    assert handed == [f"{name}=${{{name}:-}}" for name in re.findall(r"^ +(\w+)=\$", TEXT, re.M)]
+    assert {line.partition("=")[0] for line in handed} == secret - {"SUPERUSER_PASSWORD"}
 
 
 def test_postgres_is_tuned_as_measured():
@@ -109,6 +128,7 @@ def test_compose_accepts_every_profile(compose, profiles, form):
     lines = f"COMPOSE_PROFILES={profiles}"
     text = re.sub(r"^COMPOSE_PROFILES=.*$", lines, ENV_FILE, flags=re.MULTILINE)
     if form == "every variable":
+        text = text.replace("NYC_TLC_IMAGE=", "NYC_TLC_IMAGE=registry.example/nyc-tlc:1")
         text = re.sub(r"^([A-Z_]+)=$", r"\1=some-value", text, flags=re.MULTILINE)
     if form == "windows line ends":
         text = text.replace("\n", "\r\n")

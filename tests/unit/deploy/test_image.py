@@ -38,6 +38,21 @@ COMPLETED = {
         LOCAL | {"LAKE_URL": "gs://mine"},
         {"LAKE_URL": "gs://mine", "STORAGE_EMULATOR_HOST": None, "BIGQUERY_EMULATOR_HOST": None},
     ),
+    "quotes that docker run --env-file keeps are taken off": (
+        {"POSTGRES_USER": "'my user'", "LAKE_URL": '"gs://b"', "POSTGRES_DBNAME": "o'neil'"},
+        {"POSTGRES_USER": "my user", "LAKE_URL": "gs://b", "POSTGRES_DBNAME": "o'neil'"},
+    ),
+    "one container is UI and scheduler": (LOCAL, {"INSTANCE_TYPE": None}),
+    "the UI alone, where the scheduler is apart": (
+        {"COMPOSE_PROFILES": "local,ui, scheduler"}, {"INSTANCE_TYPE": "web_server"},
+    ),
+    "never two schedulers": (
+        {"COMPOSE_PROFILES": "mage,scheduler"}, {"INSTANCE_TYPE": "web_server"},
+    ),
+    "the scheduler apart": (
+        {"COMPOSE_PROFILES": "ui,scheduler", "COMPOSE_SERVICE": "scheduler"},
+        {"INSTANCE_TYPE": "scheduler"},
+    ),
     "one's own server has its own port": (
         LOCAL | {"POSTGRES_HOST": "db", "POSTGRES_PORT": "6432"},
         {"POSTGRES_HOST": "db", "POSTGRES_PORT": "6432"},
@@ -52,6 +67,26 @@ def test_settings_are_completed(given, known, tmp_path):
     (tmp_path / "gcp-key.json").write_text("{}")
     completed = with_settings.completed({"SECRETS_DIR": str(tmp_path), **given})
     assert {name: completed.get(name) for name in known} == known
+
+
+@pytest.mark.parametrize(
+    ("profiles", "is_idle"), [("mage", True), ("ui", True), ("ui,scheduler", False)]
+)
+def test_the_scheduler_waits_while_the_other_container_schedules(profiles, is_idle):
+    given = {"COMPOSE_SERVICE": "scheduler", "COMPOSE_PROFILES": profiles}
+    assert with_settings.is_idle(given) is is_idle
+    assert not with_settings.is_idle({"COMPOSE_PROFILES": profiles})
+
+
+def test_a_full_or_closed_volume_is_named(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MAGE_DATA_DIR", str(tmp_path / "file" / "mage"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TLC_WORK_DIR", str(tmp_path))
+    assert with_settings.main(["true"]) == 2
+    said = capsys.readouterr().err
+    assert "the volume of /data (mage-data)" in said
+    assert "Not a directory" in said
 
 
 @pytest.mark.parametrize("instance", ["web_server", "scheduler"])
@@ -69,7 +104,8 @@ def test_secrets_are_kept_taken_from_env_or_made(tmp_path):
     assert (chosen["JWT_SECRET"], chosen["DEFAULT_OWNER_PASSWORD"]) == ("kept", "from env")
     made = {chosen[f"{role}_PASSWORD"] for role in ("POSTGRES", "READER", "SUPERUSER")}
     assert [len(value) for value in made] == [32] * 3
-    # None is made up for a server elsewhere.
+    # What nobody can make up is only handed on.
+    assert chosen["TLC_SMTP_PASSWORD"] == ""
     assert write_secrets.chosen({"POSTGRES_HOST": "db"}, [tmp_path])["POSTGRES_PASSWORD"] == ""
 
 
@@ -82,6 +118,31 @@ def test_a_secret_is_written_for_one_user(tmp_path, monkeypatch):
     assert (file.read_bytes(), owners) == (b"two", {10001: 10001})
     assert stat.S_IMODE(file.stat().st_mode) == 0o400
     assert list(tmp_path.iterdir()) == [file]
+    write_secrets.write_private(file, b"", 10001)
+    assert not file.exists()
+
+
+def test_given_secrets_are_taken_as_they_stand():
+    lines = "JWT_SECRET=\nPOSTGRES_PASSWORD= a=b $c 'd' #\nTLC_SMTP_PASSWORD=\r\n"
+    assert write_secrets.given_secrets(lines) == {"POSTGRES_PASSWORD": " a=b $c 'd' #"}
+
+
+REFUSED = {
+    "a superuser's name": (LOCAL | {"POSTGRES_USER": "postgres"}, "the superuser of this server"),
+    "a reserved name": (LOCAL | {"POSTGRES_USER": "pg_me"}, "reserved by PostgreSQL"),
+    "a name in use": (LOCAL | {"POSTGRES_DBNAME": "mage"}, "Mage's own"),
+    "a name too long": (LOCAL | {"POSTGRES_USER": "é" * 32}, "64 bytes, and PostgreSQL takes 63"),
+    "a misspelt profile": ({"COMPOSE_PROFILES": "local,mgae"}, "did you mean mage?"),
+    "another profile": ({"COMPOSE_PROFILES": "workers"}, "expected some of local, mage"),
+    "a server elsewhere": (LOCAL | {"POSTGRES_USER": "postgres", "POSTGRES_HOST": "db"}, None),
+    "any other name": (LOCAL | {"POSTGRES_USER": "root", "POSTGRES_DBNAME": "ny_taxi"}, None),
+}
+
+
+@pytest.mark.parametrize(("settings", "reason"), REFUSED.values(), ids=REFUSED)
+def test_settings_that_cannot_work_are_refused(settings, reason):
+    problems = list(write_secrets.refused(settings))
+    assert [reason in problem for problem in problems] == ([True] if reason else [])
 
 
 def test_the_servers_project_is_the_images_but_for_the_triggers(tmp_path):
