@@ -7,10 +7,12 @@ import json
 import socket
 import subprocess
 import time
+from urllib.parse import quote
 
 import pytest
 
 from embedded.servers.mage import MageServer, until
+from mage_server.api import MageApiError
 from tests.containers.compose import IMAGE, Compose, docker
 from tests.containers.conftest import ROWS
 
@@ -88,6 +90,16 @@ def test_mages_process_can_change_neither_code_nor_secrets(compose):
         assert touched.returncode != 0, path
     assert compose("exec", "-T", "mage", "id", "-u").strip() == "10001"
     assert "SUPERUSER_PASSWORD" not in compose("exec", "-T", "mage", "ls", "/run/secrets/nyc-tlc")
+
+
+def test_the_file_tree_opens_the_blocks_and_changes_none(compose):
+    mage, path = compose.mage(), "data_loaders/land_trips.py"
+    shown = mage.get(f"file_contents/{quote(path, safe='')}")["file_content"]
+    assert "@data_loader" in shown["content"]
+    body = {"file_content": {**shown, "content": "changed"}}
+    with pytest.raises(MageApiError):
+        mage.put(f"file_contents/{quote(path, safe='')}", body)
+    assert mage.get(f"file_contents/{quote(path, safe='')}")["file_content"] == shown
 
 
 def test_no_secret_is_in_the_logs_nor_in_what_docker_shows(compose):

@@ -151,11 +151,15 @@ def test_the_servers_project_is_the_images_but_for_the_triggers(tmp_path):
     for folder in (pipeline, image / "data_loaders"):
         folder.mkdir(parents=True)
     (image / "metadata.yaml").write_text("project_type: standalone")
+    (image / "data_loaders" / "a.py").touch()
     (pipeline / "metadata.yaml").write_text("uuid: p")
     (pipeline / "triggers.yaml").write_text("triggers: [{name: a, status: inactive}]")
+    server.mkdir()
+    (server / "data_loaders").symlink_to(image / "data_loaders")  # as earlier images did
     project_for_server.refresh(image, server)
     (there / "metadata.yaml").write_text("rewritten by a run in the UI")
     (there / "triggers.yaml").write_text("triggers: [{name: a, status: active}]")
+    (image / "data_loaders" / "a.py").rename(image / "data_loaders" / "b.py")
     (pipeline / "triggers.yaml").write_text("triggers: [{name: a}, {name: b, status: inactive}]")
     project_for_server.refresh(image, server)
     assert (there / "metadata.yaml").read_text() == "uuid: p"
@@ -163,5 +167,7 @@ def test_the_servers_project_is_the_images_but_for_the_triggers(tmp_path):
         {"name": "a", "status": "active"},
         {"name": "b", "status": "inactive"},
     ]
-    assert (server / "data_loaders").resolve() == image / "data_loaders"
+    assert [path.name for path in (server / "data_loaders").iterdir()] == ["b.py"]
+    assert stat.S_IMODE((server / "data_loaders").stat().st_mode) == 0o555
+    assert stat.S_IMODE((server / "data_loaders" / "b.py").stat().st_mode) == 0o444
     assert sorted(path.name for path in there.iterdir()) == ["metadata.yaml", "triggers.yaml"]
