@@ -8,16 +8,23 @@ read. The key file of Google Cloud, readable to its owner only, is handed on in 
 
 import difflib
 import os
+import re
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 _MAGE, _POSTGRES = 10001, 999
 """Users of the two images."""
 _KEY_FILE = Path("/run/gcp-key.json")
-_GIVEN = Path("/run/given-secrets")
-"""Lines NAME=value, the secrets of .env. `docker inspect` shows variables, and no files."""
+_ENV_FILE = Path("/run/env")
+"""The .env of the checkout. `docker inspect` shows variables, and no content of files."""
+_LINE = re.compile(
+    r"""^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*[=:][ \t]*"""
+    r"""(?:'([^'\n]*)'|"((?:[^"\\\n]|\\.)*)"|([^'"\n][^\n]*|))[ \t]*(?:[ \t]\#[^\n]*)?\r?$""",
+    re.MULTILINE,
+)
+_ESCAPES = {"\\n": "\n", "\\r": "\r", '\\"': '"', "\\\\": "\\", "\\$": "$"}
 MADE_FOR_MAGE = (
     "POSTGRES_PASSWORD",
     "MAGE_DATABASE_PASSWORD",
@@ -59,13 +66,14 @@ _TAKEN_DATABASES = {
 
 def main() -> int:
     """Write both folders; what is there and not overruled stays."""
-    if problems := list(refused(os.environ)):
+    given = given_secrets(_ENV_FILE.read_text("utf-8-sig"))
+    seen = os.environ["GIVEN_SECRETS"].split()
+    if problems := [*refused(os.environ), *unreadable(given, seen)]:
         sys.stderr.writelines(f"nyc-tlc: {problem}\n" for problem in problems)
         sys.stderr.write("nyc-tlc: nothing was started. Correct .env, then `docker compose up`\n")
         return 2
     root = Path("/secrets")
-    given = {**os.environ, **given_secrets(_GIVEN.read_text("utf-8"))}
-    values = chosen(given, [root / "mage", root / "postgres"])
+    values = chosen({**os.environ, **given}, [root / "mage", root / "postgres"])
     for folder, names, owner in (
         (root / "mage", (*MADE_FOR_MAGE, *GIVEN_TO_MAGE), _MAGE),
         (root / "postgres", MADE_FOR_POSTGRES, _POSTGRES),
@@ -99,9 +107,35 @@ def refused(settings: Mapping[str, str]) -> Iterator[str]:
 
 
 def given_secrets(text: str) -> dict[str, str]:
-    """The secrets that have a value, from lines NAME=value; a value is taken as it stands."""
-    pairs = (line.partition("=") for line in text.split("\n"))
-    return {name: value.rstrip("\r") for name, _, value in pairs if value.rstrip("\r")}
+    """The secrets of a .env, as every release of Compose reads them; unclear ones are left out.
+
+    Unclear is what depends on the release or on other variables: outside quotes a backslash, ``$``
+    or ``#``, in double quotes a ``$`` without a backslash, and a backslash before the last quote.
+    """
+    read = {}
+    for name, single, double, rest in _LINE.findall(text):
+        bare = re.split(r"[ \t]#", rest)[0].rstrip()
+        is_unclear = (single or double).endswith("\\") or re.search(r"[\\$#]", bare)
+        if name in (*MADE_FOR_MAGE, *MADE_FOR_POSTGRES, *GIVEN_TO_MAGE):
+            read[name] = "" if is_unclear else single or _unescaped(double) or bare
+    return {name: value for name, value in read.items() if value}
+
+
+def _unescaped(text: str) -> str:
+    """What stands in double quotes; empty where that is unclear."""
+    parts = re.findall(r"\\.|[^\\]", text)
+    is_clear = all(part in _ESCAPES or (len(part) == 1 and part != "$") for part in parts)
+    return "".join(_ESCAPES.get(part, part) for part in parts) if is_clear else ""
+
+
+def unreadable(given: Mapping[str, str], seen: Sequence[str]) -> Iterator[str]:
+    """Secrets that Compose has and that were not found in .env."""
+    for name in seen:
+        if name not in given:
+            yield (
+                f"{name}: write it into .env, in single quotes, or in double quotes with a "
+                'backslash before each ", $ and backslash; containers take secrets from there alone'
+            )
 
 
 def chosen(given: Mapping[str, str], folders: list[Path]) -> dict[str, str]:

@@ -1,12 +1,15 @@
 """The programs of the image: settings, secrets, the server's copy of the project."""
 
+import json
 import stat
+import subprocess
 
 import pytest
 import yaml
 
 from deploy.image import project_for_server, with_settings, write_secrets
 
+COMPOSE = ["docker", "compose", "version"]
 LOCAL = {"COMPOSE_PROFILES": "local,mage"}
 COMPLETED = {
     "what is given wins over the file": (
@@ -122,9 +125,44 @@ def test_a_secret_is_written_for_one_user(tmp_path, monkeypatch):
     assert not file.exists()
 
 
-def test_given_secrets_are_taken_as_they_stand():
-    lines = "JWT_SECRET=\nPOSTGRES_PASSWORD= a=b $c 'd' #\nTLC_SMTP_PASSWORD=\r\n"
-    assert write_secrets.given_secrets(lines) == {"POSTGRES_PASSWORD": " a=b $c 'd' #"}
+WRITTEN = {
+    "plain": ("a=b:c", "a=b:c"),
+    "empty": ("", None),
+    "in single quotes": ("' a $b #c \\d \"e\" ' # a comment", ' a $b #c \\d "e" '),
+    "in double quotes": (r'''"% ' \" \\ # \$ {"''', "% ' \" \\ # $ {"),
+    "a comment after it": ("word # a comment", "word"),
+    "a quote within": ("o'neil\"s", "o'neil\"s"),
+    "a dollar that Compose may replace": ("a$b", None),
+    "the same in double quotes": ('"a$b"', None),
+    "an escape that Compose does not know": (r'"a\tb"', None),
+    "a hash that is a comment for some": ("a#b", None),
+    "a quote that some do not close": ("'a\\'", None),
+}
+
+
+@pytest.mark.parametrize(("written", "value"), WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_secrets_are_read_as_compose_reads_them_or_refused(written, value, end):
+    lines = ["# a comment", "JWT_SECRET=before", f"POSTGRES_PASSWORD={written}", "LAKE_URL=gs://x"]
+    given = write_secrets.given_secrets(end.join([*lines, ""]))
+    assert given == {"JWT_SECRET": "before"} | ({"POSTGRES_PASSWORD": value} if value else {})
+    problems = list(write_secrets.unreadable(given, ["POSTGRES_PASSWORD"]))
+    assert len(problems) == (0 if value else 1)
+    assert not any(written in problem for problem in problems if written)
+
+
+@pytest.mark.parametrize(("written", "value"), WRITTEN.values(), ids=WRITTEN)
+def test_compose_reads_the_same(written, value, tmp_path):
+    if not value or subprocess.run(COMPOSE, capture_output=True, check=False).returncode:
+        pytest.skip("unclear, or docker compose is not installed here")
+    (tmp_path / ".env").write_text(f"POSTGRES_PASSWORD={written}\n")
+    (tmp_path / "compose.yml").write_text(
+        "services: {a: {image: b, environment: {C: '${POSTGRES_PASSWORD}'}}}"
+    )
+    words = ["docker", "compose", "config", "--format", "json"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    # Its output has each $ twice, so that it can be read again.
+    assert json.loads(said)["services"]["a"]["environment"]["C"].replace("$$", "$") == value
 
 
 REFUSED = {
