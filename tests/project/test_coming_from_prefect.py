@@ -47,8 +47,8 @@ def test_a_row_names_triggers_variables_and_pipelines_that_there_are(row):
 
 def test_the_image_that_runs_is_chosen_by_its_tag():
     services = yaml.safe_load(COMPOSE)["services"]
-    images = {s["image"] for s in services.values() if "nyc-tlc-mage" in s.get("image", "")}
-    assert images == {"${NYC_TLC_IMAGE:-nyc-tlc-mage:local}"}
+    images = {s["image"] for s in services.values() if "-mage:" in s.get("image", "")}
+    assert images == {"${NYC_TLC_IMAGE:-${COMPOSE_PROJECT_NAME}-mage:local}"}
 
 
 @pytest.mark.integration
