@@ -19,6 +19,7 @@ from embedded.servers.gcs import GcsServer
 from embedded.servers.ports import HOST
 from embedded.servers.postgres import LOADER, PostgresServer, psql_environment, psql_program
 from mage_server.environment import closed_settings
+from mage_server.io_classes import io_class_environment
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_STATE_DIR = CHECKOUT / ".local"
@@ -90,7 +91,7 @@ class Stack:
             "BIGQUERY_DATASET": self.bigquery.dataset,
             "BIGQUERY_EMULATOR_HOST": self.bigquery.url,
         }
-        return {
+        environment = {
             "POSTGRES_HOST": HOST,
             "POSTGRES_PORT": str(self.postgres.port),
             "POSTGRES_DBNAME": self.postgres.database,
@@ -108,6 +109,7 @@ class Stack:
             **keep_secrets(read_env_file(self.env_file)),
             **closed_settings(),
         }
+        return environment | io_class_environment(environment)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -120,14 +122,14 @@ class Stack:
 
 def run_environment(stack: Stack, env_file: Path) -> dict[str, str]:
     """Return the environment for a command, starting the stack if the command needs it."""
-    own = read_env_file(env_file)
-    if os.environ.get("POSTGRES_HOST") or own.get("POSTGRES_HOST"):
-        # Nothing of the stack then: its emulators must not mix with a real database.
-        return merge(os.environ, own, {})
-    of_stack = read_env_file(stack.env_file) if stack.is_running() else stack.start()
-    # `make env` writes a password for docker compose; the stack's PostgreSQL has its own.
-    own = {name: value for name, value in own.items() if name not in _ADDRESS}
-    return merge(os.environ, own, of_stack)
+    own, of_stack = read_env_file(env_file), {}
+    # Nothing of the stack beside a real database: its emulators must not mix with it.
+    if not (os.environ.get("POSTGRES_HOST") or own.get("POSTGRES_HOST")):
+        of_stack = read_env_file(stack.env_file) if stack.is_running() else stack.start()
+        # `make env` writes a password for docker compose; the stack's PostgreSQL has its own.
+        own = {name: value for name, value in own.items() if name not in _ADDRESS}
+    merged = merge(os.environ, own, of_stack)
+    return merged | io_class_environment(merged)
 
 
 def _run_start(stack: Stack, _arguments: argparse.Namespace) -> int:

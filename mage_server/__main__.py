@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mage_server.environment import safe_environment
+from mage_server.io_classes import io_class_environment
 from mage_server.local_edits import keep_apart, keep_apart_in_server
 from mage_server.retention import start_clearing
 from mage_server.worker_pool import keep_awake
@@ -19,6 +20,7 @@ def main(words: Sequence[str]) -> None:
     """Start Mage on ``mage_project``, on this machine's own address unless told otherwise."""
     try:
         os.environ |= safe_environment(os.environ)
+        os.environ |= io_class_environment(os.environ)
     except ConfigurationError as error:
         sys.exit(str(error))
     named = bool(words) and not words[0].startswith("-")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import jinja2
 import yaml
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -67,7 +68,12 @@ class Settings(BaseModel):
         "[other clouds](lake.md)",
     )
     google_application_credentials: Path | None = Field(
-        None, description="Key file; empty: whatever google-auth finds"
+        None,
+        validation_alias=AliasChoices(
+            "google_service_acc_key_filepath",  # Mage's name for it, in io_config.yml
+            "google_application_credentials",
+        ),
+        description="Key file; empty: whatever google-auth finds",
     )
     storage_emulator_host: str | None = Field(
         None, pattern="^https?://.+", description="Address of a GCS emulator; empty: the real GCS"
@@ -216,7 +222,7 @@ class Settings(BaseModel):
         given = {
             **_profile(environment, io_config),
             **{name: environment[name] for name in map(str.upper, cls.model_fields)
-               if name.startswith(("TLC_", "STORAGE_")) and name in environment},
+               if name.startswith(("TLC_", "STORAGE_", "GOOGLE_")) and name in environment},
         }  # fmt: skip
         present = {key.lower(): value for key, value in given.items() if value not in (None, "")}
         try:
@@ -237,13 +243,17 @@ def _profile(environment: Mapping[str, str], io_config: Path) -> Mapping[str, An
             f"{io_config} cannot be read ({type(error).__name__}{_place(error)}). Nothing was "
             "started. Compare it with the repository's io_config.yml."
         ) from None
-    profile = profiles.get(name) if isinstance(profiles, Mapping) else None
-    if not isinstance(profile, Mapping):
+    known = {
+        key: profile
+        for key, profile in (profiles.items() if isinstance(profiles, Mapping) else ())
+        if isinstance(profile, Mapping)
+    }
+    if name not in known:
         raise ConfigurationError(
             f"TLC_PROFILE={name} is not a profile of {io_config}. Nothing was started. "
-            "Choose one that is there: default or dev."
+            f"Choose one that is there: {' or '.join(map(str, known)) or 'none is'}."
         )
-    return {key: _joined(value) for key, value in profile.items()}
+    return {key: _joined(value) for key, value in known[name].items()}
 
 
 def _joined(value: object) -> object:

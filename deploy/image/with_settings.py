@@ -1,4 +1,4 @@
-#!/usr/local/bin/python3
+#!/opt/venv/bin/python
 """Run a command of the image with its settings: `with-settings COMMAND…`.
 
 A setting that no variable gives is taken from the file of its name in SECRETS_DIR, as Docker and
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
+
+from mage_server.io_classes import io_class_environment
 
 _LOCAL_SERVERS = {
     "POSTGRES_HOST": {"POSTGRES_HOST": "postgres", "POSTGRES_PORT": "5432"},
@@ -83,7 +85,7 @@ def completed(given: Mapping[str, str]) -> dict[str, str]:
         known.setdefault("INSTANCE_TYPE", "scheduler")
     elif {"ui", "scheduler"} & _profiles(known):
         known.setdefault("INSTANCE_TYPE", "web_server")
-    return known
+    return known | io_class_environment(known)
 
 
 def is_idle(environment: Mapping[str, str]) -> bool:

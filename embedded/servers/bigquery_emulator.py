@@ -2,12 +2,14 @@
 
 Run by the interpreter of the emulator's own environment. Added are, as BigQuery documents them:
 load jobs into one partition (``table$202401``), columns matched by name and never taken from the
-path of the file, a load that fails or succeeds completely, the refusal of a job id that was used,
-columns added by ``tables.patch``. docs/bigquery.md lists what is still different.
+path of the file, a load that fails or succeeds completely, tables that a load makes or makes anew,
+the refusal of a job id that was used, columns added by ``tables.patch``, ``__TABLES_SUMMARY__``.
+docs/bigquery.md lists what is still different.
 """
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,14 +31,19 @@ from bqemulator.domain.errors import (
 )
 from bqemulator.jobs import executor
 from bqemulator.server import run_forever
+from bqemulator.sql import inner_query
 from bqemulator.storage.sql_identifiers import quoted_table_ref
-from bqemulator.storage.type_map import bq_schema_to_duckdb_columns
+from bqemulator.storage.type_map import bq_schema_to_duckdb_columns, duckdb_type_to_bq_field
 
 from embedded.servers.ports import HOST
 
 _MONTH = "%Y%m"
 _original_load = executor.execute_load_job
 _original_update = DuckDBCatalogRepository.update_table
+_original_expand = inner_query.expand_information_schema
+_SUMMARY = re.compile(
+    r"`?(?:(?P<project>[\w-]+)`?\s*\.\s*`?)?(?P<dataset>\w+)`?\s*\.\s*`?__TABLES_SUMMARY__`?"
+)
 
 
 async def execute_load_job(project_id: str, job_id: str, config: dict[str, Any], ctx: Any) -> Any:
@@ -50,15 +57,13 @@ async def execute_load_job(project_id: str, job_id: str, config: dict[str, Any],
     address = (destination["projectId"], destination["datasetId"], name)
     if ctx.catalog.get_dataset(*address[:2]) is None:
         raise resource_not_found(ResourceRef("dataset", *address[:2]))
-    table = ctx.catalog.get_table(*address)
-    if table is None:
-        raise resource_not_found(ResourceRef("table", *address))
     files = [executor._resolve_uri(uri, ctx) for uri in load["sourceUris"]]
     missing = [uri for uri, file in zip(load["sourceUris"], files, strict=True)
                if not Path(file).exists()]  # fmt: skip
     if missing:
         raise InvalidQueryError(f"Not found: URI {missing[0]}")
     async with ctx.engine.write_lock():
+        table = _destination(ctx, address, partition, load, files)
         rows = _replace_rows(ctx.engine, table, partition, load, files)
         held = _one(ctx.engine, f"SELECT count(*) FROM {quoted_table_ref(*address)}")
         ctx.catalog.update_table(table.model_copy(update={"num_rows": held}))
@@ -72,6 +77,45 @@ async def execute_load_job(project_id: str, job_id: str, config: dict[str, Any],
         statistics={"load": statistics, "totalSlotMs": "0"}, creation_time=began, start_time=began,
         end_time=ctx.clock.now(), etag=generate_etag(project_id, job_id, str(began)),
     )  # fmt: skip
+
+
+def _destination(
+    ctx: Any, address: tuple[str, str, str], partition: str, load: dict[str, Any], files: list[str]
+) -> TableMeta:
+    """The table to load into: made where there is none, made anew where its columns change."""
+    table: TableMeta | None = ctx.catalog.get_table(*address)
+    disposition = load.get("writeDisposition")
+    fields = (load.get("schema") or {}).get("fields") or _fields(ctx.engine, files)
+    if load.get("createDisposition") == "CREATE_NEVER" or partition:
+        if table is None:
+            raise resource_not_found(ResourceRef("table", *address))
+        return table
+    if table is not None:
+        if disposition == "WRITE_EMPTY" and table.num_rows:
+            raise AlreadyExistsError(f"Already Exists: Table {address[0]}:{'.'.join(address[1:])}")
+        held = [{"name": f.name, "type": f.type, "mode": f.mode} for f in table.schema_.fields]
+        if disposition != "WRITE_TRUNCATE" or _columns(held) == _columns(fields):
+            return table
+        ctx.engine.execute(f"DROP TABLE {quoted_table_ref(*address)}")
+        ctx.catalog.delete_table(*address)
+    project, dataset, name = address
+    executor._maybe_create_load_destination(
+        dest_project=project, dest_dataset=dataset, dest_table_id=name,
+        load_config={"schema": {"fields": fields}}, now=ctx.clock.now(), ctx=ctx,
+    )  # fmt: skip
+    made: TableMeta = ctx.catalog.get_table(*address)
+    return made
+
+
+def _fields(engine: Any, files: list[str]) -> list[dict[str, Any]]:
+    described = engine.execute("DESCRIBE SELECT * FROM read_parquet(?)", [files]).fetchall()
+    return [duckdb_type_to_bq_field(row[0], row[1]) for row in described]
+
+
+def _columns(fields: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    return {
+        (name, kind.removesuffix(" NOT NULL")) for name, kind in bq_schema_to_duckdb_columns(fields)
+    }
 
 
 def _replace_rows(
@@ -147,6 +191,23 @@ def update_table(catalog: DuckDBCatalogRepository, table: TableMeta) -> TableMet
     return _original_update(catalog, table)
 
 
+def expand_information_schema(sql: str, project_id: str, catalog: Any) -> str:
+    """Know ``dataset.__TABLES_SUMMARY__``, too: Mage asks it whether a table exists."""
+
+    def summary(named: re.Match[str]) -> str:
+        address = (named["project"] or project_id, named["dataset"])
+        if catalog.get_dataset(*address) is None:
+            raise resource_not_found(ResourceRef("dataset", *address))
+        return (
+            "(SELECT table_catalog AS project_id, table_schema AS dataset_id, table_name AS "
+            "table_id, CASE table_type WHEN 'VIEW' THEN 2 ELSE 1 END AS type "
+            f"FROM `{address[0]}`.`{address[1]}`.INFORMATION_SCHEMA.TABLES)"
+        )
+
+    expanded: str = _original_expand(_SUMMARY.sub(summary, sql), project_id, catalog)
+    return expanded
+
+
 def install_extension() -> None:
     """Put DuckDB's extension where it looks: below the home folder.
 
@@ -168,7 +229,10 @@ def main() -> None:
     job_routes.execute_load_job = execute_load_job
     job_routes._handle_load_job_with_async_envelope = insert_load_job
     upload_routes.execute_load_job = execute_load_job
+    # As Google's client for Python sends them.
+    upload_routes._PERMITTED_MEDIA_CONTENT_TYPES += ("*/*",)
     DuckDBCatalogRepository.update_table = update_table
+    inner_query.expand_information_schema = expand_information_schema
     run_forever(
         Settings(
             rest_host=arguments.host,
@@ -177,6 +241,7 @@ def main() -> None:
             persistence_mode=PersistenceMode.PERSISTENT,
             data_dir=arguments.data_dir,
             gcs_local_root=arguments.gcs_root,
+            upload_staging_dir=arguments.data_dir / "uploads",
             enable_format_extensions=False,
             log_level="warning",
         )

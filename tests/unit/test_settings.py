@@ -22,6 +22,8 @@ GIVEN = {
     "POSTGRES_PASSWORD": SECRET,
     "LAKE_URL": "gs://bucket/prefix",
 }
+CONNECTIONS = re.sub(r"(^|\s)#.*", "", IO_CONFIG.read_text("utf-8"), flags=re.MULTILINE)
+"""io_config.yml without its comments."""
 OPTIONAL = sorted(name.upper() for name in Settings.model_fields if name.upper() not in GIVEN)
 
 
@@ -249,6 +251,23 @@ def test_a_broken_io_config_is_a_configuration_error_that_names_the_file(
     assert path.name in _complaint(GIVEN, path)
 
 
+def test_a_key_file_that_io_config_names_is_taken_before_that_of_the_environment(tmp_path) -> None:
+    path = tmp_path / "io_config.yml"
+    named = IO_CONFIG.read_text("utf-8").replace("FILEPATH: null", "FILEPATH: /keys/mine.json")
+    path.write_text(named, "utf-8")
+    given = {**GIVEN, "GOOGLE_APPLICATION_CREDENTIALS": "/keys/other.json"}
+    for io_config, key in ((path, "mine"), (IO_CONFIG, "other")):
+        settings = Settings.load(given, io_config)
+        assert settings.google_application_credentials == Path(f"/keys/{key}.json")
+
+
+def test_a_profile_of_ones_own_is_listed_where_another_is_missing(tmp_path) -> None:
+    path = tmp_path / "io_config.yml"
+    path.write_text(IO_CONFIG.read_text("utf-8") + "mine: {<<: *connections}\n", "utf-8")
+    assert "default or dev or mine." in _complaint({**GIVEN, "TLC_PROFILE": "other"}, path)
+    assert Settings.load({**GIVEN, "TLC_PROFILE": "mine"}, path) == _load()
+
+
 def test_a_missing_io_config_is_a_configuration_error(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere.yml"
     assert f"{missing} cannot be read (FileNotFoundError" in _complaint(GIVEN, missing)
@@ -294,7 +313,7 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_dev_env_lists_the_settings_and_nothing_that_is_mages_own() -> None:
-    read = set(re.findall(r"env_var\('(\w+)'", IO_CONFIG.read_text("utf-8")))
+    read = set(re.findall(r"env_var\('(\w+)'", CONNECTIONS))
     assert len(read) > 8
     names = re.findall(r"^[A-Z_]+=", (ROOT / "dev.env").read_text(), re.MULTILINE)
     assert len(names) == len(DEV_ENV)
@@ -313,10 +332,14 @@ def test_no_secret_and_no_connection_is_written_into_a_file() -> None:
     }
     assert "POSTGRES_PASSWORD" in secrets
     assert not any(secrets.values())
-    lines = IO_CONFIG.read_text("utf-8").splitlines()
-    values = [line.strip() for line in lines if line.startswith("  ")]
-    literal = [line for line in values if not re.search(r": \{\{ \(?env_var\('\w+'.*\}\}$", line)]
-    assert set(literal) == {"POSTGRES_CONNECTION_METHOD: direct", "<<: *connections"}
+    values = [line.strip() for line in CONNECTIONS.splitlines() if line.startswith("  ")]
+    literal = [line for line in values if not re.search(r": .*\{\{ \(?env_var\('\w+'.*\}\}$", line)]
+    assert set(literal) == {
+        "POSTGRES_CONNECTION_METHOD: direct",
+        "GOOGLE_SERVICE_ACC_KEY_FILEPATH: null",
+        "GOOGLE_LOCATION: *location",
+        "<<: *connections",
+    }
     assert not [line for line in values if re.search(r"(PASSWORD|KEY).*env_var\('\w+',", line)]
 
 
