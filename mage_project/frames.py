@@ -6,10 +6,24 @@ from enum import StrEnum
 from typing import Any, TypeVar, get_type_hints
 
 import pandas as pd
+import pyarrow as pa
+from pandas.api.extensions import ExtensionDtype
 
 from nyc_tlc.core.errors import ReconciliationError
 
 Row = TypeVar("Row")
+_NULLABLE: dict[pa.DataType, ExtensionDtype] = {
+    pa.bool_(): pd.BooleanDtype(),
+    pa.string(): pd.StringDtype(),
+    pa.float64(): pd.Float64Dtype(),
+    **{
+        pa.from_numpy_dtype(kind.type): kind
+        for kind in (
+            pd.Int8Dtype(), pd.Int16Dtype(), pd.Int32Dtype(), pd.Int64Dtype(),
+            pd.UInt8Dtype(), pd.UInt16Dtype(), pd.UInt32Dtype(), pd.UInt64Dtype(),
+        )
+    },
+}  # fmt: skip
 
 
 def to_frame(kind: type[Row], rows: Iterable[Row]) -> pd.DataFrame:
@@ -23,13 +37,25 @@ def to_frame(kind: type[Row], rows: Iterable[Row]) -> pd.DataFrame:
     return frame.astype({name: "str" for name, hint in hints.items() if _is_text(hint)})
 
 
-def to_rows(kind: type[Row], frame: pd.DataFrame) -> list[Row]:
-    """The rows of :func:`to_frame`.
+def shown(rows: pa.Table) -> pd.DataFrame:
+    """Rows for a person to look at: a column with a null keeps its type, and the null."""
+    frame: pd.DataFrame = rows.to_pandas(types_mapper=_NULLABLE.get)
+    return frame
+
+
+def run_table(outputs: pd.DataFrame | list[pd.DataFrame]) -> pd.DataFrame:
+    """The run table of a block, which is the first of its outputs where it shows rows, too."""
+    return outputs[0] if isinstance(outputs, list) else outputs
+
+
+def to_rows(kind: type[Row], outputs: pd.DataFrame | list[pd.DataFrame]) -> list[Row]:
+    """The rows of :func:`to_frame`, from what Mage hands over of the block before.
 
     Raises:
         ReconciliationError: the table is empty: Mage hands over an empty one when it could not
             read a block's output.
     """
+    frame = run_table(outputs)
     if frame.empty:
         raise ReconciliationError(
             "the table from the block before is empty: Mage could not read its output. "

@@ -7,7 +7,7 @@ from typing import Any, cast
 from mage_project.run_variables import require_readable
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
-from nyc_tlc.core.contract.service import Service
+from nyc_tlc.core.contract.service import SERVICES, Service
 from nyc_tlc.core.errors import ConfigurationError, shorten
 from nyc_tlc.core.month import Month
 from nyc_tlc.jobs.audit import AuditScope
@@ -83,21 +83,42 @@ def run_services(kwargs: Mapping[str, Any]) -> tuple[Service, ...]:
     return parse_services(kwargs.get("color") or kwargs.get("service") or "")
 
 
+def run_service(kwargs: Mapping[str, Any]) -> Service:
+    """The one service of a run that shows one.
+
+    Raises:
+        ConfigurationError: it is not a service of this project, or several.
+    """
+    services = run_services(kwargs)
+    if len(services) != 1:
+        raise ConfigurationError(
+            f"service is {shorten(', '.join(map(str, services)))}: expected one of "
+            f"{', '.join(SERVICES)}. Nothing was started."
+        )
+    return services[0]
+
+
+def run_store(kwargs: Mapping[str, Any]) -> str:
+    """The store of a run that shows one: Postgres, unless it says so."""
+    return str(kwargs.get("store") or "postgres").strip().lower()
+
+
+def run_month(kwargs: Mapping[str, Any]) -> Month | None:
+    """The one month of a run that shows one; None is the newest that there is.
+
+    Raises:
+        ConfigurationError: the variable is not a month.
+    """
+    return _one_month(kwargs, "month", "the newest month")
+
+
 def run_first_month(kwargs: Mapping[str, Any]) -> Month | None:
     """From which month on a sync looks; None leaves it to TLC_FIRST_MONTH.
 
     Raises:
         ConfigurationError: the variable is not a month.
     """
-    require_readable(kwargs)
-    text = str(kwargs.get("first_month") or "").strip()
-    try:
-        return Month.parse(text) if text else None
-    except ValueError as error:
-        raise ConfigurationError(
-            f"first_month cannot be read ({error}). Nothing was started. Give it as 2025-01, or "
-            "leave it empty for TLC_FIRST_MONTH."
-        ) from None
+    return _one_month(kwargs, "first_month", "TLC_FIRST_MONTH")
 
 
 def run_scope(kwargs: Mapping[str, Any]) -> Scope:
@@ -134,6 +155,18 @@ def run_audit(kwargs: Mapping[str, Any]) -> AuditScope:
         ask_source=_flag(kwargs, "source"),
         repair=_flag(kwargs, "repair"),
     )
+
+
+def _one_month(kwargs: Mapping[str, Any], name: str, if_empty: str) -> Month | None:
+    require_readable(kwargs)
+    text = str(kwargs.get(name) or "").strip()
+    try:
+        return Month.parse(text) if text else None
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{name} cannot be read ({error}). Nothing was started. Give it as 2025-01, or "
+            f"leave it empty for {if_empty}."
+        ) from None
 
 
 def _flag(kwargs: Mapping[str, Any], name: str) -> bool:

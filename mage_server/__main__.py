@@ -11,6 +11,7 @@ from mage_server.local_edits import keep_apart, keep_apart_in_server
 from mage_server.retention import start_clearing
 from mage_server.worker_pool import keep_awake
 from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.rows.preview import MOST_ACCEPTED
 
 _PROJECT = Path(__file__).resolve().parents[1] / "mage_project"
 _LOOPBACK = "127.0.0.1"
@@ -23,6 +24,8 @@ def main(words: Sequence[str]) -> None:
         os.environ |= io_class_environment(os.environ)
     except ConfigurationError as error:
         sys.exit(str(error))
+    # Mage shows ten rows of a block's output, unless told otherwise.
+    os.environ.setdefault("DATAFRAME_SAMPLE_COUNT_PREVIEW", str(MOST_ACCEPTED))
     named = bool(words) and not words[0].startswith("-")
     project, *options = words if named else (str(_PROJECT), *words)
     # Mage takes "localhost", its default, for every address that the machine has.

@@ -9,18 +9,21 @@ from urllib.parse import unquote
 
 from nyc_tlc.adapters.alerts import AlertChannels, EmailAlerts, SlackAlerts, TeamsAlerts
 from nyc_tlc.adapters.lake.folder import FolderLake
+from nyc_tlc.adapters.lake.reader import LakeReader
 from nyc_tlc.adapters.postgres.connection import Database, Tls
 from nyc_tlc.adapters.postgres.inspector import PostgresInspector
+from nyc_tlc.adapters.postgres.reader import PostgresReader
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.adapters.source.folder import FolderSource
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.errors import ConfigurationError, shorten
 from nyc_tlc.core.lake.records import Generation, WarehouseLoad
 from nyc_tlc.ports.alerts import Alerts
 from nyc_tlc.ports.audit import Inspector
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.marts import MartPorts, MartStore
+from nyc_tlc.ports.reader import TripReader
 from nyc_tlc.ports.source import Source
 from nyc_tlc.ports.warehouse import LakeWarehouse
 from nyc_tlc.settings import HOME, Settings
@@ -103,6 +106,31 @@ def _bigquery_marts(settings: Settings, read_load: ReadLoad) -> MartStore | None
 def connect_inspector(settings: Settings) -> Inspector:
     """What the audit asks of the warehouse. Nothing is contacted yet."""
     return PostgresInspector(_database(settings), settings.postgres_schema)
+
+
+def connect_reader(settings: Settings, store: str) -> TripReader:
+    """What shows rows of a store: ``postgres``, ``lake`` or ``bigquery``. Nothing is contacted yet.
+
+    Raises:
+        ConfigurationError: there is no such store, or it is not configured.
+    """
+    if store == "postgres":
+        return PostgresReader(_database(settings), settings.postgres_schema)
+    if store == "lake":
+        return LakeReader(_lake(settings))
+    if store != "bigquery":
+        raise ConfigurationError(
+            f"store {shorten(store)!r} is unknown: expected postgres, lake or bigquery."
+        )
+    dataset = _bigquery_dataset(settings)
+    if dataset is None:
+        raise ConfigurationError(
+            "BigQuery is switched off here, since BIGQUERY_DATASET is not set: choose the store "
+            "postgres or lake."
+        )
+    from nyc_tlc.adapters.bigquery.reader import BigQueryReader
+
+    return BigQueryReader(dataset, _lake(settings))
 
 
 def _database(settings: Settings) -> Database:

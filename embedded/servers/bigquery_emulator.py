@@ -1,10 +1,10 @@
 """The BigQuery emulator, with what our loads need and bqemulator 1.4.0 lacks.
 
 Run by the interpreter of the emulator's own environment. Added are, as BigQuery documents them:
-load jobs into one partition (``table$202401``), columns matched by name and never taken from the
-path of the file, a load that fails or succeeds completely, tables that a load makes or makes anew,
-the refusal of a job id that was used, columns added by ``tables.patch``, ``__TABLES_SUMMARY__``.
-docs/bigquery.md lists what is still different.
+load jobs into one partition (``table$202401``) and rows listed of one, columns matched by name and
+never taken from the path of the file, a load that fails or succeeds completely, tables that a load
+makes or makes anew, the refusal of a job id that was used, columns added by ``tables.patch``,
+``__TABLES_SUMMARY__``. docs/bigquery.md lists what is still different.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import bqemulator.api.routes.jobs as job_routes
+import bqemulator.api.routes.tabledata as tabledata_routes
 import bqemulator.api.routes.upload as upload_routes
 import duckdb
 import duckdb_extension_spatial
@@ -40,6 +41,7 @@ from embedded.servers.ports import HOST
 _MONTH = "%Y%m"
 _original_load = executor.execute_load_job
 _original_update = DuckDBCatalogRepository.update_table
+_original_get = DuckDBCatalogRepository.get_table
 _original_expand = inner_query.expand_information_schema
 _SUMMARY = re.compile(
     r"`?(?:(?P<project>[\w-]+)`?\s*\.\s*`?)?(?P<dataset>\w+)`?\s*\.\s*`?__TABLES_SUMMARY__`?"
@@ -208,6 +210,22 @@ def expand_information_schema(sql: str, project_id: str, catalog: Any) -> str:
     return expanded
 
 
+def get_table(
+    catalog: DuckDBCatalogRepository, project_id: str, dataset_id: str, table_id: str
+) -> TableMeta | None:
+    """A table, also by the name of one of its partitions."""
+    return _original_get(catalog, project_id, dataset_id, table_id.partition("$")[0])
+
+
+def quoted_partition_ref(project_id: str, dataset_id: str, table_id: str) -> str:
+    """What to list rows of: a table, or one partition of one of ours."""
+    name, _, partition = table_id.partition("$")
+    table: str = quoted_table_ref(project_id, dataset_id, name)
+    if not partition.isdecimal():
+        return table
+    return f"(SELECT * FROM {table} WHERE strftime(source_month, '{_MONTH}') = '{partition}')"
+
+
 def install_extension() -> None:
     """Put DuckDB's extension where it looks: below the home folder.
 
@@ -233,6 +251,8 @@ def main() -> None:
     upload_routes._PERMITTED_MEDIA_CONTENT_TYPES += ("*/*",)
     DuckDBCatalogRepository.update_table = update_table
     inner_query.expand_information_schema = expand_information_schema
+    tabledata_routes.quoted_table_ref = quoted_partition_ref
+    DuckDBCatalogRepository.get_table = get_table
     run_forever(
         Settings(
             rest_host=arguments.host,

@@ -1,7 +1,11 @@
-"""Replace each conformed month in the lake, and commit it by its manifest."""
+"""Replace each conformed month in the lake, and commit it by its manifest.
 
-from mage_project.frames import to_frame, to_rows
+Output 0 is the run table, output 1 the first rows of its last month, as they are there.
+"""
+
+from mage_project.frames import shown, to_frame, to_rows
 from nyc_tlc.core.runs.run_table import RunRow
+from nyc_tlc.jobs.preview import Preview
 from nyc_tlc.jobs.trips import Trips
 
 if "data_exporter" not in globals():
@@ -10,4 +14,5 @@ if "data_exporter" not in globals():
 
 @data_exporter
 def publish_trips_to_lake(table, **_):
-    return to_frame(RunRow, Trips.open().publish_to_lake(to_rows(RunRow, table)))
+    rows = Trips.open().publish_to_lake(to_rows(RunRow, table))
+    return [to_frame(RunRow, rows), shown(Preview.open().stored(rows, "lake"))]

@@ -1,7 +1,11 @@
-"""Conform each landed month to its service's contract and set aside what cannot be a trip."""
+"""Conform each landed month to its service's contract and set aside what cannot be a trip.
 
-from mage_project.frames import to_frame, to_rows
+Output 0 is the run table, output 1 the first rows of its last month, output 2 quarantined ones.
+"""
+
+from mage_project.frames import shown, to_frame, to_rows
 from nyc_tlc.core.runs.run_table import RunRow
+from nyc_tlc.jobs.preview import Preview
 from nyc_tlc.jobs.trips import Trips
 
 if "transformer" not in globals():
@@ -10,10 +14,12 @@ if "transformer" not in globals():
 
 @transformer
 def conform_trips(table, **_):
-    return to_frame(RunRow, Trips.open().conform(to_rows(RunRow, table)))
+    rows, preview = Trips.open().conform(to_rows(RunRow, table)), Preview.open()
+    accepted, quarantined = preview.accepted(rows), preview.quarantined(rows)
+    return [to_frame(RunRow, rows), shown(accepted), shown(quarantined)]
 
 
 @test
-def test_every_published_row_is_accepted_or_quarantined(table, **_):
+def test_every_published_row_is_accepted_or_quarantined(table, *_, **__):
     conformed = table[table["status"] == "conformed"]
     assert (conformed["published"] == conformed["accepted"] + conformed["quarantined"]).all()

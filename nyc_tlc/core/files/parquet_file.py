@@ -111,11 +111,22 @@ def open_parquet(source: Path | BinaryIO, uri: str) -> Iterator[pq.ParquetFile]:
         yield file
 
 
-def require_short_texts(file: pq.ParquetFile, source: Path | BinaryIO, uri: str) -> None:
+def require_short_texts(
+    file: pq.ParquetFile,
+    source: Path | BinaryIO,
+    uri: str,
+    row_groups: Sequence[int] | None = None,
+) -> None:
     """Check the dictionaries of a file's texts before any row is decoded.
 
     A dictionary holds a text once and its rows repeat a number: with one text of a megabyte, a
     file of some kilobytes becomes 64 GB in a batch.
+
+    Args:
+        file: An open file.
+        source: The same file, to be opened again.
+        uri: The file's name in errors.
+        row_groups: Only these; None for all.
 
     Raises:
         SourceError: a text is longer than ``LONGEST_TEXT``.
@@ -125,7 +136,7 @@ def require_short_texts(file: pq.ParquetFile, source: Path | BinaryIO, uri: str)
         return
     with _as_source_errors(uri):
         coded = pq.ParquetFile(source, read_dictionary=texts, pre_buffer=False, buffer_size=_PAGE)
-        for group in range(coded.num_row_groups):
+        for group in range(coded.num_row_groups) if row_groups is None else row_groups:
             rows = coded.iter_batches(1, row_groups=[group], columns=texts, use_threads=False)
             for batch in islice(rows, 1):
                 for name in batch.schema.names:
@@ -156,6 +167,28 @@ def read_batches(
         yield from file.iter_batches(
             BATCH_ROWS, row_groups=row_groups, columns=columns, use_threads=False
         )
+
+
+def read_head(file: pq.ParquetFile, uri: str, rows: int) -> pa.Table:
+    """A file's first rows; of each column, no more is read than the pages that hold them.
+
+    Raises:
+        SourceError: a page of them is damaged.
+    """
+    head = pa.Table.from_batches([], file.schema_arrow)
+    for group in filled_row_groups(file):
+        if head.num_rows == rows:
+            break
+        with _as_source_errors(uri):
+            found = file.iter_batches(rows - head.num_rows, row_groups=[group], use_threads=False)
+            head = pa.concat_tables([head, pa.Table.from_batches([next(found)])])
+    return head
+
+
+def filled_row_groups(file: pq.ParquetFile) -> list[int]:
+    """Without those of batches in which no row was accepted, or none rejected."""
+    groups = range(file.num_row_groups)
+    return [group for group in groups if file.metadata.row_group(group).num_rows]
 
 
 _MOST_SHOWN = 500

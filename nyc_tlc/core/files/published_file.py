@@ -1,8 +1,9 @@
 """A published file of either format: checked when it lands, streamed when it is conformed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -55,7 +56,27 @@ def open_published(
         yield PublishedFile(csv.schema, _with_short_texts(csv_file.read_batches(csv, uri), uri))
 
 
-def _with_short_texts(batches: Iterator[pa.RecordBatch], uri: str) -> Iterator[pa.RecordBatch]:
+def read_published_head(
+    source: BinaryIO, uri: str, source_format: SourceFormat, rows: int
+) -> pa.Table:
+    """The first rows of a landed file as published, without reading what follows them.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    if source_format is SourceFormat.PARQUET:
+        with parquet_file.open_parquet(source, uri) as parquet:
+            first = parquet_file.filled_row_groups(parquet)[:1]
+            parquet_file.require_short_texts(parquet, source, uri, first)
+            head = parquet_file.read_head(parquet, uri, rows)
+    else:
+        with csv_file.open_csv(source, uri) as csv:
+            batches = list(islice(csv_file.read_batches(csv, uri), 1))
+            head = pa.Table.from_batches(batches, None if batches else csv.schema)[:rows]
+    return pa.Table.from_batches(list(_with_short_texts(head.to_batches(), uri)), head.schema)
+
+
+def _with_short_texts(batches: Iterable[pa.RecordBatch], uri: str) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             # An irregular line is quarantined as it is: LONGEST_LINE alone bounds it.

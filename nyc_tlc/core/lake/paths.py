@@ -3,11 +3,13 @@
 import re
 
 from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import Service
 from nyc_tlc.core.lake.bucket import STAGING
 
 _OF_A_MONTH = re.compile(r"[a-z]+/service=([a-z]+)/year=([1-9][0-9]{3})/month=([0-9]{2})[/.].+")
 DATA_PREFIXES = ("trips/", "quarantine/", "manifests/")
 """Below which everything is of the last load of some month."""
+_LOADS = "loads/bigquery/"
 RAW_PREFIX = "raw/service="
 STAGING_PREFIX = STAGING
 ZONE_POLYGONS_LANDING = "raw/taxi_zones/landing.json"
@@ -51,11 +53,26 @@ def quarantine(partition: Partition) -> str:
 
 def warehouse_load(partition: Partition, warehouse: str) -> str:
     """Record of what a warehouse loaded from the lake last."""
-    return f"loads/bigquery/{warehouse}/{partition.hive_path}.json"
+    return f"{_LOADS}{warehouse}/{partition.hive_path}.json"
+
+
+def warehouse_loads(service: Service, warehouse: str) -> str:
+    """Below which the records of what a warehouse loaded of a service are."""
+    return f"{_LOADS}{warehouse}/service={service}/"
+
+
+def loaded_partition(path: str, warehouse: str) -> Partition | None:
+    """The partition of such a record; None when the object is none."""
+    return partition_of(path.replace(f"{_LOADS}{warehouse}/", "loads/"))
 
 
 def manifest(partition: Partition) -> str:
     return f"manifests/{partition.hive_path}.json"
+
+
+def manifests(service: Service) -> str:
+    """Below which the manifests of a service are."""
+    return f"manifests/service={service}/"
 
 
 def zone_lookup(sha256: str) -> str:

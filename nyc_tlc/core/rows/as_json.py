@@ -20,7 +20,7 @@ def to_json(rows: pa.RecordBatch) -> pa.StringArray:
     """
     import polars as pl  # late: costs 0.2 s, and most months need it for a handful of rows or none
 
-    columns = {name: _expressible(rows.column(name)) for name in rows.schema.names}
+    columns = {name: expressible(rows.column(name)) for name in rows.schema.names}
     frame = pl.DataFrame(pl.from_arrow(pa.table(columns)))
     encoded = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series()
     return encoded.to_arrow().cast(pa.string())
@@ -51,10 +51,11 @@ _AS_TEXT = (pt.is_decimal, pt.is_date, pt.is_time)
 """Arrow writes them so that nothing is lost; polars 1.5 as 150.00, and panics at a far date."""
 
 
-def _expressible(column: pa.Array) -> pa.Array:
+def expressible(column: pa.Array) -> pa.Array:
+    """The column, or as text what JSON cannot hold, as :func:`to_json` says."""
     kind = column.type
     if pt.is_dictionary(kind):  # polars writes the index
-        return _expressible(column.dictionary_decode())
+        return expressible(column.dictionary_decode())
     if pt.is_floating(kind) and not pc.all(pc.is_finite(column)).as_py():
         return column.cast(pa.string())
     if pt.is_timestamp(kind) and not within_calendar(column):

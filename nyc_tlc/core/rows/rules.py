@@ -4,7 +4,7 @@ Both are data here; :mod:`nyc_tlc.core.rows.judge` evaluates them. A row gets th
 holds, so that the counts by reason add up to the quarantined rows.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
@@ -164,3 +164,12 @@ FLAGS = (
     ),
 )
 """Bit i of ``quality_flags`` is entry i. Append only: a stored bit keeps its meaning."""
+
+
+def rows_by_flag(rows_by_bits: Mapping[int, int]) -> dict[str, int]:
+    """How many rows carry each flag, from how many have each value of ``quality_flags``."""
+    by_flag = {
+        rule.code: sum(rows for bits, rows in rows_by_bits.items() if bits >> at & 1)
+        for at, rule in enumerate(FLAGS)
+    }
+    return {code: rows for code, rows in by_flag.items() if rows}
