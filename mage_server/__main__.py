@@ -8,6 +8,7 @@ from pathlib import Path
 from mage_server.environment import safe_environment
 from mage_server.io_classes import io_class_environment
 from mage_server.local_edits import keep_apart, keep_apart_in_server
+from mage_server.logs import quiet
 from mage_server.retention import start_clearing
 from mage_server.worker_pool import keep_awake
 from nyc_tlc.core.errors import ConfigurationError
@@ -59,6 +60,7 @@ def _close_server(project: str) -> None:
     except (OperationalError, OSError) as error:
         cause = str(getattr(error, "orig", error)).strip()
         sys.exit(f"Mage was not started: it cannot read or write its own data.\n{cause}")
+    quiet()
     make_app = server.make_app
 
     def closed_app(*arguments: object, **options: object) -> object:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from mage_server.logs import VERBOSITY
 from nyc_tlc.core.errors import ConfigurationError
 
 CLOSED = {
@@ -58,4 +59,4 @@ def safe_environment(given: Mapping[str, str]) -> dict[str, str]:
             f"Mage was not started, because it would be open:\n{listed}\n"
             "`make env` writes a safe .env; SECURITY.md says what each variable is for."
         )
-    return {**closed_settings(), **given}
+    return {**VERBOSITY, **closed_settings(), **given}

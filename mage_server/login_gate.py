@@ -9,6 +9,7 @@ is listed below, reaches a handler of Mage.
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from contextlib import suppress
@@ -34,6 +35,7 @@ from tornado.web import Application, ErrorHandler, RequestHandler, StaticFileHan
 if TYPE_CHECKING:
     from tornado.web import _HandlerDelegate
 
+_logger = logging.getLogger(__name__)
 PAGES = (MainPageHandler, PipelineRunsPageHandler, StaticFileHandler, ErrorHandler)
 """Mage's web pages: the same for everybody, without data of the project."""
 
@@ -80,6 +82,12 @@ class LoginGate(Application):
         if (refusal := _refusal(request)) is None:
             return wanted
         return self.get_handler_delegate(request, _Refused, {"status": refusal})
+
+    def log_request(self, handler: RequestHandler) -> None:
+        """Log the calls that failed, without what only the caller may know."""
+        if (status := handler.get_status()) >= HTTPStatus.BAD_REQUEST:
+            path = re.sub(r"(?<=/pipeline_runs/)[^/]{12,}", "(token)", handler.request.path)
+            _logger.warning("%d %s %s", status, handler.request.method, path)
 
 
 def close(application: Application) -> Application:

@@ -229,6 +229,16 @@ def test_no_user_reads_files_by_the_hole_of_browser_items(server: MageServer, pl
         assert answer.status_code == 403
 
 
+def test_no_token_is_in_the_servers_log(server: MageServer) -> None:
+    token = "a-token-that-nobody-else-knows"
+    for path in (f"pipeline_schedules/1/pipeline_runs/{token}", "no_such_call"):
+        body = {"pipeline_run": {}}
+        requests.post(f"{server.url}/api/{path}", json=body, timeout=60)
+    said = (Path(server.project).parent / "mage.log").read_text("utf-8")
+    assert "401 POST /api/no_such_call" in said
+    assert token not in said
+
+
 def test_the_web_sockets_ask_for_an_editor(server: MageServer, viewer: dict[str, str]) -> None:
     def connect(path: str, **headers: str) -> int:
         connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=60)

@@ -9,6 +9,7 @@ import pytest
 
 from embedded.environment import keep_secrets
 from mage_server.environment import CLOSED, OWNER, SECRETS, safe_environment
+from mage_server.logs import VERBOSITY
 from nyc_tlc.core.errors import ConfigurationError
 from tests.repository import DEV_ENV, ROOT
 
@@ -21,7 +22,7 @@ SAFE = {
 
 def test_switches_that_were_left_alone_are_closed() -> None:
     started = safe_environment({**SAFE, "DISABLE_TERMINAL": "", "PATH": "/bin"})
-    assert started == {**SAFE, **dict.fromkeys(CLOSED, "1"), "PATH": "/bin"}
+    assert started == {**SAFE, **VERBOSITY, **dict.fromkeys(CLOSED, "1"), "PATH": "/bin"}
 
 
 REFUSED = [

@@ -1,0 +1,21 @@
+"""What the server prints of itself."""
+
+import logging
+
+from mage_server.logs import OnceAMinute
+
+
+def test_the_same_trouble_is_told_once_a_minute():
+    passes = OnceAMinute().filter
+
+    def record(second: float, text: str, level: int = logging.ERROR) -> logging.LogRecord:
+        made = logging.LogRecord("mage", level, "file", 1, text, None, None)
+        made.created = 1_000_000.0 + second
+        return made
+
+    assert passes(record(0, "port 5432 refused, try 1"))
+    assert not passes(record(59, "port 5432 refused, try 2"))
+    assert passes(record(59, "another trouble"))
+    assert passes(record(61, "port 5432 refused, try 3"))
+    assert passes(record(61, "a run began", logging.INFO))
+    assert passes(record(61, "a run began", logging.INFO))
