@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STACK := $(BIN)/python -m embedded.stack
 PIPELINE := $(BIN)/python -m embedded.run
+TRIGGERS := $(STACK) exec --no-start -- $(BIN)/python -m mage_server.triggers
 NYC_TLC := $(STACK) exec -- $(BIN)/python -m nyc_tlc
 PORT ?= 6789
 SECONDS ?= 60
@@ -86,19 +87,19 @@ report: $(VENV)/installed ## Download and open the report of the last audit
 
 .PHONY: schedules
 schedules: $(VENV)/installed ## List the triggers of the running Mage [MAGE_URL=http://…]
-	@$(STACK) exec -- $(BIN)/python -m mage_server.triggers list
+	@$(TRIGGERS) list
 
 .PHONY: schedule-on
 schedule-on: $(VENV)/installed ## Switch a trigger on: make schedule-on TRIGGER=daily_sync
-	@$(STACK) exec -- $(BIN)/python -m mage_server.triggers on "$(TRIGGER)"
+	@$(TRIGGERS) on "$(TRIGGER)"
 
 .PHONY: schedule-off
 schedule-off: $(VENV)/installed ## Switch a trigger off
-	@$(STACK) exec -- $(BIN)/python -m mage_server.triggers off "$(TRIGGER)"
+	@$(TRIGGERS) off "$(TRIGGER)"
 
 .PHONY: trigger-token
 trigger-token: $(VENV)/installed ## Make a new token for an API trigger and print the URL to call
-	@$(STACK) exec -- $(BIN)/python -m mage_server.triggers token "$(TRIGGER)"
+	@$(TRIGGERS) token "$(TRIGGER)"
 
 .PHONY: psql
 psql: $(VENV)/installed ## Open a SQL prompt on the embedded Postgres

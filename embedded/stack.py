@@ -120,12 +120,13 @@ class Stack:
             yield
 
 
-def run_environment(stack: Stack, env_file: Path) -> dict[str, str]:
+def run_environment(stack: Stack, env_file: Path, *, start: bool = True) -> dict[str, str]:
     """Return the environment for a command, starting the stack if the command needs it."""
     own, of_stack = read_env_file(env_file), {}
     # Nothing of the stack beside a real database: its emulators must not mix with it.
     if not (os.environ.get("POSTGRES_HOST") or own.get("POSTGRES_HOST")):
-        of_stack = read_env_file(stack.env_file) if stack.is_running() else stack.start()
+        is_ready = stack.is_running() or not start
+        of_stack = read_env_file(stack.env_file) if is_ready else stack.start()
         # `make env` writes a password for docker compose; the stack's PostgreSQL has its own.
         own = {name: value for name, value in own.items() if name not in _ADDRESS}
     merged = merge(os.environ, own, of_stack)
@@ -156,7 +157,8 @@ def _run_status(stack: Stack, _arguments: argparse.Namespace) -> int:
 
 def _run_exec(stack: Stack, arguments: argparse.Namespace) -> int:
     """Run a command with the environment; start the stack if it is needed."""
-    return become(arguments.words, run_environment(stack, arguments.env_file))
+    environment = run_environment(stack, arguments.env_file, start=not arguments.no_start)
+    return become(arguments.words, environment)
 
 
 def _run_psql(stack: Stack, arguments: argparse.Namespace) -> int:
@@ -213,6 +215,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--env-file", type=Path, default=CHECKOUT / ".env", metavar="FILE")
         if name in {"exec", "psql"}:
             command.add_argument("words", nargs="*", metavar="-- WORD…")
+        if name == "exec":
+            command.add_argument("--no-start", action="store_true", help="start no server for it")
         if name == "ui":
             command.add_argument("--port", type=int, default=6789, help="(default 6789)")
     return parser

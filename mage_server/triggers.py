@@ -25,7 +25,10 @@ def main(words: Sequence[str] | None = None) -> int:
     except requests.ConnectionError:
         problem = f"no Mage answers at {arguments.url}: start it, or give its URL (--url)"
     except KeyError as error:
-        problem = f"{error.args[0]} is not set"
+        problem = (
+            f"{error.args[0]} is not set, and no `make ui` was run here. In the containers: "
+            "docker compose exec mage triggers …"
+        )
     except MageApiError as error:
         problem = str(error)
     else:

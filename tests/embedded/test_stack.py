@@ -173,3 +173,10 @@ def test_exit_status_is_the_commands(stack: Stack) -> None:
     assert _command(stack, "exec", "--", "sh", "-c", "exit 7").returncode == 7
     assert _command(stack, "exec", "--", "no-such-program").returncode == 127
     assert _command(stack, "exec").returncode == 2
+
+
+def test_a_command_that_needs_no_server_starts_none(tmp_path: Path) -> None:
+    """`make schedules` asks the Mage of the containers, too."""
+    done = _command(Stack(tmp_path / "state"), "exec", "--no-start", "--", "echo", "ran")
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+    assert not (tmp_path / "state").exists()
