@@ -36,10 +36,15 @@ class Mage:
     environment: Mapping[str, str]
 
     def run(
-        self, pipeline: str, variables: str = "{}", **settings: str
+        self,
+        pipeline: str,
+        variables: str = "{}",
+        *,
+        project: Path = Path("mage_project"),
+        **settings: str,
     ) -> subprocess.CompletedProcess:
         return subprocess.run(
-            [Path(sys.executable).with_name("mage"), "run", "mage_project", pipeline, "--test",
+            [Path(sys.executable).with_name("mage"), "run", project, pipeline, "--test",
              "--runtime-vars", variables],
             cwd=ROOT, env={**self.environment, **settings}, text=True, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
