@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from nyc_tlc.core.contract.source_format import SourceFormat
-from nyc_tlc.core.errors import ConfigurationError
+from nyc_tlc.core.errors import ConfigurationError, listed
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 HOME = _CHECKOUT if (_CHECKOUT / "io_config.yml").exists() else Path.cwd()
@@ -110,7 +110,7 @@ class Settings(BaseModel):
         description="Where the published files are: `https://…`, or `file://…` for a folder; with "
         "`csv` by default the DataTalksClub mirror",
     )
-    tlc_source_timeout: float = Field(60, gt=0, description="Seconds the source may stay silent")
+    tlc_source_timeout: float = Field(15, gt=0, description="Seconds the source may stay silent")
     tlc_publication_lag: int = Field(
         2, ge=0, le=24, description="Months between the end of a month and its publication"
     )
@@ -228,7 +228,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(present)
         except ValidationError as error:
-            raise ConfigurationError(_complaint(error, io_config)) from None
+            raise _complaint(error, io_config) from None
 
 
 def _profile(environment: Mapping[str, str], io_config: Path) -> Mapping[str, Any]:
@@ -272,15 +272,16 @@ def _place(error: Exception) -> str:
     return f" at line {line}" if line else ""
 
 
-def _complaint(error: ValidationError, io_config: Path) -> str:
-    problems = "\n".join(
+def _complaint(error: ValidationError, io_config: Path) -> ConfigurationError:
+    problems = [
         f"  {'.'.join(map(str, problem['loc'])).upper()}: {_problem(problem)}"
         for problem in error.errors(include_url=False, include_input=False)
-    )
-    return (
+    ]
+    return ConfigurationError(
         f"settings are missing or wrong (looked for in the environment and in {io_config.name}):\n"
-        f"{problems}\nNothing was started. Set them: dev.env lists every name. A "
-        "laptop without servers: `make demo` starts what it needs and sets them itself."
+        f"{listed(problems, chr(10))}\nNothing was started. Set them: dev.env lists every name. A "
+        "laptop without servers: `make demo` starts what it needs and sets them itself.",
+        details="\n".join(problems),
     )
 
 

@@ -28,7 +28,7 @@ from nyc_tlc.core.audit.verdicts import (
 )
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES, Service
-from nyc_tlc.core.errors import PipelineError, ReconciliationError
+from nyc_tlc.core.errors import PipelineError, ReconciliationError, listed
 from nyc_tlc.core.lake.paths import AUDIT_REPORT
 from nyc_tlc.core.month import Month
 from nyc_tlc.jobs.open import open_job
@@ -38,7 +38,7 @@ from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.inspect_month import Inspection, Survey, orphans
-from nyc_tlc.steps.run_each import retried
+from nyc_tlc.steps.run_each import Effort, retried
 from nyc_tlc.wiring import connect_inspector, connect_stores
 
 T = TypeVar("T")
@@ -97,6 +97,7 @@ class LakeAudit:
         self._ports = ports
         self._inspector = inspector
         self._trips = Trips(settings, ports)
+        self._effort = Effort(settings.tlc_workers, settings.tlc_attempts)
 
     @classmethod
     def open(cls) -> LakeAudit:
@@ -237,7 +238,7 @@ class LakeAudit:
         )
 
     def _retried(self, attempt: Callable[[], T]) -> T:
-        return retried(attempt, "audit", self._settings.tlc_attempts)
+        return retried(attempt, "audit", self._effort)
 
 
 def _is_in_scope(partition: Partition, chosen: Collection[Partition]) -> bool:
@@ -253,13 +254,14 @@ def _ordered(partitions: Iterable[Partition]) -> list[Partition]:
 
 
 def _summary(audit: Audit, lake: str) -> str:
-    """What the log shows: the verdicts, then every finding."""
+    """What the log shows: the verdicts, then the first findings; the report has them all."""
     verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in audit.verdicts.items())
     lines = [
         f"  {'repaired' if finding.repaired else finding.kind.remedy}: {finding}"
         for finding in audit.findings
     ]
-    return "\n".join([f"{verdicts} ({audit.scope})", *lines, f"report: {lake}/{AUDIT_REPORT}"])
+    found = [listed(lines, "\n")] if lines else []
+    return "\n".join([f"{verdicts} ({audit.scope})", *found, f"report: {lake}/{AUDIT_REPORT}"])
 
 
 def download_report(lake: Lake, folder: Path) -> Path | None:

@@ -88,4 +88,4 @@ class Marts:
 
     def _held(self, store: MartStore, mart: Mart) -> Held:
         what = f"{mart.name} in {store.name}"
-        return retried(lambda: store.months(mart), what, self._effort.attempts)
+        return retried(lambda: store.months(mart), what, self._effort)

@@ -1,10 +1,9 @@
 """Open a job: settings read, log configured, stores connected. Every job begins here."""
 
-import logging
-import sys
 from collections.abc import Callable
-from typing import Self, TextIO, TypeVar
+from typing import Self, TypeVar
 
+from nyc_tlc.jobs.log import configure_logging, fail_on_one_screen
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.run_each import Effort
@@ -40,29 +39,7 @@ def open_job(connect: Callable[[Settings], T]) -> tuple[Settings, T]:
     Raises:
         ConfigurationError: settings are missing or wrong; lists all of them.
     """
+    fail_on_one_screen()
     settings = Settings.load()
-    configure_logging(settings.tlc_log_level)
+    configure_logging(settings.tlc_log_level, settings.tlc_work_dir)
     return settings, connect(settings)
-
-
-def configure_logging(level: str) -> None:
-    """Send the pipeline's log to standard output, where Mage collects what a block prints."""
-    logger = logging.getLogger("nyc_tlc")
-    logger.setLevel(level)
-    logger.propagate = False
-    if not any(isinstance(handler, _StdoutHandler) for handler in logger.handlers):
-        handler = _StdoutHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-
-
-class _StdoutHandler(logging.StreamHandler[TextIO]):
-    """Writes to the current ``sys.stdout``: Mage redirects it for every block."""
-
-    @property
-    def stream(self) -> TextIO:
-        return sys.stdout
-
-    @stream.setter
-    def stream(self, _: TextIO) -> None:
-        pass

@@ -28,7 +28,7 @@ from nyc_tlc.core.runs.sync_table import SyncRow, months_summary, run_row
 from nyc_tlc.jobs.open import Job
 from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.steps.look import look, look_at_each
-from nyc_tlc.steps.run_each import retried
+from nyc_tlc.steps.run_each import Effort, retried
 from nyc_tlc.wiring import connect_alerts
 
 T = TypeVar("T")
@@ -79,16 +79,17 @@ class Sync(Job):
         )
         first = first or Month.parse(self._settings.tlc_first_month)
         expected = expected_partitions(services, first, publication)
-        known = self._retried(self._known)
+        effort = self._effort.brief() if only_plan else self._effort
+        known = self._retried(self._known, effort)
         asked = worth_asking(
             expected, () if scope == "all" else known.loaded, known.states, publication,
             recent=self._settings.tlc_revision_months,
         )  # fmt: skip
         step = partial(look, ports=self._ports, publication=publication)
-        seen = dict(zip(asked, look_at_each(step, asked, self._effort), strict=True))
+        seen = dict(zip(asked, look_at_each(step, asked, effort), strict=True))
         states = [_state(partition, seen, known, publication) for partition in expected]
         if not only_plan:
-            self._retried(lambda: self._ports.ledger.record_month_states(states))
+            self._retried(lambda: self._ports.ledger.record_month_states(states), effort)
             self._tell_of_late(states, known, publication)
         rows = [_row(state, known.entries.get(state.partition)) for state in states]
         logging.getLogger(__name__).info("\n%s", months_summary(rows))
@@ -122,8 +123,8 @@ class Sync(Job):
         entries = {entry.partition: entry for entry in self._ports.ledger.entries()}
         return _Known(entries, self._ports.ledger.month_states())
 
-    def _retried(self, attempt: Callable[[], T]) -> T:
-        return retried(attempt, "the ledger", self._effort.attempts)
+    def _retried(self, attempt: Callable[[], T], effort: Effort) -> T:
+        return retried(attempt, "the ledger", effort)
 
 
 def _state(
@@ -136,8 +137,7 @@ def _state(
     if sighting is None:
         return unasked_state(partition, publication)
     if isinstance(sighting, PipelineError):
-        note = f"the source could not be asked: {sighting}"
-        return MonthState(partition, State.FAILED, note=note)
+        return MonthState(partition, State.FAILED, note=str(sighting))
     entry = known.entries.get(partition)
     return state_of(partition, sighting, entry.content.sha256 if entry else "", publication)
 

@@ -107,9 +107,8 @@ class Trips(Job):
         """Land, or plan, the rows of one run that are not final yet."""
         only_plan = any(row.only_plan for row in rows)
         name, step = ("plan", plan_landing) if only_plan else ("land", land)
-        return self.run(
-            name, partial(step, ports=self._ports, publication=self._publication()), rows
-        )
+        bound = partial(step, ports=self._ports, publication=self._publication())
+        return run_each(name, bound, rows, self._effort.brief() if only_plan else self._effort)
 
     def conform(self, rows: Sequence[RunRow]) -> list[RunRow]:
         keep_unknown = self._settings.tlc_unknown_columns == "keep"
@@ -175,7 +174,7 @@ class Trips(Job):
         for alert in run_alerts(rows, successes=self._settings.tlc_alert_on_success):
             alerts.send(alert)
 
-    def _record(self, rows: Iterable[RunRow]) -> None:
+    def _record(self, rows: Sequence[RunRow]) -> None:
         """Record with the ledger which months this run has loaded, and which it failed to."""
         reached = {Status.RECONCILED: State.LOADED, Status.FAILED: State.FAILED}
         states = [
@@ -185,4 +184,6 @@ class Trips(Job):
         ]
         if states:
             record = partial(self._ports.ledger.record_month_states, states)
-            retried(record, "the ledger", self._effort.attempts)
+            # Of months that failed it is known already: Postgres may be the reason.
+            failed = any(row.status is Status.FAILED for row in rows)
+            retried(record, "the ledger", self._effort.brief() if failed else self._effort)

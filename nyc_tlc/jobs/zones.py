@@ -65,7 +65,7 @@ class _Dimensions(Job):
             return int(pq.ParquetFile(published).metadata.num_rows)
 
     def _retried(self, name: str, attempt: Callable[[], T]) -> T:
-        return retried(attempt, name, self._effort.attempts)
+        return retried(attempt, name, self._effort)
 
 
 class Zones(_Dimensions):

@@ -35,7 +35,7 @@ def look_at_each(
     def outcome(partition: Partition) -> Sighting | PipelineError:
         attempt = partial(step, partition)
         try:
-            return retried(attempt, str(partition), effort.attempts, effort.first_wait)
+            return retried(attempt, str(partition), effort, "look")
         except PipelineError as error:
             return error
 

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from nyc_tlc.core.catalog.partition import Partition
@@ -16,12 +16,18 @@ from nyc_tlc.core.errors import (
     RetryableError,
 )
 from nyc_tlc.core.os_errors import os_errors_explained
+from nyc_tlc.core.runs.failures import NOT_TRIED, failures
 from nyc_tlc.core.runs.run_table import FINAL, Status
 
 _logger = logging.getLogger(__name__)
 _LONGEST_WAIT = 60.0
-_LONGEST_ASKED = 600.0
-"""Seconds: a server that asks for more is down for this run."""
+_PATIENCE = 30.0
+_PATIENCE_OF_A_PLAN = 10.0
+"""Seconds: who asks for a plan sits and waits for it."""
+_LONGEST_SILENCE = 15.0
+"""Seconds of an attempt that count as silence of what did not answer: the rest was work."""
+_AFTER_AN_ANSWER = 10
+"""Times the patience with what has answered this run before: then it is a passing outage."""
 
 T = TypeVar("T")
 
@@ -48,19 +54,40 @@ RowT = TypeVar("RowT", bound=Row)
 Step = Callable[[RowT], RowT]
 
 
+@dataclass
+class Outages:
+    """What a job has learnt about the systems that it asks.
+
+    Attributes:
+        answered: The steps that have succeeded.
+        given_up: What does not serve any month, by the step that found out.
+    """
+
+    answered: set[str] = field(default_factory=set)
+    given_up: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Effort:
-    """How hard a run tries.
+    """How hard a job tries.
 
     Attributes:
         workers: Partitions worked on at once.
         attempts: Tries per step and partition when it fails with RetryableError.
         first_wait: Seconds before the second try; doubled for each further one.
+        patience: Seconds after which a system that answers nothing is given up.
+        outages: Of this job so far.
     """
 
     workers: int
     attempts: int
     first_wait: float = 1.0
+    patience: float = _PATIENCE
+    outages: Outages = field(default_factory=Outages)
+
+    def brief(self) -> "Effort":
+        """What a plan is worth."""
+        return replace(self, patience=_PATIENCE_OF_A_PLAN)
 
 
 def run_each(
@@ -87,14 +114,12 @@ def require_all(rows: Sequence[Row]) -> None:
     """End the run with an error if any partition failed.
 
     Raises:
-        PartitionsFailedError: names every partition that failed, and why.
+        PartitionsFailedError: names the partitions that failed, and why.
     """
-    failed = [row for row in rows if row.status is Status.FAILED]
+    failed = [(row.partition, row.error) for row in rows if row.status is Status.FAILED]
     if failed:
-        errors = "\n".join(f"  {row.partition}: {row.error}" for row in failed)
-        raise PartitionsFailedError(
-            f"{len(failed)} of {len(rows)} partitions failed; the others are done:\n{errors}"
-        )
+        told = failures(failed, of=len(rows))
+        raise PartitionsFailedError(told.brief, details=told.complete)
 
 
 def _run_one(name: str, step: Step[RowT], row: RowT, effort: Effort) -> RowT:
@@ -108,55 +133,97 @@ def _run_one(name: str, step: Step[RowT], row: RowT, effort: Effort) -> RowT:
 
 def _outcome(name: str, step: Step[RowT], row: RowT, effort: Effort) -> RowT:
     try:
-        return retried(lambda: step(row), str(row.partition), effort.attempts, effort.first_wait)
+        return retried(lambda: step(row), str(row.partition), effort, name)
     except NotPublishedYet as reason:
         _logger.info("%s", reason)
         return replace(row, status=Status.NOT_PUBLISHED)
     except PipelineError as error:
         failed = row.failed(str(error).removeprefix(f"{row.partition}: "), type(error).__name__)
-        # Without the traceback: the message is the whole story.
-        _logger.error("%s failed: %s", row.partition, failed.error)  # noqa: TRY400
+        # The end of the run says it, as its error.
+        level = logging.DEBUG if failed.error.startswith(NOT_TRIED) else logging.WARNING
+        _logger.log(level, "%s failed: %s", row.partition, failed.error)
+        _logger.debug("%s", error.details, exc_info=error)
         return failed
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
         # The partition boundary: a defect in one month must not keep the others from loading.
         # Not only Exception: a panic of a Rust library (polars, pgpq) is none.
-        _logger.exception("%s failed in %s", row.partition, name)
-        return row.failed(
-            f"{name} met an unexpected {type(error).__name__} ({error}); see the log for where. "
+        failed = row.failed(
+            f"{name} met an unexpected {type(error).__name__} ({error}); the log file says where. "
             "Run the month again; if it fails again, this is a defect to report.",
             type(error).__name__,
         )
+        _logger.warning("%s failed: %s", row.partition, failed.error)
+        _logger.debug("%s failed in %s", row.partition, name, exc_info=error)
+        return failed
 
 
-def retried(attempt: Callable[[], T], what: str, attempts: int, first_wait: float = 1.0) -> T:
+def retried(attempt: Callable[[], T], what: str, effort: Effort, step: str = "") -> T:
     """Call until it succeeds, as long as it fails with RetryableError: the one place that retries.
 
-    Waits double from ``first_wait`` seconds, with jitter, or last as long as the other side asks.
+    Waits double, with jitter, or last as long as the other side asks. A system that answers
+    nothing, whichever partition is asked for, is given up after the effort's patience, and is not
+    asked again by this step.
+
+    Args:
+        attempt: What to call.
+        what: What it is about, for the log.
+        effort: How hard to try.
+        step: Name of the step.
 
     Raises:
         RetryableError: the last attempt failed too.
     """
-    for number in range(1, attempts + 1):
+    given_up, step = effort.outages.given_up, step or what
+    if step in given_up:
+        raise PipelineError(f"{NOT_TRIED}{given_up[step]}")
+    try:
+        done = _tried(attempt, what, effort, _patience(effort, step))
+    except PipelineError as error:
+        if error.outage:
+            given_up[step] = error.outage
+        raise
+    effort.outages.answered.add(step)
+    return done
+
+
+def _tried(attempt: Callable[[], T], what: str, effort: Effort, patience: float) -> T:
+    first, silence = time.monotonic(), 0.0
+    for number in range(1, effort.attempts + 1):
+        began = time.monotonic()
         try:
             with os_errors_explained():
                 return attempt()
         except RetryableError as error:
-            if number == attempts:
-                raise RetryableError(
-                    f"{error}. Tried {number} times. Fix the cause, then run it again."
-                ) from error
-            wait = _wait(error, first_wait * 2 ** (number - 1))
+            wait = _wait(error, effort.first_wait * 2 ** (number - 1))
+            if error.in_vain:
+                silence += min(time.monotonic() - began, _LONGEST_SILENCE) + wait
+            if number == effort.attempts or silence >= patience:
+                raise _given_up(error, number, time.monotonic() - first) from error
             _logger.warning(
-                "%s: %s; attempt %d of %d in %.1f s", what, error, number + 1, attempts, wait
+                "%s: %s; attempt %d of %d in %.1f s", what, error, number + 1, effort.attempts, wait
             )
             time.sleep(wait)
     raise AssertionError("a step is tried at least once")
 
 
+def _patience(effort: Effort, step: str) -> float:
+    return effort.patience * (_AFTER_AN_ANSWER if step in effort.outages.answered else 1)
+
+
+def _given_up(error: RetryableError, number: int, seconds: float) -> RetryableError:
+    asked = "" if error.retry_after is None else f"; it asks to wait {error.retry_after:,.0f} s"
+    times = "time" if number == 1 else "times"
+    return RetryableError(
+        f"{error}{asked}. Tried {number} {times} in {seconds:.0f} s. Fix the cause, then run it "
+        "again.",
+        outage=error.outage,
+    )
+
+
 def _wait(error: RetryableError, usual: float) -> float:
     """Seconds until the next attempt: what the other side asks, or the usual with jitter."""
     if error.retry_after is not None:
-        return min(error.retry_after, _LONGEST_ASKED)
+        return error.retry_after
     return min(usual, _LONGEST_WAIT) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter

@@ -82,7 +82,11 @@ class Stores:
             patience: Seconds in which the server has to notice that a client is gone.
         """
         work = Path(self.environment["TLC_WORK_DIR"])
-        files = (path for path in work.rglob("*") if path.is_file() and path.suffix != ".lock")
+        files = (
+            path
+            for path in work.rglob("*")
+            if path.is_file() and path.suffix not in {".lock", ".log"}
+        )
         return [
             *(f"session or lock: backend {pid} ({state})" for pid, state in self._left(patience)),
             *(f"table: {name}" for (name,) in self.sql(_STRAY_TABLES)),

@@ -1,5 +1,8 @@
 """What is reported of the runs of the scheduler and of `mage run`: each event once."""
 
+import json
+import re
+
 import pytest
 
 from embedded.servers.mage import until
@@ -28,9 +31,23 @@ def reports_of(scheduled, text: str) -> list[str]:
     return [message for message in scheduled.alerts.texts() if text in message]
 
 
+def errors_in_the_ui(scheduled, block_run: int) -> list[str]:
+    """What the page of a block's log shows at ERROR level."""
+    (logs,) = scheduled.server.get(f"pipelines/tlc_trips/logs?block_run_id[]={block_run}")["logs"]
+    content = "\n".join(log["content"] for log in logs["block_run_logs"])
+    entries = map(json.loads, re.findall(r"^\S+ ({.*})$", content, re.MULTILINE))
+    return [entry["message"] for entry in entries if entry["level"] == "ERROR"]
+
+
 def test_a_month_that_fails_under_the_scheduler_is_reported_once_with_its_reason(scheduled):
     scheduled.publish("green", "2019-08", 500).write_bytes(b"PAR1 and no more")
-    assert run(scheduled, "2019-08")["status"] == "failed"
+    ended = run(scheduled, "2019-08")
+    assert ended["status"] == "failed"
+    (failed,) = [block for block in ended["block_runs"] if block["status"] == "failed"]
+    assert failed["block_uuid"] == "reconcile_trips"
+    (error,) = errors_in_the_ui(scheduled, failed["id"])
+    assert error.startswith("1 of 1 partitions failed; none is done: green 2019-08: ")
+    assert "green_tripdata_2019-08.parquet is not a whole Parquet file" in error
     (message,) = reports_of(scheduled, "2019-08")
     assert message.startswith("NYC TLC: 1 month failed\ngreen 2019-08: ")
     assert "green_tripdata_2019-08.parquet" in message
@@ -38,7 +55,11 @@ def test_a_month_that_fails_under_the_scheduler_is_reported_once_with_its_reason
 
 
 def test_a_block_that_fails_before_there_are_months_is_reported_once(scheduled):
-    assert run(scheduled, "2019-13")["status"] == "failed"
+    ended = run(scheduled, "2019-13")
+    assert ended["status"] == "failed"
+    failed = next(block for block in ended["block_runs"] if block["status"] == "failed")
+    (error,) = errors_in_the_ui(scheduled, failed["id"])
+    assert "'2019-13' is not a month" in error
     (message,) = reports_of(scheduled, "2019-13")
     assert message.startswith("NYC TLC: tlc_trips failed\n")
     assert "Nothing was started" in message

@@ -116,7 +116,11 @@ def test_nothing_half_written_is_left(damaged_run):
     settings = Settings.load(here.environment)
     assert list(connect_stores(settings).lake.list("staging/")) == []
     assert here.sql("SELECT relname FROM pg_class WHERE relname LIKE %s", "%\\_new%") == []
-    left = [p for p in settings.tlc_work_dir.rglob("*") if p.is_file() and p.suffix != ".lock"]
+    left = [
+        p
+        for p in settings.tlc_work_dir.rglob("*")
+        if p.is_file() and p.suffix not in {".lock", ".log"}
+    ]
     assert left == []
 
 

@@ -36,7 +36,7 @@ def _complaint(environment: Mapping[str, str], io_config: Path = IO_CONFIG) -> s
         Settings.load(environment, io_config)
     told = "".join(traceback.format_exception(caught.value))
     assert SECRET not in told
-    return str(caught.value)
+    return f"{caught.value}\n{caught.value.details}"
 
 
 def test_four_settings_are_enough() -> None:
@@ -184,7 +184,10 @@ def test_all_problems_are_listed_at_once() -> None:
         "TLC_REVISION_MONTHS": "0",
     }
     message = _complaint({"POSTGRES_PASSWORD": SECRET, **wrong})
-    named = re.findall(r"^  ([A-Z_]+): ", message, re.MULTILINE)
+    shown, _, complete = message.partition("Nothing was started")
+    assert len(re.findall(r"^  [A-Z_]+: ", shown, re.MULTILINE)) == 10
+    assert "and 2 more" in shown
+    named = re.findall(r"^  ([A-Z_]+): ", complete, re.MULTILINE)
     assert sorted(named) == sorted([*wrong, "POSTGRES_DBNAME", "POSTGRES_USER"])
     assert "Nothing was started" in message
     assert "dev.env" in message
@@ -344,7 +347,8 @@ def test_no_secret_and_no_connection_is_written_into_a_file() -> None:
 
 
 def test_dev_env_has_the_defaults_and_leaves_two_settings_to_choose() -> None:
-    unset = re.findall(r"^  ([A-Z_]+): not set$", _complaint(DEV_ENV), re.MULTILINE)
+    told = _complaint(DEV_ENV).partition("Nothing was started")[0]
+    unset = re.findall(r"^  ([A-Z_]+): not set$", told, re.MULTILINE)
     assert unset == ["POSTGRES_PASSWORD", "LAKE_URL"]
     chosen = {"POSTGRES_PASSWORD": SECRET, "LAKE_URL": "lake"}
     written = Settings.load({**DEV_ENV, **chosen})

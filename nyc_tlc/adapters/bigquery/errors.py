@@ -11,7 +11,8 @@ from google.api_core import exceptions as api
 from google.auth.exceptions import GoogleAuthError, TransportError
 
 from nyc_tlc.adapters.google.credentials import no_credentials
-from nyc_tlc.adapters.google.retry import NOT_GOOGLES, asked_to_wait
+from nyc_tlc.adapters.google.retry import NOT_GOOGLES, answered, asked_to_wait
+from nyc_tlc.adapters.network import cause_of, unasked
 from nyc_tlc.core.errors import ConfigurationError, ContractError, PipelineError, RetryableError
 
 _PERMISSION = re.compile(r"\b(?:bigquery|storage)\.[a-z]+\.[a-zA-Z]+")
@@ -24,6 +25,7 @@ _PASSING = frozenset(
 )  # fmt: skip
 """Reasons for which the same job may succeed later. Quotas of a day are among them: the run gives
 up after its attempts, and says so."""
+_ENDPOINT = "https://bigquery.googleapis.com"
 _COLLIDED = "Could not serialize access"
 """The answer to a statement that changes a partition which another changes at the same time."""
 _FAILED = (
@@ -55,8 +57,7 @@ class BigQueryErrors:
         except api.ClientError as error:
             raise self.refused(_reason(error), str(error.message), code=error.code) from error
         except _FAILED as error:
-            cause = error.cause if isinstance(error, api.RetryError) else None
-            raise self._unanswered(type(cause or error).__name__, error) from error
+            raise self._unanswered(answered(error), error) from error
         except GoogleAuthError as error:
             raise no_credentials(f"BigQuery {self._dataset}", error) from error
         except NOT_GOOGLES as error:
@@ -91,7 +92,10 @@ class BigQueryErrors:
             "table."
         )
 
-    def _unanswered(self, what: str, error: Exception) -> RetryableError:
+    def _unanswered(self, what: str, error: Exception) -> PipelineError:
+        cause = cause_of(error, _ENDPOINT)
+        if cause:
+            return unasked(f"BigQuery {self._dataset}", cause, "Nothing was changed there.")
         return RetryableError(
             f"BigQuery {self._dataset} returned an unexpected response ({what})",
             retry_after=asked_to_wait(error),

@@ -6,13 +6,13 @@ from typing import Any
 from google.api_core import exceptions as api
 from google.cloud import bigquery
 
-from nyc_tlc.adapters.google.retry import TIMEOUT
 from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.contract.schemas import bigquery_quarantine_schema, bigquery_schema
 from nyc_tlc.core.errors import ConfigurationError
 
-CALL: dict[str, Any] = {"retry": bigquery.DEFAULT_RETRY.with_timeout(20.0), "timeout": TIMEOUT[1]}
-"""Of every request: the library bridges a blip; longer outages are the run's to retry."""
+CALL: dict[str, Any] = {"retry": bigquery.DEFAULT_RETRY.with_timeout(20.0), "timeout": 20.0}
+"""Of every request: the library bridges a blip; longer outages are the run's to retry. BigQuery
+itself may wait ten seconds before it answers that a query goes on."""
 LABELS = {"managed_by": "nyc_tlc"}
 _ANSWERED = {"INTEGER": "INT64", "FLOAT": "FLOAT64"}
 """Types by which the API answers others."""

@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 TIMEOUT = (10.0, 120.0)
 """Seconds to connect, and of silence."""
+ASKING = (10.0, 15.0)
+"""The same, of a call that is answered at once."""
 UPLOAD_TIMEOUT = 300.0
 """Seconds to send one chunk, and to wait for its answer.
 
@@ -51,6 +53,17 @@ def repeated(seconds: float) -> Callable[[Callable[..., T]], Callable[..., T]]:
         return retrying
 
     return wrap
+
+
+def answered(error: BaseException) -> str:
+    """What a server answered: ``503 ServiceUnavailable``; else the name of the error."""
+    if isinstance(error, api.RetryError) and error.cause:
+        return answered(error.cause)
+    status = getattr(error, "code", None)
+    if isinstance(error, storage_errors.InvalidResponse):
+        status = error.response.status_code
+    name = type(error).__name__
+    return f"{int(status)} {name}" if isinstance(status, int) else name
 
 
 def asked_to_wait(error: BaseException | None) -> float | None:

@@ -11,7 +11,14 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
 
 from nyc_tlc.adapters.google.credentials import google_credentials
-from nyc_tlc.adapters.google.retry import BLIP, TIMEOUT, UPLOAD_OUTAGE, UPLOAD_TIMEOUT, repeated
+from nyc_tlc.adapters.google.retry import (
+    ASKING,
+    BLIP,
+    TIMEOUT,
+    UPLOAD_OUTAGE,
+    UPLOAD_TIMEOUT,
+    repeated,
+)
 from nyc_tlc.adapters.lake.bucket import BucketLake, bucket_and_prefix
 from nyc_tlc.adapters.lake.errors import ObjectChangedError, ObjectGoneError
 from nyc_tlc.adapters.lake.gcs_errors import GcsErrors
@@ -39,7 +46,7 @@ class GcsLake(BucketLake):
         blob = self._blob(path)
         try:
             with self._errors.of(path, _GET):
-                blob.reload(timeout=TIMEOUT, retry=repeated(BLIP))
+                blob.reload(timeout=ASKING, retry=repeated(BLIP))
         except ObjectGoneError:
             return None
         return self._stored(blob)
@@ -114,7 +121,7 @@ class GcsLake(BucketLake):
     def list(self, prefix: str) -> Iterator[StoredObject]:
         with self._errors.of(prefix, _LIST):
             blobs = self._client.list_blobs(
-                self._bucket, prefix=self._prefix + prefix, timeout=TIMEOUT, retry=repeated(BLIP)
+                self._bucket, prefix=self._prefix + prefix, timeout=ASKING, retry=repeated(BLIP)
             )
             for blob in blobs:
                 if is_lake_path(blob.name.removeprefix(self._prefix)):

@@ -11,13 +11,15 @@ from google.api_core import exceptions as api
 from google.cloud.storage import exceptions as storage_errors
 
 from nyc_tlc.adapters.google.credentials import no_credentials
-from nyc_tlc.adapters.google.retry import NOT_GOOGLES, asked_to_wait
+from nyc_tlc.adapters.google.retry import NOT_GOOGLES, answered, asked_to_wait
 from nyc_tlc.adapters.lake.errors import ObjectChangedError, ObjectGoneError
+from nyc_tlc.adapters.network import cause_of, unasked
 from nyc_tlc.core.errors import ConfigurationError, PipelineError, RetryableError
 
 _PERMISSION = re.compile(r"storage\.[a-z]+\.[a-zA-Z]+")
 _MEMBER = re.compile(r"([\w.+-]+@[\w-]+\.[\w.-]*\w) does not have")
 _OF_THE_BUCKET = "storage.buckets."
+_ENDPOINT = "https://storage.googleapis.com"
 _MOST_SAID = 1_000
 """Characters of the store's message."""
 
@@ -60,12 +62,7 @@ class GcsErrors:
             requests.RequestException,
             google.auth.exceptions.TransportError,
         ) as error:
-            ended_by = (error.cause if isinstance(error, api.RetryError) else None) or error
-            raise RetryableError(
-                f"{self.url} returned an unexpected response for {path or 'its settings'} "
-                f"({type(ended_by).__name__})",
-                retry_after=asked_to_wait(error),
-            ) from error
+            raise self._unanswered(path, error) from error
         except google.auth.exceptions.GoogleAuthError as error:
             raise no_credentials(self.url, error) from error
         except NOT_GOOGLES as error:
@@ -74,13 +71,26 @@ class GcsErrors:
                 f"(not in the form of Cloud Storage: {type(error).__name__})"
             ) from error
 
+    def _unanswered(self, path: str, error: Exception) -> PipelineError:
+        cause = cause_of(error, _ENDPOINT)
+        if cause:
+            lake = f"the lake {self.url} (LAKE_URL)"
+            return unasked(lake, cause, "Nothing was written there.")
+        said = answered(error)
+        return RetryableError(
+            f"{self.url} returned an unexpected response for {path or 'its settings'} ({said})",
+            retry_after=asked_to_wait(error),
+            outage=f"{self.url} answers {said}" if said[0].isdigit() else "",
+        )
+
     def _missing(self, path: str, error: api.NotFound, *, pinned: bool) -> PipelineError:
         if not path or "bucket does not exist" in error.message:
             return ConfigurationError(
                 f"bucket {self.bucket} does not exist ({self.url}). Nothing was written. "
                 f"Create it (gcloud storage buckets create gs://{self.bucket} "
                 "--location=LOCATION --uniform-bucket-level-access, the location that of "
-                "BigQuery's dataset), then `make gcs-setup`; or correct LAKE_URL."
+                "BigQuery's dataset), then `make gcs-setup`; or correct LAKE_URL.",
+                outage=f"bucket {self.bucket} does not exist",
             )
         if pinned:
             return RetryableError(f"{self.url}/{path} was replaced while it was read")
@@ -90,7 +100,9 @@ class GcsErrors:
         message, reason = _said(error)
         refused = f"{uri} was refused ({message}). Nothing was written there."
         if reason not in {"", "forbidden"}:  # billing, retention, a perimeter: not IAM's
-            return ConfigurationError(f"{refused} Ask whoever owns bucket {self.bucket}.")
+            return ConfigurationError(
+                f"{refused} Ask whoever owns bucket {self.bucket}.", outage=f"{self.url} refused us"
+            )
         named = _PERMISSION.search(message)
         permission = named[0] if named else needs
         of_bucket = permission.startswith(_OF_THE_BUCKET)
@@ -101,7 +113,8 @@ class GcsErrors:
         return ConfigurationError(
             f"{refused} It takes the permission {permission}, which {role} has: gcloud storage "
             f"buckets add-iam-policy-binding gs://{self.bucket} --member={kind}:{account} "
-            f"--role={role}"
+            f"--role={role}",
+            outage=f"{self.url} refused us: {permission}",
         )
 
 

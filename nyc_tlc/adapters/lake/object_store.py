@@ -31,9 +31,11 @@ _CHECKSUM = "crc32c"
 """Metadata that holds an object's checksum: these stores give none to compare."""
 _BLIP = timedelta(seconds=20)
 _OUTAGE = timedelta(minutes=15)
+_FIRST_ANSWER = timedelta(seconds=15)
+_REQUEST = timedelta(minutes=5)
+"""What one request may take; the library's 30 s break slow lines."""
 _CLIENT: ClientConfig = {
     "connect_timeout": timedelta(seconds=10),
-    "timeout": timedelta(minutes=5),  # of one request; the library's 30 s break slow lines
     "allow_http": True,  # an endpoint that says http:// means it
 }
 _Action = Literal["Get", "Put", "Delete", "List"]
@@ -51,13 +53,21 @@ class S3:
             login="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with a role",
         )
 
-    def store(self, patience: timedelta, *, copy_if: str = "multipart") -> ObjectStore:
-        """A client that retries for so long when the store does not answer."""
+    def store(
+        self, patience: timedelta, *, longest: timedelta = _REQUEST, copy_if: str = "multipart"
+    ) -> ObjectStore:
+        """A client that retries for so long when the store does not answer.
+
+        Args:
+            patience: For how long it repeats a request.
+            longest: What one request may take.
+            copy_if: How the store copies conditionally.
+        """
         return S3Store(
             self._bucket,
             prefix=self._prefix or None,
             copy_if_not_exists=copy_if,
-            client_options=_CLIENT,
+            client_options={**_CLIENT, "timeout": longest},
             retry_config={"retry_timeout": patience},
         )
 
@@ -86,11 +96,11 @@ class Azure:
             "login of docs/lake.md",
         )
 
-    def store(self, patience: timedelta) -> ObjectStore:
+    def store(self, patience: timedelta, *, longest: timedelta = _REQUEST) -> ObjectStore:
         return AzureStore(
             self._container,
             prefix=self._prefix or None,
-            client_options=_CLIENT,
+            client_options={**_CLIENT, "timeout": longest},
             retry_config={"retry_timeout": patience},
         )
 
@@ -200,7 +210,8 @@ class ObjectStoreLake(BucketLake):
         """Ask once with a GET: the answer to a HEAD does not say what is wrong with a bucket."""
         if not self._bucket_seen:
             with self._errors("", "List"):
-                next(iter(obstore.list(self._store, chunk_size=1)), None)
+                asked = self._backend.store(_BLIP, longest=_FIRST_ANSWER)
+                next(iter(obstore.list(asked, chunk_size=1)), None)
             self._bucket_seen = True
 
     def _errors(

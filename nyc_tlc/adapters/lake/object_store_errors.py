@@ -1,12 +1,13 @@
 """Errors of obstore, explained."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from obstore import exceptions as obs
 
+from nyc_tlc.adapters import network
 from nyc_tlc.adapters.lake.errors import ObjectChangedError, ObjectGoneError
 from nyc_tlc.core.errors import ConfigurationError, PipelineError, RetryableError
 
@@ -21,6 +22,17 @@ _NO_LOGIN = re.compile(rf"{_REFUSED.pattern}|[Cc]redential|169.254.169.254")
 _OF_THE_OBJECT = (FileNotFoundError, obs.AlreadyExistsError, obs.PreconditionError)
 _SAID = re.compile(r"<Code>(?P<code>\w+)</Code>\s*(<Message>(?P<message>[^<\n]*))?")
 _STATUS = re.compile(r"status code: (\d{3}[\w ]*)")
+_ADDRESS = re.compile(r"uri: Some\(\s*(\S+?),?\s*\)")
+_CAUSES: dict[str, Callable[[str], network.Cause]] = {
+    "dns error": lambda url: network.unresolved(network.address(url).rpartition(":")[0]),
+    "InvalidCertificate": lambda url: network.untrusted(network.address(url), "unknown issuer"),
+    "InvalidContentType|InvalidMessage": lambda url: network.no_tls(network.address(url)),
+    "ProxyAuthRequired|status: 407": lambda url: network.asks_for_login(network.proxy_of(url)),
+    "ConnectionRefused": lambda url: network.refused(network.address(url)),
+    "kind: Timeout|TimedOut": lambda url: network.silent(network.address(url)),
+    "IncompleteMessage|ConnectionReset|eof": lambda url: network.closed(network.address(url)),
+}
+"""By what the library's debug text, its only word, says of an error of the network."""
 _LINE = re.compile(r'HttpError \{\s*kind: (\w+)(?s:.*?(?:message|error): "([^"]+)")?')
 
 
@@ -99,9 +111,22 @@ class ObjectStoreErrors:
                 f"{self.url} cannot be reached: no usable credentials ({said}). Nothing was "
                 f"written. {self.login}"
             )
+        cause = _cause(text)
+        if cause:
+            lake = f"the lake {self.url} (LAKE_URL)"
+            return network.unasked(lake, cause, "Nothing was written there.")
         return RetryableError(
-            f"{self.url} returned an unexpected response for {path or 'a listing'} ({said})"
+            f"{self.url} returned an unexpected response for {path or 'a listing'} ({said})",
+            outage=f"{self.url} answers {said}",
         )
+
+
+def _cause(text: str) -> network.Cause | None:
+    if found := _ADDRESS.search(text):
+        for words, cause in _CAUSES.items():
+            if re.search(words, text):
+                return cause(found[1])
+    return None
 
 
 def _said(error: Exception) -> str:

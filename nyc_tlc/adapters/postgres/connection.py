@@ -108,7 +108,9 @@ class Database:
                 **_KEEPALIVES,
             )
         except psycopg2.OperationalError as error:
-            raise not_connected(error, repr(self), self.tls.mode) from None
+            refusal = not_connected(error, repr(self), self.tls.mode)
+            refusal.outage = str(refusal).partition(". Nothing was changed")[0]
+            raise refusal from None
         return connection
 
 

@@ -10,15 +10,18 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import tqdm
 import urllib3
 
+from nyc_tlc.adapters.network import Cause, address, asks_for_login, cause_of, proxy_of, unasked
+from nyc_tlc.adapters.source.progress import downloading
 from nyc_tlc.core.checksum import sha256_of_file
-from nyc_tlc.core.errors import RetryableError, SourceError, shorten
+from nyc_tlc.core.errors import PipelineError, RetryableError, SourceError, shorten
 from nyc_tlc.core.limits import MOST_FILE_BYTES
 from nyc_tlc.ports.source import Fetched, Probed, SourceFileAbsentError
 
 _CHUNK = 1 << 20
+_LONGEST_HANDSHAKE = 10.0
+"""Seconds for a connection, and for an answer without content."""
 _USERINFO = re.compile(r"//[^/@]*@")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _CONTENT_LENGTH = re.compile(r"\d{1,18}")
@@ -122,7 +125,7 @@ class HttpSource:
         self._url = url.rstrip("/")
         # For errors and manifests: without user and password.
         self._shown_url = _USERINFO.sub("//", self._url)
-        self._timeout = timeout
+        self._timeout = (min(timeout, _LONGEST_HANDSHAKE), timeout)
         self._session = _Session()
         # The bytes as stored: hash and ranges are useless in another encoding.
         self._session.headers["Accept-Encoding"] = "identity"
@@ -131,14 +134,15 @@ class HttpSource:
         uri = f"{self._shown_url}/{name}"
         target = folder / Path(name).name
         part = _Part(target.with_name(target.name + ".part"))
-        with _network_errors(uri, part), self._get(name, part, unless_etag) as response:
+        with _network_errors(uri), self._get(name, part, unless_etag) as response:
             if response.status_code == requests.codes.not_modified:
                 return None
             if response.status_code == requests.codes.requested_range_not_satisfiable:
                 part.discard()
                 raise RetryableError(f"{uri} answered 416: the part on disk is of another version")
             _require_success(uri, response)
-            _receive(uri, response, part)
+            with _body_errors(uri, part):
+                _receive(uri, response, part)
         etag = response.headers.get("ETag")
         modified = response.headers.get("Last-Modified")
         part.finish(target)
@@ -150,8 +154,9 @@ class HttpSource:
         with _network_errors(uri):
             # GitHub, which has the CSV mirror, redirects; HEAD does not follow by default.
             response = self._session.head(
-                f"{self._url}/{name}", headers=headers, timeout=self._timeout, allow_redirects=True
-            )
+                f"{self._url}/{name}", headers=headers, timeout=self._timeout[0],
+                allow_redirects=True,
+            )  # fmt: skip
         if response.status_code == requests.codes.not_modified:
             return None
         _require_success(uri, response)
@@ -190,14 +195,11 @@ def _receive(uri: str, response: requests.Response, part: _Part) -> None:
         raise RetryableError(f"{uri} went on with another version or place than asked for")
     with (
         part.file.open("ab") as file,
-        tqdm.tqdm(
-            total=total, initial=part.size, desc=part.file.stem, unit="B", unit_scale=True,
-            disable=None, leave=False,
-        ) as bar,
-    ):  # fmt: skip
+        downloading(part.file.stem, total, part.size) as came,
+    ):
         for chunk in response.raw.stream(_CHUNK, decode_content=False):
             file.write(chunk)
-            bar.update(len(chunk))
+            came(len(chunk))
             if file.tell() > MOST_FILE_BYTES:
                 part.discard()
                 raise _too_large(uri, f"more than {file.tell():,}")
@@ -219,10 +221,16 @@ def _require_success(uri: str, response: requests.Response) -> None:
     answer = f"{status} {shorten(response.reason)}"
     if status in (requests.codes.forbidden, requests.codes.not_found, requests.codes.gone):
         raise SourceFileAbsentError(uri, answer)
+    if status == requests.codes.proxy_authentication_required:
+        raise _unreachable(asks_for_login(proxy_of(response.url)))
     if status in (requests.codes.request_timeout, requests.codes.too_many) or status >= 500:
         from nyc_tlc.adapters.google.retry import retry_after  # late: costs almost a second
 
-        raise RetryableError(f"{uri} answered {answer}", retry_after=retry_after(response))
+        raise RetryableError(
+            f"{uri} answered {answer}",
+            retry_after=retry_after(response),
+            outage=f"{address(response.url)} answered {answer}",
+        )
     raise SourceError(
         f"{uri} answered {answer}, expected 200. Nothing was landed; the month stays as it was. "
         "Check TLC_SOURCE_URL."
@@ -239,18 +247,44 @@ def _extent(response: requests.Response) -> tuple[int, int | None]:
 
 
 @contextmanager
-def _network_errors(uri: str, part: _Part | None = None) -> Iterator[None]:
+def _network_errors(uri: str) -> Iterator[None]:
     try:
         yield
+    except requests.TooManyRedirects as error:
+        raise SourceError(
+            f"{uri} cannot be asked for (it redirects without end). Nothing was landed. Check "
+            "TLC_SOURCE_URL."
+        ) from error
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        kept = f"; {part.size:,} bytes are kept for resuming" if part else ""
-        raise RetryableError(f"{uri} failed ({type(error).__name__}){kept}") from error
+        raise _unreachable(_cause(error, uri)) from error
     except requests.RequestException as error:
         raise SourceError(
             f"{uri} cannot be asked for ({type(error).__name__}). Nothing was landed. "
             "Check TLC_SOURCE_URL."
         ) from error
+
+
+@contextmanager
+def _body_errors(uri: str, part: _Part) -> Iterator[None]:
+    before = part.size
+    try:
+        yield
+    except urllib3.exceptions.HTTPError as error:
+        raise RetryableError(
+            f"{uri} failed ({_cause(error, uri).said}); {part.size:,} bytes are kept for resuming",
+            in_vain=part.size <= before,
+        ) from error
     except ValueError as error:  # of http.client: a chunk of a negative length
         raise RetryableError(
             f"{uri} failed (its framing is broken: {shorten(str(error))})"
         ) from error
+
+
+def _cause(error: Exception, uri: str) -> Cause:
+    unknown = Cause(f"{address(uri)} failed ({type(error).__name__})", "Check the network")
+    return cause_of(error, uri) or unknown
+
+
+def _unreachable(cause: Cause) -> PipelineError:
+    """The source answers nothing, whichever file is asked for."""
+    return unasked("the source (TLC_SOURCE_URL)", cause, "Nothing was landed.")

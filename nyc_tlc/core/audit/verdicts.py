@@ -11,7 +11,7 @@ import pandas as pd
 from nyc_tlc.core.audit.evidence import Evidence
 from nyc_tlc.core.audit.findings import Finding, by_partition
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.errors import ReconciliationError, listed
 from nyc_tlc.core.lake.records import Manifest
 
 
@@ -174,10 +174,11 @@ def require_sound(frame: pd.DataFrame) -> None:
     """
     wrong = [line for text in frame["wrong"] for line in str(text).splitlines() if line]
     if wrong:
-        listed = "\n".join(f"  {line}" for line in wrong)
         raise ReconciliationError(
             f"{len(wrong)} {'thing is' if len(wrong) == 1 else 'things are'} wrong in the stores:\n"
-            f"{listed}\nThe stores were left as they are. Run lake_audit with repair=true: it "
-            "loads the months again and removes what nothing refers to, but nothing from raw/. "
-            "docs/audit.md says what to do about what it leaves."
+            f"{listed([f'  {line}' for line in wrong], chr(10))}\nThe stores were left as they "
+            "are. Run lake_audit with repair=true: it loads the months again and removes what "
+            "nothing refers to, but nothing from raw/. docs/audit.md says what to do about what it "
+            "leaves.",
+            details="\n".join(wrong),
         )

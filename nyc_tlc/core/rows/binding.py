@@ -12,7 +12,7 @@ from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.columns import LINEAGE
 from nyc_tlc.core.contract.model import Column, ColumnType, Contract, Vintage
 from nyc_tlc.core.contract.source_format import IRREGULAR_ROW, SourceFormat
-from nyc_tlc.core.errors import ContractError, shorten
+from nyc_tlc.core.errors import ContractError, listed, shorten
 from nyc_tlc.core.rows.as_json import is_expressible
 
 
@@ -69,7 +69,7 @@ def bind(
 
     Raises:
         ContractError: a column is unknown, missing, doubled or of a type that cannot be cast;
-            the message lists all of them.
+            the message lists the first of them, its details all.
     """
     contract = partition.service.contract
     vintage = _vintage(partition, published, source_format)
@@ -95,10 +95,11 @@ def bind(
     if problems:
         raise ContractError(
             f"{partition}: the published {source_format} file does not fit the {contract.service} "
-            f"contract, vintage {vintage.first}: {'; '.join(problems)}. Expected the columns "
-            f"{', '.join(vintage.published)}. Nothing was written; the month stays as it was. "
+            f"contract, vintage {vintage.first}: {listed(problems, '; ')}. Expected the columns "
+            f"{listed(tuple(vintage.published))}. Nothing was written; the month stays as it was. "
             f"If TLC changed its schema, declare it in nyc_tlc/core/contract/{contract.service}.py "
-            "(TLC_UNKNOWN_COLUMNS=keep loads unknown columns meanwhile)."
+            "(TLC_UNKNOWN_COLUMNS=keep loads unknown columns meanwhile).",
+            details=f"{'; '.join(problems)}. Expected the columns {', '.join(vintage.published)}",
         )
     return Bindings(
         tuple(
@@ -153,7 +154,7 @@ def _problems(
     if len(names) > 1 and (
         len(set(names)) < len(names) or not set(names) <= set(vintage.published)
     ):
-        return [f"columns {', '.join(names)} are all {column.name}"]
+        return [f"columns {listed(names)} are all {column.name}"]
     as_text = _gives_numbers_as_text(vintage, contract)
     return [
         f"column {field.name} is {shorten(str(field.type))}, "

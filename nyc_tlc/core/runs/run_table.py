@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from nyc_tlc.core.catalog.ledger import Content
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
-from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.errors import MOST_LISTED, ReconciliationError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.run import Run
+
+T = TypeVar("T")
 
 
 class Status(StrEnum):
@@ -120,8 +123,9 @@ def merge(branches: Sequence[Sequence[RunRow]]) -> list[RunRow]:
     keys = [[(row.service, row.month) for row in branch] for branch in branches]
     if any(branch != keys[0] for branch in keys):
         raise ReconciliationError(
-            f"the blocks before disagree about the partitions of this run ({keys}). "
-            "Run the pipeline again."
+            "the blocks before disagree about the partitions of this run "
+            f"({', '.join(str(len(branch)) for branch in keys)}). Run the pipeline again.",
+            details=repr(keys),
         )
     return [_joined(rows) for rows in zip(*branches, strict=True)]
 
@@ -143,6 +147,7 @@ def _joined(rows: Sequence[RunRow]) -> RunRow:
 def summary(rows: Sequence[RunRow]) -> str:
     """The table for people, with its sums and what is odd about the published files."""
     header = ("partition", "status", "published", "accepted", "quarantined", "MB", "seconds")
+    shown = few_of(rows, lambda row: row.status is Status.FAILED)
     lines: list[tuple[str, ...]] = [
         (
             f"{row.service} {row.month}",
@@ -153,12 +158,13 @@ def summary(rows: Sequence[RunRow]) -> str:
             f"{row.bytes / 1e6:,.1f}",
             f"{row.seconds:,.1f}",
         )
-        for row in rows
+        for row in shown
     ]
     sums = [sum(getattr(row, name) for row in rows) for name in header[2:5]]
     lines.append((f"{len(rows)} partitions", "", *(f"{total:,}" for total in sums), "", ""))
     notes = [f"note: {row.service} {row.month}: {row.warning}" for row in rows if row.warning]
-    return "\n".join([*aligned([header, *lines]), *notes, *_plan(rows)])
+    more = [f"{len(rows) - len(shown):,} more failed"] if len(shown) < len(rows) else []
+    return "\n".join([*aligned([header, *lines]), *more, *notes, *_plan(rows)])
 
 
 def _plan(rows: Sequence[RunRow]) -> list[str]:
@@ -166,11 +172,19 @@ def _plan(rows: Sequence[RunRow]) -> list[str]:
     if not any(row.only_plan for row in rows):
         return []
     planned = [row for row in rows if row.status is Status.PLANNED]
+    failed = sum(row.status is Status.FAILED for row in rows)
+    unknown = f", {failed:,} could not be asked about" if failed else ""
     size = sum(row.bytes for row in planned) / 1e6
     return [
-        f"plan: {len(planned)} of {len(rows)} partitions would be loaded, from {size:,.1f} MB of "
-        "published files. Nothing was loaded or written."
+        f"plan: {len(planned)} of {len(rows)} partitions would be loaded{unknown}, from "
+        f"{size:,.1f} MB of published files. Nothing was loaded or written."
     ]
+
+
+def few_of(rows: Sequence[T], is_many: Callable[[T], bool]) -> list[T]:
+    """The rows, but of those of one kind only the first that a list may have."""
+    many = [row for row in rows if is_many(row)][MOST_LISTED:]
+    return [row for row in rows if row not in many]
 
 
 def aligned(lines: Sequence[tuple[str, ...]], *, left: int = 2) -> list[str]:

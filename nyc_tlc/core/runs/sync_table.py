@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import TO_LOAD, State
 from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.errors import shorten
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.runs.run_table import RunRow, Status, aligned
+from nyc_tlc.core.runs.run_table import RunRow, Status, aligned, few_of
 
 _STATUS = {
     State.LOADED: Status.UNCHANGED,
@@ -67,8 +68,13 @@ def run_row(row: SyncRow, begun: RunRow) -> RunRow:
 def months_summary(rows: Sequence[SyncRow]) -> str:
     """The months that are not simply loaded, and how many are in each state, for people."""
     lines = [
-        (f"{row.service} {row.month}", row.state.value, f"{row.bytes / 1e6:,.1f}", row.note)
-        for row in rows
+        (
+            f"{row.service} {row.month}",
+            row.state.value,
+            f"{row.bytes / 1e6:,.1f}",
+            shorten(row.note),
+        )
+        for row in few_of(rows, lambda row: row.state is State.FAILED)
         if row.state not in _QUIET
     ]
     counts = Counter(row.state for row in rows)

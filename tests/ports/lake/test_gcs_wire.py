@@ -229,7 +229,7 @@ def test_call_is_repeated_after_the_pause_that_was_asked_for_under_the_same_toke
 BUSY = gcs_wire.error(503, "Backend Error", Retry_After="0")
 BUSY_FOR_AN_HOUR = gcs_wire.error(429, "Slow down", Retry_After="3600")
 NO_ANSWER = (
-    r"gs://lake/top returned an unexpected response .*\((ServiceUnavailable|InvalidResponse)\)"
+    r"gs://lake/top returned an unexpected response .*\(503 (ServiceUnavailable|InvalidResponse)\)"
 )
 FAULTS = {
     "down": ([DOWN] * 50, NO_ANSWER, None),
@@ -257,7 +257,7 @@ def test_fault_that_stays_is_explained(
 @pytest.mark.usefixtures("impatient")
 @every_call
 def test_store_that_is_not_there_is_retryable(tmp_path: Path, file: Path, call: Call) -> None:
-    with pytest.raises(RetryableError, match="gs://lake/top returned an unexpected response"):
+    with pytest.raises(RetryableError, match=r"nothing listens at 127.0.0.1:1 \(connection ref"):
         call(_lake("http://127.0.0.1:1", tmp_path), file)
 
 

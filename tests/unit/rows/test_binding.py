@@ -66,9 +66,12 @@ def _problems(
     try:
         bind(partition, schema, source_format=form, keep_unknown=keep_unknown)
     except ContractError as error:
-        vintage_and_problems, expected, _ = str(error).partition(". Expected the columns ")
+        problems, expected, _ = error.details.partition(". Expected the columns ")
         assert expected
-        return vintage_and_problems.partition(": ")[2].partition(": ")[2].split("; ")
+        told = str(error).partition(": ")[2].partition(": ")[2]
+        first = problems.split("; ")[:10]
+        assert told.startswith("; ".join(first))
+        return problems.split("; ")
     return []
 
 
@@ -126,8 +129,10 @@ def test_every_problem_is_told_at_once_with_what_was_expected_and_the_next_step(
         "column VendorID is string, which cannot become smallint; "
         "columns extra, extra are all extra; columns Airport_fee, airport_fee are all airport_fee"
     )
+    assert f". Expected the columns {', '.join(schema.names)}" in caught.value.details
     for fact in (
-        ", ".join(schema.names), "Nothing was written", "nyc_tlc/core/contract/yellow.py",
+        ", ".join([*schema.names[:10], "and 9 more. "]), "Nothing was written",
+        "nyc_tlc/core/contract/yellow.py",
         "TLC_UNKNOWN_COLUMNS=keep",
     ):  # fmt: skip
         assert fact in expected
@@ -139,6 +144,16 @@ def test_no_services_file_fits_another_service(mine: Service, others: Service) -
     problems = _problems(Partition(mine, month), published_schema(Partition(others, month)))
     assert any("is unknown" in problem for problem in problems)
     assert any("is missing" in problem for problem in problems)
+
+
+def test_sixty_problems_are_told_as_ten() -> None:
+    spoiled = pa.schema([(f"column_{number}", pa.string()) for number in range(60)])
+    with pytest.raises(ContractError) as caught:
+        bind(YELLOW_2024, spoiled)
+    told, details = str(caught.value), caught.value.details
+    assert "column column_9 (string) is unknown; and 69 more. Expected" in told
+    assert len(told) < 1_200
+    assert all(f"column column_{number} (string) is unknown" in details for number in range(60))
 
 
 @pytest.mark.parametrize(
@@ -302,7 +317,7 @@ def test_a_csv_that_lacks_a_column_is_told_what_a_csv_of_the_month_has() -> None
     short = schema.remove(schema.get_field_index("payment_type"))
     expected = (
         r"published csv file does not fit .* vintage 2019-01: column payment_type \(string\) is "
-        rf"missing\. Expected the columns {', '.join(schema.names)}\. "
+        rf"missing\. Expected the columns {', '.join(schema.names[:10])}, and 8 more\. "
     )
     with pytest.raises(ContractError, match=expected):
         bind(partition, short, source_format=CSV)
