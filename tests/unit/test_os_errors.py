@@ -17,14 +17,14 @@ import requests
 
 from nyc_tlc.core.errors import ConfigurationError, PipelineError, RetryableError
 from nyc_tlc.core.os_errors import OS_REFUSALS
-from nyc_tlc.steps.run_each import retried
+from nyc_tlc.steps.run_each import Effort, retried
 from nyc_tlc.steps.staging import work_folder
 from tests.repository import ROOT
 
 
 def _refused(attempt: Callable[[], object]) -> PipelineError:
     with pytest.raises(PipelineError) as failure:
-        retried(attempt, "green 2024-01", attempts=1)
+        retried(attempt, "green 2024-01", Effort(1, attempts=1))
     return failure.value
 
 
@@ -122,7 +122,7 @@ def test_a_number_in_the_words_of_a_rust_library_counts():
 )  # fmt: skip
 def test_what_is_not_the_systems_is_left_to_those_who_know_it(error):
     with pytest.raises(type(error)):
-        retried(lambda: _raise(error), "green 2024-01", attempts=1)
+        retried(lambda: _raise(error), "green 2024-01", Effort(1, attempts=1))
 
 
 def test_the_runbook_lists_every_errno():
