@@ -78,7 +78,7 @@ rebuild: $(VENV)/installed ## Rebuild everything from the lake's raw/ [SERVICE=a
 	@$(NYC_TLC) rebuild everything $(REBUILD)
 
 .PHONY: audit
-audit: $(VENV)/installed ## Compare every store with the others [SERVICE MONTHS DEEP=true SOURCE=true REPAIR=true]
+audit: $(VENV)/installed ## Compare every store with the others [SERVICE MONTHS DEEP=true SOURCE=true REPAIR=plan|true]
 	@$(PIPELINE) lake_audit $(call ours,SERVICE MONTHS DEEP SOURCE REPAIR)
 
 .PHONY: report

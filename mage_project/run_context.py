@@ -153,7 +153,8 @@ def run_audit(kwargs: Mapping[str, Any]) -> AuditScope:
         partitions=AuditScope.months_of(services, months),
         deep=_flag(kwargs, "deep"),
         ask_source=_flag(kwargs, "source"),
-        repair=_flag(kwargs, "repair"),
+        # To say what a repair would do is what every audit does.
+        repair=str(kwargs.get("repair")).strip().lower() != "plan" and _flag(kwargs, "repair"),
     )
 
 

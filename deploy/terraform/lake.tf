@@ -21,7 +21,8 @@ resource "google_storage_bucket" "lake" {
   lifecycle_rule {
     condition {
       age            = var.staging_days
-      matches_prefix = ["staging/"]
+      matches_prefix = ["staging/service="]
+      matches_suffix = ["/trips.parquet", "/quarantine.parquet", "/conformed.json"]
       with_state     = "LIVE"
     }
     action {
@@ -33,7 +34,8 @@ resource "google_storage_bucket" "lake" {
   lifecycle_rule {
     condition {
       days_since_noncurrent_time = 1
-      matches_prefix             = ["staging/"]
+      matches_prefix             = ["staging/service="]
+      matches_suffix             = ["/trips.parquet", "/quarantine.parquet", "/conformed.json"]
       send_age_if_zero           = false
     }
     action {
@@ -44,6 +46,7 @@ resource "google_storage_bucket" "lake" {
   lifecycle_rule {
     condition {
       days_since_noncurrent_time = var.noncurrent_days
+      matches_prefix             = ["raw/", "trips/", "quarantine/", "manifests/", "loads/", "reference/", "report/"]
       send_age_if_zero           = false
     }
     action {

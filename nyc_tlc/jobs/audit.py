@@ -16,7 +16,7 @@ import pandas as pd
 
 from nyc_tlc.core.audit.compare import findings
 from nyc_tlc.core.audit.evidence import Evidence
-from nyc_tlc.core.audit.findings import Finding, Remedy, by_partition
+from nyc_tlc.core.audit.findings import Finding, Remedy, by_partition, repair_plan
 from nyc_tlc.core.audit.report import render
 from nyc_tlc.core.audit.verdicts import (
     Audit,
@@ -37,7 +37,7 @@ from nyc_tlc.ports.audit import Inspector
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.settings import Settings
-from nyc_tlc.steps.inspect_month import Inspection, Survey, orphans
+from nyc_tlc.steps.inspect_month import Inspection, Survey, beside
 from nyc_tlc.steps.run_each import Effort, retried
 from nyc_tlc.wiring import connect_inspector, connect_stores
 
@@ -138,7 +138,7 @@ class LakeAudit:
             evidence |= self._evidence(inspection, suspects, survey)
         astray = [
             finding
-            for finding in orphans(survey, datetime.now(UTC))
+            for finding in beside(survey)
             if finding.partition is None or _is_in_scope(finding.partition, chosen)
         ]
         found = [finding for partition in partitions for finding in findings(evidence[partition])]
@@ -161,6 +161,7 @@ class LakeAudit:
         self, inspection: Inspection, wanted: Iterable[Partition], before: _Seen
     ) -> _Seen:
         wrong = [finding for finding in before.findings if finding.is_open]
+        _logger.info("%s", "\n".join(["this repair will", *_indented(repair_plan(wrong))]))
         for finding in wrong:
             if finding.kind.remedy is Remedy.REMOVE:
                 self._remove(finding)
@@ -261,7 +262,15 @@ def _summary(audit: Audit, lake: str) -> str:
         for finding in audit.findings
     ]
     found = [listed(lines, "\n")] if lines else []
-    return "\n".join([f"{verdicts} ({audit.scope})", *found, f"report: {lake}/{AUDIT_REPORT}"])
+    plan = _indented(repair_plan(audit.findings))
+    would = ["with repair=true it would", *plan] if plan else []
+    return "\n".join(
+        [f"{verdicts} ({audit.scope})", *found, *would, f"report: {lake}/{AUDIT_REPORT}"]
+    )
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
 
 
 def download_report(lake: Lake, folder: Path) -> Path | None:

@@ -23,6 +23,7 @@ from nyc_tlc.steps.land_zones import (
     read_zone_lookup,
     read_zone_polygons,
 )
+from nyc_tlc.steps.records import require_ours
 from nyc_tlc.steps.run_each import retried
 from nyc_tlc.wiring import NO_BIGQUERY
 
@@ -60,6 +61,8 @@ class _Dimensions(Job):
         path, file = lake_paths.reference(name), io.BytesIO()
         pq.write_table(table, file, compression="zstd")
         lake = self._ports.lake
+        if lake.stat(path) is not None:
+            require_ours(path, {table.schema.names[0]}, lake)
         self._retried(name, lambda: lake.write(path, file.getvalue(), if_generation=None))
         with lake.open(path) as published:
             return int(pq.ParquetFile(published).metadata.num_rows)

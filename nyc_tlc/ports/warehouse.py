@@ -152,3 +152,6 @@ class LakeWarehouse(AnyWarehouse, Protocol):
 
     def count(self, partition: Partition) -> Counted:
         """Count the rows that a reader sees now."""
+
+    def others(self) -> tuple[str, ...]:
+        """What is beside ours and no label or description of ours says that we made it."""

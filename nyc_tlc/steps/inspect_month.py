@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import BinaryIO
 
 from nyc_tlc.core.audit.evidence import (
@@ -26,7 +26,7 @@ from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.source import SourceFileAbsentError
 from nyc_tlc.steps.look import find_source_path
 from nyc_tlc.steps.records import read
-from nyc_tlc.steps.staging import is_abandoned
+from nyc_tlc.steps.staging import is_abandoned, staged_by
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,16 @@ class Survey:
 
     Attributes:
         objects: Objects of each month in ``raw/``, ``trips/``, ``quarantine/``, ``manifests/``.
-        strangers: Objects there whose path is of no month.
-        staged: Objects below ``staging/``.
+        abandoned: What runs that have died left in ``staging/``.
+        foreign: Every object below our prefixes that no record of ours tells of.
+        in_bigquery: What is beside our tables in BigQuery's dataset.
     """
 
     objects: Mapping[Partition, Mapping[str, StoredObject]]
-    strangers: tuple[StoredObject, ...]
-    staged: tuple[StoredObject, ...]
+    abandoned: tuple[StoredObject, ...]
+    foreign: tuple[StoredObject, ...]
     inventory: Inventory
+    in_bigquery: tuple[str, ...] = ()
 
     @property
     def partitions(self) -> frozenset[Partition]:
@@ -54,7 +56,8 @@ class Survey:
         """The objects that a month may have: data only if a record or the warehouse knows it."""
         inventory, manifest = self.inventory, lake_paths.manifest(partition)
         is_known = (
-            not {lake_paths.landing(partition), manifest}.isdisjoint(self.objects[partition])
+            any(path.startswith(lake_paths.RAW_PREFIX) for path in self.objects[partition])
+            or manifest in self.objects[partition]
             or partition in inventory.attached
             or partition in inventory.ledger
             or partition in inventory.quarantined
@@ -78,18 +81,31 @@ class Inspection:
     ask_source: bool = False
 
     def survey(self) -> Survey:
-        lake = self.ports.lake
+        lake, now = self.ports.lake, datetime.now(UTC)
         objects: dict[Partition, dict[str, StoredObject]] = {}
-        strangers = []
-        for prefix in (lake_paths.RAW_PREFIX, *lake_paths.DATA_PREFIXES):
-            for stored in lake.list(prefix):
-                partition = lake_paths.partition_of(stored.path)
-                if partition is None:
-                    strangers.append(stored)
-                else:
-                    objects.setdefault(partition, {})[stored.path] = stored
-        staged = tuple(lake.list(lake_paths.STAGING_PREFIX))
-        return Survey(objects, tuple(strangers), staged, self.inspector.inventory())
+        abandoned, foreign = [], []
+        for stored in (stored for prefix in lake_paths.PREFIXES for stored in lake.list(prefix)):
+            path, partition = stored.path, lake_paths.partition_of(stored.path)
+            if lake_paths.staged_by(path):
+                run = staged_by(path, objects.get(partition, ())) if partition else None
+                if run is None:
+                    foreign.append(stored)
+                elif is_abandoned(run, now):
+                    abandoned.append(stored)
+            elif not lake_paths.is_ours(path):
+                foreign.append(stored)
+            elif path.startswith(lake_paths.CHECK_PREFIX):
+                abandoned.append(stored)
+            elif partition:
+                objects.setdefault(partition, {})[path] = stored
+        bigquery = self.ports.bigquery
+        return Survey(
+            objects,
+            tuple(abandoned),
+            tuple(foreign),
+            self.inspector.inventory(),
+            bigquery.others() if bigquery else (),
+        )
 
     def evidence(self, partition: Partition, survey: Survey) -> Evidence:
         """What every store says of a month."""
@@ -159,22 +175,34 @@ class Inspection:
         return SourceAnswer.REVISED
 
 
-def orphans(survey: Survey, now: datetime) -> tuple[Finding, ...]:
-    """Objects and tables that nothing refers to; ``now`` is in UTC."""
-    objects: list[tuple[Partition | None, StoredObject]]
-    objects = [(None, stored) for stored in survey.strangers]
-    for partition, of_month in survey.objects.items():
-        unnamed = of_month.keys() - survey.named(partition)
-        data = sorted(path for path in unnamed if path.startswith(lake_paths.DATA_PREFIXES))
-        objects += [(partition, of_month[path]) for path in data]
-    staged = [stored for stored in survey.staged if is_abandoned(stored.path, now)]
-    codes = [("object_orphan", of, stored) for of, stored in objects]
-    codes += [("staging_orphan", lake_paths.partition_of(stored.path), stored) for stored in staged]
+def beside(survey: Survey) -> tuple[Finding, ...]:
+    """What runs have left, and what others keep beside ours."""
+    unnamed = [
+        stored
+        for partition, of_month in survey.objects.items()
+        for stored in of_month.values()
+        if stored.path.startswith(lake_paths.DATA_PREFIXES)
+        and stored.path not in survey.named(partition)
+    ]
+    # What is of others is of no month, whatever its name says.
+    objects = [
+        *(("object_foreign", None, stored) for stored in (*survey.foreign, *unnamed)),
+        *(("staging_orphan", _month_of(stored), stored) for stored in survey.abandoned),
+    ]
+    inventory = survey.inventory
     return (
-        *(Finding(code, of, stored.path, f"{stored.bytes:,} bytes") for code, of, stored in codes),
-        *(Finding("table_orphan", None, name) for name in survey.inventory.leftovers),
-        *(Finding("table_foreign", None, name) for name in survey.inventory.foreign),
+        *(Finding(code, of, found.path, f"{found.bytes:,} bytes") for code, of, found in objects),
+        *(Finding("table_orphan", None, name) for name in inventory.leftovers),
+        *(Finding("table_foreign", None, name) for name in inventory.foreign),
+        *(
+            Finding("object_foreign", None, described)
+            for described in (*inventory.others, *survey.in_bigquery)
+        ),
     )
+
+
+def _month_of(stored: StoredObject) -> Partition | None:
+    return lake_paths.partition_of(stored.path)
 
 
 def _record(kind: type[RecordT], path: str, lake: Lake) -> RecordT | Unreadable | None:

@@ -15,7 +15,7 @@ from nyc_tlc.core.lake.records import (
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
-from nyc_tlc.steps.records import is_in_place, read_manifest
+from nyc_tlc.steps.records import is_in_place, read_manifest, require_ours
 from nyc_tlc.steps.staging import read_conformed
 
 
@@ -28,12 +28,16 @@ def publish(row: RunRow, ports: Ports) -> RunRow:
 
     Raises:
         ReconciliationError: another run was faster, or the staged files are gone.
+        ConfigurationError: an object of others has the name of the month's.
     """
     partition, lake = row.partition, ports.lake
     conformed = read_conformed(row, lake)
     # Seen before the manifest is: whoever commits from now on changes one of them.
     seen = [lake.stat(target) for target in _targets(partition)]
     previous, generation = read_manifest(partition, lake) or (None, 0)
+    if previous is None:
+        for stored in filter(None, seen):
+            require_ours(stored.path, {"source_month", "source_row"}, lake)
     if previous is None or row.force or not _same(previous, conformed, lake):
         objects = _replace(partition, conformed, seen, lake)
         manifest = _committed(row, conformed, objects, previous)

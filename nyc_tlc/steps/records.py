@@ -1,9 +1,12 @@
 """Records of the lake: what was landed, what is committed, what a warehouse loaded from it."""
 
+from collections.abc import Set
 from datetime import UTC, datetime
 
 from nyc_tlc.core.catalog.ledger import Content
 from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.errors import ConfigurationError, SourceError
+from nyc_tlc.core.files.parquet_file import open_parquet
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import (
     Generation,
@@ -53,6 +56,26 @@ def is_in_place(manifest: Manifest, lake: Lake) -> bool:
         found is not None and (found.bytes, found.generation) == (stored.bytes, stored.generation)
         for found, stored in stats
     )
+
+
+def require_ours(path: str, columns: Set[str], lake: Lake) -> None:
+    """Let no object of others be replaced where there is no record of what we wrote.
+
+    A run that was killed before its manifest leaves such objects; they have our columns.
+
+    Raises:
+        ConfigurationError: the object is no Parquet file with these columns.
+    """
+    try:
+        with lake.open_range(path) as source, open_parquet(source, path) as file:
+            found = set(file.schema_arrow.names)
+    except SourceError:
+        found = set()
+    if not columns <= found:
+        raise ConfigurationError(
+            f"{lake.url}/{path} is there, and no record of ours says that we made it. Nothing was "
+            "changed. Move it away, or set LAKE_URL to a prefix of our own; then run it again."
+        )
 
 
 def proved_manifest(partition: Partition, landing: Landing, ports: Ports) -> Manifest | None:

@@ -4,7 +4,7 @@ import fcntl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
@@ -26,23 +26,27 @@ def staging_folder(row: RunRow) -> str:
     return f"{lake_paths.staging(row.partition)}{row.sha256[:16]}_{row.run}/"
 
 
-def staged_by(path: str) -> Run | None:
-    """The run that staged an object; None when no run of ours is named so."""
+def staged_by(path: str, landed: Iterable[str]) -> Run | None:
+    """The run that staged an object; None when no record of ours tells of one.
+
+    The object's name has the run and the hash of what it conformed, which lies in ``raw/``.
+
+    Args:
+        path: Of an object below ``staging/``.
+        landed: The objects of its month in ``raw/``.
+    """
+    named = lake_paths.staged_by(path)
+    if named is None or not any(PurePosixPath(of).name.startswith(named[0]) for of in landed):
+        return None
     try:
-        return Run.parse(path.rpartition("/")[0].rpartition("/")[2].partition("_")[2])
+        return Run.parse(named[1])
     except ValueError:
         return None
 
 
-def is_abandoned(path: str, now: datetime) -> bool:
-    """Whether no run can be at work any more on what is staged there.
-
-    Args:
-        path: Of a staged object.
-        now: In UTC.
-    """
-    run = staged_by(path)
-    return run is None or now - run.began > ABANDONED_AFTER
+def is_abandoned(run: Run, now: datetime) -> bool:
+    """Whether the run cannot be at work any more; ``now`` is in UTC."""
+    return now - run.began > ABANDONED_AFTER
 
 
 def read_conformed(row: RunRow, lake: Lake) -> Conformed:
@@ -91,17 +95,17 @@ def clear_superseded(row: RunRow, lake: Lake) -> None:
     """
     own = Run.parse(row.run)
     for run, path in _staged(row.partition, lake):
-        if run is not None and (str(run) == row.run or run.began < own.began):
+        if str(run) == row.run or run.began < own.began:
             lake.delete(path)
     lake.drop_cached(lake_paths.landed(row.partition))
     lake.drop_cached(lake_paths.staging(row.partition))
 
 
-def _staged(partition: Partition, lake: Lake) -> list[tuple[Run | None, str]]:
-    """The staged objects of a month: which run staged it, and its path."""
-    return [
-        (staged_by(stored.path), stored.path) for stored in lake.list(lake_paths.staging(partition))
-    ]
+def _staged(partition: Partition, lake: Lake) -> list[tuple[Run, str]]:
+    """What runs of ours have staged of a month: the run, and the object's path."""
+    paths = [stored.path for stored in lake.list(lake_paths.staging(partition))]
+    landed = [stored.path for stored in lake.list(lake_paths.landed(partition))] if paths else []
+    return [(run, path) for path in paths if (run := staged_by(path, landed))]
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.errors import ConfigurationError, SourceError
-from nyc_tlc.core.lake.paths import partition_of
+from nyc_tlc.core.lake.paths import is_ours, partition_of, staged_by
 from nyc_tlc.core.lake.records import (
     Conformed,
     Landing,
@@ -19,13 +18,11 @@ from nyc_tlc.core.lake.records import (
     render_record,
 )
 from nyc_tlc.core.month import Month
-from nyc_tlc.steps.staging import is_abandoned
 from qa.fuzz.answers import read_cloud_storage, read_source
 from qa.fuzz.files import read_csv, read_trips, read_zone_lookup, read_zone_polygons
 from qa.fuzz.oracle import require
 
 CORPUS = Path(__file__).with_name("corpus")
-_NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
 
 def _read_record(data: bytes) -> None:
@@ -56,8 +53,10 @@ def _read_record(data: bytes) -> None:
 def _read_path(data: bytes) -> None:
     """Read the name of an object in a bucket: anybody may have put others next to ours."""
     path = data.decode(errors="replace")
-    is_abandoned(path, _NOW)
     partition = partition_of(path)
+    named = staged_by(path)
+    require(named is None or partition is not None, f"{path!r} is staged and of no month")
+    require(not (named and is_ours(path)), f"{path!r} is staged and published")
     if partition is None:
         return
     require(partition.hive_path in path, f"{path!r} is taken for one of {partition}")

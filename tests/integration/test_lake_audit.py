@@ -157,10 +157,12 @@ def spoil_superseded(world: World, month: Partition) -> None:
     world.lake.delete(second.raw)
 
 
+LANDED = b"a version that a killed run landed"
+KEPT, RUN = sha256(LANDED).hexdigest(), "20240101T000000000000-12345678"
+
+
 def keep_more_raw(world: World, month: Partition) -> None:
-    data = b"a version that a killed run landed"
-    path = lake_paths.raw(month, sha256(data).hexdigest(), ".parquet")
-    world.lake.write(path, data, if_generation=0)
+    world.lake.write(lake_paths.raw(month, KEPT, ".parquet"), LANDED, if_generation=0)
 
 
 def miscount(world: World, month: Partition) -> None:
@@ -263,18 +265,43 @@ DONE: dict[str, Change] = {
         "DELETE FROM {table} WHERE ctid IN (SELECT ctid FROM {table} LIMIT 3)"
     ),
     "source_revised": lambda world, month: world.publish(month, seed=1),
-    "source_absent raw_unreferenced object_orphan staging_orphan table_orphan "
-    "table_foreign": together(
+    "source_absent raw_unreferenced staging_orphan table_orphan table_foreign": together(
         lambda world, month: (world.published / month.file_name).unlink(),
         keep_more_raw,
-        write("trips/{month}/part-1.parquet"),
-        write("staging/{month}/0123_20240101T000000-12345678/trips.parquet"),
+        write(f"staging/{{month}}/{KEPT[:16]}_{RUN}/trips.parquet"),
         sql("CREATE TABLE {table}_new_0 (LIKE green); " + marked("{table}_new_0")),
         sql("CREATE TABLE mine PARTITION OF green FOR VALUES IN ('1999-01-01')"),
     ),
 }
 """What is done to a month each, by the codes under which it must be found."""
 MONTHS = dict(zip(DONE, (Partition(GREEN, FIRST + i) for i in range(len(DONE))), strict=True))
+LAST = list(MONTHS.values())[-1].hive_path
+OF_OTHERS = (
+    "raw/README",
+    f"raw/{LAST}/notes.txt",
+    f"raw/{LAST}/{KEPT}.parquet.bak/{KEPT}.parquet",
+    f"trips/{LAST}/part-1.parquet",
+    f"trips/{LAST}/.part-0.parquet.crc",
+    f"trips/{LAST}/Part-0.parquet",
+    "trips/_delta_log/00000000000000000000.json",
+    "trips/service=green/year=2031/month=01/part-0.parquet",
+    "trips/service=red/year=2021/month=03/part-0.parquet",
+    "quarantine/reviewed.csv",
+    f"quarantine/{LAST}/part-0.parquet.2024-05-01",
+    "manifests/service=green/year=2031/month=02.json",
+    f"manifests/{LAST}.json.orig",
+    "reference/boroughs/part-0.parquet",
+    "report/lake_audit.html.old",
+    "loads/README",
+    f"staging/{LAST}/notes.txt",
+    f"staging/{LAST}/{KEPT[:16]}_{RUN}/notes.txt",
+    f"staging/{LAST}/{KEPT[:16]}_{RUN}.bak/trips.parquet",
+    f"staging/{LAST}/{'0' * 16}_{RUN}/trips.parquet",
+    f"staging/other/{LAST}/{KEPT[:16]}_{RUN}/trips.parquet",
+    f"staging_old/{LAST}/{KEPT[:16]}_{RUN}/trips.parquet",
+    "backup/trips.parquet",
+)
+"""What others keep beside ours, by names like ours."""
 TABLES = {"table_orphan", "table_foreign"}
 """Found without a month: a table's name says whose it is."""
 BEYOND_REPAIR = {code for code, kind in KINDS.items() if kind.remedy is Remedy.OPERATOR}
@@ -297,6 +324,8 @@ def story(gcs, postgres, tmp_path_factory) -> Iterator[SimpleNamespace]:
         told = SimpleNamespace(world=world, before=world.audit(*months, **every))
         for codes, tamper in DONE.items():
             tamper(world, MONTHS[codes])
+        told.others = [world.lake.write(path, b"mine", if_generation=0) for path in OF_OTHERS]
+        world.sql("CREATE VIEW green_2099_01_new_0 AS SELECT 1 AS a")
         told.raw = {stored.path for stored in world.lake.list("raw/")}
         told.held_before = world.holdings()
         told.found = world.audit(*months, **every)
@@ -316,7 +345,8 @@ def codes_of(frame, month: Partition) -> dict[str, bool]:
 
 
 def test_every_kind_of_finding_is_tried():
-    assert set(" ".join([*DONE, *DONE_TO_BIGQUERY]).split()) == set(KINDS)
+    tried = set(" ".join([*DONE, *DONE_TO_BIGQUERY]).split())
+    assert tried | {"object_foreign"} == set(KINDS)
 
 
 def test_untouched_stores_are_sound(story):
@@ -340,6 +370,17 @@ def test_a_table_that_readers_see_and_no_load_made_is_left_to_a_person(story):
     for frame in (story.found, story.repaired, story.after):
         assert "table_foreign mine" in set(frame.findings)
     assert story.world.sql("SELECT to_regclass('mine') IS NOT NULL") == [(True,)]
+
+
+def test_what_others_keep_beside_ours_is_named_and_left(story):
+    assert [story.world.lake.stat(path) for path in OF_OTHERS] == story.others
+    assert story.world.sql("SELECT a FROM green_2099_01_new_0") == [(1,)]
+    beside = {path for path in OF_OTHERS if not path.startswith(("backup/", "staging_old/"))}
+    for frame in (story.found, story.repaired, story.after):
+        named = {
+            text.removeprefix("object_foreign ") for text in "; ".join(frame.findings).split("; ")
+        }
+        assert beside | {"view green_2099_01_new_0"} <= named
 
 
 def test_looking_changes_nothing(story):
@@ -384,7 +425,13 @@ def test_what_is_wrong_in_bigquery_is_found_and_repaired(bigquery_world):
     bigquery_world.load(*months.values())
     for codes, month in months.items():
         DONE_TO_BIGQUERY[codes](bigquery_world, month)
+    store = bigquery_world.ports.bigquery
+    for statement in ("TABLE `{}.green_2024_01` (a INT64)", "VIEW `{}.mine` AS SELECT 1 AS a"):
+        store._dataset.query("CREATE " + statement.format(store.address))
     repaired = bigquery_world.audit(*months.values(), repair=True)
+    of_others = ("BigQuery's table green_2024_01", "BigQuery's view mine")
+    assert {f"object_foreign {described}" for described in of_others} <= set(repaired.findings)
+    assert store.others() == of_others
     for codes, month in months.items():
         assert codes_of(repaired, month) == dict.fromkeys(codes.split(), True)
     require_sound(bigquery_world.audit(*months.values()))

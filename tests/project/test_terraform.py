@@ -13,7 +13,7 @@ from hcl2 import SerializationOptions
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.lake.bucket import STAGING_DAYS, bucket_settings, lifecycle_rules
+from nyc_tlc.core.lake.bucket import STAGED_FILES, STAGING_DAYS, bucket_settings, lifecycle_rules
 from nyc_tlc.core.month import Month
 from nyc_tlc.steps.staging import ABANDONED_AFTER
 from tests.repository import DEV_ENV, ROOT
@@ -101,6 +101,7 @@ API = {
     "age": "age",
     "with_state": "isLive",
     "matches_prefix": "matchesPrefix",
+    "matches_suffix": "matchesSuffix",
     "days_since_noncurrent_time": "daysSinceNoncurrentTime",
 }
 
@@ -117,6 +118,7 @@ def test_only_what_is_staged_is_deleted_while_it_is_live():
         condition = rule["condition"]
         if "daysSinceNoncurrentTime" not in condition:
             assert [staged.startswith(prefix) for prefix in condition["matchesPrefix"]] == [True]
+            assert condition["matchesSuffix"] == [f"/{name}" for name in STAGED_FILES]
     assert timedelta(days=STAGING_DAYS) > ABANDONED_AFTER
 
 

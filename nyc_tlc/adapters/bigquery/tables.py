@@ -5,6 +5,7 @@ from typing import Any
 
 from google.api_core import exceptions as api
 from google.cloud import bigquery
+from google.cloud.bigquery.table import TableListItem
 
 from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.contract.schemas import bigquery_quarantine_schema, bigquery_schema
@@ -101,6 +102,7 @@ def ensure_table(client: bigquery.Client, wanted: bigquery.Table) -> bigquery.Ta
         found = client.get_table(wanted.reference, **CALL)
     except api.NotFound:
         return client.create_table(wanted, exists_ok=True, **CALL)
+    require_ours(found)
     _require_same(found, wanted)
     before = (list(found.schema), found.labels, found.description)
     after = (_grown(found, wanted), {**found.labels, **wanted.labels}, wanted.description)
@@ -108,6 +110,53 @@ def ensure_table(client: bigquery.Client, wanted: bigquery.Table) -> bigquery.Ta
         return found
     found.schema, found.labels, found.description = after
     return client.update_table(found, ["schema", "labels", "description"], **CALL)
+
+
+def ensure_view(client: bigquery.Client, wanted: bigquery.Table, columns: Sequence[str]) -> None:
+    """Create the view, or let ours have the wanted query.
+
+    One from before views had a label is known by its columns, which are ours.
+
+    Args:
+        client: Of the view's project.
+        wanted: With its query.
+        columns: Of that query, in order.
+
+    Raises:
+        ConfigurationError: what has this name is not ours.
+    """
+    try:
+        found = client.get_table(wanted.reference, **CALL)
+    except api.NotFound:
+        client.create_table(wanted, exists_ok=True, **CALL)
+        return
+    ours, had = iter(columns), [field.name for field in found.schema]
+    was_ours = found.table_type == "VIEW" and had and all(column in ours for column in had)
+    if not was_ours or found.labels:
+        require_ours(found)
+    found.view_query, found.labels = wanted.view_query, {**(found.labels or {}), **LABELS}
+    client.update_table(found, ["view_query", "labels"], **CALL)
+
+
+def is_ours(found: bigquery.Table | TableListItem) -> bool:
+    """Whether its labels record that we made it."""
+    return LABELS.items() <= (found.labels or {}).items()
+
+
+def require_ours(found: bigquery.Table) -> None:
+    """Let nothing of others be written to.
+
+    Raises:
+        ConfigurationError: the table or view has no label of ours.
+    """
+    if not is_ours(found):
+        (label,) = (f"{name}:{value}" for name, value in LABELS.items())
+        raise ConfigurationError(
+            f"{found.reference} in BigQuery is not ours: it has no label {label}. Nothing was "
+            "changed there. Move it away (bq cp, then bq rm), or name another BIGQUERY_DATASET. "
+            f"If you know that it is ours: bq update --set_label {label} "
+            f"{found.dataset_id}.{found.table_id}"
+        )
 
 
 def _require_same(found: bigquery.Table, wanted: bigquery.Table) -> None:

@@ -14,7 +14,10 @@ from google.cloud import bigquery
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset
 from nyc_tlc.adapters.bigquery.tables import (
     CALL,
+    LABELS,
     ensure_table,
+    ensure_view,
+    is_ours,
     lake_table,
     new_table,
     service_tables,
@@ -123,7 +126,7 @@ class BigQueryWarehouse:
     def replace_views(self, contracts: Sequence[Contract]) -> tuple[str, ...]:
         # Late: sqlglot costs 0.2 s.
         from nyc_tlc.core.contract.sql import Dialect
-        from nyc_tlc.core.contract.view_queries import view_queries
+        from nyc_tlc.core.contract.view_queries import columns_of, view_queries
 
         where = self._dataset.settings.project, self._dataset.settings.dataset
         queries = view_queries(contracts, Dialect.BIGQUERY, *where)
@@ -131,9 +134,23 @@ class BigQueryWarehouse:
             for contract in contracts:
                 self._ensured(contract, location)
             for name, query in queries.items():
-                view = f"{self.address}.{name}"
-                self._dataset.query(f"CREATE OR REPLACE VIEW `{view}` AS {query}")
+                view = bigquery.Table(self._dataset.reference.table(name))
+                view.view_query, view.labels = query, LABELS
+                ensure_view(self._client, view, columns_of(query, Dialect.BIGQUERY))
         return tuple(queries)
+
+    def others(self) -> tuple[str, ...]:
+        with self._dataset.errors.explained():
+            try:
+                found = list(self._client.list_tables(self._dataset.reference, **CALL))
+            except api.NotFound:
+                return ()
+        return tuple(
+            f"BigQuery's {item.table_type.lower()} {item.table_id}"
+            for item in found
+            # The emulator lists no labels.
+            if not is_ours(item) and not is_ours(self._client.get_table(item.reference, **CALL))
+        )
 
     def _created_at(self, contract: Contract) -> datetime | None:
         """When the younger of the service's tables was created; None while one is missing.

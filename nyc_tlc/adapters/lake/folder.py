@@ -120,7 +120,7 @@ class FolderLake:
 
     def _sweep(self) -> None:
         """Remove what killed writers left behind, once no writer can be that slow."""
-        for left in self._incoming.glob("?" * 32):
+        for left in self._incoming.glob("[0-9a-f]" * 32):
             with suppress(FileNotFoundError):
                 if time.time() - left.stat().st_ctime > _ABANDONED_AFTER:
                     left.unlink()

@@ -13,7 +13,7 @@ from nyc_tlc.adapters.lake.bucket import bucket_and_prefix
 from nyc_tlc.adapters.lake.errors import ObjectChangedError
 from nyc_tlc.adapters.lake.gcs_errors import GcsErrors
 from nyc_tlc.core.errors import RetryableError
-from nyc_tlc.core.lake.bucket import bucket_settings
+from nyc_tlc.core.lake.bucket import bucket_settings, is_outdated
 
 _ENDPOINT = "https://storage.googleapis.com"
 
@@ -42,7 +42,7 @@ class GcsBucket:
     def wanted(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The settings to change, with their new values."""
         wanted = bucket_settings(self._prefix)
-        wanted["lifecycle"]["rule"] = _rules(settings, wanted["lifecycle"]["rule"])
+        wanted["lifecycle"]["rule"] = _rules(settings, wanted["lifecycle"]["rule"], self._prefix)
         return {
             name: value for name, value in wanted.items() if not _holds(settings.get(name), value)
         }
@@ -87,14 +87,20 @@ def connect(url: str, *, emulator: str | None, key_file: Path | None) -> GcsBuck
     return GcsBucket(url, session, emulator or _ENDPOINT)
 
 
-def _rules(settings: Mapping[str, Any], ours: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rules of others and ours; an outdated one of ours is known by its prefix."""
+def _rules(
+    settings: Mapping[str, Any], ours: list[dict[str, Any]], prefix: str
+) -> list[dict[str, Any]]:
+    """Rules of others and ours; one of ours with other days is known by whose files it is for."""
     present = settings.get("lifecycle", {}).get("rule", [])
-    staging = ours[0]["condition"]["matchesPrefix"]
+    named = [ours[0]["condition"][by] for by in ("matchesPrefix", "matchesSuffix")]
     kept = [
         rule
         for rule in present
-        if rule in ours or rule["condition"].get("matchesPrefix") != staging
+        if rule in ours
+        or (
+            not is_outdated(rule, present, prefix)
+            and [rule["condition"].get(by) for by in ("matchesPrefix", "matchesSuffix")] != named
+        )
     ]
     return [*kept, *(rule for rule in ours if rule not in kept)]
 

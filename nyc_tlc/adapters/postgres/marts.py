@@ -7,7 +7,7 @@ from functools import partial
 
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
-from nyc_tlc.adapters.postgres import ledger
+from nyc_tlc.adapters.postgres import ledger, ownership
 from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, commit, sql
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
@@ -118,14 +118,15 @@ def _months(cursor: Cursor, mart: Mart, partition: Partition | None = None) -> l
 def _ensure_tables(cursor: Cursor, mart: Mart) -> None:
     """Create what is missing; a column that a later version brings is added, empty."""
     names = [column.name for column in mart.columns]
+    ownership.require_marked(cursor, mart.name, mart.meaning)
     if ddl.are_there(cursor, {mart.name: names, "mart_month": ["built_at"]}):
         return
     ddl.ensure_schema(cursor)
     cursor.execute(_MART_MONTH)
     ddl.ensure_table(cursor, mart.name, mart.columns)
-    cursor.execute(sql("COMMENT ON TABLE {} IS {}", mart.name, Literal(mart.meaning)))
-    for indexed in (("source_month", "service"), mart.clustered_by):
-        index, columns = "_".join((mart.name, *indexed, "idx")), map(Identifier, indexed)
+    ownership.mark(cursor, "TABLE", mart.name, mart.meaning)
+    for index, indexed in ownership.mart_indexes(mart.name, mart.clustered_by).items():
+        columns = map(Identifier, indexed)
         create = "CREATE INDEX IF NOT EXISTS {} ON {} ({})"
         cursor.execute(sql(create, index, mart.name, SQL(", ").join(columns)))
     commit(cursor)

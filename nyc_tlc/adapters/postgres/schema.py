@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
-import pyarrow as pa
-from psycopg2.sql import SQL, Composable, Literal
+from psycopg2.sql import SQL, Literal
 
 from nyc_tlc.adapters.postgres.connection import Cursor, commit, one, sql
 from nyc_tlc.core.catalog.partition import Partition
@@ -48,13 +47,6 @@ CREATE TABLE IF NOT EXISTS quarantine (
   PRIMARY KEY (service, source_month, source_row)
 )
 """
-_DIMENSION_TYPES = {
-    pa.int16(): "smallint",
-    pa.int32(): "integer",
-    pa.float64(): "double precision",
-    pa.string(): "text",
-    pa.json_(): "jsonb",
-}
 
 
 def key(partition: Partition) -> tuple[str, date]:
@@ -148,25 +140,3 @@ def ensure_table(
         cursor.execute(sql("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", name, added))
         comment = Literal(column_comment(column))
         cursor.execute(sql("COMMENT ON COLUMN {}.{} IS {}", name, column.name, comment))
-
-
-def empty_dimension(cursor: Cursor, name: str, rows: pa.Schema, *, key: str, comment: str) -> None:
-    """Create the table, or empty it and add the columns that it does not have yet.
-
-    It is never dropped: views of others may depend on it.
-    """
-    columns = {field.name: _dimension_column(field) for field in rows}
-    declared = SQL(",\n  ").join(columns.values())
-    create = "CREATE TABLE IF NOT EXISTS {} (\n  {},\n  PRIMARY KEY ({})\n)"
-    cursor.execute(sql(create, name, declared, key))
-    cursor.execute(sql("DELETE FROM {}", name))
-    # Asked first: to alter a table waits for those who read it.
-    if not are_there(cursor, {name: columns}):
-        for column in columns.values():
-            cursor.execute(sql("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", name, column))
-    cursor.execute(sql("COMMENT ON TABLE {} IS {}", name, Literal(comment)))
-
-
-def _dimension_column(field: pa.Field) -> Composable:
-    null = SQL("NULL" if field.nullable else "NOT NULL")
-    return sql("{} {} {}", field.name, SQL(_DIMENSION_TYPES[field.type]), null)

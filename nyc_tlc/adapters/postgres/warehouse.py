@@ -11,7 +11,7 @@ import pyarrow as pa
 from psycopg2 import errors as pg
 from psycopg2.sql import SQL
 
-from nyc_tlc.adapters.postgres import additions, ledger, month_table, ownership
+from nyc_tlc.adapters.postgres import additions, dimensions, ledger, month_table, ownership
 from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, one, sql
 from nyc_tlc.adapters.postgres.copy_stream import copy
@@ -113,13 +113,9 @@ class PostgresWarehouse:
             ledger.mark_reconciled(cursor, entry)
 
     def replace_table(self, name: str, rows: pa.Table, *, key: str, comment: str) -> int:
-        jsonb = frozenset(field.name for field in rows.schema if field.type == pa.json_())
         with self._transaction() as cursor:
             ddl.ensure_schema(cursor)
-            ddl.empty_dimension(cursor, name, rows.schema, key=key, comment=comment)
-            copied = copy(cursor, name, Batches(rows.schema, rows.to_batches()), jsonb=jsonb)
-            cursor.execute(sql("ANALYZE {}", name))
-        return copied
+            return dimensions.replace_rows(cursor, name, rows, key=key, comment=comment)
 
     def replace_views(self, contracts: Sequence[Contract]) -> tuple[str, ...]:
         # Late: sqlglot costs 0.2 s.
@@ -165,6 +161,7 @@ def _replace_views(cursor: Cursor, queries: Mapping[str, str]) -> None:
         ConfigurationError: others' views keep one of ours from getting other columns.
     """
     for name, query in queries.items():
+        _require_our_view(cursor, name, query)
         cursor.execute("SAVEPOINT view")
         try:
             # Keeps what was granted, and what depends on the view.
@@ -174,6 +171,33 @@ def _replace_views(cursor: Cursor, queries: Mapping[str, str]) -> None:
             cursor.execute("ROLLBACK TO SAVEPOINT view")
             _drop_view(cursor, name)
             cursor.execute(sql("CREATE VIEW {} AS {}", name, SQL(query)))
+        ownership.mark(cursor, "VIEW", name)
+
+
+def _require_our_view(cursor: Cursor, name: str, query: str) -> None:
+    """Let no view of others be replaced.
+
+    One from before views had a comment of ours is known by its columns, which are ours.
+
+    Raises:
+        ConfigurationError: what is there is not ours.
+    """
+    cursor.execute(
+        "SELECT relkind, obj_description(c.oid, 'pg_class'), array_agg(attname::text "
+        "ORDER BY attnum) FROM pg_class AS c JOIN pg_attribute ON attrelid = c.oid AND attnum > 0 "
+        "WHERE c.oid = to_regclass(%s) GROUP BY c.oid, relkind",
+        [name],
+    )
+    found = cursor.fetchone()
+    if found is None:
+        return
+    kind, said, columns = found
+    if kind == "v" and ownership.is_marked(name, said):
+        return
+    cursor.execute(sql("SELECT * FROM ({}) AS new LIMIT 0", SQL(query)))
+    ours = iter(column.name for column in cursor.description or ())
+    if kind != "v" or said is not None or not all(column in ours for column in columns):
+        raise ownership.not_ours("view", name)
 
 
 def _drop_view(cursor: Cursor, name: str) -> None:

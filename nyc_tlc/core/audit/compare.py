@@ -27,9 +27,18 @@ def findings(evidence: Evidence) -> tuple[Finding, ...]:
 def _landing(evidence: Evidence) -> _Found:
     place = lake_paths.landing(evidence.partition)
     if isinstance(evidence.landing, Unreadable):
-        yield "landing_unreadable", place, evidence.landing.reason
-    elif evidence.landing is None and (evidence.manifest or evidence.is_held):
+        yield _unreadable("landing", evidence), place, evidence.landing.reason
+    elif (
+        evidence.landing is None
+        and evidence.is_recorded
+        and (evidence.manifest or evidence.is_held)
+    ):
         yield "landing_missing", place, ""
+
+
+def _unreadable(record: str, evidence: Evidence) -> str:
+    """Ours and damaged, or of others who chose our name."""
+    return f"{record}_unreadable" if evidence.is_recorded else "object_foreign"
 
 
 def _raw(evidence: Evidence) -> _Found:
@@ -68,12 +77,12 @@ def _kept(evidence: Evidence) -> _Found:
 def _manifest(evidence: Evidence) -> _Found:
     place, manifest = lake_paths.manifest(evidence.partition), evidence.manifest
     if isinstance(manifest, Unreadable):
-        yield "manifest_unreadable", place, manifest.reason
+        yield _unreadable("manifest", evidence), place, manifest.reason
     elif manifest is not None:
         yield from _committed(evidence, manifest, place)
     elif evidence.is_held:
         yield "manifest_missing", place, ""
-    elif evidence.landing is not None:
+    elif evidence.landing is not None and evidence.is_recorded:
         yield "not_loaded", place, ""
 
 

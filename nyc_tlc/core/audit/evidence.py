@@ -105,11 +105,16 @@ class Evidence:
         return None if isinstance(self.manifest, Unreadable) else self.manifest
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether it is known, or published bytes of it are kept: its records are ours."""
+        return self.is_known or bool(self.raw)
+
+    @property
     def is_held(self) -> bool:
         """Whether the warehouse has something of the month."""
         return bool(self.ledger or self.scan or self.quarantined)
 
     @property
     def is_known(self) -> bool:
-        """Whether any record, or the warehouse, knows the month."""
-        return self.landing is not None or self.manifest is not None or self.is_held
+        """Whether a record that can be read, or the warehouse, knows the month."""
+        return bool(self.landed or self.committed or self.is_held)

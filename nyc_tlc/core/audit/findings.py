@@ -72,7 +72,6 @@ _SENTENCES = {
         "source_revised": "The source has another version than raw/",
     },
     Remedy.REMOVE: {
-        "object_orphan": "No record refers to this object",
         "staging_orphan": "A run that died more than a day ago left this",
         "table_orphan": "No reader sees this table and no load works on it",
     },
@@ -85,6 +84,7 @@ _SENTENCES = {
     Remedy.NONE: {
         "superseded_missing": "A superseded version is gone from raw/; no store needs it",
         "raw_unreferenced": "raw/ keeps a version that no record names; raw/ is never cleared",
+        "object_foreign": "No record of ours says that we made this; it is left alone",
         "source_absent": "The source does not have the month any more; we do",
     },
 }
@@ -138,6 +138,23 @@ class Finding:
         detail = f": {self.detail}" if self.detail else ""
         trouble = f". The repair failed: {self.trouble}" if self.trouble else ""
         return f"{about}{self.code}: {self.kind.sentence} ({self.place}{detail}){trouble}"
+
+
+def repair_plan(found: Iterable[Finding]) -> list[str]:
+    """What a repair would do about what is wrong: a line for each removal, and for each load."""
+    wrong = [finding for finding in found if finding.is_open]
+    loads = {Remedy.LOAD: "from raw/", Remedy.FETCH: "from the source"}
+    months = {
+        f"load {finding.partition} again {loads[finding.kind.remedy]}": None
+        for finding in wrong
+        if finding.partition and finding.kind.remedy in loads
+    }
+    removals = {
+        f"remove {finding.place}": None
+        for finding in wrong
+        if finding.kind.remedy is Remedy.REMOVE or finding.kind.discard
+    }
+    return [*removals, *months]
 
 
 def by_partition(findings: Iterable[Finding]) -> dict[Partition | None, list[Finding]]:

@@ -144,21 +144,27 @@ def to_frame(audit: Audit) -> pd.DataFrame:
         for month in audit.months
     ]
     rows += [
-        _row(partition, Verdict.WRONG if finding.is_open else Verdict.REPAIRED, [finding])
+        _row(partition, _outcome(finding), [finding])
         for partition, found in of_month.items()
         for finding in found
     ]
     return pd.DataFrame(rows, columns=list(_row(None, Verdict.WRONG, [])))
 
 
+def _outcome(finding: Finding) -> str:
+    if finding.is_open:
+        return Verdict.WRONG
+    return Verdict.REPAIRED if finding.repaired else "left alone"
+
+
 def _row(
-    partition: Partition | None, verdict: Verdict, found: Collection[Finding]
+    partition: Partition | None, verdict: str, found: Collection[Finding]
 ) -> dict[str, object]:
     """Without figures."""
     return {
         "service": partition.service.name if partition else "",
         "month": str(partition.month) if partition else "",
-        "verdict": verdict.value,
+        "verdict": str(verdict),
         **dict.fromkeys(("published", "accepted", "quarantined"), 0),
         **dict.fromkeys(("megabytes", "seconds"), 0.0),
         "findings": "; ".join(finding.mark for finding in found),
@@ -177,8 +183,8 @@ def require_sound(frame: pd.DataFrame) -> None:
         raise ReconciliationError(
             f"{len(wrong)} {'thing is' if len(wrong) == 1 else 'things are'} wrong in the stores:\n"
             f"{listed([f'  {line}' for line in wrong], chr(10))}\nThe stores were left as they "
-            "are. Run lake_audit with repair=true: it loads the months again and removes what "
-            "nothing refers to, but nothing from raw/. docs/audit.md says what to do about what it "
-            "leaves.",
+            "are. The log says what lake_audit would do with repair=true: load months again and "
+            "remove what our runs have left, nothing from raw/ and nothing of others. "
+            "docs/audit.md says what to do about what it leaves.",
             details="\n".join(wrong),
         )

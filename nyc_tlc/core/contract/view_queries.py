@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from sqlglot import exp
+from sqlglot import exp, parse_one
 
 from nyc_tlc.core.contract.model import Column, Contract
 from nyc_tlc.core.contract.sql import Dialect, table
@@ -38,6 +38,13 @@ def view_queries(contracts: Sequence[Contract], dialect: Dialect, *where: str) -
     if dialect is Dialect.BIGQUERY:
         queries["quarantine"] = _quarantine(contracts, where)
     return {name: query.sql(dialect, identify=True) for name, query in queries.items()}
+
+
+def columns_of(query: str, dialect: Dialect) -> list[str]:
+    """The names of the columns that a view of this query has."""
+    parsed = parse_one(query, dialect=dialect)
+    assert isinstance(parsed, exp.Query)  # noqa: S101 - we wrote it
+    return list(parsed.named_selects)
 
 
 def _named(contract: Contract, where: Sequence[str]) -> exp.Query:

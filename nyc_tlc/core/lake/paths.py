@@ -3,14 +3,46 @@
 import re
 
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import Service
-from nyc_tlc.core.lake.bucket import STAGING
+from nyc_tlc.core.contract.code_lists import code_lists
+from nyc_tlc.core.contract.service import SERVICES, Service
+from nyc_tlc.core.lake.bucket import STAGED_FILES, STAGING
 
 _OF_A_MONTH = re.compile(r"[a-z]+/service=([a-z]+)/year=([1-9][0-9]{3})/month=([0-9]{2})[/.].+")
+_HIVE = rf"service=(?:{'|'.join(SERVICES)})/year=[1-9][0-9]{{3}}/month=(?:0[1-9]|1[0-2])"
+_FILES = "|".join(map(re.escape, STAGED_FILES))
+_RUN = r"\d{8}T\d{12}-[0-9a-f]{8}"
+_STAGED = re.compile(rf"{STAGING}{_HIVE}/([0-9a-f]{{16}})_({_RUN})/(?:{_FILES})")
+_OURS = re.compile(
+    "|".join(
+        (
+            rf"raw/{_HIVE}/(?:landing\.json|[0-9a-f]{{64}}(?:\.[a-z]+)+)",
+            r"raw/taxi_zone/[0-9a-f]{64}\.csv",
+            r"raw/taxi_zones/(?:landing\.json|[0-9a-f]{64}\.zip)",
+            rf"(?:trips|quarantine)/{_HIVE}/part-0\.parquet",
+            rf"manifests/{_HIVE}\.json",
+            rf"loads/bigquery/[^/]+/{_HIVE}\.json",
+            rf"reference/(?:{'|'.join(('taxi_zone', *code_lists()))})/part-0\.parquet",
+            r"report/lake_audit\.html",
+            rf"{STAGING}check_connections/[0-9a-f]{{32}}",
+        )
+    )
+)
+PREFIXES = (
+    "raw/",
+    "trips/",
+    "quarantine/",
+    "manifests/",
+    "loads/",
+    "reference/",
+    "report/",
+    STAGING,
+)
+"""Below which we write; ``raw/``, by which staged files are known, before ``staging/``."""
 DATA_PREFIXES = ("trips/", "quarantine/", "manifests/")
 """Below which everything is of the last load of some month."""
 _LOADS = "loads/bigquery/"
 RAW_PREFIX = "raw/service="
+CHECK_PREFIX = f"{STAGING}check_connections/"
 STAGING_PREFIX = STAGING
 ZONE_POLYGONS_LANDING = "raw/taxi_zones/landing.json"
 """Record of the polygons landed last."""
@@ -22,6 +54,17 @@ def partition_of(path: str) -> Partition | None:
     """The partition to which an object belongs; None when its path is not of one."""
     match = _OF_A_MONTH.fullmatch(path)
     return Partition.of(*match.groups()) if match else None
+
+
+def is_ours(path: str) -> bool:
+    """Whether it is a name under which we write; of what is staged see ``staged_by``."""
+    return _OURS.fullmatch(path) is not None
+
+
+def staged_by(path: str) -> tuple[str, str] | None:
+    """Beginning of the content's hash, and name of the run that staged an object of ours."""
+    match = _STAGED.fullmatch(path)
+    return (match[1], match[2]) if match else None
 
 
 def raw(partition: Partition, sha256: str, suffix: str) -> str:

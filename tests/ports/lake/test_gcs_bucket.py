@@ -107,7 +107,16 @@ def test_rules_of_others_are_kept_and_an_older_one_of_ours_is_replaced(
 ) -> None:
     ours = deepcopy(lifecycle_rules("top/"))
     ours[0]["condition"]["age"] = 3
-    bucket.settings["lifecycle"] = {"rule": [THEIRS, *ours, UNHEARD_OF]}
+    # What was set up before 2026-11-28 would delete what others have below staging/.
+    older = [
+        {"action": {"type": "Delete"}, "condition": condition}
+        for condition in (
+            {"age": 7, "isLive": True, "matchesPrefix": ["top/staging/"]},
+            {"daysSinceNoncurrentTime": 1, "matchesPrefix": ["top/staging/"]},
+            {"daysSinceNoncurrentTime": 30, "matchesPrefix": ["top/"]},
+        )
+    ]
+    bucket.settings["lifecycle"] = {"rule": [THEIRS, *older, *ours, UNHEARD_OF]}
     found = lake.settings()
     lake.change(found, lake.wanted(found))
     rules = bucket.settings["lifecycle"]["rule"]

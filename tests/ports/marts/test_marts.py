@@ -197,7 +197,9 @@ def test_tables_say_what_they_hold_and_get_the_columns_of_later_versions(build, 
     assert marts.months(later)[entry.partition].rows == 1
     assert query("SELECT x FROM daily_zone_trips") == [(None,)]
     comments = "SELECT obj_description('{0}'::regclass), col_description('{0}'::regclass, 8)"
-    assert query(comments.format("daily_zone_trips")) == [(later.meaning, "New")]
+    assert query(comments.format("daily_zone_trips")) == [
+        (f"{later.meaning}\nMade by nyc_tlc as daily_zone_trips", "New")
+    ]
 
 
 def test_example_of_the_page_is_answered(build, query):

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
-from nyc_tlc.core.errors import ContractError
+from nyc_tlc.core.errors import ConfigurationError, ContractError
 from nyc_tlc.core.zones.lookup import SCHEMA
 from tests.ports.months import at_once
 
@@ -52,7 +52,9 @@ def test_table_has_key_comment_types_and_json(warehouse, query):
         ("centroid_longitude", "double precision", "YES"),
         ("geometry", "jsonb", "YES"),
     ]
-    assert query("SELECT obj_description('taxi_zone'::regclass)") == [(COMMENT,)]
+    assert query("SELECT obj_description('taxi_zone'::regclass)") == [
+        (f"{COMMENT}\nMade by nyc_tlc as taxi_zone",)
+    ]
     keys = query(
         "SELECT pg_get_constraintdef(oid) FROM pg_constraint "
         "WHERE conrelid = 'taxi_zone'::regclass AND contype = 'p'"
@@ -104,3 +106,58 @@ def test_tables_replaced_at_once_hold_one_of_them(warehouse, query):
     versions = [_zones(*[f"zone of {number}"] * 20) for number in range(6)]
     assert at_once([partial(_replace, warehouse, rows) for rows in versions]) == [20] * 6
     assert query("SELECT count(*), count(DISTINCT zone) FROM taxi_zone") == [(20, 1)]
+
+
+@pytest.mark.parametrize("action", ["NO ACTION", "RESTRICT", "CASCADE", "SET NULL"])
+def test_withdrawn_rows_go_unless_others_refer_to_them(warehouse, query, caplog, action):
+    _replace(warehouse, _zones("one", "two", "three"))
+    query(
+        "CREATE TABLE mine (zone smallint CONSTRAINT in_zone REFERENCES taxi_zone "
+        f"ON UPDATE CASCADE ON DELETE {action}); INSERT INTO mine VALUES (1), (2)"
+    )
+    rows = "SELECT location_id, zone FROM taxi_zone ORDER BY 1"
+    assert _replace(warehouse, _zones("uno")) == 1
+    assert query(rows) == [(1, "uno"), (2, "two")]
+    assert query("SELECT zone FROM mine ORDER BY 1") == [(1,), (2,)]
+    (warning,) = caplog.messages
+    assert warning.startswith("taxi_zone: 2 is not published any more and kept, because in_zone of")
+    query("DELETE FROM mine WHERE zone = 2")
+    assert _replace(warehouse, _zones("uno")) == 1
+    assert query(rows) == [(1, "uno")]
+
+
+def test_rows_that_are_the_same_are_not_written_again(warehouse, query):
+    _replace(warehouse, _placed())
+    query("ALTER TABLE taxi_zone ADD COLUMN note text; UPDATE taxi_zone SET note = 'mine'")
+    versions = "SELECT location_id, xmin::text, note FROM taxi_zone ORDER BY 1"
+    before = query(versions)
+    _replace(warehouse, _placed())
+    assert query(versions) == before
+    assert [note for *_, note in before] == ["mine", "mine"]
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "CREATE TABLE taxi_zone (location_id smallint PRIMARY KEY, borough text, zone text, "
+        "service_zone text)",
+        "CREATE VIEW taxi_zone AS SELECT 1 AS location_id",
+        "CREATE TABLE taxi_zone (a int); COMMENT ON TABLE taxi_zone IS 'zones of ours'",
+    ],
+)
+def test_a_table_of_others_is_left_and_named(warehouse, query, theirs):
+    query(f"CREATE SCHEMA IF NOT EXISTS {warehouse._schema}")
+    query(theirs)
+    before = query("SELECT oid, xmin::text FROM pg_class WHERE relname = 'taxi_zone'")
+    with pytest.raises(ConfigurationError, match="table taxi_zone is there, and its comment does"):
+        _replace(warehouse, _zones("one"))
+    assert query("SELECT oid, xmin::text FROM pg_class WHERE relname = 'taxi_zone'") == before
+
+
+def test_a_table_from_before_there_were_marks_is_ours(warehouse, query):
+    _replace(warehouse, _zones("one", "two"))
+    query("COMMENT ON TABLE taxi_zone IS 'Taxi zones, the TLC''s lookup'")
+    assert _replace(warehouse, _zones("uno")) == 1
+    query("COMMENT ON TABLE taxi_zone IS NULL")
+    with pytest.raises(ConfigurationError, match="COMMENT ON TABLE taxi_zone IS 'Made by nyc_tlc"):
+        _replace(warehouse, _zones("uno"))

@@ -159,3 +159,33 @@ def test_views_and_months_replaced_at_once_do_not_block_one_another(named, query
     ]
     at_once([calls[0], *calls])
     assert query("SELECT count(*), count(vendor_name) FROM green_named") == [(5, 3)]
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "CREATE VIEW trips AS SELECT * FROM green",
+        "CREATE VIEW green_named AS SELECT 1 AS vendor_name, 2 AS vendor_id",
+        "CREATE MATERIALIZED VIEW fhv_named AS SELECT dispatching_base_num FROM fhv",
+        "CREATE TABLE yellow_named (vendor_id smallint)",
+        "CREATE VIEW trips AS SELECT 'green' AS service; COMMENT ON VIEW trips IS 'of mine'",
+    ],
+)
+def test_a_view_of_others_is_left_and_named(named, query, theirs):
+    name = theirs.split(" AS ")[0].split(" (")[0].split()[-1]
+    query(f"DROP VIEW {name}; {theirs}")
+    found = (
+        "SELECT oid, xmin::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+    )
+    before = query(found)
+    with pytest.raises(ConfigurationError, match=f"the view {name} is there, and its comment"):
+        named.replace_views(CONTRACTS)
+    assert query(found) == before
+
+
+def test_views_from_before_there_were_marks_are_ours(named, query):
+    for name in ("green_named", "trips"):
+        query(f"COMMENT ON VIEW {name} IS NULL")
+    named.replace_views([_grown(3), *(c for c in CONTRACTS if c is not GREEN.contract)])
+    assert query("SELECT obj_description('trips'::regclass)") == [("Made by nyc_tlc as trips",)]
+    assert query("SELECT count(surge) FROM green_named") == [(0,)]

@@ -216,7 +216,11 @@ def test_every_difference_is_reported_with_its_place_and_both_sides(said, expect
          ["landing_unreadable", "manifest_missing", "ledger_missing", "quarantine_rows"]),
         (replace(NOTHING, scan=TableScan(8, 0)),
          ["landing_missing", "manifest_missing", "ledger_missing"]),
-        (replace(NOTHING, manifest=Unreadable("cut")), ["landing_missing", "manifest_unreadable"]),
+        # No record but those tells of the month: others chose our names.
+        (replace(NOTHING, manifest=Unreadable("cut")), ["object_foreign"]),
+        (replace(NOTHING, landing=Unreadable("cut")), ["object_foreign"]),
+        (replace(NOTHING, manifest=Unreadable("cut"), raw=SOUND.raw),
+         ["landing_missing", "raw_unreferenced", "manifest_unreadable"]),
         # The version that the stores hold is not superseded by one landed later.
         (replace(SOUND, landing=NEWER, raw={OTHER_RAW: STORED}),
          ["superseded_missing", "revision_not_loaded"]),
@@ -241,8 +245,8 @@ def test_every_kind_has_its_sentence_and_its_remedy():
 
 
 def test_a_finding_says_what_it_knows():
-    sentence = "object_orphan: No record refers to this object"
-    finding = Finding("object_orphan", None, "a")
+    sentence = "staging_orphan: A run that died more than a day ago left this"
+    finding = Finding("staging_orphan", None, "a")
     assert str(finding) == f"{sentence} (a)"
     assert str(replace(finding, trouble="no right")) == (
         f"{sentence} (a). The repair failed: no right"

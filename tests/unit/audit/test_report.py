@@ -179,7 +179,7 @@ HOSTILE = """<script>alert("1")</script>'&--><img src=//evil.example/x>"""
 def test_every_string_is_escaped(monkeypatch):
     findings = (
         Finding("raw_missing", FEBRUARY, HOSTILE, HOSTILE, trouble=HOSTILE),
-        Finding("object_orphan", None, HOSTILE, HOSTILE),
+        Finding("object_foreign", None, HOSTILE, HOSTILE),
     )
     january = replace(MONTHS[0], by_reason={HOSTILE: 1})
     shapes = [(HOSTILE, [(HOSTILE, HOSTILE)])]

@@ -62,7 +62,7 @@ COUNTED = replace(
         (replace(COUNTED, ledger=None), replace(FULL, seconds=None, loaded_at=None)),
         (replace(SOUND, manifest=Unreadable("cut")), AuditedMonth(MONTH, Verdict.PROVED)),
         (Evidence(MONTH), AuditedMonth(MONTH, Verdict.NOT_LOADED)),
-        (Evidence(MONTH, landing=Unreadable("cut")), AuditedMonth(MONTH, Verdict.PROVED)),
+        (Evidence(MONTH, landing=Unreadable("cut")), AuditedMonth(MONTH, Verdict.NOT_LOADED)),
         (Evidence(MONTH, quarantined=1), AuditedMonth(MONTH, Verdict.PROVED)),
     ],
 )
@@ -88,8 +88,9 @@ def _audit(months: list[AuditedMonth], findings: list[Finding]) -> Audit:
 def test_the_table_has_a_row_per_month_and_one_per_finding_of_none():
     large = replace(FULL, verdict=Verdict.WRONG, raw_bytes=12_345_678_901)
     untimed = AuditedMonth(OTHER, Verdict.PROVED)
-    stray = Finding("object_orphan", Partition(GREEN, Month(2023, 1)), "e", repaired=True)
-    frame = to_frame(_audit([large, untimed], [LAKE, DONE, TABLE, stray]))
+    stray = Finding("staging_orphan", Partition(GREEN, Month(2023, 1)), "e", repaired=True)
+    others = Finding("object_foreign", None, "view mine")
+    frame = to_frame(_audit([large, untimed], [LAKE, DONE, TABLE, others, stray]))
     assert frame.to_dict("records") == [
         {
             "service": "green", "month": "2024-01", "verdict": "wrong", "published": 10,
@@ -98,9 +99,10 @@ def test_the_table_has_a_row_per_month_and_one_per_finding_of_none():
         },
         _blank(service="green", month="2024-02", verdict="proved"),
         _blank(verdict="wrong", findings="table_orphan d", wrong=str(TABLE)),
+        _blank(verdict="left alone", findings="object_foreign view mine"),
         _blank(
             service="green", month="2023-01", verdict="repaired",
-            findings="object_orphan (repaired) e",
+            findings="staging_orphan (repaired) e",
         ),
     ]  # fmt: skip
     assert list(to_frame(_audit([], [])).columns) == list(frame.columns)
@@ -121,4 +123,4 @@ def test_a_run_ends_with_an_error_that_names_everything_that_is_wrong():
     first, *listed, rest = str(error.value).splitlines()
     assert first == "3 things are wrong in the stores:"
     assert listed == [f"  {RAW}", f"  {LAKE}", f"  {TABLE}"]
-    assert "Run lake_audit with repair=true" in rest
+    assert "what lake_audit would do with repair=true" in rest

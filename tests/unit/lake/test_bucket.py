@@ -2,23 +2,43 @@
 
 from nyc_tlc.core.lake.bucket import bucket_settings, lifecycle_rules
 
+OF_RUNS = {
+    "matchesPrefix": ["lake/staging/service="],
+    "matchesSuffix": ["/trips.parquet", "/quarantine.parquet", "/conformed.json"],
+}
+
 
 def test_in_a_shared_bucket_only_what_is_the_lakes_is_deleted() -> None:
     assert lifecycle_rules("lake/") == [
         {"action": {"type": "Delete"}, "condition": condition}
         for condition in (
-            {"age": 7, "isLive": True, "matchesPrefix": ["lake/staging/"]},
-            {"daysSinceNoncurrentTime": 1, "matchesPrefix": ["lake/staging/"]},
-            {"daysSinceNoncurrentTime": 30, "matchesPrefix": ["lake/"]},
+            {"age": 7, "isLive": True, **OF_RUNS},
+            {"daysSinceNoncurrentTime": 1, **OF_RUNS},
+            {
+                "daysSinceNoncurrentTime": 30,
+                "matchesPrefix": [
+                    "lake/raw/",
+                    "lake/trips/",
+                    "lake/quarantine/",
+                    "lake/manifests/",
+                    "lake/loads/",
+                    "lake/reference/",
+                    "lake/report/",
+                ],
+            },
         )
     ]
-    assert bucket_settings("lake/") == {
+    assert bucket_settings("lake/") == {"lifecycle": {"rule": lifecycle_rules("lake/")}}
+
+
+def test_a_bucket_of_our_own_is_closed_and_keeps_versions() -> None:
+    assert bucket_settings("") == {
         "iamConfiguration": {
             "publicAccessPrevention": "enforced",
             "uniformBucketLevelAccess": {"enabled": True},
         },
         "versioning": {"enabled": True},
         "softDeletePolicy": {"retentionDurationSeconds": "0"},
-        "lifecycle": {"rule": lifecycle_rules("lake/")},
+        "lifecycle": {"rule": lifecycle_rules("")},
     }
-    assert lifecycle_rules("")[-1]["condition"] == {"daysSinceNoncurrentTime": 30}
+    assert not any("" in rule["condition"]["matchesPrefix"] for rule in lifecycle_rules(""))

@@ -22,6 +22,7 @@ def staged(lake, partition, now):
     """A row of a run that began then, with a file that it staged."""
     (row,) = start([partition], force=False, now=now)
     folder = f"{lake_paths.staging(partition)}{'0' * 16}_{row.run}/"
+    lake.write(lake_paths.raw(partition, "0" * 64, ".parquet"), b"", if_generation=None)
     lake.write(f"{folder}conformed.json", b"{}", if_generation=None)
     return replace(row, staged=folder)
 
