@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from psycopg2 import extensions
 from psycopg2.sql import SQL, Composable, Composed, Identifier
 
 from nyc_tlc.adapters.postgres.errors import not_connected, refused
+from nyc_tlc.core.errors import RetryableError
 
 Connection = extensions.connection
 Cursor = extensions.cursor
@@ -29,6 +31,12 @@ _OF_A_TRANSACTION: Mapping[str, str] = {
     # here, but longer than many servers let a transaction be idle.
     "idle_in_transaction_session_timeout": "1h",
 }
+_STANDBY_IS_WAITED_FOR = (
+    "SELECT current_setting('synchronous_standby_names') <> '' "
+    "AND txid_current_if_assigned() IS NOT NULL"
+)
+_STANDBY_PATIENCE = 60.0
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +92,11 @@ class Database:
                 with connection.cursor() as cursor:
                     _enter(cursor, Identifier(schema).as_string(cursor))
                     yield cursor
-                committing = True
-                connection.commit()
+                    waits = one(cursor, _STANDBY_IS_WAITED_FOR) == (True,)
+                    committing = True
+                    connection.commit()
+                    if waits:
+                        _await_standby(cursor, repr(self))
             except psycopg2.Error as error:
                 # Closing the connection rolls back, even where the server is gone.
                 raise refused(
@@ -121,6 +132,34 @@ def commit(cursor: Cursor) -> None:
     _enter(cursor, path)
 
 
+def _await_standby(cursor: Cursor, database: str) -> None:
+    """Wait for a synchronous standby, if the role is to, with nothing locked.
+
+    Raises:
+        RetryableError: none answers. What was committed is committed.
+    """
+    gave_up = threading.Event()
+
+    def give_up() -> None:
+        gave_up.set()
+        # The one way to end that wait: no time-out of the server's does.
+        cursor.connection.cancel()
+
+    timer = threading.Timer(_STANDBY_PATIENCE, give_up)
+    timer.start()
+    try:
+        cursor.execute("SELECT pg_logical_emit_message(true, 'nyc_tlc', '')")
+        cursor.connection.commit()
+    finally:
+        timer.cancel()
+    if gave_up.is_set():
+        raise RetryableError(
+            f"Postgres {database} committed, but none of its synchronous_standby_names has "
+            f"confirmed that within {_STANDBY_PATIENCE:.0f} s: if this server is lost now, so is "
+            "the change. Nobody else waits for it. Start the standby, or take its name out"
+        )
+
+
 def _enter(cursor: Cursor, path: str) -> None:
     # Not for the session: a pooler may give each transaction another one, and refuses a start-up
     # packet that asks for more than it knows. A schema that the role may not use is refused when
@@ -128,7 +167,9 @@ def _enter(cursor: Cursor, path: str) -> None:
     settings = {"search_path": path, **_OF_A_TRANSACTION}
     cursor.execute(
         "SELECT to_regclass(%s), (SELECT count(set_config(name, value, true)) "
-        "FROM unnest(%s, %s) AS setting (name, value))",
+        "FROM unnest(%s, %s) AS setting (name, value)), set_config('synchronous_commit', "
+        # COMMIT waits for a standby before it lets go of locks: see _await_standby.
+        "CASE current_setting('synchronous_commit') WHEN 'off' THEN 'off' ELSE 'local' END, true)",
         [f"{path}.ledger", list(settings), list(settings.values())],
     )
 
@@ -144,7 +185,9 @@ def _quoted(part: str | Composable) -> Composable:
 
 
 def one(
-    cursor: Cursor, statement: str | Composable, values: Sequence[object] = ()
+    cursor: Cursor,
+    statement: str | Composable,
+    values: Sequence[object] | Mapping[str, object] = (),
 ) -> tuple[Any, ...]:
     """The row that a statement returns."""
     cursor.execute(statement, values)

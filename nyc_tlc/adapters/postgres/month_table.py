@@ -12,6 +12,12 @@ from psycopg2.sql import SQL, Composable, Literal
 from nyc_tlc.adapters.postgres import additions
 from nyc_tlc.adapters.postgres.connection import Cursor, exists, sql
 from nyc_tlc.adapters.postgres.copy_stream import copy
+from nyc_tlc.adapters.postgres.inherited import (
+    ServiceChangedError,
+    inherited_by_months,
+    make_inherited,
+    take_names,
+)
 from nyc_tlc.adapters.postgres.ownership import mark
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import ColumnType
@@ -47,13 +53,13 @@ class Part:
         return sql(check, Literal(self.first), end)
 
 
-def cut(trips: RowGroups, rows: int) -> list[Part]:
+def cut(trips: RowGroups, rows: int, *, one_table: bool) -> list[Part]:
     """The parts in which a month of so many rows is copied; those of a long one at the same time.
 
     One server process needs 2.6 s for the COPY of 3 million rows, two on two cores 1.9.
     """
     groups = len(trips.first_rows)
-    parts = max(min(_MOST_PARTS, groups) if rows >= _WORTH_PARTS else 1, 1)
+    parts = 1 if one_table or rows < _WORTH_PARTS else max(min(_MOST_PARTS, groups), 1)
     starts = [groups * number // parts for number in range(parts)]
     firsts = [0, *(trips.first_rows[start] for start in starts[1:])]
     return [
@@ -100,30 +106,46 @@ def drop_parts(cursor: Cursor, partition: Partition) -> None:
         cursor.execute(sql("DROP TABLE IF EXISTS {}", _part_name(partition, number)))
 
 
-def attach(cursor: Cursor, partition: Partition) -> None:
+def prepare(cursor: Cursor, partition: Partition) -> Sequence[int]:
+    """Give the new table what it is to inherit; returns what that is, for :func:`attach`."""
+    inherited = inherited_by_months(cursor, partition.service)
+    make_inherited(cursor, partition, _new_name(partition))
+    return inherited
+
+
+def attach(cursor: Cursor, partition: Partition, inherited: Sequence[int]) -> None:
     """Drop the month's old table and attach the new one in its place.
 
     The parent is locked first, so that two loads cannot wait for each other's locks; a month that
-    is new does not lock out readers at all.
+    is new does not lock out its readers at all. The ledger is locked, too, unless the rows are of
+    this very transaction: a reader who has looked into it, in one snapshot, is to count what it
+    was told of.
+
+    Raises:
+        ServiceChangedError: the service's table has other indexes or constraints than prepared for.
     """
     old, new = partition.table_name, _new_name(partition)
     kept = additions.in_place(cursor, partition, new)
-    mode = SQL("ACCESS EXCLUSIVE" if exists(cursor, old) else "SHARE UPDATE EXCLUSIVE")
+    if exists(cursor, old):
+        lock = "LOCK TABLE ONLY {parent}, ONLY ledger IN ACCESS EXCLUSIVE MODE"
+    else:
+        lock = "LOCK TABLE ONLY {parent} IN SHARE UPDATE EXCLUSIVE MODE"
+        if exists(cursor, _part_name(partition, 0)):
+            lock += "; LOCK TABLE ONLY ledger IN ACCESS EXCLUSIVE MODE"
     parent, month = partition.service.name, Literal(partition.month.start.date())
+    cursor.execute(sql(lock, parent=parent))
+    if inherited_by_months(cursor, partition.service) != inherited:
+        raise ServiceChangedError
     for statement in (
-        "LOCK TABLE ONLY {parent} IN {mode} MODE",
         "DROP TABLE IF EXISTS {old}",
         "ALTER TABLE {parent} ATTACH PARTITION {new} FOR VALUES IN ({month})",
     ):
-        cursor.execute(sql(statement, parent=parent, mode=mode, old=old, new=new, month=month))
+        cursor.execute(sql(statement, parent=parent, old=old, new=new, month=month))
     # The month's table and its parts, if it has any, with their indexes.
+    take_names(cursor, new, old)
     cursor.execute("SELECT relname FROM pg_partition_tree(%s) JOIN pg_class ON oid = relid", [new])
     for (name,) in cursor.fetchall():
-        for statement, suffix in (
-            ("ALTER TABLE {} RENAME TO {}", ""),
-            ("ALTER INDEX {} RENAME TO {}", "_brin"),
-        ):
-            cursor.execute(sql(statement, name + suffix, name.replace(new, old) + suffix))
+        cursor.execute(sql("ALTER TABLE {} RENAME TO {}", name, name.replace(new, old)))
         mark(cursor, "TABLE", name.replace(new, old))
     for statement in kept:
         cursor.execute(statement)
@@ -145,6 +167,9 @@ def _fill(cursor: Cursor, partition: Partition, name: str, part: Part, *, share:
     Its CHECKs are declared before the rows arrive: those of month and rows spare ATTACH a scan,
     that of the pick-up time lets the planner leave the month out of queries by it. ``share`` tables
     together get the sample that one table would get.
+
+    A reader whose snapshot is older than the load must not see a month that its ledger lacks, nor
+    miss one that it has: only the rows of a month that is replaced are visible to all (FREEZE).
     """
     month, columns = partition.month, partition.service.contract.columns
     cursor.execute(
@@ -165,8 +190,10 @@ def _fill(cursor: Cursor, partition: Partition, name: str, part: Part, *, share:
     mark(cursor, "TABLE", name)
     additions.carry_settings(cursor, partition, name)
     jsonb = frozenset(column.name for column in columns if column.type is ColumnType.JSON)
-    copied = copy(cursor, name, part.trips, jsonb=jsonb, options=", FREEZE")
+    options = ", FREEZE" if exists(cursor, partition.table_name) else ""
+    copied = copy(cursor, name, part.trips, jsonb=jsonb, options=options)
     _index(cursor, name)
+    make_inherited(cursor, partition, name)
     if share == 1:
         additions.carry_indexes(cursor, partition, name)
     cursor.execute(

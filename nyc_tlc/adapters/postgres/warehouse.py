@@ -15,6 +15,7 @@ from nyc_tlc.adapters.postgres import additions, dimensions, ledger, month_table
 from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, one, sql
 from nyc_tlc.adapters.postgres.copy_stream import copy
+from nyc_tlc.adapters.postgres.inherited import ServiceChangedError, has_one_table_a_month
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import MonthState, State
@@ -49,15 +50,21 @@ class PostgresWarehouse:
     def replace_partition(
         self, entry: LedgerEntry, trips: RowGroups, quarantine: Batches, *, force: bool
     ) -> LedgerEntry:
-        partition, parts = entry.partition, month_table.cut(trips, entry.accepted)
+        partition, in_parts = entry.partition, False
         try:
             with self._transaction() as cursor:
                 ddl.ensure_tables(cursor, partition.service.contract)
                 ledger.take_turn(cursor, self._schema, partition)
+                cursor.execute("SAVEPOINT looking")
                 present = ledger.read_entry(cursor, partition)
                 if present is not None and present.content == entry.content and not force:
                     return present
                 _require_ours(cursor, partition)
+                whole = has_one_table_a_month(cursor, partition.service)
+                # Lets go of the ledger: its readers' locks would keep other months from their swap.
+                cursor.execute("ROLLBACK TO SAVEPOINT looking")
+                parts = month_table.cut(trips, entry.accepted, one_table=whole)
+                in_parts = len(parts) > 1
                 copied = month_table.build(cursor, partition, parts, self._transaction)
                 _require_rows(partition, "accepted", found=copied, expected=entry.accepted)
                 cursor.execute(
@@ -66,10 +73,14 @@ class PostgresWarehouse:
                 )
                 copied = copy(cursor, "quarantine", quarantine, jsonb=frozenset({"published"}))
                 _require_rows(partition, "quarantined", found=copied, expected=entry.quarantined)
-                _swap(cursor, lambda: month_table.attach(cursor, partition))
+                _swap(
+                    cursor,
+                    lambda inherited: month_table.attach(cursor, partition, inherited),
+                    prepare=lambda: month_table.prepare(cursor, partition),
+                )
                 return ledger.record(cursor, entry)
         except BaseException:
-            if len(parts) > 1:
+            if in_parts:
                 self._drop_parts(partition)
             raise
 
@@ -127,7 +138,7 @@ class PostgresWarehouse:
             for contract in contracts:
                 ddl.ensure_tables(cursor, contract)
             ddl.ensure_schema(cursor)
-            _swap(cursor, lambda: _replace_views(cursor, queries))
+            _swap(cursor, lambda _: _replace_views(cursor, queries))
         return tuple(queries)
 
 
@@ -138,14 +149,26 @@ def _require_ours(cursor: Cursor, partition: Partition) -> None:
     additions.require_replaceable(cursor, partition, names)
 
 
-def _swap(cursor: Cursor, change: Callable[[], None]) -> None:
-    """Put the new in the place of what readers use; they wait for milliseconds."""
+def _swap(
+    cursor: Cursor,
+    change: Callable[[Sequence[int]], None],
+    *,
+    prepare: Callable[[], Sequence[int]] = tuple,
+) -> None:
+    """Put the new in the place of what readers use; they wait for milliseconds.
+
+    Args:
+        cursor: In the transaction.
+        change: Locks, and is undone if it has to wait for too long; gets what was prepared for.
+        prepare: What takes time, and no lock that a reader would wait for.
+    """
     for attempt in range(1, _SWAP_ATTEMPTS + 1):
+        prepared = prepare()
         cursor.execute("SAVEPOINT swap")
         cursor.execute("SET LOCAL lock_timeout = %s", [_LOCK_TIMEOUT])
         try:
-            change()
-        except (pg.LockNotAvailable, pg.DeadlockDetected):
+            change(prepared)
+        except (pg.LockNotAvailable, pg.DeadlockDetected, ServiceChangedError):
             cursor.execute("ROLLBACK TO SAVEPOINT swap")
             if attempt == _SWAP_ATTEMPTS:
                 raise

@@ -58,9 +58,9 @@ def test_two_copies_run_at_the_same_time(warehouse):
 
 def test_a_server_that_ends_idle_transactions_waits_for_the_parts(warehouse, database, query):
     setting = f"ALTER ROLE {database.user} {{}} idle_in_transaction_session_timeout"
-    query(setting.format("SET") + " = '20ms'")
+    query(setting.format("SET") + " = '200ms'")
     try:
-        load_long(warehouse, after_its_rows(TRIPS, lambda: time.sleep(0.3)))
+        load_long(warehouse, after_its_rows(TRIPS, lambda: time.sleep(0.5)))
     finally:
         query(setting.format("RESET"))
     assert warehouse.count(MONTH.partition) == StoreCounts(accepted=10, quarantined=0)

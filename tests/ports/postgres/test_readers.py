@@ -1,6 +1,7 @@
 """Loads among readers and other loads: whoever looks sees a complete month, old or new."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -8,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from nyc_tlc.adapters.postgres import month_table
 from nyc_tlc.adapters.postgres import warehouse as adapter
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.contract.service import GREEN
@@ -52,13 +54,93 @@ def test_reader_in_a_loop_sees_the_old_month_or_the_new(loaded, seen_while):
     assert seen_while(counts, *changes) == {(130, 1, 130), (180, 3, 180)}
 
 
-def test_reader_with_an_older_snapshot_never_sees_the_month_empty(loaded, connect):
-    with closing(connect()) as connection, connection.cursor() as cursor:
+_COUNTS = "SELECT (SELECT count(*) FROM green), (SELECT sum(rows_accepted)::int FROM ledger)"
+_BEFORE, _MIXED = (130, 130), (180, 130)
+MARCH = SampleMonth(partition("2024-03"), rows=50)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("during", [False, True], ids=["before the load", "during the COPY"])
+@pytest.mark.parametrize(
+    ("month", "snapshot", "seen"),
+    [
+        (MARCH, "SELECT 1", _BEFORE),
+        (MARCH, "SELECT count(*) FROM ledger", _BEFORE),
+        (MARCH, "SELECT count(*) FROM green", _BEFORE),
+        (NEW, "SELECT count(*) FROM ledger", _BEFORE),
+        (NEW, "SELECT count(*) FROM green", _BEFORE),
+        # As docs/database-administrator.md says: the whole new month, told of by an older ledger.
+        (NEW, "SELECT 1", _MIXED),
+        # What it advises: the lock first, then the snapshot.
+        (NEW, "LOCK TABLE green IN ACCESS SHARE MODE", _BEFORE),
+    ],
+)
+def test_reader_with_an_older_snapshot_sees_whole_months(
+    loaded, connect, query, eventually, attempts, monkeypatch, parts, during, month, snapshot, seen
+):
+    attempts(1000)
+    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
+    monkeypatch.setattr(month_table, "_MOST_PARTS", parts)
+    release = threading.Event()
+    trips = after_its_rows(month.trips(), lambda: release.wait(60))
+    with ThreadPoolExecutor(1) as pool, closing(connect()) as connection:
         connection.set_session(isolation_level="REPEATABLE READ")
-        cursor.execute("SELECT count(*) FROM ledger")  # takes the snapshot, not the lock
-        load(loaded, NEW)
-        cursor.execute("SELECT count(*) FROM green")
-        assert cursor.fetchone() in [(130,), (180,)]
+        if during:
+            loading = _begin(pool, loaded, month, trips)
+            eventually(COPYING)
+        with connection.cursor() as cursor:
+            cursor.execute(snapshot)
+            if not during:
+                loading = _begin(pool, loaded, month, trips)
+                eventually(COPYING)
+            found = [_read(cursor, snapshot)]
+            release.set()
+            while not loading.done() and query(BLOCKED, "relation") == [(False,)]:
+                time.sleep(0.005)
+            found += [_read(cursor, snapshot), _read(cursor, snapshot)]
+            # Before the swap nothing has changed; a reader of nothing of ours sees it by then.
+            assert set(found[1:]) == {seen}
+            assert found[0] == _BEFORE
+        connection.rollback()
+        loading.result()
+    assert query(_COUNTS) == [(180, 180)]
+
+
+def test_reader_of_the_ledger_is_waited_for_where_parts_were_committed(
+    loaded, connect, query, eventually, attempts, monkeypatch
+):
+    attempts(1000)
+    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
+    with ThreadPoolExecutor(1) as pool, closing(connect()) as other, closing(connect()) as reader:
+        with other.cursor() as cursor:
+            cursor.execute("LOCK TABLE green IN SHARE UPDATE EXCLUSIVE MODE")
+            loading = _begin(pool, loaded, MARCH, MARCH.trips())
+            eventually(BLOCKED, "relation")
+        reader.set_session(isolation_level="REPEATABLE READ")
+        with reader.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM ledger")
+            other.rollback()
+            eventually(BLOCKED, "relation")
+            assert not loading.done()
+            assert _read(cursor, "") == _BEFORE
+        reader.rollback()
+        loading.result()
+    assert query(_COUNTS) == [(180, 180)]
+
+
+def _begin(pool, warehouse, month, trips):
+    quarantine = month.quarantine()
+    return pool.submit(warehouse.replace_partition, month.entry, trips, quarantine, force=False)
+
+
+def _read(cursor, snapshot):
+    """What the reader counts; one that has locked nothing goes on locking nothing."""
+    cursor.execute("SAVEPOINT reading")
+    cursor.execute(_COUNTS)
+    found = cursor.fetchone()
+    if snapshot == "SELECT 1":
+        cursor.execute("ROLLBACK TO SAVEPOINT reading")
+    return found
 
 
 @pytest.mark.parametrize(
