@@ -1,8 +1,10 @@
 """Open a job: settings read, log configured, stores connected. Every job begins here."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Self, TypeVar
 
+from nyc_tlc.core.catalog.publication import Publication
 from nyc_tlc.jobs.log import configure_logging, fail_on_one_screen
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.settings import Settings
@@ -28,6 +30,13 @@ class Job:
             ConfigurationError: settings are missing or wrong; lists all of them.
         """
         return cls(*open_job(connect_stores))
+
+    def _publication(self) -> Publication:
+        return Publication(
+            self._settings.tlc_source_format,
+            self._settings.tlc_publication_lag,
+            datetime.now(UTC).date(),
+        )
 
 
 def open_job(connect: Callable[[Settings], T]) -> tuple[Settings, T]:

@@ -72,11 +72,7 @@ class Sync(Job):
             ConfigurationError: no month is over yet.
             RetryableError: the ledger does not answer.
         """
-        publication = Publication(
-            self._settings.tlc_source_format,
-            self._settings.tlc_publication_lag,
-            datetime.now(UTC).date(),
-        )
+        publication = self._publication()
         first = first or Month.parse(self._settings.tlc_first_month)
         expected = expected_partitions(services, first, publication)
         effort = self._effort.brief() if only_plan else self._effort

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.catalog.publication import MonthState, Publication, State
+from nyc_tlc.core.catalog.publication import MonthState, State
 from nyc_tlc.core.catalog.selection import parse_months, parse_services, partitions
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
@@ -161,13 +161,6 @@ class Trips(Job):
     ) -> list[RunRow]:
         """Apply a step to every row whose status is not in ``done``."""
         return run_each(name, step, rows, self._effort, done=done)
-
-    def _publication(self) -> Publication:
-        return Publication(
-            self._settings.tlc_source_format,
-            self._settings.tlc_publication_lag,
-            datetime.now(UTC).date(),
-        )
 
     def _alert(self, rows: Sequence[RunRow]) -> None:
         alerts = connect_alerts(self._settings)

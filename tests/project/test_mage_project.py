@@ -26,6 +26,14 @@ BLOCK_FILES = [
     for kind in ("data_loader", "transformer", "data_exporter", "callback")
     for path in shipped(f"mage_project/{FOLDERS[kind]}/[!_]*.py")
 ]
+COURSE = {
+    block["uuid"]
+    for folder in PIPELINES
+    for block in yaml.safe_load((folder / "metadata.yaml").read_text())["blocks"]
+    if folder.name.startswith("course_")
+}
+"""Blocks of the example that is written as the course has it."""
+OURS = [path for path in BLOCK_FILES if path.stem not in COURSE]
 ALERTS = [name.upper() for name in Settings.model_fields if re.match("tlc_(alert|smtp)", name)]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -134,7 +142,15 @@ class TestPipeline:
         assert asked == set(metadata(folder)["variables"])
 
 
-@pytest.mark.parametrize("path", BLOCK_FILES, ids=lambda path: path.stem)
+def test_frames_of_trips_and_mages_own_classes_are_in_the_courses_example_only():
+    """Elsewhere trips pass through nyc_tlc, batch by batch, and blocks see the run table."""
+    classes = {path.stem for path in BLOCK_FILES if "mage_ai.io" in path.read_text()}
+    assert {"green_taxi_to_postgres", "green_taxi_to_lake"} <= classes <= COURSE
+    others = [folder for folder in PIPELINES if not folder.name.startswith("course_")]
+    assert not COURSE & {block["uuid"] for folder in others for block in python_blocks(folder)}
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 class TestBlock:
     def test_it_is_short_and_has_no_branches_but_mages_import_guard(self, path):
         assert len(path.read_text().splitlines()) <= 25
