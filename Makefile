@@ -101,6 +101,10 @@ schedule-off: $(VENV)/installed ## Switch a trigger off
 trigger-token: $(VENV)/installed ## Make a new token for an API trigger and print the URL to call
 	@$(TRIGGERS) token "$(TRIGGER)"
 
+.PHONY: keep-edits
+keep-edits: $(VENV)/installed ## Write what Mage's pages changed of a shipped pipeline into its file [PIPELINE=tlc_trips]
+	@$(BIN)/python -m mage_server.keep_edits "$(PIPELINE)"
+
 .PHONY: psql
 psql: $(VENV)/installed ## Open a SQL prompt on the embedded Postgres
 	@$(STACK) psql

@@ -22,10 +22,10 @@ import yaml
 from mage_server.merge_patch import Document, patch_between, patched
 
 _FILES = ("metadata.yaml", "triggers.yaml")
-_BLOCKS = ("blocks", "callbacks", "conditionals", "widgets")
+BLOCKS = ("blocks", "callbacks", "conditionals", "widgets")
 _NOT_DECLARED = {
     "": ("remote_variables_dir", "variables_dir"),
-    **dict.fromkeys(_BLOCKS, ("all_upstream_blocks_executed",)),
+    **dict.fromkeys(BLOCKS, ("all_upstream_blocks_executed",)),
     "triggers": ("pipeline_uuid", "token"),
 }
 """What Mage writes of itself into a file and into each block and trigger of it: paths, secrets."""
@@ -171,7 +171,7 @@ def _unrun(document: Document) -> Document:
     """A pipeline with every block as it is before its first run."""
     blocks = {
         key: [{**one, "status": "not_executed"} for one in document[key] or ()]
-        for key in _BLOCKS
+        for key in BLOCKS
         if key in document
     }
     return {**document, **blocks}

@@ -24,4 +24,5 @@ def load_green_taxi(**_):
 def read(file):
     if file.suffix == ".parquet":
         return pd.read_parquet(file, dtype_backend="numpy_nullable")
-    return pd.read_csv(file, parse_dates=DATES, dtype_backend="numpy_nullable")
+    # In one piece: the first rows of a column may be empty, and tell no type.
+    return pd.read_csv(file, parse_dates=DATES, dtype_backend="numpy_nullable", low_memory=False)

@@ -24,6 +24,7 @@ from nyc_tlc.ports.lake import Lake
 from nyc_tlc.settings import Settings
 from nyc_tlc.wiring import connect_stores
 from tests.alert_sinks import Webhook, webhook
+from tests.integration.browser import browser, signed_in  # noqa: F401 - fixtures of every file
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("TLC_SHARED", ROOT.parent / "shared" / "tlc"))

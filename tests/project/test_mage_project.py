@@ -13,7 +13,7 @@ from mage_ai.orchestration.notification.config import NotificationConfig
 
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.settings import Settings
-from tests.repository import ROOT, shipped
+from tests.repository import ROOT, files, shipped
 
 PROJECT = ROOT / "mage_project"
 FOLDERS = {
@@ -198,6 +198,20 @@ def test_every_file_is_of_a_pipeline(folder):
     there = {path.stem for path in shipped(f"mage_project/{folder}/*")} - {"__init__"}
     declared = "".join(path.read_text() for path in shipped("mage_project/pipelines/*/*.yaml"))
     assert there <= set(re.findall(r"uuid: (\w+)", declared))
+
+
+def test_no_file_of_ours_is_missing_in_the_list_of_what_is_shipped():
+    """Ruff would skip it, and so would the tests; a user may have added files by force."""
+    begins_as_ours = {
+        path.parent
+        for path in files("mage_project/pipelines/*/metadata.yaml")
+        if f"uuid: about_{path.parent.name}\n" in path.read_text()
+    }
+    assert begins_as_ours == set(PIPELINES)
+    text = "".join(path.read_text() for path in shipped("mage_project/*.py", "mage_project/*.yaml"))
+    used = set(re.findall(r"uuid: (\w+)|mage_project\.(\w+)", text))
+    unlisted = set(files("mage_project")) - set(shipped("mage_project"))
+    assert not {path.stem for path in unlisted} & set(chain.from_iterable(used))
 
 
 def test_a_run_that_takes_too_long_is_told_where_alerts_go_and_nowhere_else():
