@@ -58,14 +58,36 @@ def main(command: Sequence[str]) -> int:
                 "`docker compose exec mage show-login`"
             )
     try:
-        for name in _FOLDERS:
-            Path(environment[name]).mkdir(parents=True, exist_ok=True)
+        make_folders(environment)
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}. {_VOLUME}")
     try:
         os.execvpe(command[0], list(command), environment)  # noqa: S606 - no shell is meant
     except OSError as error:
         return _refuse(f"{command[0]}: {error.strerror}")
+
+
+def make_folders(environment: Mapping[str, str]) -> None:
+    """Make the folders on the volume, for the user who is to write there."""
+    folders = [Path(environment[name]) for name in _FOLDERS]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    if checkout := environment.get("CHECKOUT"):
+        become_owner(Path(checkout), [*folders, *(folder.parent for folder in folders)])
+
+
+def become_owner(checkout: Path, folders: Sequence[Path]) -> None:
+    """Be the user who owns the mounted checkout, so that what Mage writes there is that user's.
+
+    Docker Desktop shows every file as root's and writes as its user: there root stays root.
+    """
+    owner = checkout.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        for folder in folders:
+            os.chown(folder, owner.st_uid, owner.st_gid)
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
 
 
 def completed(given: Mapping[str, str]) -> dict[str, str]:

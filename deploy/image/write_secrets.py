@@ -16,6 +16,9 @@ from pathlib import Path
 
 _MAGE, _POSTGRES = 10001, 999
 """Users of the two images."""
+_SECRETS = Path("/secrets")
+_CHECKOUT = Path("/checkout")
+"""There in development only (docker-compose.dev.yml): Mage is the user who owns it."""
 _KEY_FILE = Path("/run/gcp-key.json")
 _ENV_FILE = Path("/run/env")
 """The .env of the checkout. `docker inspect` shows variables, and no content of files."""
@@ -72,16 +75,16 @@ def main() -> int:
         sys.stderr.writelines(f"nyc-tlc: {problem}\n" for problem in problems)
         sys.stderr.write("nyc-tlc: nothing was started. Correct .env, then `docker compose up`\n")
         return 2
-    root = Path("/secrets")
+    root, mage = _SECRETS, _CHECKOUT.stat().st_uid if _CHECKOUT.exists() else _MAGE
     values = chosen({**os.environ, **given}, [root / "mage", root / "postgres"])
     for folder, names, owner in (
-        (root / "mage", (*MADE_FOR_MAGE, *GIVEN_TO_MAGE), _MAGE),
+        (root / "mage", (*MADE_FOR_MAGE, *GIVEN_TO_MAGE), mage),
         (root / "postgres", MADE_FOR_POSTGRES, _POSTGRES),
     ):
         folder.chmod(0o755)
         for name in names:
             write_private(folder / name, values[name].encode(), owner)
-    write_private(root / "mage" / "gcp-key.json", _KEY_FILE.read_bytes(), _MAGE)
+    write_private(root / "mage" / "gcp-key.json", _KEY_FILE.read_bytes(), mage)
     sys.stdout.write("every server has its secrets\n")
     return 0
 

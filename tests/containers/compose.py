@@ -60,6 +60,7 @@ class Compose:
     folder: Path
     name: str
     settings: dict[str, str]
+    files: tuple[str, ...] = ("docker-compose.yml", "tests/containers/trial.yml")
 
     def write_env(self, **changes: str) -> None:
         """.env from dev.env, with settings of the trial, and the line ends of Windows."""
@@ -70,7 +71,7 @@ class Compose:
         (self.folder / ".env").write_bytes("\r\n".join([*lines, ""]).encode())
 
     def __call__(self, *words: str, **options: Any) -> str:
-        files = ["--file", "docker-compose.yml", "--file", "tests/containers/trial.yml"]
+        files = [word for file in self.files for word in ("--file", file)]
         done = docker(
             "compose", "--project-name", self.name, *files, *words, cwd=self.folder, **options
         )

@@ -4,16 +4,18 @@ The tests are one story, in this order, on one compose project.
 """
 
 import json
+import os
 import socket
 import subprocess
 import time
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
 
 from embedded.servers.mage import MageServer, until
 from mage_server.api import MageApiError
-from tests.containers.compose import IMAGE, Compose, docker
+from tests.containers.compose import EMULATORS, IMAGE, Compose, docker
 from tests.containers.conftest import ROWS
 
 pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers")]
@@ -238,6 +240,34 @@ def test_a_wrong_host_is_not_healthy_and_triggers_are_switched_from_outside(comp
     compose.up()
     assert "is on" in compose("exec", "-T", "mage", "triggers", "on", "daily_sync")
     assert "active" in compose("exec", "-T", "mage", "triggers", "list")
+
+
+def test_what_is_made_in_the_browser_lies_in_the_checkout_and_belongs_to_its_owner(compose):
+    project, files = compose.folder / "mage_project", ("docker-compose.dev.yml",)
+    if (owner := os.getuid() or 1234) == 1234:
+        docker("run", "--rm", "--user=0", "--cap-add=CHOWN", "--volume", f"{project}:/project",
+               "--entrypoint=chown", EMULATORS, "-R", "1234:1234", "/project")  # fmt: skip
+    compose("down")
+    developing = replace(compose, files=(*compose.files, *files))
+    developing.up()
+    mage = developing.mage()
+    mage.post("pipelines", {"pipeline": {"name": "mine", "type": "python"}})
+    block = {"name": "first", "type": "data_loader", "language": "python", "content": "x = 1"}
+    mage.post("pipelines/mine/blocks", {"block": block})
+    mage.post("pipelines/tlc_trips/variables", {"variable": {"name": "months", "value": "2024-01"}})
+    shown = mage.get(f"file_contents/{quote('data_loaders/land_trips.py', safe='')}")
+    assert "def land_trips" in shown["file_content"]["content"]
+    made = [
+        project / "data_loaders" / "first.py",
+        project / "pipelines" / "mine" / "metadata.yaml",
+        project / "pipelines" / "tlc_trips" / "metadata.local.yaml",
+    ]
+    assert {file.stat().st_uid for file in made} == {owner}
+    assert "/data/" not in "".join(file.read_text() for file in made)
+    developing.run_pipeline("check_connections")
+    developing("down")
+    compose.up()
+    assert compose.run_pipeline("check_connections")
 
 
 def test_no_server_starts_without_secrets(engine, checkout):

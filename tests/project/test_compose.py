@@ -1,5 +1,6 @@
 """docker-compose.yml, dev.env and the Dockerfiles agree, and are closed; no engine is needed."""
 
+import json
 import os
 import re
 import shutil
@@ -16,8 +17,10 @@ from tests.repository import DEV_ENV, ROOT, files
 
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 SERVICES = yaml.safe_load(TEXT)["services"]
+DEV = yaml.safe_load((ROOT / "docker-compose.dev.yml").read_text("utf-8"))
 LONG_RUNNING = {name for name, spec in SERVICES.items() if spec["restart"] != "no"}
 DOCKERFILES = files("*Dockerfile")
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 PROFILES = ("local,mage", "mage", "local,ui,scheduler", "ui", "scheduler", "local")
 ENV_FILE = (ROOT / "dev.env").read_text("utf-8")
 
@@ -105,15 +108,18 @@ def compose(tmp_path_factory):
         pytest.skip("docker compose is not installed here")
     folder = tmp_path_factory.mktemp("compose") / "with a space"
     folder.mkdir()
-    shutil.copy(ROOT / "docker-compose.yml", folder)
+    for file in ("docker-compose.yml", "docker-compose.dev.yml"):
+        shutil.copy(ROOT / file, folder)
     outside = {name: value for name, value in os.environ.items() if name not in DEV_ENV}
 
-    def run(text: str | None, *words: str) -> subprocess.CompletedProcess:
+    def run(text: str | None, *words: str, dev: bool = False) -> subprocess.CompletedProcess:
+        files = ["docker-compose.yml", *(["docker-compose.dev.yml"] if dev else [])]
+        named = [word for file in files for word in ("--file", file)]
         (folder / ".env").unlink(missing_ok=True)
         if text is not None:
             (folder / ".env").write_bytes(text.encode())
         return subprocess.run(
-            [found, "compose", "config", *words], cwd=folder, env=outside, text=True,
+            [found, "compose", *named, "config", *words], cwd=folder, env=outside, text=True,
             capture_output=True, check=False,
         )  # fmt: skip
 
@@ -137,6 +143,40 @@ def test_compose_accepts_every_profile(compose, profiles, form):
         name for name, spec in SERVICES.items()
         if not spec.get("profiles") or active & set(spec["profiles"])
     }  # fmt: skip
+
+
+def test_for_development_the_checkout_is_laid_over_the_closed_form(compose):
+    done = compose(ENV_FILE, "--format", "json", dev=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    closed = json.loads(compose(ENV_FILE, "--format", "json").stdout)["services"]
+    services = json.loads(done.stdout)["services"]
+    for name, service in services.items():
+        changed = {key for key in service if service[key] != closed[name].get(key)}
+        expected = {"user", "cap_add", "environment", "volumes"}
+        assert changed <= ({"volumes"} if name == "secrets" else expected), name
+        assert changed if name in DEV["services"] else not changed, name
+    mage = services["mage"]
+    mounts = {mount["target"]: mount for mount in mage["volumes"]}
+    written = {target for target, mount in mounts.items() if not mount.get("read_only")}
+    assert written == {"/data", mage["environment"]["CHECKOUT"]}
+    assert mounts["/data"]["source"] == "mage-dev-data"
+    assert mounts.keys() - written == {
+        "/app/nyc_tlc", "/app/mage_server", "/app/io_config.yml", "/run/secrets/nyc-tlc",
+    }  # fmt: skip
+    assert mage["environment"].items() >= {"MAGE_DATA_DIR": "/data/mage"}.items()
+    assert mage["read_only"]
+    assert mage["cap_drop"] == ["ALL"]
+
+
+def test_what_development_mounts_is_what_the_image_copies():
+    copied = re.findall(r"^COPY (nyc_tlc|mage_\w+|io_config\.yml) ", DOCKERFILE, re.M)
+    mounted = []
+    for mount in DEV["services"]["mage"]["volumes"][1:]:
+        source, target, _ = mount.split(":")
+        assert target == f"/app/{source.removeprefix('./')}"
+        assert (ROOT / source).exists()
+        mounted.append(source.removeprefix("./"))
+    assert set(mounted) == set(copied)
 
 
 @pytest.mark.parametrize("text", [None, "", "POSTGRES_HOST=db\n"], ids=["none", "empty", "part"])

@@ -1,13 +1,17 @@
 """The programs of the image: settings, secrets, the server's copy of the project."""
 
 import json
+import os
 import stat
 import subprocess
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from deploy.image import project_for_server, with_settings, write_secrets
+from mage_server.local_edits import shipped_pipelines
 
 COMPOSE = ["docker", "compose", "version"]
 LOCAL = {"COMPOSE_PROFILES": "local,mage"}
@@ -183,12 +187,53 @@ def test_settings_that_cannot_work_are_refused(settings, reason):
     assert [reason in problem for problem in problems] == ([True] if reason else [])
 
 
+@pytest.mark.parametrize(
+    ("user", "owner", "done"),
+    [
+        (0, 1000, [("chown", "data"), ("groups", []), ("gid", 1001), ("uid", 1000)]),
+        (0, 0, []),  # Docker Desktop
+        (10001, 1000, []),  # not in development
+    ],
+)
+def test_in_development_mage_is_who_owns_the_checkout(user, owner, done, tmp_path, monkeypatch):
+    said = []
+    seen = SimpleNamespace(stat=lambda: SimpleNamespace(st_uid=owner, st_gid=owner and owner + 1))
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(os, "chown", lambda path, *_: said.append(("chown", path.name)))
+    for name in ("groups", "gid", "uid"):
+        to_hear = partial(lambda name, value: said.append((name, value)), name)
+        monkeypatch.setattr(os, f"set{name}", to_hear)
+    with_settings.become_owner(seen, [tmp_path / "data"])
+    assert said == done
+
+
+def test_in_development_the_secrets_are_for_who_owns_the_checkout(tmp_path, monkeypatch):
+    owners = set()
+    for name in ("mage", "postgres"):
+        (tmp_path / "secrets" / name).mkdir(parents=True)
+    (tmp_path / "env").touch()
+    (tmp_path / "key").write_text("{}")
+    (tmp_path / "checkout").mkdir()
+    monkeypatch.setenv("GIVEN_SECRETS", "")
+    monkeypatch.setenv("COMPOSE_PROFILES", "local,mage")
+    monkeypatch.setattr(write_secrets, "_ENV_FILE", tmp_path / "env")
+    monkeypatch.setattr(write_secrets, "_KEY_FILE", tmp_path / "key")
+    monkeypatch.setattr(write_secrets, "_SECRETS", tmp_path / "secrets")
+    monkeypatch.setattr(os, "chown", lambda path, user, _: owners.add((path.parent.name, user)))
+    for checkout, user in (("absent", 10001), ("checkout", tmp_path.stat().st_uid)):
+        monkeypatch.setattr(write_secrets, "_CHECKOUT", tmp_path / checkout)
+        owners.clear()
+        assert write_secrets.main() == 0
+        assert owners == {("mage", user), ("postgres", 999)}
+
+
 def test_the_servers_project_is_the_images_but_for_the_triggers(tmp_path):
     image, server = tmp_path / "image", tmp_path / "server"
     pipeline, there = image / "pipelines" / "p", server / "pipelines" / "p"
     for folder in (pipeline, image / "data_loaders"):
         folder.mkdir(parents=True)
     (image / "metadata.yaml").write_text("project_type: standalone")
+    (image / ".gitignore").write_text("!/pipelines/p/")
     (image / "data_loaders" / "a.py").touch()
     (pipeline / "metadata.yaml").write_text("uuid: p")
     (pipeline / "triggers.yaml").write_text("triggers: [{name: a, status: inactive}]")
@@ -201,6 +246,7 @@ def test_the_servers_project_is_the_images_but_for_the_triggers(tmp_path):
     (pipeline / "triggers.yaml").write_text("triggers: [{name: a}, {name: b, status: inactive}]")
     project_for_server.refresh(image, server)
     assert (there / "metadata.yaml").read_text() == "uuid: p"
+    assert shipped_pipelines(server) == {"p"}
     assert yaml.safe_load((there / "triggers.yaml").read_text())["triggers"] == [
         {"name": "a", "status": "active"},
         {"name": "b", "status": "inactive"},
