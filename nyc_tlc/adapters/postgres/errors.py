@@ -62,7 +62,8 @@ _ENCODING = Refusal(
 _ENDED = Refusal(
     RetryableError,
     "The session was ended; the server's log says why (a restart, an administrator, the role's "
-    "transaction_timeout)",
+    "transaction_timeout), or a pooler's (PgBouncer needs pool_mode session or transaction, and "
+    "three connections for each of TLC_WORKERS)",
 )
 
 REFUSALS: Mapping[str, Refusal] = {

@@ -57,8 +57,10 @@ def key(partition: Partition) -> tuple[str, date]:
 def ensure_schema(cursor: Cursor) -> None:
     """Create the schema, once: two first runs at the same time must not collide."""
     cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [LOCK_SPACE])
-    if one(cursor, "SELECT current_schema() IS NULL") == (True,):
-        (path,) = one(cursor, "SHOW search_path")
+    (path,) = one(cursor, "SHOW search_path")
+    # Not current_schema(): what that found before the lock was ours may be cached.
+    named = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = (parse_ident(%s))[1])"
+    if one(cursor, named, [path]) == (False,):
         cursor.execute(sql("CREATE SCHEMA {}", SQL(path)))
 
 

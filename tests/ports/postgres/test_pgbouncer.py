@@ -1,0 +1,165 @@
+"""Through PgBouncer, in session and in transaction mode, everything goes as without it."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+from functools import partial
+
+import psycopg2
+import pytest
+
+from embedded.servers.cluster_home import find_home
+from embedded.servers.ports import HOST, free_port
+from nyc_tlc.adapters.postgres import month_table
+from nyc_tlc.adapters.postgres.connection import Database
+from nyc_tlc.adapters.postgres.inspector import PostgresInspector
+from nyc_tlc.adapters.postgres.marts import PostgresMarts
+from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
+from nyc_tlc.core.catalog.publication import MonthState, State
+from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.errors import ConfigurationError, RetryableError
+from nyc_tlc.core.marts.declared import MARTS
+from nyc_tlc.ports.warehouse import StoreCounts
+from tests.ports.months import SampleMonth, at_once, load, load_dimensions
+
+_PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+MONTH = SampleMonth(rows=9, quarantined=[{}])
+# The defaults of PgBouncer, but for the last one: nobody waits two minutes here.
+_SETTINGS = """
+[databases]
+session = {server} pool_mode=session
+transaction = {server} pool_mode=transaction
+statement = {server} pool_mode=statement
+narrow = {server} pool_mode=transaction pool_size=1
+[pgbouncer]
+listen_addr = {host}
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {users}
+logfile = {log}
+query_wait_timeout = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def pgbouncer(postgres) -> Iterator[int]:
+    """The port of one in front of the server."""
+    if _PROGRAM is None:
+        pytest.skip("pgbouncer is not installed: apt-get install pgbouncer")
+    home = find_home(postgres.state_dir)
+    folder, port = home.directory / "pgbouncer", free_port()
+    folder.mkdir()
+    users, settings = folder / "users", folder / "pgbouncer.ini"
+    users.write_text(f'"{postgres.user}" "{postgres.password}"\n')
+    settings.write_text(
+        _SETTINGS.format(
+            server=f"host={HOST} port={postgres.port} dbname={postgres.database}",
+            host=HOST, port=port, users=users, log=folder / "log",
+        )
+    )  # fmt: skip
+    for path in (folder, users, settings):
+        if home.account.uid is not None:
+            os.chown(path, home.account.uid, -1)
+    running = subprocess.Popen(
+        [_PROGRAM, "-q", str(settings)], user=home.account.uid, group=home.account.gid,
+        extra_groups=None if home.account.uid is None else [], cwd="/",
+    )  # fmt: skip
+    try:
+        yield port
+    finally:
+        running.terminate()
+        running.wait(30)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def through(pgbouncer, database):
+    """The database as a pool of PgBouncer."""
+
+    def make(pool: str) -> Database:
+        pooled = replace(database, port=pgbouncer, dbname=pool)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with suppress(RetryableError), pooled.transaction("tlc"):
+                break
+        return pooled
+
+    return make
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_everything_works_through_it(through, schema, query, monkeypatch, mode):
+    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
+    pooled = through(mode)
+    warehouse, inspector = PostgresWarehouse(pooled, schema), PostgresInspector(pooled, schema)
+    marts = PostgresMarts(pooled, schema)
+    assert "PostgreSQL 18" in warehouse.describe()
+    load_dimensions(warehouse)
+    for rows in (9, 7):
+        month = replace(MONTH, rows=rows, sha256=f"{rows}" * 64)
+        warehouse.mark_reconciled(load(warehouse, month))
+        assert warehouse.count(month.partition) == StoreCounts(rows, 1)
+    assert len(warehouse.replace_views([one.contract for one in SERVICES.values()])) == 5
+    assert query("SELECT count(*) FROM trips") == [(7,)]
+    warehouse.record_month_states([MonthState(month.partition, State.LOADED)])
+    assert warehouse.month_states() == {month.partition: State.LOADED}
+    (entry,) = warehouse.entries()
+    for mart in MARTS:
+        assert marts.replace_month(mart, entry).is_current(mart, entry)
+    assert inspector.inventory().attached == {month.partition}
+    assert inspector.scan(month.partition).rows == 7
+
+
+def test_turns_are_taken_and_nothing_is_left_of_them(through, schema, postgres):
+    """Session settings, or locks for a session, would meet the next client of the connection."""
+    pooled = through("transaction")
+    months = [replace(MONTH, sha256=f"{n}" * 64) for n in range(4)]
+    warehouse = PostgresWarehouse(pooled, schema)
+    at_once([partial(load, warehouse, month) for month in months * 2])
+    assert warehouse.count(MONTH.partition) == StoreCounts(9, 1)
+    ours = ("search_path", "synchronous_commit", "idle_in_transaction_session_timeout",
+            "lock_timeout", "default_statistics_target", "tcp_keepalives_idle")  # fmt: skip
+    expected = [postgres.psql(f"SHOW {name}").strip() for name in ours]
+    with closing(_client(pooled)) as client, client.cursor() as cursor:
+        for name, value in zip(ours, expected, strict=True):
+            cursor.execute(f"SHOW {name}")
+            assert cursor.fetchone() == (value,), name
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = x'544c43'::int"
+    assert postgres.psql(held).strip() == "0"
+    assert postgres.psql("SELECT count(*) FROM pg_prepared_statements").strip() == "0"
+
+
+def _client(pool: Database) -> psycopg2.extensions.connection:
+    return psycopg2.connect(
+        host=pool.host, port=pool.port, dbname=pool.dbname, user=pool.user, password=pool.password
+    )
+
+
+@pytest.mark.parametrize(
+    ("pool", "error", "words"),
+    [
+        # libpq drops PgBouncer's own words (query_wait_timeout, …) when the connection ends.
+        ("narrow", RetryableError, "session was ended.*three connections for each of TLC_WORKERS"),
+        ("statement", RetryableError, "session was ended.*pool_mode session or transaction"),
+        ("absent", ConfigurationError, "no such database.*POSTGRES_DBNAME"),
+    ],
+)
+def test_what_it_refuses_is_said_as_its(
+    pgbouncer, database, schema, monkeypatch, pool, error, words
+):
+    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
+    warehouse = PostgresWarehouse(replace(database, port=pgbouncer, dbname=pool), schema)
+    with pytest.raises(error, match=words) as failure:
+        load(warehouse, MONTH)
+    assert "does not answer" not in str(failure.value)
+
+
+def test_a_password_that_it_does_not_know_is_said_as_one(pgbouncer, database):
+    other = replace(database, port=pgbouncer, dbname="session", password="wrong")
+    with pytest.raises(ConfigurationError, match=r"authentication.*POSTGRES_PASSWORD"):
+        PostgresWarehouse(other, "tlc").entries()
