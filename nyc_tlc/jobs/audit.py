@@ -205,8 +205,10 @@ class LakeAudit:
             try:
                 self._trips.load_again(partition, fetch=fetch[partition])
             except PipelineError as error:
-                # The month's line, without the run's heading.
-                return str(error).splitlines()[-1].strip().removeprefix(f"{partition}: ")
+                # The month's line, without what the run says before and after it.
+                own, lines = f"{partition}: ", str(error).splitlines()
+                said = [line.partition(own)[2] for line in lines if own in line]
+                return (said or lines)[-1].strip()
             return ""
 
         with ThreadPoolExecutor(self._settings.tlc_workers, thread_name_prefix="repair") as pool:

@@ -394,7 +394,7 @@ def test_raw_is_never_deleted_from(story):
 def test_the_run_fails_naming_each(story):
     with pytest.raises(ReconciliationError) as caught:
         require_sound(story.found)
-    said = str(caught.value)
+    said = caught.value.details
     for tampering, month in MONTHS.items():
         wrong = {code for code in tampering.split() if KINDS[code].is_wrong}
         assert not wrong or any(f"{code}: " in said for code in wrong)

@@ -8,7 +8,7 @@ from functools import partial
 
 from psycopg2 import errors as pg
 
-from nyc_tlc.adapters.postgres import ledger, ownership
+from nyc_tlc.adapters.postgres import ledger, ownership, replication
 from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, exists, one, sql
 from nyc_tlc.core.audit.evidence import TableScan
@@ -53,7 +53,8 @@ class PostgresInspector:
                     "JOIN pg_class ON oid = relid WHERE isleaf",
                     [partition.table_name],
                 )
-                scans = [_scan(cursor, *leaf) for leaf in cursor.fetchall()]
+                leaves, in_place = cursor.fetchall(), replication.is_published(cursor, partition)
+                scans = [_scan(cursor, *leaf, in_place=in_place) for leaf in leaves]
             except pg.UndefinedTable as error:
                 raise RetryableError(
                     f"{partition}: a load replaced the month in Postgres while it was counted"
@@ -116,7 +117,7 @@ def _quarantined(cursor: Cursor) -> Mapping[Partition, int]:
     }
 
 
-def _scan(cursor: Cursor, relid: int, name: str) -> TableScan:
+def _scan(cursor: Cursor, relid: int, name: str, *, in_place: bool) -> TableScan:
     """Count a table that one COPY filled, and what was done to it since.
 
     A load writes every row in one transaction, so all have one ``xmin``: other rows were
@@ -133,7 +134,8 @@ def _scan(cursor: Cursor, relid: int, name: str) -> TableScan:
         ),
         [relid, relid],
     )
-    return TableScan(rows, max(rewritten, altered))
+    # A load in place deletes rows itself, and the statistics do not say who did.
+    return TableScan(rows, rewritten if in_place else max(rewritten, altered))
 
 
 def _month_of(name: str) -> Partition | None:

@@ -132,7 +132,7 @@ def require_free(
         ConfigurationError: one of the names is taken by something that is not ours.
     """
     tables = list(names)
-    wanted = [*tables, *(f"{name}_brin" for name in tables)]
+    wanted = [name + end for name in tables for end in ("", "_brin", "_twin")]
     cursor.execute(_TAKEN, {**_months([partition] if recorded else []), "names": wanted})
     if taken := ", ".join(described for (described,) in cursor.fetchall()):
         raise ConfigurationError(

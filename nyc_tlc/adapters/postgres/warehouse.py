@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
 from psycopg2 import errors as pg
 from psycopg2.sql import SQL
 
-from nyc_tlc.adapters.postgres import additions, dimensions, ledger, month_table, ownership
+from nyc_tlc.adapters.postgres import (
+    additions,
+    dimensions,
+    ledger,
+    month_table,
+    ownership,
+    replication,
+)
 from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, one, sql
 from nyc_tlc.adapters.postgres.copy_stream import copy
@@ -59,13 +67,17 @@ class PostgresWarehouse:
                 present = ledger.read_entry(cursor, partition)
                 if present is not None and present.content == entry.content and not force:
                     return present
-                _require_ours(cursor, partition)
+                in_place = replication.is_published(cursor, partition)
+                _require_ours(cursor, partition, in_place=in_place)
                 whole = has_one_table_a_month(cursor, partition.service)
                 # Lets go of the ledger: its readers' locks would keep other months from their swap.
                 cursor.execute("ROLLBACK TO SAVEPOINT looking")
-                parts = month_table.cut(trips, entry.accepted, one_table=whole)
-                in_parts = len(parts) > 1
-                copied = month_table.build(cursor, partition, parts, self._transaction)
+                if in_place:
+                    copied = _replace_in_place(cursor, partition, trips)
+                else:
+                    parts = month_table.cut(trips, entry.accepted, one_table=whole)
+                    in_parts = len(parts) > 1
+                    copied = month_table.build(cursor, partition, parts, self._transaction)
                 _require_rows(partition, "accepted", found=copied, expected=entry.accepted)
                 cursor.execute(
                     "DELETE FROM quarantine WHERE service = %s AND source_month = %s",
@@ -73,11 +85,8 @@ class PostgresWarehouse:
                 )
                 copied = copy(cursor, "quarantine", quarantine, jsonb=frozenset({"published"}))
                 _require_rows(partition, "quarantined", found=copied, expected=entry.quarantined)
-                _swap(
-                    cursor,
-                    lambda inherited: month_table.attach(cursor, partition, inherited),
-                    prepare=lambda: month_table.prepare(cursor, partition),
-                )
+                if not in_place:
+                    _swap_month(cursor, partition)
                 return ledger.record(cursor, entry)
         except BaseException:
             if in_parts:
@@ -142,11 +151,28 @@ class PostgresWarehouse:
         return tuple(queries)
 
 
-def _require_ours(cursor: Cursor, partition: Partition) -> None:
+def _replace_in_place(cursor: Cursor, partition: Partition, trips: RowGroups) -> int:
+    if not ddl.is_attached(cursor, partition):
+        nothing = month_table.cut(replace(trips, first_rows=[]), 0, one_table=True)
+        month_table.build(cursor, partition, nothing, lambda: nullcontext(cursor))
+        _swap_month(cursor, partition)
+    return replication.replace_rows(cursor, partition, trips)
+
+
+def _require_ours(cursor: Cursor, partition: Partition, *, in_place: bool) -> None:
     """Let no load begin that would take something of others away, or fail for it in the end."""
     names, recorded = month_table.names(partition), partition in ledger.read_entries(cursor)
     ownership.require_free(cursor, partition, names, recorded=recorded)
-    additions.require_replaceable(cursor, partition, names)
+    if not in_place:
+        additions.require_replaceable(cursor, partition, names)
+
+
+def _swap_month(cursor: Cursor, partition: Partition) -> None:
+    _swap(
+        cursor,
+        lambda inherited: month_table.attach(cursor, partition, inherited),
+        prepare=lambda: month_table.prepare(cursor, partition),
+    )
 
 
 def _swap(

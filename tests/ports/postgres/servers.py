@@ -19,8 +19,8 @@ BINARIES = [Path(one) for one in os.environ.get("TLC_TEST_POSTGRES", "").split(o
 
 
 @contextmanager
-def started(binaries: Path) -> Iterator[Database]:
-    """A cluster of these programs, gone with the test."""
+def started(binaries: Path, *settings: str) -> Iterator[Database]:
+    """A cluster of these programs, gone with the test; settings as ``name=value``."""
     account = {"user": "nobody"} if os.geteuid() == 0 else {}
     with tempfile.TemporaryDirectory(prefix="nyc-tlc-tests-") as folder:
         home, password = Path(folder), Path(folder) / "password"
@@ -36,7 +36,8 @@ def started(binaries: Path) -> Iterator[Database]:
         port = free_port(None)
         server = subprocess.Popen(
             [binaries / "postgres", "-D", home / "data", "-p", str(port),
-             "-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="],
+             "-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories=",
+             *(word for setting in settings for word in ("-c", setting))],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **account,
         )  # fmt: skip
         try:

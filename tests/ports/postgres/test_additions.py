@@ -218,7 +218,7 @@ def test_it_is_refused_by_name_before_any_work(place, named):
     def attempt() -> None:
         with place.warehouse._transaction() as cursor:
             cursor.execute(REFUSED[named])
-            adapter._require_ours(cursor, OLD.partition)
+            adapter._require_ours(cursor, OLD.partition, in_place=False)
 
     with pytest.raises(ConfigurationError) as refusal:
         attempt()
