@@ -125,12 +125,18 @@ stop: $(VENV)/installed ## Stop the embedded stack; its data stay in .local/
 clean: ## Show what `make clean-local` would delete
 	@du -sh .local .venv 2>/dev/null || echo "nothing to delete"
 
+# In .local/; what else is there is somebody's own.
+MADE_HERE := atheris bench bigquery bigquery_emulator cdn demo.log fuzz gcs lock logs mage_data moto \
+  mutation mutmut postgres postgres-home postgres*.password run stack.env test-servers work \
+  atheris.lock bigquery_emulator.lock moto.lock mutmut.lock
+
 .PHONY: clean-local
 clean-local: ## Stop the embedded stack and delete its data
 	@[ ! -x $(BIN)/python ] || $(STACK) stop
 	@# Where root's checkout is closed to others, the cluster is elsewhere.
 	@home="$$(cat .local/postgres-home 2>/dev/null)"; case "$$home" in */nyc-tlc-postgres-*) rm -rf "$$home" ;; esac
-	@rm -rf .local
+	@[ ! -d .local ] || { cd .local && rm -rf $(MADE_HERE); }
+	@rmdir .local 2>/dev/null || [ ! -e .local ] || { echo "left in .local/, for we did not make it:"; ls -A .local; }
 
 .PHONY: test
 test: $(VENV)/installed ## Run every test; starts what it needs by itself

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 from psycopg2 import errors as pg
 from psycopg2.extras import execute_values
-from psycopg2.sql import SQL, Composable, Identifier
+from psycopg2.sql import SQL, Composable, Identifier, Placeholder
 
 from nyc_tlc.adapters.postgres import ownership
 from nyc_tlc.adapters.postgres import schema as ddl
@@ -82,7 +82,9 @@ def _upsert(cursor: Cursor, name: str, rows: pa.Table, key: str) -> None:
         new=_listed(others, of="excluded"),
     )
     template = SQL("({})").format(
-        SQL(", ").join(SQL(f"%s::{_TYPES[field.type]}") for field in rows.schema)
+        SQL(", ").join(
+            sql("{}::{}", Placeholder(), SQL(_TYPES[field.type])) for field in rows.schema
+        )
     )
     values = [tuple(row.values()) for row in rows.sort_by(key).to_pylist()]
     execute_values(cursor, statement, values, template.as_string(cursor))
