@@ -5,7 +5,13 @@ Measured on 2026-11-28: 24 lines a minute while idle, 3,240 in 100 s with its da
 
 import logging
 import re
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
+_logger = logging.getLogger(__name__)
 VERBOSITY = {"SERVER_VERBOSITY": "WARNING"}
 """Mage's setting; what pipelines log is not meant by it."""
 _AGAIN = 60.0
@@ -24,6 +30,9 @@ class OnceAMinute(logging.Filter):
         if record.levelno < logging.WARNING:
             return True
         said = f"{record.name} {record.getMessage()}"
+        if cause := _database_away(record.exc_info[1] if record.exc_info else None):
+            record.msg, record.args, record.exc_info = cause, (), None
+            said = cause
         key = re.sub(r"\d+", "0", said)[:1000]
         if record.created - self._passed.get(key, 0.0) < _AGAIN:
             return False
@@ -34,6 +43,56 @@ class OnceAMinute(logging.Filter):
 
 
 def quiet() -> None:
-    """Filter what goes to the console; the logs of runs are files of their own."""
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(OnceAMinute())
+    """Filter what goes to the console; the logs of runs are files of their own.
+
+    Where Mage's own database is away, Mage 0.9.80 prints some 70 lines of traceback for every try:
+    by its loggers, by ``traceback.print_exc``, and as the end of its scheduler's process, which it
+    starts again 20 s later.
+    """
+    from mage_ai.server import scheduler_manager, server
+
+    once_a_minute = OnceAMinute()
+    for module in (server, scheduler_manager):
+        module.set_logging_format = _filtered(module.set_logging_format, once_a_minute)
+    print_exc, run_scheduler = traceback.print_exc, scheduler_manager.run_scheduler
+
+    @wraps(print_exc)
+    def print_exc_or_cause(*arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as it is called
+        if _database_away(error := sys.exception()):
+            _logger.error("", exc_info=error)
+        else:
+            print_exc(*arguments, **options)
+
+    @wraps(run_scheduler)
+    def run_scheduler_or_say() -> None:
+        try:
+            run_scheduler()
+        except Exception as error:
+            if not _database_away(error):
+                raise
+            sys.exit(1)
+
+    traceback.print_exc = print_exc_or_cause
+    scheduler_manager.run_scheduler = run_scheduler_or_say
+
+
+def _filtered(set_format: Callable[..., None], only: logging.Filter) -> Callable[..., None]:
+    """Mage's function that replaces the handler of the console, with a filter on the new one."""
+
+    @wraps(set_format)
+    def set_format_and_filter(*arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as called
+        set_format(*arguments, **options)
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(only)
+
+    return set_format_and_filter
+
+
+def _database_away(error: BaseException | None) -> str | None:
+    """One line on a database that cannot be reached; None for any other error."""
+    from sqlalchemy.exc import OperationalError
+
+    if not isinstance(error, OperationalError):
+        return None
+    cause = " ".join(str(error.orig).split())
+    return f"Mage's own database does not answer: {cause}. Mage goes on once it does"

@@ -270,6 +270,23 @@ def test_what_is_made_in_the_browser_lies_in_the_checkout_and_belongs_to_its_own
     assert compose.run_pipeline("check_connections")
 
 
+def test_mage_says_little_while_idle_and_while_its_database_is_away(compose):
+    def said(since: float) -> list[str]:
+        return compose("logs", "--no-color", "--since", f"{since:.0f}", "mage").splitlines()
+
+    began = time.time() + 5
+    time.sleep(35)
+    assert len(said(began)) <= 2
+    compose("stop", "postgres")
+    began = time.time()
+    time.sleep(60)
+    lines = said(began)
+    assert 1 <= len(lines) <= 20
+    assert "Mage's own database does not answer" in lines[0]
+    assert not any("Traceback" in line for line in lines)
+    compose.up()
+
+
 def test_no_server_starts_without_secrets(engine, checkout):
     started = subprocess.run(
         ["docker", "run", "--rm", IMAGE], capture_output=True, text=True, check=False, timeout=60

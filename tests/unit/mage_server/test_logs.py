@@ -2,6 +2,8 @@
 
 import logging
 
+from sqlalchemy.exc import OperationalError
+
 from mage_server.logs import OnceAMinute
 
 
@@ -19,3 +21,13 @@ def test_the_same_trouble_is_told_once_a_minute():
     assert passes(record(61, "port 5432 refused, try 3"))
     assert passes(record(61, "a run began", logging.INFO))
     assert passes(record(61, "a run began", logging.INFO))
+
+
+def test_a_database_that_is_away_is_one_line():
+    error = OperationalError("select 1", {}, Exception("connection\n  refused"))
+    record = logging.LogRecord(
+        "mage", logging.ERROR, "file", 1, "Failed", None, (None, error, None)
+    )
+    assert OnceAMinute().filter(record)
+    assert record.exc_info is None
+    assert "does not answer: connection refused." in record.getMessage()
