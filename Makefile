@@ -54,6 +54,10 @@ run: $(VENV)/installed ## Load real months from TLC: make run SERVICE=green MONT
 sync: $(VENV)/installed ## Load what TLC has published or revised since [PLAN=true SCOPE=all SERVICE=green]
 	@$(PIPELINE) tlc_sync $(call ours,SERVICE SCOPE FIRST_MONTH PLAN)
 
+.PHONY: zones
+zones: $(VENV)/installed ## Load TLC's taxi zones, the code lists and the views that name both
+	@$(PIPELINE) tlc_zones $(call ours)
+
 .PHONY: marts
 marts: $(VENV)/installed ## Build the marts from the months that are loaded [FORCE=true]
 	@$(PIPELINE) tlc_marts $(call ours,FORCE)

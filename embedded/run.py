@@ -12,8 +12,8 @@ from embedded.stack import CHECKOUT, DEFAULT_STATE_DIR, Stack, become, run_envir
 from mage_project.run_variables import require_known
 from nyc_tlc.core.errors import ConfigurationError
 
-_FROM_TLC = ("tlc_trips", "tlc_sync")
-"""Empty variables mean something else in these than the sample months that the stack serves."""
+_FROM_TLC = ("tlc_trips", "tlc_sync", "tlc_zones")
+"""What these load is TLC's own, not the samples that the stack serves."""
 _NEED_MONTHS = ("tlc_trips", "backfill_fanout")
 
 

@@ -1,5 +1,7 @@
 """Write months in the CSV forms that TLC published until 2021, oddities of their layout included.
 
+But for the blank lines before the header, which mark them as samples.
+
 Deterministic: the same rows give the same bytes, compressed or not.
 """
 
@@ -15,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.files.file_kind import SAMPLE_LINES
 from nyc_tlc.core.month import Month
 
 _CRLF = "\r\n"
@@ -111,7 +114,7 @@ def write_csv_month(
             if not header:
                 names = [f"{quote}{name}{quote}" for name in batch.schema.names]
                 header = (layout.header_comma.join(names) + layout.header_end).encode()
-                target.write(header)
+                target.write(SAMPLE_LINES + header)
             target.write(_lines(batch, layout))
     return path
 

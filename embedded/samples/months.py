@@ -21,6 +21,7 @@ from nyc_tlc.core.catalog.selection import parse_months, parse_services, partiti
 from nyc_tlc.core.contract.model import CodeList, Column, ColumnType
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.contract.source_format import SourceFormat
+from nyc_tlc.core.files.file_kind import SAMPLE_KEY
 from nyc_tlc.core.month import Month
 
 _ROW_GROUP = 1_000_000
@@ -36,10 +37,14 @@ Its Parquet files have them in words until 2010, which their types say."""
 def published_schema(
     partition: Partition, source_format: SourceFormat = SourceFormat.PARQUET
 ) -> pa.Schema:
-    """The exact Arrow schema in which TLC publishes this month; of a CSV, text throughout."""
+    """The Arrow schema in which TLC publishes this month; of a CSV, text throughout.
+
+    Its metadata say that what is written with it is a sample.
+    """
     vintage = partition.service.contract.vintage_of(partition.month, source_format)
     published = [(name, _arrow_type(kind)) for name, kind in vintage.published.items()]
-    return pa.schema([*published, *((name, pa.int64()) for name in vintage.ignored)])
+    ignored = ((name, pa.int64()) for name in vintage.ignored)
+    return pa.schema([*published, *ignored], metadata={SAMPLE_KEY: b"true"})
 
 
 def write_month(partition: Partition, rows: int, folder: Path, *, seed: int = 0) -> Path:

@@ -11,6 +11,7 @@ import shapefile
 from pyproj import CRS, Transformer
 
 from embedded.samples.zones import zone_name
+from nyc_tlc.core.zones.polygons import SAMPLE_FIELD
 
 _ZONES = 263
 _PER_ROW = 17
@@ -20,8 +21,8 @@ _CORNER = (950_000.0, 160_000.0)
 _CRS = CRS.from_epsg(2263)
 _REPEATED = {57: 56, 104: 103, 105: 103}
 """OBJECTID to LocationID where they differ in TLC's file, whose LocationIDs repeat."""
-_FIELDS = {"OBJECTID": "N", "zone": "C", "LocationID": "N", "borough": "C"}
-"""Those of TLC's that say which zone it is; length and area are left out."""
+_FIELDS = {"OBJECTID": "N", "zone": "C", "LocationID": "N", "borough": "C", SAMPLE_FIELD: "L"}
+"""Those of TLC's that say which zone it is, and one that says that it is a sample."""
 _NEWARK = (-74.172, 40.735)
 _EVENLY = np.array([[0.7548776662466927], [0.5698402909980532]])
 """Multiples of these, less their integers, spread evenly over a square (the R2 sequence)."""
@@ -40,7 +41,7 @@ def write_zone_polygons(path: Path) -> None:
         for object_id in range(1, _ZONES + 1):
             borough, zone = zone_name(object_id)
             writer.poly([_square(object_id)])
-            writer.record(object_id, zone, _REPEATED.get(object_id, object_id), borough)
+            writer.record(object_id, zone, _REPEATED.get(object_id, object_id), borough, True)  # noqa: FBT003
     dbf.getbuffer()[1:4] = bytes(_WRITTEN)
     files = {
         "shp": shp.getvalue(),

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from nyc_tlc.core.zones.lookup import SAMPLE_SERVICE_ZONE
+
 _MANHATTAN = {
     41: "Central Harlem", 42: "Central Harlem North", 43: "Central Park", 48: "Clinton East",
     68: "East Chelsea", 74: "East Harlem North", 75: "East Harlem South", 79: "East Village",
@@ -44,7 +46,10 @@ def zone_weights(service: str) -> npt.NDArray[np.float64]:
 
 
 def write_zone_lookup(path: Path) -> None:
-    """Write a lookup in the form of TLC's: CRLF, quoted, ``N/A`` as text in 264 and 265."""
+    """Write a lookup in the form of TLC's: CRLF, quoted, ``N/A`` as text in 264 and 265.
+
+    Its service zones say that it is a sample.
+    """
     lines = ['"LocationID","Borough","Zone","service_zone"']
     lines += [_line(location_id) for location_id in range(1, 264)]
     lines += ['264,"Unknown","N/A","N/A"', '265,"N/A","Outside of NYC","N/A"']
@@ -63,4 +68,4 @@ def zone_name(location_id: int) -> tuple[str, str]:
 
 def _line(location_id: int) -> str:
     borough, zone = zone_name(location_id)
-    return f'{location_id},"{borough}","{zone}","Boro Zone"'
+    return f'{location_id},"{borough}","{zone}","{SAMPLE_SERVICE_ZONE}"'

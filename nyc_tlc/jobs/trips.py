@@ -80,7 +80,9 @@ class Trips(Job):
             PipelineError: the month failed, and why.
         """
         step = partial(
-            land if fetch else land_again, ports=self._ports, publication=self._publication()
+            partial(land, keep_origin=True) if fetch else land_again,
+            ports=self._ports,
+            publication=self._publication(),
         )
         rows = start([partition], force=True, now=datetime.now(UTC))
         self.load(self.run("land", step, rows))

@@ -44,6 +44,7 @@ class _Reading:
     Attributes:
         polygons: Where the zones lie, for a file that locates by coordinates.
         zone_polygons: SHA-256 of the published polygons; empty where none are needed.
+        is_sample: Whether the file was generated.
     """
 
     partition: Partition
@@ -51,6 +52,7 @@ class _Reading:
     bindings: Bindings
     polygons: ZonePolygons | None = None
     zone_polygons: str = ""
+    is_sample: bool = False
 
     def conform(self, batch: pa.RecordBatch, first_row: int) -> core.ConformedBatch:
         return core.conform(
@@ -120,11 +122,12 @@ def _reading(
         keep_unknown=keep_unknown,
     )
     if not bindings.locates_by_coordinates:
-        return _Reading(partition, landing, bindings)
+        return _Reading(partition, landing, bindings, is_sample=file.is_sample)
     # Late: shapely and pyproj cost memory and start-up that most months need not pay.
     from nyc_tlc.steps.land_zones import landed_zone_polygons
 
-    return _Reading(partition, landing, bindings, *landed_zone_polygons(ports))
+    polygons, sha256 = landed_zone_polygons(ports, is_sample=file.is_sample)
+    return _Reading(partition, landing, bindings, polygons, sha256, file.is_sample)
 
 
 @contextmanager
@@ -170,7 +173,7 @@ def _judged(
             yield reading.conform(batch, row)
             row += batch.num_rows
 
-    judge = Judge(reading.partition)
+    judge = Judge(reading.partition, is_sample=reading.is_sample)
     schema = quarantine_arrow_schema(reading.partition.service.contract)
     neighbourhood: Neighbourhood
     for neighbourhood in neighbourhoods(conformed()):
@@ -244,4 +247,5 @@ def _stage(
         reasons=counts.reasons,
         unknown_columns=", ".join(reading.bindings.unknown),
         staged=folder,
+        is_sample=reading.is_sample,
     )

@@ -25,7 +25,7 @@ from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.source import SourceFileAbsentError
 from nyc_tlc.steps.look import find_source_path
-from nyc_tlc.steps.records import read
+from nyc_tlc.steps.records import newest_polygons, read
 from nyc_tlc.steps.staging import is_abandoned, staged_by
 
 
@@ -118,10 +118,11 @@ class Inspection:
             if path.startswith(lake_paths.RAW_PREFIX) and path != record
         }
         landing = _record(Landing, record, lake) if record in objects else None
+        committed = _record(Manifest, manifest, lake) if manifest in objects else None
         return Evidence(
             partition=partition,
             landing=landing,
-            manifest=_record(Manifest, manifest, lake) if manifest in objects else None,
+            manifest=committed,
             raw=raw,
             digests={path: self._checksum(sha256_of, path) for path in raw if self.deep},
             files={
@@ -133,6 +134,7 @@ class Inspection:
             scan=self.inspector.scan(partition) if partition in inventory.attached else None,
             quarantined=inventory.quarantined.get(partition, 0),
             bigquery=self._in_bigquery(partition),
+            polygons=newest_polygons(committed, lake) if isinstance(committed, Manifest) else None,
             source=self._source_answer(partition, landing),
         )
 

@@ -9,8 +9,8 @@ from nyc_tlc.core.catalog.publication import Publication
 from nyc_tlc.core.catalog.row_counts import row_count_warning
 from nyc_tlc.core.checksum import sha256_of
 from nyc_tlc.core.contract.source_format import SourceFormat
-from nyc_tlc.core.errors import SourceError
-from nyc_tlc.core.files.published_file import count_rows
+from nyc_tlc.core.errors import ConfigurationError, SourceError
+from nyc_tlc.core.files.published_file import count_rows, is_sample
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Landing, Manifest, render_record
 from nyc_tlc.core.runs.run_table import RunRow, Status
@@ -18,28 +18,38 @@ from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.source import Fetched, SourceFileAbsentError
 from nyc_tlc.steps.look import absent, find_source_path
-from nyc_tlc.steps.records import is_proved_in_bigquery, landed, proved_manifest
+from nyc_tlc.steps.records import (
+    has_outdated_zones,
+    is_proved_in_bigquery,
+    landed,
+    proved_manifest,
+)
 from nyc_tlc.steps.staging import work_folder
 
 T = TypeVar("T")
 
 
-def land(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
+def land(
+    row: RunRow, ports: Ports, publication: Publication, *, keep_origin: bool = False
+) -> RunRow:
     """Bring the newest published version of a month into ``raw/``.
 
     A version that every store already holds, proved, makes the row ``unchanged`` (unless
     ``row.force``); then nothing was downloaded or read. One that only BigQuery lacks, because it
-    was configured later, makes it ``published``: the lake has what is to be loaded. With
+    was configured later, makes it ``published``: the lake has what is to be loaded. One that was
+    located with polygons which others have replaced since is loaded again, by force. With
     ``row.force`` the file is fetched and stored again, which also repairs a damaged copy.
 
     Args:
         row: The partition to land.
         ports: Source, lake and ledger are used.
         publication: In which form the source has the month, and when at the latest.
+        keep_origin: Refuse a sample in a real month's place, and the reverse, even with force.
 
     Raises:
         NotPublishedYet: the month is missing, within its lag.
         SourceError: it is missing after its lag, or is not a complete file of its format.
+        ConfigurationError: it is a sample and the stores hold the real month, or the reverse.
     """
     partition = row.partition
     with work_folder(ports.work_dir, f"land_{partition.table_name}") as folder:
@@ -48,10 +58,19 @@ def land(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
             fetched = _fetch(row, known, ports, publication.source_format, folder)
         except SourceFileAbsentError as error:
             raise absent(partition, error, publication) from error
+        if fetched:
+            row = _counted(row, fetched)
+            if keep_origin or not row.force:
+                require_same_origin(row, known, ports)
         landing = _store(row, fetched, ports.lake) if fetched else known
     assert landing is not None  # noqa: S101 - "not modified" answers only a known version
     manifest = None if row.force else proved_manifest(partition, landing, ports)
+    if manifest is not None and has_outdated_zones(manifest, ports.lake):
+        # What the month is made from has not changed, so the stores would keep it as it is.
+        row, manifest = replace(row, force=True), None
     counts = manifest.counts if manifest else None
+    if not fetched:
+        row = replace(row, is_sample=_is_sample(landing, manifest, ports.lake))
     return RunRow(
         service=row.service,
         month=row.month,
@@ -64,7 +83,8 @@ def land(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
         sha256=landing.sha256,
         run=row.run,
         force=row.force,
-        warning=_warning(partition, landing),
+        is_sample=row.is_sample,
+        warning=_warning(row, landing),
     )
 
 
@@ -80,12 +100,13 @@ def landed_before(row: RunRow, lake: Lake) -> RunRow:
             f"{row.partition}: {lake.url}/{lake_paths.landing(row.partition)} or the published "
             "file that it names is gone. Nothing was changed. Load the month from the source."
         )
+    row = replace(row, is_sample=_is_sample(landing, None, lake))
     return replace(
         row,
         published=landing.rows,
         bytes=landing.bytes,
         sha256=landing.sha256,
-        warning=_warning(row.partition, landing),
+        warning=_warning(row, landing),
     )
 
 
@@ -100,7 +121,7 @@ def land_again(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
     """
     landing = landed(row.partition, ports.lake)
     if landing is None or not _is_whole(landing, ports.lake):
-        return land(row, ports, publication)
+        return land(row, ports, publication, keep_origin=True)
     return landed_before(row, ports.lake)
 
 
@@ -140,22 +161,62 @@ def _fetch(
     return find_source_path(row.partition, known, source_format, fetch)
 
 
-def _warning(partition: Partition, landing: Landing) -> str:
+def require_same_origin(row: RunRow, known: Landing | None, ports: Ports) -> None:
+    """Refuse to let a sample take a real month's place, or a real month a sample's.
+
+    Args:
+        row: The month that is about to be stored.
+        known: The version landed last, if any.
+        ports: What the ledger says counts, and what the landed bytes say of themselves.
+
+    Raises:
+        ConfigurationError: the stores hold the other.
+    """
+    entry = ports.ledger.entry(row.partition)
+    held = {entry.is_sample} if entry is not None else set()
+    if known is not None and known.sha256 != row.sha256:
+        held.add(_is_sample(known, None, ports.lake))
+    if (not row.is_sample) in held:
+        new, old = ("a sample", "TLC's own") if row.is_sample else ("TLC's own", "a sample")
+        raise ConfigurationError(
+            f"{row.partition}: what would be loaded is {new} and what the stores hold is {old}. "
+            "The month stays as it was. Check TLC_SOURCE_URL, or let tlc_trips replace it with "
+            "force=true."
+        )
+
+
+def _is_sample(landing: Landing, manifest: Manifest | None, lake: Lake) -> bool:
+    """Whether the month was generated; where no manifest says it, its published bytes do."""
+    if manifest is not None:
+        return manifest.counts.is_sample
+    with lake.open_range(landing.raw) as raw:
+        return is_sample(raw, landing.source_uri, SourceFormat.of(landing.raw))
+
+
+def _warning(row: RunRow, landing: Landing) -> str:
     """A difference from the rows once counted: in the Parquet files, which CSV never equalled."""
+    if row.is_sample:
+        return "a sample: generated for a trial, and never published by TLC"
     if SourceFormat.of(landing.raw) is SourceFormat.CSV:
         return ""
-    return row_count_warning(partition, landing.rows)
+    return row_count_warning(row.partition, landing.rows)
+
+
+def _counted(row: RunRow, fetched: Fetched) -> RunRow:
+    try:
+        rows = count_rows(fetched.path, fetched.uri)
+        with fetched.path.open("rb") as file:
+            generated = is_sample(file, fetched.uri, SourceFormat.of(fetched.path.name))
+    except SourceError as error:
+        fetched.path.unlink()
+        raise SourceError(f"{row.partition}: {error}") from error
+    return replace(row, published=rows, sha256=fetched.sha256, is_sample=generated)
 
 
 def _store(row: RunRow, fetched: Fetched, lake: Lake) -> Landing:
     partition = row.partition
-    try:
-        rows = count_rows(fetched.path, fetched.uri)
-    except SourceError as error:
-        fetched.path.unlink()
-        raise SourceError(f"{partition}: {error}") from error
     suffix = fetched.path.name.removeprefix(partition.file_stem)
-    landing = landing_of(fetched, rows, lake_paths.raw(partition, fetched.sha256, suffix))
+    landing = landing_of(fetched, row.published, lake_paths.raw(partition, fetched.sha256, suffix))
     stored = lake.stat(landing.raw)
     if stored is not None and stored.bytes == landing.bytes and not row.force:
         fetched.path.unlink()

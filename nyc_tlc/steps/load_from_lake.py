@@ -11,6 +11,7 @@ from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.warehouse import LakeWarehouse
+from nyc_tlc.steps.land import require_same_origin
 from nyc_tlc.steps.load import load_objects
 from nyc_tlc.steps.records import is_in_place, read_load, read_manifest
 
@@ -111,7 +112,9 @@ def restore(row: RunRow, ports: Ports) -> RunRow:
         bytes=landing.bytes,
         sha256=landing.sha256,
         warning=manifest.warning,
+        is_sample=counts.is_sample,
     )
+    require_same_origin(restored, None, ports)
     load_objects(restored, manifest.objects, ports)
     return restored
 

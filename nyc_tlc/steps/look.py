@@ -15,7 +15,12 @@ from nyc_tlc.core.lake.records import Landing
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.source import Probed, SourceFileAbsentError
-from nyc_tlc.steps.records import is_proved_in_bigquery, landed, proved_manifest
+from nyc_tlc.steps.records import (
+    has_outdated_zones,
+    is_proved_in_bigquery,
+    landed,
+    proved_manifest,
+)
 from nyc_tlc.steps.run_each import Effort, retried
 
 T = TypeVar("T")
@@ -98,7 +103,9 @@ def _why(row: RunRow, sighting: Sighting) -> str:
 def _proved_counts(partition: Partition, landing: Landing, ports: Ports) -> Counts | None:
     """The month's counts, if every store holds exactly this version under today's contract."""
     manifest = proved_manifest(partition, landing, ports)
-    if manifest is None or not is_proved_in_bigquery(partition, manifest, ports):
+    if manifest is None or has_outdated_zones(manifest, ports.lake):
+        return None
+    if not is_proved_in_bigquery(partition, manifest, ports):
         return None
     return manifest.counts
 

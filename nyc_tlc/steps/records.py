@@ -93,6 +93,20 @@ def proved_manifest(partition: Partition, landing: Landing, ports: Ports) -> Man
     return manifest
 
 
+def has_outdated_zones(manifest: Manifest, lake: Lake) -> bool:
+    """Whether other polygons have been landed since than those that located the month's trips."""
+    newest = newest_polygons(manifest, lake)
+    return newest is not None and newest != manifest.zone_polygons
+
+
+def newest_polygons(manifest: Manifest, lake: Lake) -> str | None:
+    """SHA-256 of the polygons for such a month that were landed last; None where it needs none."""
+    own = lake_paths.ZONE_POLYGONS_LANDING
+    record = lake_paths.of_samples(own) if manifest.counts.is_sample else own
+    found = read(Landing, record, lake) if manifest.zone_polygons else None
+    return found[0].sha256 if found else None
+
+
 def is_proved_in_bigquery(partition: Partition, manifest: Manifest, ports: Ports) -> bool:
     """Whether BigQuery, if there is one, holds exactly what the manifest commits, proved."""
     warehouse = ports.bigquery

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 
+from nyc_tlc import __version__
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import ReconciliationError
@@ -74,6 +75,8 @@ def ledger_entry(row: RunRow) -> LedgerEntry:
         accepted=row.accepted,
         quarantined=row.quarantined,
         run=row.run,
+        is_sample=row.is_sample,
+        version=__version__,
     )
 
 

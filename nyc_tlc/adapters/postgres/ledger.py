@@ -75,8 +75,10 @@ def read_entries(
     statement = sql(
         "SELECT service, source_month, sha256, contract, rows_published, rows_accepted, "
         "rows_quarantined, run, loaded_at, reconciled_at, "
-        # Not by name: a ledger from before it had the column is read before it gets it.
-        "(to_jsonb(ledger) ->> 'seconds')::double precision FROM ledger {}",
+        # Not by name: a ledger from before it had the columns is read before it gets them.
+        "(to_jsonb(ledger) ->> 'seconds')::double precision, "
+        "(to_jsonb(ledger) ->> 'is_sample')::boolean, "
+        "coalesce(to_jsonb(ledger) ->> 'version', '') FROM ledger {}",
         SQL(which),
     )
     cursor.execute(statement, values)
@@ -94,13 +96,22 @@ def record(cursor: Cursor, entry: LedgerEntry) -> LedgerEntry:
     (loaded_at,) = one(
         cursor,
         "INSERT INTO ledger (service, source_month, sha256, contract, rows_published, "
-        "rows_accepted, rows_quarantined, run) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) "
+        "rows_accepted, rows_quarantined, run, is_sample, version) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
         "ON CONFLICT (service, source_month) DO UPDATE SET sha256 = EXCLUDED.sha256, "
         "contract = EXCLUDED.contract, rows_published = EXCLUDED.rows_published, "
         "rows_accepted = EXCLUDED.rows_accepted, "
         "rows_quarantined = EXCLUDED.rows_quarantined, run = EXCLUDED.run, "
+        "is_sample = EXCLUDED.is_sample, version = EXCLUDED.version, "
         "loaded_at = now(), reconciled_at = NULL, seconds = NULL RETURNING loaded_at",
-        [*ddl.key(entry.partition), *astuple(entry.content), *counts, entry.run],
+        [
+            *ddl.key(entry.partition),
+            *astuple(entry.content),
+            *counts,
+            entry.run,
+            entry.is_sample,
+            entry.version,
+        ],
     )
     return replace(entry, loaded_at=loaded_at, reconciled_at=None)
 

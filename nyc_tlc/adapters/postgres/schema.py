@@ -34,10 +34,15 @@ CREATE TABLE IF NOT EXISTS ledger (
   loaded_at        timestamptz NOT NULL DEFAULT now(),
   reconciled_at    timestamptz,
   seconds          double precision,
+  is_sample        boolean,
+  version          text,
   PRIMARY KEY (service, source_month),
   CHECK (rows_published = rows_accepted + rows_quarantined)
 );
-ALTER TABLE ledger ADD COLUMN IF NOT EXISTS seconds double precision;
+ALTER TABLE ledger ADD COLUMN IF NOT EXISTS seconds double precision,
+  ADD COLUMN IF NOT EXISTS is_sample boolean, ADD COLUMN IF NOT EXISTS version text;
+COMMENT ON COLUMN ledger.is_sample IS 'Generated for a trial, and never published by TLC';
+COMMENT ON COLUMN ledger.version IS 'Of the program that loaded the month';
 CREATE TABLE IF NOT EXISTS quarantine (
   service      text    NOT NULL,
   source_month date    NOT NULL,
@@ -77,7 +82,11 @@ def is_attached(cursor: Cursor, partition: Partition) -> bool:
 def ensure_tables(cursor: Cursor, contract: Contract) -> None:
     """Create what is missing of ledger, quarantine and the service's partitioned table."""
     names = [column.name for column in contract.columns]
-    wanted = {contract.service: names, "ledger": ["seconds"], "quarantine": ["published"]}
+    wanted = {
+        contract.service: names,
+        "ledger": ["seconds", "is_sample", "version"],
+        "quarantine": ["published"],
+    }
     if are_there(cursor, wanted):
         return
     ensure_schema(cursor)

@@ -99,6 +99,9 @@ def _committed(evidence: Evidence, manifest: Manifest, place: str) -> _Found:
     if landing is not None and landing.sha256 != manifest.landing.sha256:
         detail = f"{landing.sha256[:12]}… landed, {manifest.landing.sha256[:12]}… loaded"
         yield "revision_not_loaded", place, detail
+    if evidence.polygons not in {None, manifest.zone_polygons}:
+        detail = f"{manifest.zone_polygons[:12]}…, the newest are {evidence.polygons[:12]}…"
+        yield "zones_outdated", place, detail
     yield from _contract(evidence.partition, manifest.contract, place)
 
 

@@ -79,6 +79,7 @@ class Evidence:
         scan: None when readers of the warehouse do not see the month.
         quarantined: Rows of the month in the quarantine table.
         bigquery: None where there is no BigQuery.
+        polygons: SHA-256 of the newest polygons of the zones; None where the month needs none.
         source: None unless the source was asked.
     """
 
@@ -92,6 +93,7 @@ class Evidence:
     scan: TableScan | None = None
     quarantined: int = 0
     bigquery: LakeWarehouseSays | None = None
+    polygons: str | None = None
     source: SourceAnswer | None = None
 
     @property

@@ -46,6 +46,7 @@ _SENTENCES = {
         "not_loaded": "The month was landed, but no store has it",
         "revision_not_loaded": "A newer version was landed than the one that the stores hold",
         "contract_stale": "The month was conformed to another version of the contract than today's",
+        "zones_outdated": "The month was located with polygons that others have replaced since",
         "manifest_missing": "Stores hold the month, the lake has no manifest",
         "manifest_unreadable": "The manifest is damaged",
         "manifest_inconsistent": "The manifest's counts do not add up",

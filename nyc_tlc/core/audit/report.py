@@ -5,6 +5,7 @@ from importlib import resources
 
 import jinja2
 
+from nyc_tlc import __version__
 from nyc_tlc.core.audit import charts, drawing
 from nyc_tlc.core.audit.verdicts import Audit, AuditedMonth, Verdict
 from nyc_tlc.core.contract.service import SERVICES
@@ -36,6 +37,7 @@ def render(audit: Audit) -> str:
     )  # fmt: skip
     return environment.from_string(template).render(
         audit=audit,
+        version=__version__,
         loaded=loaded,
         signs=_SIGNS,
         calendars=_calendars(audit.months),

@@ -35,6 +35,7 @@ class AuditedMonth:
         raw_bytes: Of the published file.
         lake_bytes: Of trips and quarantine together.
         seconds: Time that the load took; None when nobody recorded it.
+        is_sample: Whether it was generated, instead of published by TLC.
     """
 
     partition: Partition
@@ -48,6 +49,7 @@ class AuditedMonth:
     lake_bytes: int = 0
     seconds: float | None = None
     loaded_at: datetime | None = None
+    is_sample: bool = False
 
     @property
     def is_proved(self) -> bool:
@@ -96,6 +98,7 @@ def audited(evidence: Evidence, found: Collection[Finding]) -> AuditedMonth:
         lake_bytes=sum(stored.bytes for stored in manifest.objects),
         seconds=ledger.seconds if ledger else None,
         loaded_at=ledger.loaded_at if ledger else None,
+        is_sample=manifest.counts.is_sample,
     )
 
 
@@ -140,6 +143,7 @@ def to_frame(audit: Audit) -> pd.DataFrame:
             "quarantined": month.quarantined,
             "megabytes": round(month.raw_bytes / 1e6, 3),
             "seconds": month.seconds or 0.0,
+            "sample": month.is_sample,
         }
         for month in audit.months
     ]
@@ -167,6 +171,7 @@ def _row(
         "verdict": str(verdict),
         **dict.fromkeys(("published", "accepted", "quarantined"), 0),
         **dict.fromkeys(("megabytes", "seconds"), 0.0),
+        "sample": False,
         "findings": "; ".join(finding.mark for finding in found),
         "wrong": "\n".join(str(finding) for finding in found if finding.is_open),
     }

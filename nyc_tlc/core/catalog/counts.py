@@ -36,6 +36,11 @@ class Counts(Record):
     by_day: dict[str, int] = {}
 
     @property
+    def is_sample(self) -> bool:
+        """Whether the month was generated: each accepted row of such a one says so."""
+        return self.by_flag.get("sample", 0) > 0
+
+    @property
     def reasons(self) -> dict[str, int]:
         """``by_reason``, the most frequent first."""
         return dict(sorted(self.by_reason.items(), key=lambda item: (-item[1], item[0])))

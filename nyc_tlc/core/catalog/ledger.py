@@ -27,6 +27,9 @@ class LedgerEntry:
         loaded_at: Set by the warehouse.
         reconciled_at: When every store was proved equal; None until then.
         seconds: Time that the load took, all steps together; None until reconciled.
+        is_sample: Whether the month was generated, instead of published by TLC; None in entries
+            from before that was recorded.
+        version: Of the program that loaded it; empty likewise.
     """
 
     partition: Partition
@@ -38,3 +41,5 @@ class LedgerEntry:
     loaded_at: datetime | None = None
     reconciled_at: datetime | None = None
     seconds: float | None = None
+    is_sample: bool | None = None
+    version: str = ""

@@ -1,8 +1,9 @@
 """Published CSV files, gzip or not: checked for completeness, and streamed batch by batch."""
 
 import csv
+import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,7 +19,7 @@ from nyc_tlc.core.files.csv_rows import (
     parse_header,
     parse_rows,
 )
-from nyc_tlc.core.files.file_kind import GZIP_MAGIC, HEAD_BYTES, known_kind
+from nyc_tlc.core.files.file_kind import GZIP_MAGIC, HEAD_BYTES, SAMPLE_LINES, known_kind
 from nyc_tlc.core.files.parquet_file import BATCH_ROWS
 from nyc_tlc.core.limits import MOST_COLUMNS, MOST_GZIP_RATIO
 from nyc_tlc.core.prefetch import prefetch
@@ -124,6 +125,16 @@ def open_csv(source: Path | BinaryIO, uri: str) -> Iterator[CsvFile]:
                 "was. Check what the source serves."
             )
         yield CsvFile(schema, pieces)
+
+
+def is_sample(source: BinaryIO) -> bool:
+    """Whether the month was generated: it says so itself, wherever it is copied to."""
+    start = source.read(CHUNK_BYTES)
+    source.seek(0)
+    if start.startswith(GZIP_MAGIC):
+        with suppress(zlib.error):
+            start = zlib.decompressobj(wbits=31).decompress(start, len(SAMPLE_LINES))
+    return start.startswith(SAMPLE_LINES)
 
 
 def read_batches(file: CsvFile, uri: str) -> Iterator[pa.RecordBatch]:

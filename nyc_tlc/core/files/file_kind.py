@@ -4,6 +4,11 @@ HEAD_BYTES = 64
 PARQUET_MAGIC = b"PAR1"
 GZIP_MAGIC = b"\x1f\x8b"
 
+SAMPLE_KEY = b"nyc_tlc.sample"
+"""Of a Parquet file's metadata: the month was generated, and TLC never published it."""
+SAMPLE_LINES = b"\n\r\n\n"
+"""The same of a CSV file: blank lines before its header, whose ends no program mixes so."""
+
 _STARTS = {
     b"<": "XML or HTML (an error page?)",
     b"{": "JSON (an error answer?)",

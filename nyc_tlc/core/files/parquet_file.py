@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nyc_tlc.core.errors import SourceError
-from nyc_tlc.core.files.file_kind import HEAD_BYTES, PARQUET_MAGIC, known_kind
+from nyc_tlc.core.files.file_kind import HEAD_BYTES, PARQUET_MAGIC, SAMPLE_KEY, known_kind
 from nyc_tlc.core.files.short_text import is_text, require_short_text
 from nyc_tlc.core.limits import (
     MOST_BYTES_PER_ROW,
@@ -109,6 +109,11 @@ def open_parquet(source: Path | BinaryIO, uri: str) -> Iterator[pq.ParquetFile]:
         file.schema_arrow.names  # noqa: B018 - names that are not UTF-8 show here
     with file:
         yield file
+
+
+def is_sample(file: pq.ParquetFile) -> bool:
+    """Whether the month was generated: it says so itself, wherever it is copied to."""
+    return SAMPLE_KEY in (file.metadata.metadata or {})
 
 
 def require_short_texts(

@@ -20,10 +20,12 @@ class PublishedFile:
 
     Attributes:
         batches: Its rows in order, to be read once.
+        is_sample: Whether it was generated, instead of published by TLC.
     """
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
+    is_sample: bool = False
 
 
 def count_rows(path: Path, uri: str) -> int:
@@ -50,10 +52,28 @@ def open_published(
         with parquet_file.open_parquet(source, uri) as parquet:
             parquet_file.require_short_texts(parquet, source, uri)
             batches = parquet_file.read_batches(parquet, uri)
-            yield PublishedFile(parquet.schema_arrow, _with_short_texts(batches, uri))
+            yield PublishedFile(
+                parquet.schema_arrow,
+                _with_short_texts(batches, uri),
+                parquet_file.is_sample(parquet),
+            )
         return
+    is_sample = csv_file.is_sample(source)
     with csv_file.open_csv(source, uri) as csv:
-        yield PublishedFile(csv.schema, _with_short_texts(csv_file.read_batches(csv, uri), uri))
+        batches = csv_file.read_batches(csv, uri)
+        yield PublishedFile(csv.schema, _with_short_texts(batches, uri), is_sample)
+
+
+def is_sample(source: BinaryIO, uri: str, source_format: SourceFormat) -> bool:
+    """Whether a landed file was generated, instead of published by TLC.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    if source_format is SourceFormat.CSV:
+        return csv_file.is_sample(source)
+    with parquet_file.open_parquet(source, uri) as parquet:
+        return parquet_file.is_sample(parquet)
 
 
 def read_published_head(

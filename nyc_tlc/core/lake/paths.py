@@ -44,8 +44,9 @@ _LOADS = "loads/bigquery/"
 RAW_PREFIX = "raw/service="
 CHECK_PREFIX = f"{STAGING}check_connections/"
 STAGING_PREFIX = STAGING
+ZONE_LOOKUP_LANDING = "raw/taxi_zone/landing.json"
 ZONE_POLYGONS_LANDING = "raw/taxi_zones/landing.json"
-"""Record of the polygons landed last."""
+"""Records of TLC's own lookup and polygons that were landed last; samples have others."""
 AUDIT_REPORT = "report/lake_audit.html"
 """The page of the last audit."""
 
@@ -126,6 +127,11 @@ def zone_lookup(sha256: str) -> str:
 def zone_polygons(sha256: str) -> str:
     """The published polygons of the taxi zones, by content."""
     return f"raw/taxi_zones/{sha256}.zip"
+
+
+def of_samples(landing: str) -> str:
+    """The record of the sample of a lookup or of polygons that was landed last."""
+    return landing.replace("/landing.json", "/sample.json")
 
 
 def reference(table: str) -> str:

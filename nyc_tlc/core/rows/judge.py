@@ -14,7 +14,15 @@ from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.contract.schemas import arrow_schema
 from nyc_tlc.core.rows.conform import ConformedBatch
-from nyc_tlc.core.rows.rules import FLAGS, REASONS, REFUND_PAIR, UNREADABLE, Expression, Rule
+from nyc_tlc.core.rows.rules import (
+    FLAGS,
+    REASONS,
+    REFUND_PAIR,
+    SAMPLE,
+    UNREADABLE,
+    Expression,
+    Rule,
+)
 
 _PAIR_KEY = (
     "vendor_id", "pickup_datetime", "dropoff_datetime", "pu_location_id", "do_location_id",
@@ -63,9 +71,10 @@ def neighbourhoods(batches: Iterable[ConformedBatch]) -> Iterator[Neighbourhood]
 
 
 class Judge:
-    """The rules compiled for one partition."""
+    """The rules compiled for one partition, which may be a sample that nobody published."""
 
-    def __init__(self, partition: Partition) -> None:
+    def __init__(self, partition: Partition, *, is_sample: bool = False) -> None:
+        self._is_sample = pa.scalar(is_sample)
         self._contract = partition.service.contract
         self._schema = arrow_schema(self._contract)
         self._reasons = pa.array([rule.code for rule in REASONS])
@@ -103,6 +112,7 @@ class Judge:
             REFUND_PAIR, _refund_pairs(neighbourhood, self._contract)
         )
         sound = pa.repeat(_FALSE, rows.num_rows)
+        rows = rows.append_column(SAMPLE, pa.repeat(self._is_sample, rows.num_rows))
         for reason in UNREADABLE:
             rows = rows.append_column(reason, conformed.defects.get(reason, sound))
         source = acero.TableSourceNodeOptions(pa.Table.from_batches([rows]))

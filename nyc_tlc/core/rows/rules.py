@@ -29,7 +29,8 @@ CODE_UNMAPPED = "code_unmapped"
 UNREADABLE = (ROW_IRREGULAR, VALUE_UNCASTABLE, CODE_UNMAPPED)
 """Reasons that reading a row gives; the evaluator gets each as a column."""
 REFUND_PAIR = "refund_pair"
-"""A flag whose condition the evaluator adds as a column: no single row can say it."""
+SAMPLE = "sample"
+"""Flags whose conditions the evaluator adds as columns: no single row can say them."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,7 @@ FLAGS = (
         (pc.field("pickup_longitude").is_valid() & pc.field("pu_location_id").is_null())
         | (pc.field("dropoff_longitude").is_valid() & pc.field("do_location_id").is_null()),
     ),
+    Rule(SAMPLE, "Generated for a trial: no trip that TLC has published", (), pc.field(SAMPLE)),
 )
 """Bit i of ``quality_flags`` is entry i. Append only: a stored bit keeps its meaning."""
 

@@ -58,6 +58,7 @@ class RunRow:
         run: The run that this row belongs to.
         force: Whether to load the month even when nothing changed.
         only_plan: Whether the run only says what it would do.
+        is_sample: Whether the month was generated, instead of published by TLC.
         warning: What is odd about the published file, if anything; no failure.
         error: Why it failed; empty otherwise.
         error_type: Name of the error's class, which says what the operator does about it.
@@ -77,6 +78,7 @@ class RunRow:
     run: str = ""
     force: bool = False
     only_plan: bool = False
+    is_sample: bool = False
     warning: str = ""
     unknown_columns: str = ""
     error: str = ""

@@ -19,6 +19,8 @@ SCHEMA = pa.schema(
         pa.field("service_zone", pa.string(), nullable=False),
     ]
 )
+SAMPLE_SERVICE_ZONE = "Sample"
+"""What the service zone of every generated zone is."""
 _SPELLINGS = {"locationid": "location_id"}
 
 
@@ -47,6 +49,11 @@ def parse_zones(data: bytes) -> pa.Table:
         ids = pc.unique(zones["location_id"])
         raise _refused(f"found {zones.num_rows} rows with {len(ids)} ids")
     return zones
+
+
+def is_sample(zones: pa.Table) -> bool:
+    """Whether the zones were generated, instead of published by TLC."""
+    return SAMPLE_SERVICE_ZONE in zones["service_zone"].to_pylist()
 
 
 def _refused(found: str) -> ContractError:

@@ -26,6 +26,8 @@ from nyc_tlc.core.zones.grid import PolygonGrid
 FILE_NAME = "taxi_zones.zip"
 POLYGONS = 263
 """Location ids 1..263; 264 (unknown) and 265 (outside the city) have no polygon."""
+SAMPLE_FIELD = "sample"
+"""A column that only generated polygons have."""
 _CRS = CRS.from_epsg(2263)
 """New York Long Island, US survey feet: what the file of 2015-09-21 is in."""
 _LONGEST_EDGE = 1_000.0
@@ -56,11 +58,13 @@ class ZonePolygons:
         centroids: Longitude and latitude per zone, of the centroid in the plane of the file. It
             may lie outside its zone.
         grid: Finds the zone of a point.
+        is_sample: Whether they were generated, instead of published by TLC.
     """
 
     polygons: npt.NDArray[Any]
     centroids: npt.NDArray[np.float64]
     grid: PolygonGrid
+    is_sample: bool = False
 
     def locate(self, longitude: pa.DoubleArray, latitude: pa.DoubleArray) -> pa.Array:
         """The location id of each point, int16; null in no zone, or where a coordinate is null.
@@ -79,7 +83,8 @@ def parse_zone_polygons(data: bytes) -> ZonePolygons:
         ContractError: it is no zipped shapefile of the 263 zones.
     """
     try:
-        feet = _in_feet(_files(data))
+        files = _files(data)
+        feet, generated = _in_feet(files), _is_sample(files)
     except _DAMAGES as error:
         found = " ".join(str(error).split())[:200]
         raise _refused(f"found what cannot be read ({found})") from error
@@ -93,7 +98,7 @@ def parse_zone_polygons(data: bytes) -> ZonePolygons:
     if not shapely.covers(_NEW_YORK, polygons).all():
         raise _refused("found polygons that are not in New York")
     centroids = _degrees(shapely.get_coordinates(shapely.centroid(feet)))
-    return ZonePolygons(polygons, centroids, PolygonGrid(polygons))
+    return ZonePolygons(polygons, centroids, PolygonGrid(polygons), generated)
 
 
 def _files(data: bytes) -> Mapping[str, bytes]:
@@ -128,6 +133,11 @@ def _in_feet(files: Mapping[str, bytes]) -> npt.NDArray[Any]:
     if set(zones) != set(range(1, POLYGONS + 1)):  # a set: an id may be missing, or be text
         raise _refused(f"found {len(records)} records with {len(zones)} ids")
     return np.array([zones[location_id] for location_id in sorted(zones)])
+
+
+def _is_sample(files: Mapping[str, bytes]) -> bool:
+    with shapefile.Reader(dbf=io.BytesIO(files["dbf"])) as reader:
+        return SAMPLE_FIELD in {field[0] for field in reader.fields}
 
 
 def _location_ids(records: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -5,6 +5,7 @@ import json
 import pyarrow as pa
 import shapely
 
+from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.zones import lookup as zones
 from nyc_tlc.core.zones.polygons import POLYGONS, ZonePolygons
 
@@ -21,7 +22,18 @@ SCHEMA = pa.schema(
 
 
 def zone_table(lookup: pa.Table, polygons: ZonePolygons) -> pa.Table:
-    """Zones by location id, ascending, with their places on the map."""
+    """Zones by location id, ascending, with their places on the map.
+
+    Raises:
+        ContractError: names and polygons do not belong together.
+    """
+    if zones.is_sample(lookup) is not polygons.is_sample:
+        kinds = ("samples", "TLC's own") if polygons.is_sample else ("TLC's own", "samples")
+        raise ContractError(
+            f"the polygons of the taxi zones are {kinds[0]} and their names are {kinds[1]}: they "
+            "do not belong together. The zones stay as they were. Run tlc_zones with "
+            "TLC_SOURCE_URL empty, which lands both from TLC."
+        )
     nowhere = pa.nulls(lookup.num_rows - POLYGONS)
     located = [*polygons.centroids.T, shapely.to_wkb(polygons.polygons)]
     places = [

@@ -95,7 +95,8 @@ def test_the_table_has_a_row_per_month_and_one_per_finding_of_none():
         {
             "service": "green", "month": "2024-01", "verdict": "wrong", "published": 10,
             "accepted": 8, "quarantined": 2, "megabytes": 12_345.679, "seconds": 1.5,
-            "findings": "lake_rows b; raw_missing (repaired) a", "wrong": str(LAKE),
+            "sample": False, "wrong": str(LAKE),
+            "findings": "lake_rows b; raw_missing (repaired) a",
         },
         _blank(service="green", month="2024-02", verdict="proved"),
         _blank(verdict="wrong", findings="table_orphan d", wrong=str(TABLE)),
@@ -110,7 +111,15 @@ def test_the_table_has_a_row_per_month_and_one_per_finding_of_none():
 
 def _blank(**said: str) -> dict[str, object]:
     counts = dict.fromkeys(("published", "accepted", "quarantined", "megabytes", "seconds"), 0)
-    return {"service": "", "month": "", "findings": "", "wrong": "", **counts, **said}
+    return {
+        "service": "",
+        "month": "",
+        "findings": "",
+        "wrong": "",
+        "sample": False,
+        **counts,
+        **said,
+    }
 
 
 def test_a_run_ends_with_an_error_that_names_everything_that_is_wrong():

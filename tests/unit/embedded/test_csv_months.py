@@ -10,6 +10,7 @@ import pytest
 from embedded.samples.csv_months import LAYOUTS, layout_of, write_csv_month
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.files.file_kind import SAMPLE_LINES
 from nyc_tlc.core.month import Month
 
 ROWS = pa.table(
@@ -51,7 +52,7 @@ def test_the_lines_are_those_that_tlc_wrote(service: str, month: str, tmp_path: 
     """Spelled out once, so that reader and writer cannot be wrong together."""
     rows = pa.table({"a": [1, None], "b": ["x", None]})
     path = write_csv_month(_partition(service, Month.parse(month)), rows, tmp_path)
-    assert gzip.decompress(path.read_bytes()) == LINES[service, month]
+    assert gzip.decompress(path.read_bytes()) == SAMPLE_LINES + LINES[service, month]
 
 
 @pytest.mark.parametrize("service", LAYOUTS)
@@ -64,7 +65,7 @@ def test_headers_are_those_of_the_real_files(
         names = [name.strip(' "') for name in header.split(",")]
         rows = pa.table([pa.array(["x"])] * len(names), names=names)
         path = write_csv_month(_partition(service, month), rows, tmp_path, compressed=False)
-        assert path.read_text().splitlines()[0] == header, month
+        assert path.read_text().lstrip().splitlines()[0] == header, month
 
 
 def test_the_same_rows_give_the_same_bytes_compressed_or_not(tmp_path: Path) -> None:
@@ -78,9 +79,9 @@ def test_the_same_rows_give_the_same_bytes_compressed_or_not(tmp_path: Path) -> 
     assert packed[0] == packed[1]
     path = write_csv_month(partition, ROWS, tmp_path, compressed=False)
     assert path.name == "green_tripdata_2020-07.csv"
-    assert path.read_bytes() == gzip.decompress(packed[0]) == text
+    assert path.read_bytes() == gzip.decompress(packed[0]) == SAMPLE_LINES + text
     empty = write_csv_month(partition, ROWS.schema.empty_table(), tmp_path, compressed=False)
-    assert empty.read_bytes() == text.splitlines(keepends=True)[0]
+    assert empty.read_bytes() == SAMPLE_LINES + text.splitlines(keepends=True)[0]
 
 
 def test_months_beyond_the_known_layouts_have_the_nearest() -> None:

@@ -19,7 +19,9 @@ PATHS = {
     f"loads/bigquery/p.d/{HIVE}.json": paths.warehouse_load(MONTH, "p.d"),
     "raw/taxi_zone/ab.csv": paths.zone_lookup("ab"),
     "raw/taxi_zones/ab.zip": paths.zone_polygons("ab"),
+    "raw/taxi_zone/landing.json": paths.ZONE_LOOKUP_LANDING,
     "raw/taxi_zones/landing.json": paths.ZONE_POLYGONS_LANDING,
+    "raw/taxi_zones/sample.json": paths.of_samples(paths.ZONE_POLYGONS_LANDING),
     "reference/vendor/part-0.parquet": paths.reference("vendor"),
     "report/lake_audit.html": paths.AUDIT_REPORT,
 }

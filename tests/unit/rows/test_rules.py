@@ -501,7 +501,7 @@ def test_the_meaning_of_a_stored_bit_is_frozen() -> None:
     assert " ".join(rule.code for rule in FLAGS) == (
         "pickup_outside_month dropoff_before_pickup zero_duration over_24_hours zero_distance "
         "over_100_miles zero_passengers negative_amount refund_pair unknown_code "
-        "unknown_location details_missing outside_zones"
+        "unknown_location details_missing outside_zones sample"
     )
     assert len(FLAGS) <= 31  # of a signed integer of 32 bits
 

@@ -1,6 +1,7 @@
 """The zones' names and polygons on their way into the lake, and out of it again."""
 
 import json
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,12 +16,18 @@ from embedded.samples.zones import write_zone_lookup
 from nyc_tlc.adapters.lake.folder import FolderLake
 from nyc_tlc.adapters.source.folder import FolderSource
 from nyc_tlc.core.checksum import sha256_of_file
-from nyc_tlc.core.errors import ContractError, ReconciliationError, SourceError
+from nyc_tlc.core.errors import (
+    ConfigurationError,
+    ContractError,
+    ReconciliationError,
+    SourceError,
+)
+from nyc_tlc.core.zones.polygons import ZonePolygons
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.source import Source
 from nyc_tlc.steps import land_zones as step
 
-LANDING = "raw/taxi_zones/landing.json"
+LANDING = "raw/taxi_zones/sample.json"
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +59,19 @@ def elsewhere(tmp_path: Path) -> Source:
     """A source that has no polygons, as the mirror of the CSV files."""
     (tmp_path / "mirror").mkdir()
     return FolderSource(tmp_path / "mirror")
+
+
+def _landed(ports: Ports) -> tuple[ZonePolygons, str]:
+    return step.landed_zone_polygons(ports, is_sample=True)
+
+
+def _as_own(path: Path) -> None:
+    """The same file without the column that says that it is a sample."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data.replace(b"sample\0", b"length\0"))
 
 
 def test_polygons_are_landed_by_content_with_a_record(ports: Ports, published: Path) -> None:
@@ -117,30 +137,30 @@ def test_unchanged_polygons_are_not_landed_again_and_a_revision_keeps_them(
     second = step.land_zone_polygons(ports)
     assert second.sha256 != first.sha256
     assert ports.lake.stat(first.raw) is not None
-    assert step.landed_zone_polygons(ports)[1] == second.sha256
+    assert _landed(ports)[1] == second.sha256
 
 
 def test_landed_polygons_serve_a_source_that_has_none(ports: Ports, elsewhere: Source) -> None:
     landing = step.land_zone_polygons(ports)
     mirror = replace(ports, source=elsewhere)
     assert step.land_zone_polygons(mirror) == landing
-    polygons, sha256 = step.landed_zone_polygons(mirror)
+    polygons, sha256 = _landed(mirror)
     assert sha256 == landing.sha256
     assert len(polygons.polygons) == 263
 
 
 def test_no_polygons_anywhere_says_where_to_get_them(ports: Ports, elsewhere: Source) -> None:
     mirror = replace(ports, source=elsewhere)
-    for attempt in (step.land_zone_polygons, step.landed_zone_polygons):
+    for attempt in (step.land_zone_polygons, _landed):
         with pytest.raises(SourceError, match="tlc_zones once with TLC_SOURCE_URL set to TLC's"):
             attempt(mirror)
 
 
 def test_first_use_lands_and_later_ones_do_not_ask_the_source(ports: Ports) -> None:
-    polygons, sha256 = step.landed_zone_polygons(ports)
+    polygons, sha256 = _landed(ports)
     assert ports.lake.stat(f"raw/taxi_zones/{sha256}.zip") is not None
     source = Mock()
-    assert step.landed_zone_polygons(replace(ports, source=source)) == (polygons, sha256)
+    assert _landed(replace(ports, source=source)) == (polygons, sha256)
     source.fetch.assert_not_called()
 
 
@@ -151,7 +171,7 @@ def test_a_process_parses_them_once_however_many_workers_ask(
     parse = Mock(wraps=step.parse_zone_polygons)
     monkeypatch.setattr(step, "parse_zone_polygons", parse)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: step.landed_zone_polygons(ports), range(16)))
+        answers = list(pool.map(lambda _: _landed(ports), range(16)))
     assert parse.call_count == 1
     assert all(answer[0] is answers[0][0] for answer in answers)
 
@@ -165,6 +185,40 @@ def test_what_is_not_the_polygons_is_not_landed(ports: Ports, published: Path) -
     assert not list(ports.work_dir.rglob("*.zip"))
 
 
+def test_months_of_either_kind_get_their_own_zones(ports: Ports, published: Path) -> None:
+    """Sample zones landed by a demo are never those of a real month, nor the reverse."""
+    samples = step.land_zone_polygons(ports)
+    with pytest.raises(ConfigurationError, match="TLC's own and the zones of the source are samp"):
+        step.landed_zone_polygons(ports)
+    _as_own(published)
+    own, sha256 = step.landed_zone_polygons(ports)
+    assert (own.is_sample, sha256 == samples.sha256) == (False, False)
+    assert _landed(ports)[1] == samples.sha256
+    assert step.land_zone_polygons(ports).sha256 == sha256
+
+    write_zone_polygons(published)  # a demo later: the stores keep TLC's own
+    assert step.land_zone_polygons(ports).sha256 == sha256
+    assert step.landed_zone_polygons(ports)[1] == sha256
+
+
+def test_a_sample_month_gets_no_real_zones(ports: Ports, published: Path) -> None:
+    _as_own(published)
+    with pytest.raises(ConfigurationError, match="a sample and the zones of the source are TLC's"):
+        _landed(ports)
+
+
+def test_tlcs_own_lookup_stays_before_a_sample(ports: Ports, published: Path) -> None:
+    lookup = published.with_name("taxi_zone_lookup.csv")
+    write_zone_lookup(lookup)
+    samples = step.land_zone_lookup(ports)
+    generated = lookup.read_text("utf-8")
+    lookup.write_text(generated.replace('"Sample"', '"Boro Zone"'), "utf-8")
+    own = step.land_zone_lookup(ports)
+    assert own.sha256 != samples.sha256
+    lookup.write_text(generated, "utf-8")
+    assert step.land_zone_lookup(ports) == own
+
+
 def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
@@ -175,7 +229,7 @@ def test_lost_polygons_are_landed_again(
 ) -> None:
     landing = step.land_zone_polygons(ports)
     damage(tmp_path / "lake" / landing.raw)
-    assert step.landed_zone_polygons(ports)[1] == landing.sha256
+    assert _landed(ports)[1] == landing.sha256
     assert sha256_of_file(tmp_path / "lake" / landing.raw) == landing.sha256
 
 
@@ -183,10 +237,10 @@ def test_changed_bytes_of_the_same_length_are_refused(ports: Ports, tmp_path: Pa
     landing = step.land_zone_polygons(ports)
     path = tmp_path / "lake" / landing.raw
     path.write_bytes(bytes(landing.bytes))
-    with pytest.raises(ReconciliationError, match=f"are damaged: .*Delete {LANDING}"):
-        step.landed_zone_polygons(ports)
-    (tmp_path / "lake" / LANDING).unlink()
-    assert step.landed_zone_polygons(ports)[1] == landing.sha256
+    with pytest.raises(ReconciliationError, match=r"are damaged: .*Delete that object"):
+        _landed(ports)
+    path.unlink()
+    assert _landed(ports)[1] == landing.sha256
     path.unlink()
     with pytest.raises(ReconciliationError, match="found nothing"):
         step.read_zone_polygons(landing.raw, ports.lake)
