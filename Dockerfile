@@ -59,4 +59,6 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.title="nyc-tlc-mage" \
       org.opencontainers.image.description="TLC trip records into Postgres, a lake and BigQuery" \
       org.opencontainers.image.documentation="docs/containers.md" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="1.0.0" \
       org.opencontainers.image.revision="${REVISION}"

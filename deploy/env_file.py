@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
@@ -19,6 +20,24 @@ _OWNER = {
     "DEFAULT_OWNER_EMAIL": "owner@localhost.localdomain",
     "DEFAULT_OWNER_USERNAME": "owner",
 }
+
+
+def decoded(data: bytes, name: str) -> str:
+    """The text of a .env as editors save it: UTF-8 or UTF-16, with or without a mark, any line end.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    if encoding == "utf-8-sig" and b"\0" in data:  # UTF-16 without its mark
+        encoding = "utf-16-be" if data.startswith(b"\0") else "utf-16-le"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{name} is neither UTF-8 nor UTF-16. Nothing was started. Save it as UTF-8."
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def filled(text: str) -> tuple[str, list[str]]:
@@ -39,10 +58,15 @@ def main() -> None:
     """Write .env, from dev.env where there is none; what is set there stays."""
     path = _CHECKOUT / ".env"
     source = path if path.exists() else _CHECKOUT / "dev.env"
-    text, made = filled(source.read_text("utf-8"))
+    try:
+        text, made = filled(decoded(source.read_bytes(), source.name))
+    except ValueError as error:
+        sys.exit(str(error))
     unfinished = path.with_name(".env.new")
     unfinished.unlink(missing_ok=True)
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(
+        os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+    ) as file:
         file.write(text)
     unfinished.replace(path)
     sys.stdout.write(f"{path} (readable to you alone): new are {', '.join(made) or 'none'}\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from embedded.environment import without_proxy_for_us
 from embedded.samples.months import write_cdn
 from embedded.servers.postgres import psql_environment, psql_program
 from embedded.stack import CHECKOUT, DEFAULT_STATE_DIR, Stack
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     stack = Stack(parser.parse_args(arguments).state)
     try:
-        environment = {**os.environ, **stack.start()}
+        environment = without_proxy_for_us({**os.environ, **stack.start()})
     except RuntimeError as error:  # a server did not start, or PostgreSQL has no place here
         print(error, file=sys.stderr)
         return 1

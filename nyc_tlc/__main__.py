@@ -100,9 +100,11 @@ def _rebuild(options: argparse.Namespace) -> None:
 def _bucket(options: argparse.Namespace) -> None:
     """Show the lifecycle rules that the lake's bucket needs."""
     from nyc_tlc.jobs.bucket import set_up_bucket
-    from nyc_tlc.settings import Settings
+    from nyc_tlc.jobs.open import open_job
+    from nyc_tlc.wiring import connect_bucket
 
-    sys.stdout.write(f"{set_up_bucket(Settings.load(), apply=options.apply)}\n")
+    settings, _bucket = open_job(connect_bucket)
+    sys.stdout.write(f"{set_up_bucket(settings, apply=options.apply)}\n")
 
 
 def _check(_: argparse.Namespace) -> None:

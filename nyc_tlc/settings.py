@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from nyc_tlc.core.contract.source_format import SourceFormat
-from nyc_tlc.core.errors import ConfigurationError, listed
+from nyc_tlc.core.errors import ConfigurationError, listed, shorten
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 HOME = _CHECKOUT if (_CHECKOUT / "io_config.yml").exists() else Path.cwd()
@@ -33,6 +33,8 @@ _OWN = HOME / "io_config.yml"
 IO_CONFIG = _OWN if _OWN.exists() else Path(__file__).with_name("io_config.yml")
 _CSV_MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
 _LAKE_ADDRESS = re.compile(r"(gs|s3|az)://[a-z0-9][a-z0-9._-]+(/.*)?|file:///.+")
+_NOT_IN_IO_CONFIG = ("TLC_", "STORAGE_", "GOOGLE_", "SSL_", "REQUESTS_")
+_FOLDER = re.compile(r"\.{0,2}/|~|\.{1,2}$")
 
 _NAME = r"^[^\x00-\x1f]+$"
 """What Postgres takes in quotes."""
@@ -64,8 +66,8 @@ class Settings(BaseModel):
     )
     lake_url: str = Field(
         min_length=1,
-        description="`gs://bucket[/prefix]`, a folder (relative to the checkout), or one of "
-        "[other clouds](lake.md)",
+        description="`gs://bucket[/prefix]`, a folder (`./lake` in the checkout, `/srv/lake`), or "
+        "one of [other clouds](lake.md)",
     )
     google_application_credentials: Path | None = Field(
         None,
@@ -160,6 +162,15 @@ class Settings(BaseModel):
         description="Whether months that were loaded are worth an alert, as failed and late months "
         "and changed columns always are",
     )
+    ssl_cert_file: Path | None = Field(
+        None,
+        description="File of the certificates to trust for TLS to TLC, Google and webhooks, as of "
+        "a company's proxy; `REQUESTS_CA_BUNDLE` goes first. Not in dev.env: to OpenSSL an empty "
+        "one means none",
+    )
+    requests_ca_bundle: Path | None = Field(
+        None, description="The same, as the libraries for TLC, Google and webhooks name it"
+    )
     tlc_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much the pipeline tells of its work"
     )
@@ -169,6 +180,16 @@ class Settings(BaseModel):
     def _csv_is_on_the_mirror(cls, given: dict[str, Any]) -> dict[str, Any]:
         is_csv = given.get("tlc_source_format") == SourceFormat.CSV
         return {"tlc_source_url": _CSV_MIRROR, **given} if is_csv else given
+
+    @field_validator("ssl_cert_file", "requests_ca_bundle")
+    @classmethod
+    def _has_certificates(cls, value: Path | None) -> Path | None:
+        try:
+            if value and not value.is_dir() and b"CERTIFICATE" not in value.read_bytes():
+                raise ValueError(f"{value} holds no certificate")
+        except OSError as error:
+            raise ValueError(f"{value} cannot be read ({error.strerror})") from None
+        return value
 
     @field_validator("postgres_schema")
     @classmethod
@@ -180,10 +201,16 @@ class Settings(BaseModel):
     @field_validator("lake_url")
     @classmethod
     def _is_a_bucket_or_a_folder(cls, value: str) -> str:
-        if ":" in value.split("/", maxsplit=1)[0] and not _LAKE_ADDRESS.fullmatch(value):
+        if ":" in value.split("/", maxsplit=1)[0]:
+            if not _LAKE_ADDRESS.fullmatch(value):
+                raise ValueError(
+                    "expected gs://bucket[/prefix], s3://bucket[/prefix], az://container[/prefix], "
+                    "file:///folder, or a folder (./lake, /srv/lake)"
+                )
+        elif not _FOLDER.match(value):
             raise ValueError(
-                "expected gs://bucket[/prefix], s3://bucket[/prefix], az://container[/prefix], "
-                "file:///folder, or a folder"
+                f"{shorten(value)!r} could mean a bucket or a folder: write gs://{shorten(value)} "
+                f"for the bucket, or ./{shorten(value)} for the folder"
             )
         return value
 
@@ -222,7 +249,7 @@ class Settings(BaseModel):
         given = {
             **_profile(environment, io_config),
             **{name: environment[name] for name in map(str.upper, cls.model_fields)
-               if name.startswith(("TLC_", "STORAGE_", "GOOGLE_")) and name in environment},
+               if name.startswith(_NOT_IN_IO_CONFIG) and name in environment},
         }  # fmt: skip
         present = {key.lower(): value for key, value in given.items() if value not in (None, "")}
         try:

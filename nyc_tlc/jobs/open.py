@@ -1,5 +1,6 @@
 """Open a job: settings read, log configured, stores connected. Every job begins here."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Self, TypeVar
@@ -51,4 +52,8 @@ def open_job(connect: Callable[[Settings], T]) -> tuple[Settings, T]:
     fail_on_one_screen()
     settings = Settings.load()
     configure_logging(settings.tlc_log_level, settings.tlc_work_dir)
+    if settings.ssl_cert_file and not settings.requests_ca_bundle:
+        # Python's own TLS reads the one, requests only the other; Google's login makes its own
+        # sessions, which nothing else reaches.
+        os.environ["REQUESTS_CA_BUNDLE"] = str(settings.ssl_cert_file)
     return settings, connect(settings)

@@ -1,5 +1,6 @@
 """Land: store the published bytes of a month unchanged, by content, if they are new."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -61,7 +62,11 @@ def land(
         if fetched:
             row = _counted(row, fetched)
             if keep_origin or not row.force:
-                require_same_origin(row, known, ports)
+                try:
+                    require_same_origin(row, known, ports)
+                except ConfigurationError:
+                    fetched.path.unlink()
+                    raise
         landing = _store(row, fetched, ports.lake) if fetched else known
     assert landing is not None  # noqa: S101 - "not modified" answers only a known version
     manifest = None if row.force else proved_manifest(partition, landing, ports)
@@ -175,7 +180,8 @@ def require_same_origin(row: RunRow, known: Landing | None, ports: Ports) -> Non
     entry = ports.ledger.entry(row.partition)
     held = {entry.is_sample} if entry is not None else set()
     if known is not None and known.sha256 != row.sha256:
-        held.add(_is_sample(known, None, ports.lake))
+        with suppress(SourceError):  # damaged, which is no reason to keep it
+            held.add(_is_sample(known, None, ports.lake))
     if (not row.is_sample) in held:
         new, old = ("a sample", "TLC's own") if row.is_sample else ("TLC's own", "a sample")
         raise ConfigurationError(

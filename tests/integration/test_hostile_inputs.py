@@ -483,7 +483,8 @@ def start_run(variables: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("changes", "expected"), VARIABLES.values(), ids=VARIABLES)
 def test_variables(changes: dict[str, Any], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for setting in ("POSTGRES_DBNAME", "POSTGRES_USER", "LAKE_URL"):
+    monkeypatch.setenv("LAKE_URL", "./x")
+    for setting in ("POSTGRES_DBNAME", "POSTGRES_USER"):
         monkeypatch.setenv(setting, "x")
     monkeypatch.setenv("POSTGRES_PASSWORD", SECRET)
     variables = {"service": "green", "months": "2020-10", **changes}

@@ -171,6 +171,14 @@ def miscount(world: World, month: Partition) -> None:
     world.amend(lake_paths.manifest(month), Manifest, counts=counts)
 
 
+def outdate_zones(world: World, month: Partition) -> None:
+    """As if the month had been located with polygons, and others had been landed since."""
+    record = lake_paths.of_samples(lake_paths.ZONE_POLYGONS_LANDING)
+    landing = world.manifest(month).landing.model_copy(update={"sha256": "b" * 64})
+    world.lake.write(record, render_record(landing), if_generation=None)
+    world.amend(lake_paths.manifest(month), Manifest, zone_polygons="a" * 64)
+
+
 def shorten_file(world: World, month: Partition) -> None:
     """Three rows fewer, and a manifest that knows the new file's checksum."""
     path, written = lake_paths.trips(month), io.BytesIO()
@@ -252,6 +260,7 @@ DONE: dict[str, Change] = {
     "raw_missing table_altered": together(delete("raw"), sql("UPDATE {table} SET fare_amount = 0")),
     "raw_tampered lake_missing": together(rewrite("raw", flipped), delete("trips")),
     "superseded_tampered superseded_missing": spoil_superseded,
+    "zones_outdated": outdate_zones,
     "manifest_missing": delete("manifest"),
     "manifest_unreadable": rewrite("manifest", garbage),
     "manifest_inconsistent ledger_differs lake_rows": miscount,

@@ -60,7 +60,7 @@ def test_code_lists_are_those_of_the_contract_in_both_stores(here, reference):
 
 
 def test_zones_have_the_same_place_on_the_map_in_both_stores(here, reference):
-    landing = json.loads(here.lake.read("raw/taxi_zones/landing.json")[0])
+    landing = json.loads(here.lake.read("raw/taxi_zones/sample.json")[0])
     assert here.lake.stat(landing["raw"]).bytes == landing["bytes"]
     in_lake = pq.read_table(reference / "taxi_zone" / "part-0.parquet").to_pylist()
     placed = here.sql(

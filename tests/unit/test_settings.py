@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -75,6 +76,8 @@ def test_every_setting_is_read_from_the_environment() -> None:
         "TLC_WORKERS": "16",
         "TLC_ATTEMPTS": "1",
         "TLC_LOG_LEVEL": "DEBUG",
+        "SSL_CERT_FILE": certifi.where(),
+        "REQUESTS_CA_BUNDLE": str(Path(certifi.where()).parent),
         "TLC_ALERT_SLACK_WEBHOOK": "https://hooks.example.org/1",
         "TLC_ALERT_TEAMS_WEBHOOK": "https://hooks.example.org/2",
         "TLC_ALERT_EMAIL_TO": "a@example.org,b@example.org",
@@ -102,7 +105,7 @@ def _as_stated(value: object) -> str:
         ({"TLC_ALERT_SLACK_WEBHOOK": SECRET}, "expected the address of a webhook"),
         ({"BIGQUERY_DATASET": "tlc"}, "BIGQUERY_DATASET: needs BIGQUERY_PROJECT"),
         (
-            {"BIGQUERY_DATASET": "tlc", "BIGQUERY_PROJECT": "p", "LAKE_URL": "lake"},
+            {"BIGQUERY_DATASET": "tlc", "BIGQUERY_PROJECT": "p", "LAKE_URL": "./lake"},
             "BigQuery loads from a bucket: needs LAKE_URL=gs://",
         ),
         ({"BIGQUERY_DATASET": "my-dataset", "BIGQUERY_PROJECT": "p"}, "BIGQUERY_DATASET: "),
@@ -196,10 +199,38 @@ def test_all_problems_are_listed_at_once() -> None:
 @pytest.mark.parametrize(
     "url",
     ["gs://bucket", "gs://my-bucket.example.org/a/b/", "s3://bucket/a", "az://container",
-     "/data/lake", "lake", "./lake", "../lake", "file:///data/my%20lake", "data/lake of trips"],
+     "/data/lake", "./lake", "../lake", "~/lake", ".", "..", "file:///data/my%20lake",
+     "./data/lake of trips"],
 )  # fmt: skip
 def test_a_bucket_or_a_folder_is_a_lake(url: str) -> None:
     assert _load(LAKE_URL=url).lake_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("my-bucket", "write gs://my-bucket for the bucket, or ./my-bucket for the folder"),
+        ("bucket/prefix", "gs://bucket/prefix for the bucket, or ./bucket/prefix for the folder"),
+        ("my bucket", "could mean a bucket or a folder"),
+        (".lake", "or ./.lake for the folder"),
+        ("C:\\lake", "expected gs://bucket"),
+        ("gs:/bucket", "expected gs://bucket"),
+        ("GS://bucket", "expected gs://bucket"),
+        ("https://bucket", "expected gs://bucket"),
+    ],
+)
+def test_a_lake_that_could_be_either_is_refused_with_both(url: str, told: str) -> None:
+    (problem,) = re.findall(r"^  LAKE_URL: (.*)$", _complaint({**GIVEN, "LAKE_URL": url}), re.M)
+    assert told in problem
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_a_file_of_certificates_that_is_none_is_refused(name: str, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    assert f"{name}: {empty} holds no certificate" in _complaint({**GIVEN, name: str(empty)})
+    gone = str(tmp_path / "gone.pem")
+    assert f"{name}: {gone} cannot be read (No such file" in _complaint({**GIVEN, name: gone})
 
 
 def test_the_dev_profile_has_the_connections_of_the_default_one() -> None:
@@ -321,6 +352,7 @@ def test_dev_env_lists_the_settings_and_nothing_that_is_mages_own() -> None:
     names = re.findall(r"^[A-Z_]+=", (ROOT / "dev.env").read_text(), re.MULTILINE)
     assert len(names) == len(DEV_ENV)
     settings = {name.upper() for name in Settings.model_fields} | read | {"TLC_PROFILE"}
+    settings -= {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"}  # their descriptions say why
     assert settings <= DEV_ENV.keys()
     others = ("COMPOSE_PROFILES", "NYC_TLC_IMAGE", "PUBLISH_", "LIMIT_", "READER_PASSWORD",
               "MAGE_", "DEFAULT_OWNER_", "JWT_")  # fmt: skip
@@ -350,7 +382,7 @@ def test_dev_env_has_the_defaults_and_leaves_two_settings_to_choose() -> None:
     told = _complaint(DEV_ENV).partition("Nothing was started")[0]
     unset = re.findall(r"^  ([A-Z_]+): not set$", told, re.MULTILINE)
     assert unset == ["POSTGRES_PASSWORD", "LAKE_URL"]
-    chosen = {"POSTGRES_PASSWORD": SECRET, "LAKE_URL": "lake"}
+    chosen = {"POSTGRES_PASSWORD": SECRET, "LAKE_URL": "./lake"}
     written = Settings.load({**DEV_ENV, **chosen})
     named = {name: DEV_ENV[name] for name in ("POSTGRES_DBNAME", "POSTGRES_USER")}
     assert written == Settings.load({**chosen, **named})

@@ -14,7 +14,7 @@ from google.cloud import bigquery, storage
 
 from nyc_tlc.adapters.bigquery.errors import BigQueryErrors
 from nyc_tlc.adapters.bigquery.tables import CALL, LABELS
-from nyc_tlc.adapters.google.credentials import google_credentials
+from nyc_tlc.adapters.google.credentials import emulator_session, google_credentials
 from nyc_tlc.adapters.google.retry import BLIP, TIMEOUT, repeated
 from nyc_tlc.adapters.lake.gcs_errors import GcsErrors
 from nyc_tlc.core.errors import ConfigurationError
@@ -180,6 +180,7 @@ class BigQueryDataset:
                 project=self.settings.project,
                 credentials=self.client._credentials,  # noqa: SLF001 - has no other name
                 client_options={"api_endpoint": emulator} if emulator else None,
+                _http=emulator_session(emulator),
             ) as client,
             GcsErrors(f"gs://{self._bucket}", self._bucket).of("", "storage.buckets.get"),
         ):
@@ -234,6 +235,7 @@ def _client(project: str, emulator: str | None, key_file: Path | None) -> bigque
         project=project,
         credentials=google_credentials(key_file, what_for=f"BigQuery {project}", emulator=emulator),
         client_options={"api_endpoint": emulator} if emulator else None,
+        _http=emulator_session(emulator),
     )
 
 

@@ -1,11 +1,13 @@
 """Credentials for Google Cloud: whatever google-auth finds."""
 
+import json
 import warnings
 from pathlib import Path
 
 import google.auth
 from google.auth.credentials import AnonymousCredentials, Credentials, with_scopes_if_required
 from google.auth.exceptions import GoogleAuthError
+from google.auth.transport.requests import AuthorizedSession
 
 from nyc_tlc.core.errors import ConfigurationError
 
@@ -40,10 +42,40 @@ def google_credentials(
                 else google.auth.default()
             )
     except (GoogleAuthError, OSError, ValueError, KeyError) as error:
+        if key_file and (problem := _problem(key_file)):
+            raise ConfigurationError(
+                f"{what_for} cannot be reached: GOOGLE_APPLICATION_CREDENTIALS names {key_file}, "
+                f"{problem}. Nothing was written. Correct the path, or leave it empty for "
+                "`gcloud auth application-default login`."
+            ) from error
         raise no_credentials(what_for, error) from error
     # Now and not above: with scopes, workload identity asks Google for the project's name.
     scoped: Credentials = with_scopes_if_required(credentials, [_SCOPE])  # type: ignore[no-untyped-call] # has no types
     return scoped
+
+
+def _problem(key_file: Path) -> str:
+    """What is wrong with a key file; empty where its content alone can be."""
+    if key_file.is_dir():
+        return "which is a folder"
+    try:
+        key = json.loads(key_file.read_bytes())
+    except FileNotFoundError:
+        return "which does not exist"
+    except OSError as error:
+        return f"which cannot be read ({error.strerror})"
+    except ValueError:
+        return "which is no JSON"
+    return "" if isinstance(key, dict) and "type" in key else "which is no key: it has no type"
+
+
+def emulator_session(emulator: str | None) -> AuthorizedSession | None:
+    """For a client of an emulator, which is near: no proxy is asked. None: the client's own."""
+    if not emulator:
+        return None
+    session = AuthorizedSession(AnonymousCredentials())  # type: ignore[no-untyped-call] # has no types
+    session.trust_env = False
+    return session
 
 
 def no_credentials(what_for: str, error: Exception) -> ConfigurationError:

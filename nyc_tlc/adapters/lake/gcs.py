@@ -10,7 +10,7 @@ from pathlib import Path
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
 
-from nyc_tlc.adapters.google.credentials import google_credentials
+from nyc_tlc.adapters.google.credentials import emulator_session, google_credentials
 from nyc_tlc.adapters.google.retry import (
     ASKING,
     BLIP,
@@ -175,6 +175,7 @@ def _client(bucket: str, emulator: str | None, key_file: Path | None) -> storage
         project="emulated" if emulator else None,
         credentials=google_credentials(key_file, what_for=f"gs://{bucket}", emulator=emulator),
         client_options={"api_endpoint": emulator} if emulator else None,
+        _http=emulator_session(emulator),
     )
 
 

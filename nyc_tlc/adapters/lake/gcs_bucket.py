@@ -7,7 +7,7 @@ from typing import Any
 from google.api_core.exceptions import from_http_response
 from google.auth.transport.requests import AuthorizedSession
 
-from nyc_tlc.adapters.google.credentials import google_credentials
+from nyc_tlc.adapters.google.credentials import emulator_session, google_credentials
 from nyc_tlc.adapters.google.retry import BLIP, TIMEOUT, repeated
 from nyc_tlc.adapters.lake.bucket import bucket_and_prefix
 from nyc_tlc.adapters.lake.errors import ObjectChangedError
@@ -83,7 +83,7 @@ def connect(url: str, *, emulator: str | None, key_file: Path | None) -> GcsBuck
         ConfigurationError: there are no usable credentials.
     """
     credentials = google_credentials(key_file, what_for=url, emulator=emulator)
-    session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call] # has no types
+    session = emulator_session(emulator) or AuthorizedSession(credentials)  # type: ignore[no-untyped-call] # has no types
     return GcsBucket(url, session, emulator or _ENDPOINT)
 
 

@@ -4,9 +4,10 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -65,7 +66,16 @@ class _Part:
 
 
 class _Session(requests.Session):
-    """Follows redirects to other public servers, but not into the network that we are in."""
+    """Follows redirects to other public servers, but not into the network that we are in.
+
+    A proxy is not asked for a server of this machine: it cannot reach it.
+    """
+
+    def merge_environment_settings(self, url: Any, *settings: Any) -> Any:  # noqa: ANN401 - as there
+        merged = super().merge_environment_settings(url, *settings)
+        if _is_this_machine(urlsplit(url).hostname or ""):
+            merged["proxies"] = {}
+        return merged
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         try:
@@ -108,6 +118,12 @@ def may_follow(asked: str, further: str) -> bool:
     if all(address.is_global for address in addresses):
         return True
     return not any(address.is_global for address in _addresses(asked))
+
+
+def _is_this_machine(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:

@@ -28,7 +28,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.delenv("TLC_PROFILE", raising=False)
-    for name in ("POSTGRES_DBNAME", "POSTGRES_USER", "POSTGRES_PASSWORD", "LAKE_URL"):
+    monkeypatch.setenv("LAKE_URL", "./not-used")
+    for name in ("POSTGRES_DBNAME", "POSTGRES_USER", "POSTGRES_PASSWORD"):
         monkeypatch.setenv(name, "not-used")
 
 
