@@ -156,7 +156,7 @@ def test_bucket_that_does_not_exist_is_named(lake: GcsBucket, bucket: Bucket) ->
         lake.settings()
 
 
-@pytest.mark.parametrize("url", ["s3://lake", "az://lake", "lake"])
+@pytest.mark.parametrize("url", ["s3://lake", "az://lake", "./lake"])
 def test_lake_elsewhere_is_not_set_up_from_here(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"expected gs://bucket.*docs/lake\.md"):
         _set_up(url, apply=True)
