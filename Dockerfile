@@ -1,8 +1,20 @@
 # One image for Mage's UI, its scheduler and one-shot runs: docs/containers.md.
-# Nothing is fetched but the base image and the packages of the two requirements files.
+# Nothing is fetched but the base image and the packages of the two requirements files; on arm64 also
+# the tool chain below, and from crates.io what pgpq is built from.
 ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm
 
-FROM ${PYTHON_IMAGE} AS packages
+FROM ${PYTHON_IMAGE} AS tools-amd64
+
+# The packages that have no wheel for Linux on arm64 (docs/platforms.md) are built there, in a stage
+# that the image leaves behind. Of Debian's two Rusts this is the one that it keeps current.
+FROM ${PYTHON_IMAGE} AS tools-arm64
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends cargo-web gcc libc6-dev rustc-web \
+ && rm -rf /var/lib/apt/lists/*
+
+# hadolint ignore=DL3006
+FROM tools-${TARGETARCH} AS packages
 WORKDIR /build
 RUN python -m venv --without-pip /opt/venv
 COPY requirements.txt deploy/image/requirements-image.txt ./

@@ -49,6 +49,19 @@ found_python() {
   refuse "PATH has${others:- no Python}: $sought" "$remedy"
 }
 
+# What has no wheel on Linux arm64 is built: docs/platforms.md.
+require_tools() {
+  case "$(uname -s) $(uname -m)" in 'Linux aarch64' | 'Linux arm64') ;; *) return 0 ;; esac
+  missing=
+  for tool in cc cargo; do
+    command -v "$tool" >/dev/null || missing="$missing $tool"
+  done
+  headers=$("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+  [ -e "$headers/Python.h" ] || missing="$missing Python.h"
+  [ -z "$missing" ] || refuse "Linux arm64 builds pgpq and psutil from source, and lacks:$missing" \
+    'install gcc, Rust and the headers of your Python (docs/platforms.md has the commands), or run the containers'
+}
+
 python=$(found_python)
 if [ "${1:-}" = --python ]; then
   echo "$python"
@@ -59,6 +72,7 @@ if ! missing=$("$python" -c 'import ensurepip, venv' 2>&1); then
   refuse "$python cannot make environments ($(echo "$missing" | tail -n 1))" \
     "apt-get install python$(version_of "$python")-venv"
 fi
+require_tools "$python"
 # One of another version, or whose Python is gone, is of no use.
 [ "$(version_of "$venv/bin/python")" = "$(version_of "$python")" ] || rm -rf "$venv"
 "$python" -m venv "$venv"

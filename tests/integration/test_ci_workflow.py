@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nyc_tlc import __version__
+
 ROOT = Path(__file__).parents[2]
+RELEASE = (ROOT / ".github" / "workflows" / "release.yml").read_text()
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
 JOBS = WORKFLOW["jobs"]
 STEPS = [step for job in JOBS.values() for step in job["steps"]]
@@ -32,6 +35,42 @@ def test_it_may_do_no_more_than_it_needs():
     for step in STEPS:
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
+
+
+def test_a_release_may_write_only_where_it_publishes():
+    release = yaml.safe_load(RELEASE)
+    assert release["permissions"] == {"contents": "read"}
+    may = {name: job["permissions"] for name, job in release["jobs"].items()}
+    publish = {"contents": "read", "packages": "write"}
+    signing = {"id-token": "write", "attestations": "write"}
+    assert may == {"image": publish, "index": publish | signing}
+    build = release["jobs"]["image"]["steps"][-1]["with"]
+    assert (build["provenance"], build["sbom"], build["push"]) == ("mode=max", True, True)
+    pinned = re.findall(r"uses: (.*)", RELEASE)
+    steps = [step for job in release["jobs"].values() for step in job["steps"]]
+    assert len(pinned) == sum("uses" in step for step in steps)
+    for action in pinned:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+
+
+@pytest.mark.parametrize(("tag", "status"), [("v{}", 0), ("v0.0.0", 1)])
+def test_a_release_is_refused_whose_tag_is_not_the_version(tag, status, tmp_path):
+    steps = yaml.safe_load(RELEASE)["jobs"]["image"]["steps"]
+    (step,) = [step for step in steps if step.get("id") == "name"]
+    environment = {
+        "PATH": os.environ["PATH"], "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "GITHUB_REF_NAME": tag.format(__version__), "GITHUB_REPOSITORY": "Some-One/Taxi",
+    }  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", step["run"]],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == status
+    if status == 0:
+        said = (tmp_path / "output").read_text()
+        assert said == f"image=ghcr.io/some-one/taxi:{__version__}\n"
+    else:
+        assert f"nyc_tlc/__init__.py says {__version__}" in done.stderr
 
 
 def test_every_action_is_pinned_by_its_commit_and_jobs_share_one_environment():
