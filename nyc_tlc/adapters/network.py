@@ -111,8 +111,8 @@ def closed(place: str) -> Cause:
 def untrusted(place: str, why: str) -> Cause:
     return Cause(
         f"the certificate of {place} is not trusted (TLS: {why})",
-        "If a proxy of your organisation signs it, have its certificates trusted "
-        "(docs/containers.md)",
+        "If a proxy of your organisation signs it, name the file of its certificates in "
+        "SSL_CERT_FILE and REQUESTS_CA_BUNDLE",
         passing=False,
     )
 

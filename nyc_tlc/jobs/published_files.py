@@ -42,6 +42,6 @@ class PublishedFiles(Job):
 
         find = partial(find_source_path, partition, None, publication.source_format, fetch)
         try:
-            return retried(find, str(partition), self._effort)
+            return retried(find, str(partition), self._effort, "find")
         except SourceFileAbsentError as error:
             raise absent(partition, error, publication) from error
