@@ -24,7 +24,7 @@ from nyc_tlc.core.audit.findings import KINDS, Remedy
 from nyc_tlc.core.audit.verdicts import require_sound
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
-from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.errors import PipelineError, ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Manifest, Record, WarehouseLoad, parse_record, render_record
 from nyc_tlc.core.month import Month
@@ -528,3 +528,14 @@ def test_a_leftover_that_a_load_works_on_is_none(world):
         assert not inspector.drop_leftover(f"{MONTH.table_name}_new_1")
     assert inspector.inventory().leftovers == (f"{MONTH.table_name}_new_1",)
     assert not inspector.drop_leftover(MONTH.table_name)
+
+
+def test_an_object_of_others_under_our_name_is_not_replaced(world):
+    path = lake_paths.trips(OTHER)
+    theirs = world.lake.write(path, b"mine", if_generation=0)
+    with pytest.raises(PipelineError, match=r"is there, and no record of ours says that we made"):
+        world.load(OTHER)
+    assert world.lake.stat(path).generation == theirs.generation
+    world.lake.delete(path)
+    world.load(OTHER)
+    require_sound(world.audit(MONTH, OTHER))

@@ -38,8 +38,12 @@ class PostgresInspector:
                 attached=frozenset(months[name] for name in names if name in months),
                 quarantined=_quarantined(cursor),
                 leftovers=self._leftovers(cursor, ours),
-                foreign=tuple(name for name in names if name not in ours),
-                others=ownership.others(cursor, entries),
+                foreign=(foreign := tuple(name for name in names if name not in ours)),
+                others=tuple(
+                    described
+                    for described in ownership.others(cursor, entries)
+                    if described not in {f"table {name}" for name in foreign}
+                ),
             )
 
     def scan(self, partition: Partition) -> TableScan | None:

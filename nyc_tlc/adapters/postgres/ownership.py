@@ -34,7 +34,8 @@ WHERE c.relnamespace = {_SCHEMA} AND c.relkind IN ('r', 'p') AND c.relname ~ %(m
       c.relispartition AND (
         regexp_replace(c.relname, '_[0-9]$', '') = ANY (%(recorded)s)
         OR 2 = (
-          SELECT count(*) FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.xmin = i.xmin
+          SELECT count(*) FROM pg_constraint AS k JOIN pg_attrdef AS d ON d.adrelid = k.conrelid
+          WHERE k.conrelid = c.oid AND k.xmin = d.xmin
           AND k.conname IN ('source_month_check', 'pickup_datetime_check'))
       ) AND EXISTS (SELECT FROM pg_partition_ancestors(c.oid) AS above
                   WHERE above.relid = to_regclass(split_part(c.relname, '_', 1)))

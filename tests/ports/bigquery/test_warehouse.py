@@ -21,6 +21,7 @@ from embedded.samples.months import write_month
 from embedded.servers.bigquery import BigQueryServer
 from embedded.servers.gcs import GcsServer
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset, BigQuerySettings, connect
+from nyc_tlc.adapters.bigquery.tables import LABELS
 from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
 from nyc_tlc.adapters.lake import gcs
 from nyc_tlc.core.contract.model import Column, ColumnType, Contract
@@ -280,6 +281,26 @@ def test_table_of_somebody_else_is_left_alone(store: Store) -> None:
     with pytest.raises(ConfigurationError, match=r"it has no label managed_by:nyc_tlc"):
         store.load(JANUARY)
     assert [field.name for field in store.table("green").schema] == ["vendor_id"]
+
+
+def test_views_of_others_are_left_and_those_from_before_there_were_labels_are_ours(
+    store: Store,
+) -> None:
+    load_dimensions(store.warehouse)
+    store.warehouse.replace_views(CONTRACTS)
+    assert store.table("trips").labels == LABELS
+    for name, query in {"trips": "'x' AS service", "green_named": "1 AS mine"}.items():
+        store.dataset.client.delete_table(store.dataset.reference.table(name))
+        store.rows(f"CREATE VIEW `{{}}.{name}` AS SELECT {query}")
+    with pytest.raises(ConfigurationError, match=r"green_named in BigQuery is not ours"):
+        store.warehouse.replace_views(CONTRACTS)
+    assert store.rows("SELECT * FROM `{}.green_named`") == [(1,)]
+    assert store.warehouse.others() == ()
+    store.dataset.client.delete_table(store.dataset.reference.table("green_named"))
+    store.warehouse.replace_views(CONTRACTS)
+    assert store.rows("SELECT COUNT(*) FROM `{}.trips`") == [(0,)]
+    store.rows("CREATE TABLE `{}.green_2024_01` (a INT64)")
+    assert store.warehouse.others() == ("BigQuery's table green_2024_01",)
 
 
 def test_dataset_elsewhere_than_stated_is_refused(store: Store) -> None:
