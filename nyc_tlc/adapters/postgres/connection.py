@@ -31,10 +31,7 @@ _OF_A_TRANSACTION: Mapping[str, str] = {
     # here, but longer than many servers let a transaction be idle.
     "idle_in_transaction_session_timeout": "1h",
 }
-_STANDBY_IS_WAITED_FOR = (
-    "SELECT current_setting('synchronous_standby_names') <> '' "
-    "AND txid_current_if_assigned() IS NOT NULL"
-)
+_HAS_WRITTEN = "SELECT txid_current_if_assigned() IS NOT NULL"
 _STANDBY_PATIENCE = 60.0
 """Seconds."""
 
@@ -90,9 +87,9 @@ class Database:
                 if snapshot:
                     connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
                 with connection.cursor() as cursor:
-                    _enter(cursor, Identifier(schema).as_string(cursor))
+                    has_standby = _enter(cursor, Identifier(schema).as_string(cursor))
                     yield cursor
-                    waits = one(cursor, _STANDBY_IS_WAITED_FOR) == (True,)
+                    waits = has_standby and one(cursor, _HAS_WRITTEN) == (True,)
                     committing = True
                     connection.commit()
                     if waits:
@@ -160,18 +157,22 @@ def _await_standby(cursor: Cursor, database: str) -> None:
         )
 
 
-def _enter(cursor: Cursor, path: str) -> None:
+def _enter(cursor: Cursor, path: str) -> bool:
+    """Set what is ours for the transaction; whether the server has synchronous standbys."""
     # Not for the session: a pooler may give each transaction another one, and refuses a start-up
     # packet that asks for more than it knows. A schema that the role may not use is refused when
     # it is named; a search path would leave it out.
     settings = {"search_path": path, **_OF_A_TRANSACTION}
-    cursor.execute(
+    found = one(
+        cursor,
         "SELECT to_regclass(%s), (SELECT count(set_config(name, value, true)) "
         "FROM unnest(%s, %s) AS setting (name, value)), set_config('synchronous_commit', "
         # COMMIT waits for a standby before it lets go of locks: see _await_standby.
-        "CASE current_setting('synchronous_commit') WHEN 'off' THEN 'off' ELSE 'local' END, true)",
+        "CASE current_setting('synchronous_commit') WHEN 'off' THEN 'off' ELSE 'local' END, true), "
+        "current_setting('synchronous_standby_names') <> ''",
         [f"{path}.ledger", list(settings), list(settings.values())],
     )
+    return bool(found[-1])
 
 
 def sql(statement: str, *parts: str | Composable, **named: str | Composable) -> Composed:

@@ -14,22 +14,23 @@ from nyc_tlc.adapters.postgres.connection import Cursor, one, sql
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import Service
 
-_OTHER_INDEXES = """
-SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(%(service)s)
-AND indexrelid IS DISTINCT FROM to_regclass(%(service)s || '_pickup_datetime_brin'))
-"""
 _NOT_BY_ROW = """
 SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(%(service)s)
 AND (indisunique OR indisexclusion) AND NOT (
   SELECT attnum FROM pg_attribute WHERE attrelid = indrelid AND attname = 'source_row'
 ) = ANY ((indkey::int2[])[0:indnkeyatts - 1]))
 """
-_FOREIGN_KEYS = """
-SELECT format('ALTER TABLE %%I ADD CONSTRAINT %%I %%s', %(name)s, conname,
-  pg_get_constraintdef(oid))
-FROM pg_constraint AS wanted WHERE conrelid = to_regclass(%(service)s) AND contype = 'f'
-AND NOT EXISTS (SELECT FROM pg_constraint AS made
-  WHERE made.conrelid = to_regclass(%(name)s) AND made.conname = wanted.conname)
+_TO_MAKE = """
+SELECT ARRAY(
+  SELECT format('ALTER TABLE %%I ADD CONSTRAINT %%I %%s', %(name)s, conname,
+    pg_get_constraintdef(oid))
+  FROM pg_constraint AS wanted WHERE conrelid = to_regclass(%(service)s) AND contype = 'f'
+  AND NOT EXISTS (SELECT FROM pg_constraint AS made
+    WHERE made.conrelid = to_regclass(%(name)s) AND made.conname = wanted.conname)
+), EXISTS (
+  SELECT FROM pg_index WHERE indrelid = to_regclass(%(service)s)
+  AND indexrelid IS DISTINCT FROM to_regclass(%(service)s || '_pickup_datetime_brin')
+)
 """
 _INHERITED = """
 SELECT array_agg(id::bigint ORDER BY id) FROM (
@@ -62,10 +63,10 @@ def make_inherited(cursor: Cursor, partition: Partition, name: str) -> None:
     What the table has already stays.
     """
     service, month = partition.service.name, Literal(partition.month.start.date())
-    cursor.execute(_FOREIGN_KEYS, {"service": service, "name": name})
-    for (statement,) in cursor.fetchall():
+    foreign_keys, has_indexes = one(cursor, _TO_MAKE, {"service": service, "name": name})
+    for statement in foreign_keys:
         cursor.execute(statement)
-    if one(cursor, _OTHER_INDEXES, {"service": service}) == (False,):
+    if not has_indexes:
         return
     twin = f"{name}_twin"
     for step in (
