@@ -169,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
 _SWITCHES = {
     "force": "do it again where nothing has changed",
     "plan": "only say what would be done",
-    "deep": "read every byte of the lake again",
+    "deep": "read every byte of the lake, and compare every value in the warehouses",
     "source": "ask the source whether it still has what was landed",
     "repair": "load what is wrong again, and remove what nothing refers to",
     "apply": "change what differs",

@@ -52,7 +52,7 @@ class AuditScope:
 
     Attributes:
         partitions: Service by service, ascending.
-        deep: Read the bytes of every object again.
+        deep: Read the bytes of every object again, and compare every value in the warehouses.
         ask_source: Ask the source whether it still has what was landed.
         repair: Fix what is wrong.
     """
@@ -73,8 +73,9 @@ class AuditScope:
         )
 
     def __str__(self) -> str:
+        deep = "every byte read and every value compared"
         how = [
-            "every byte read again" if self.deep else "sizes, checksums and every row counted",
+            deep if self.deep else "sizes, checksums and every row counted",
             *(["source asked"] if self.ask_source else []),
             "with repair" if self.repair else "nothing was changed",
         ]

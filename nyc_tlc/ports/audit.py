@@ -1,10 +1,11 @@
 """What the audit asks of a warehouse."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from nyc_tlc.core.audit.evidence import TableScan
+from nyc_tlc.core.audit.values import Checksums, Part, Projection
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 
@@ -38,6 +39,15 @@ class Inspector(Protocol):
 
     def scan(self, partition: Partition) -> TableScan | None:
         """Count the month's rows, reading all of them; None when readers do not see it.
+
+        Raises:
+            RetryableError: a load replaced the month meanwhile.
+        """
+
+    def checksums(
+        self, partition: Partition, part: Part, projections: Sequence[Projection]
+    ) -> Checksums:
+        """The checksums of the values that readers see, of one part of the month.
 
         Raises:
             RetryableError: a load replaced the month meanwhile.

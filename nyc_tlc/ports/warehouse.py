@@ -6,6 +6,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from nyc_tlc.core.audit.values import Checksums, Part, Projection
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import MonthState, State
@@ -155,3 +156,8 @@ class LakeWarehouse(AnyWarehouse, Protocol):
 
     def others(self) -> tuple[str, ...]:
         """What is beside ours and no label or description of ours says that we made it."""
+
+    def checksums(
+        self, partition: Partition, part: Part, projections: Sequence[Projection]
+    ) -> Checksums:
+        """The checksums of the values that a reader sees now, of one part of the month."""

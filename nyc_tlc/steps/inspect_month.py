@@ -1,8 +1,9 @@
 """Inspect: gather what every store says of a month, for comparison. Nothing is changed."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import BinaryIO
 
 from nyc_tlc.core.audit.evidence import (
@@ -13,11 +14,22 @@ from nyc_tlc.core.audit.evidence import (
     Unreadable,
 )
 from nyc_tlc.core.audit.findings import Finding
+from nyc_tlc.core.audit.values import (
+    Checksums,
+    Part,
+    Projection,
+    Typed,
+    checksums,
+    differing_columns,
+    of_columns,
+    of_rows,
+    typed_columns,
+)
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.checksum import crc32c_of, sha256_of
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import SourceError
-from nyc_tlc.core.files.parquet_file import open_parquet
+from nyc_tlc.core.files.parquet_file import open_parquet, read_batches
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Landing, Manifest, RecordT, StoredObject, WarehouseLoad
 from nyc_tlc.ports.audit import Inspector, Inventory
@@ -66,12 +78,32 @@ class Survey:
         return {manifest, *(data if is_known else ())}
 
 
+Ask = Callable[[Sequence[Projection]], Checksums]
+"""A store for the checksums of one part of one month."""
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """A warehouse's table with one part of a month.
+
+    Attributes:
+        code: Of the finding, should its values be others.
+        rows: How many it has of the month; None where readers do not see it.
+    """
+
+    code: str
+    rows: int | None
+    columns: tuple[Typed, ...]
+    ask: Ask
+
+
 @dataclass(frozen=True)
 class Inspection:
     """How the stores are looked at.
 
     Attributes:
-        deep: Read the bytes of every object again, instead of trusting size and generation.
+        deep: Read the bytes of every object again, instead of trusting size and generation, and
+            compare the values in the warehouses with those in the lake.
         ask_source: Ask the source whether it still has what was landed: a request per month.
     """
 
@@ -119,7 +151,7 @@ class Inspection:
         }
         landing = _record(Landing, record, lake) if record in objects else None
         committed = _record(Manifest, manifest, lake) if manifest in objects else None
-        return Evidence(
+        seen = Evidence(
             partition=partition,
             landing=landing,
             manifest=committed,
@@ -137,6 +169,42 @@ class Inspection:
             polygons=newest_polygons(committed, lake) if isinstance(committed, Manifest) else None,
             source=self._source_answer(partition, landing),
         )
+        return replace(seen, other_values=self._other_values(seen)) if self.deep else seen
+
+    def _other_values(self, seen: Evidence) -> Mapping[str, tuple[str, ...]]:
+        """Where a warehouse has as many rows as a sound file of the lake: what else differs."""
+        manifest, found = seen.committed, dict[str, tuple[str, ...]]()
+        if manifest is None or manifest.contract != seen.partition.contract_id:
+            return found
+        for part, stored in zip(Part, manifest.objects, strict=False):
+            file = seen.files.get(stored.path)
+            if file is None or file.crc32c != stored.crc32c:
+                continue
+            holders = [holder for holder in self._holders(seen, part) if holder.rows == file.rows]
+            ask_lake = partial(_checksums_in_the_lake, stored.path, self.ports.lake)
+            for code, columns in (_compared(ask_lake, holders) if holders else {}).items():
+                # One finding tells of both tables in BigQuery.
+                of = f"{part}." if (part, code) == (Part.QUARANTINE, "bigquery_values") else ""
+                found[code] = (*found.get(code, ()), *(of + column for column in columns))
+        return found
+
+    def _holders(self, seen: Evidence, part: Part) -> list[_Holder]:
+        partition, said = seen.partition, seen.bigquery
+        contract = partition.service.contract
+        in_postgres, code = {
+            Part.TRIPS: (seen.scan.rows if seen.scan else None, "table_values"),
+            Part.QUARANTINE: (seen.quarantined, "quarantine_values"),
+        }[part]
+        ask = partial(self.inspector.checksums, partition, part)
+        columns = typed_columns(contract, part, as_in_the_lake=False)
+        holders = [_Holder(code, in_postgres, columns, ask)]
+        bigquery = self.ports.bigquery
+        if bigquery is not None and said is not None and said.rows is not None:
+            rows = dict(zip(Part, said.rows, strict=True))[part]
+            ask = partial(bigquery.checksums, partition, part)
+            columns = typed_columns(contract, part, as_in_the_lake=True)
+            holders.append(_Holder("bigquery_values", rows, columns, ask))
+        return holders
 
     def _in_bigquery(self, partition: Partition) -> LakeWarehouseSays | None:
         bigquery = self.ports.bigquery
@@ -205,6 +273,24 @@ def beside(survey: Survey) -> tuple[Finding, ...]:
 
 def _month_of(stored: StoredObject) -> Partition | None:
     return lake_paths.partition_of(stored.path)
+
+
+def _compared(ask_lake: Ask, holders: Sequence[_Holder]) -> Mapping[str, tuple[str, ...]]:
+    """Code of the finding to the columns that differ, which are only asked for where rows do."""
+    proofs = {holder.code: of_rows(holder.columns) for holder in holders}
+    ours = ask_lake(list(dict.fromkeys(each for of in proofs.values() for each in of)))
+    found = {}
+    for holder in holders:
+        theirs = holder.ask(proofs[holder.code])
+        if any(ours[each] != theirs[each] for each in theirs):
+            of = of_columns(holder.columns)
+            found[holder.code] = differing_columns(ask_lake(of), holder.ask(of))
+    return {code: columns for code, columns in found.items() if columns}
+
+
+def _checksums_in_the_lake(path: str, lake: Lake, projections: Sequence[Projection]) -> Checksums:
+    with lake.open(path) as source, open_parquet(source, path) as file:
+        return checksums(read_batches(file, path), projections)
 
 
 def _record(kind: type[RecordT], path: str, lake: Lake) -> RecordT | Unreadable | None:

@@ -198,6 +198,18 @@ def spoil_bigquery(world: World, month: Partition) -> None:
     )
 
 
+def alter_bigquery(world: World, month: Partition) -> None:
+    """Two rows exchange their numbers, and so their values; quarantined ones are rewritten."""
+    address, where = world.ports.bigquery.address, f"source_month = '{month.month}-01'"
+    for change in (
+        f"UPDATE `{address}.green` SET source_row = 1 - source_row WHERE source_row < 2",
+        f"UPDATE `{address}.quarantine_green` SET reason = UPPER(reason), published = ''",
+    ):
+        world.ports.bigquery._dataset.query(
+            f"{change}{' AND' if 'WHERE' in change else ' WHERE'} {where}"
+        )
+
+
 def where(month: Partition) -> str:
     return f"service = '{month.service}' AND source_month = '{month.month}-01'"
 
@@ -216,6 +228,14 @@ Change = Callable[[World, Partition], object]
 def sql(statement: str) -> Change:
     return lambda world, month: world.sql(
         statement.format(table=month.table_name, where=where(month))
+    )
+
+
+def insert_again(change: str) -> Change:
+    """As many rows, in one transaction and a table without a past, some with other values."""
+    return sql(
+        "CREATE TEMPORARY TABLE taken AS TABLE {table}; TRUNCATE {table};"
+        f"UPDATE taken SET {change} WHERE source_row < 9; INSERT INTO {{table}} TABLE taken"
     )
 
 
@@ -257,7 +277,14 @@ DONE: dict[str, Change] = {
     "landing_unreadable lake_tampered": together(
         rewrite("landing", garbage), rewrite("trips", flipped)
     ),
-    "raw_missing table_altered": together(delete("raw"), sql("UPDATE {table} SET fare_amount = 0")),
+    "raw_missing table_altered table_values": together(
+        delete("raw"), sql("UPDATE {table} SET fare_amount = 0")
+    ),
+    "table_values": insert_again("fare_amount = trip_distance, trip_distance = fare_amount"),
+    "quarantine_values": sql(
+        "UPDATE quarantine SET published = jsonb_set(published, '{{trip_distance}}', '0.12') "
+        "WHERE {where} AND source_row = (SELECT min(source_row) FROM quarantine WHERE {where})"
+    ),
     "raw_tampered lake_missing": together(rewrite("raw", flipped), delete("trips")),
     "superseded_tampered superseded_missing": spoil_superseded,
     "zones_outdated": outdate_zones,
@@ -320,6 +347,7 @@ DONE_TO_BIGQUERY = {
     "bigquery_missing": delete("bigquery"),
     "bigquery_unreadable": rewrite("bigquery", garbage),
     "bigquery_differs bigquery_rows": spoil_bigquery,
+    "bigquery_values": alter_bigquery,
 }
 
 
@@ -434,6 +462,12 @@ def test_what_is_wrong_in_bigquery_is_found_and_repaired(bigquery_world):
     bigquery_world.load(*months.values())
     for codes, month in months.items():
         DONE_TO_BIGQUERY[codes](bigquery_world, month)
+    altered = months.pop("bigquery_values")
+    assert codes_of(bigquery_world.audit(altered), altered) == {}
+    repaired = bigquery_world.audit(altered, deep=True, repair=True)
+    assert codes_of(repaired, altered) == {"bigquery_values": True}
+    for column in ("trip_distance", "quarantine.reason"):
+        assert f"{column}, " in bigquery_world.report()
     store = bigquery_world.ports.bigquery
     for statement in ("TABLE `{}.green_2024_01` (a INT64)", "VIEW `{}.mine` AS SELECT 1 AS a"):
         store._dataset.query("CREATE " + statement.format(store.address))

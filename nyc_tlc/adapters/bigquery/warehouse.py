@@ -22,6 +22,8 @@ from nyc_tlc.adapters.bigquery.tables import (
     new_table,
     service_tables,
 )
+from nyc_tlc.adapters.bigquery.values import checksum_query, checksums
+from nyc_tlc.core.audit.values import Checksums, Part, Projection
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.errors import ConfigurationError, ReconciliationError
@@ -94,6 +96,16 @@ class BigQueryWarehouse:
                 bigquery.ScalarQueryParameter("month", "DATE", partition.month.start.date()),
             )
         return Counted(StoreCounts(*rows[0]), job)
+
+    def checksums(
+        self, partition: Partition, part: Part, projections: Sequence[Projection]
+    ) -> Checksums:
+        with self._dataset.explained() as location:
+            tables = self._ensured(partition.service.contract, location)
+            table = dict(zip(Part, tables, strict=True))[part]
+            query = checksum_query(str(table.reference), partition.month, projections)
+            rows, _ = self._dataset.query(query)
+        return checksums(projections, rows[0])
 
     def replace_table(self, name: str, rows: pa.Table, *, key: str, comment: str) -> int:
         # JSON as text: BigQuery does not load the type from Parquet.

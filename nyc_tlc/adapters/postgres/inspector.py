@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from psycopg2 import errors as pg
+from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from nyc_tlc.adapters.postgres import ledger, ownership, replication
 from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, exists, one, sql
 from nyc_tlc.core.audit.evidence import TableScan
+from nyc_tlc.core.audit.values import Checksums, Part, Projection, Typed
 from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.model import ColumnType
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.errors import RetryableError
 from nyc_tlc.core.month import Month
 from nyc_tlc.ports.audit import Inventory
 
 _OF_A_MONTH = re.compile(r"([a-z]+)_(\d{4})_(\d{2})(?:_new)?(?:_\d)?")
+_TEXT = "octet_length(convert_to({0}::text, 'UTF8')) || ':' || {0}::text"
+_WRITTEN: Mapping[ColumnType, str] = {
+    ColumnType.SMALLINT: "{}::text",
+    ColumnType.INTEGER: "{}::text",
+    # 0.0 added to -0.0 is 0.0; a NaN from outside may have any sign and payload.
+    ColumnType.DOUBLE: "encode(float8send(CASE WHEN {0}::float8 = 'NaN' THEN 'NaN' "
+    "ELSE {0}::float8 + 0.0 END), 'hex')",
+    ColumnType.TIMESTAMP: "encode(timestamp_send({}::timestamp), 'hex')",
+    ColumnType.DATE: "encode(date_send({}::date), 'hex')",
+    ColumnType.TEXT: _TEXT,
+    ColumnType.JSON: _TEXT,
+}
+"""How each type is written: :mod:`nyc_tlc.core.audit.values` has the rules."""
 
 
 class PostgresInspector:
@@ -50,7 +67,7 @@ class PostgresInspector:
         with self._transaction() as cursor:
             if not ddl.is_attached(cursor, partition):
                 return None
-            try:
+            with _not_replaced(partition):
                 # The table of the month, or its parts.
                 cursor.execute(
                     "SELECT relid::bigint, relname FROM pg_partition_tree(%s) "
@@ -59,11 +76,18 @@ class PostgresInspector:
                 )
                 leaves, in_place = cursor.fetchall(), replication.is_published(cursor, partition)
                 scans = [_scan(cursor, *leaf, in_place=in_place) for leaf in leaves]
-            except pg.UndefinedTable as error:
-                raise RetryableError(
-                    f"{partition}: a load replaced the month in Postgres while it was counted"
-                ) from error
             return TableScan(sum(scan.rows for scan in scans), sum(s.altered for s in scans))
+
+    def checksums(
+        self, partition: Partition, part: Part, projections: Sequence[Projection]
+    ) -> Checksums:
+        table: str = partition.table_name
+        which: Composable = SQL("true")
+        if part is Part.QUARANTINE:
+            service, month = map(Literal, ddl.key(partition))
+            table, which = part, sql("service = {} AND source_month = {}", service, month)
+        with self._transaction() as cursor, _not_replaced(partition):
+            return checksums(cursor, table, projections, which)
 
     def drop_leftover(self, name: str) -> bool:
         with self._transaction() as cursor:
@@ -98,6 +122,16 @@ class PostgresInspector:
             for name, partition in alone.items()
             if partition and ledger.lock_keys(self._schema, partition)[1] % (1 << 32) not in taken
         )
+
+
+@contextmanager
+def _not_replaced(partition: Partition) -> Iterator[None]:
+    try:
+        yield
+    except pg.UndefinedTable as error:
+        raise RetryableError(
+            f"{partition}: a load replaced the month in Postgres while it was counted"
+        ) from error
 
 
 def _attached(cursor: Cursor) -> list[str]:
@@ -146,3 +180,47 @@ def _month_of(name: str) -> Partition | None:
     """The month with whose table's name this one begins."""
     match = _OF_A_MONTH.fullmatch(name)
     return Partition.of(*match.groups()) if match else None
+
+
+def checksums(
+    cursor: Cursor, table: str, projections: Sequence[Projection], which: Composable
+) -> dict[Projection, int]:
+    """The checksums of those rows of a table; a column that it lacks is null.
+
+    Args:
+        cursor: In the schema of the table.
+        table: Its name.
+        projections: Of which columns.
+        which: The condition of the rows.
+    """
+    cursor.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) "
+        "AND attnum > 0 AND NOT attisdropped",
+        [table],
+    )
+    known = {name for (name,) in cursor.fetchall()}
+    sums = SQL(", ").join(_sum(projection, known) for projection in projections)
+    statement = sql("SELECT {sums} FROM {table} WHERE {which}", sums=sums, table=table, which=which)
+    found = one(cursor, statement)
+    return {each: int(total or 0) for each, total in zip(projections, found, strict=True)}
+
+
+def _sum(projection: Projection, known: set[str]) -> Composable:
+    texts = SQL(", ").join(_written(column, known) for column in projection.columns)
+    form = Literal(",".join(["%%s"] * len(projection.columns)))
+    # format() writes nothing for null.
+    row = sql("format({}, {})", form, texts)
+    number = sql("('x' || left(md5(convert_to({}, 'UTF8')), 15))::bit(60)::bigint", row)
+    if not projection.only_filled:
+        return sql("sum({})", number)
+    names = SQL(", ").join(_value(name, known) for name, _ in projection.columns)
+    return sql("sum({}) FILTER (WHERE num_nulls({}) = 0)", number, names)
+
+
+def _written(column: Typed, known: set[str]) -> Composable:
+    name, kind = column
+    return SQL(_WRITTEN[kind]).format(_value(name, known))
+
+
+def _value(name: str, known: set[str]) -> Composable:
+    return Identifier(name) if name in known else SQL("NULL")

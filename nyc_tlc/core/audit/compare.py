@@ -16,7 +16,9 @@ _Found = Iterator[tuple[str, str, str]]
 
 def findings(evidence: Evidence) -> tuple[Finding, ...]:
     """Everything that is wrong, or worth knowing, about one month."""
-    checks = (_landing, _raw, _kept, _manifest, _files, _ledger, _table, _bigquery, _source)
+    checks = (
+        _landing, _raw, _kept, _manifest, _files, _ledger, _table, _bigquery, _values, _source,
+    )  # fmt: skip
     return tuple(
         Finding(code, evidence.partition, place, detail)
         for check in checks
@@ -202,6 +204,16 @@ def _bigquery(evidence: Evidence) -> _Found:
         (accepted, quarantined), wanted = said.rows, "{:,} and {:,}".format(*expected)
         detail = f"{accepted:,} accepted and {quarantined:,} quarantined, expected {wanted}"
         yield "bigquery_rows", said.record, detail
+
+
+def _values(evidence: Evidence) -> _Found:
+    places = {
+        "table_values": evidence.partition.table_name,
+        "quarantine_values": "quarantine",
+        "bigquery_values": evidence.bigquery.record if evidence.bigquery else "",
+    }
+    for code, columns in evidence.other_values.items():
+        yield code, places[code], ", ".join(columns)
 
 
 def _source(evidence: Evidence) -> _Found:

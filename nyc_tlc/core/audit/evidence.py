@@ -81,6 +81,8 @@ class Evidence:
         bigquery: None where there is no BigQuery.
         polygons: SHA-256 of the newest polygons of the zones; None where the month needs none.
         source: None unless the source was asked.
+        other_values: Code of the finding to the columns whose values are not those of the lake;
+            only columns that were compared.
     """
 
     partition: Partition
@@ -95,6 +97,7 @@ class Evidence:
     bigquery: LakeWarehouseSays | None = None
     polygons: str | None = None
     source: SourceAnswer | None = None
+    other_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def landed(self) -> Landing | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from google.cloud import bigquery as library
 
@@ -24,6 +25,7 @@ from nyc_tlc.adapters.bigquery.connection import BigQueryDataset, BigQuerySettin
 from nyc_tlc.adapters.bigquery.tables import LABELS
 from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
 from nyc_tlc.adapters.lake import gcs
+from nyc_tlc.core.audit.values import Part, checksums, of_columns, of_rows, typed_columns
 from nyc_tlc.core.contract.model import Column, ColumnType, Contract
 from nyc_tlc.core.contract.schemas import (
     arrow_schema,
@@ -164,6 +166,29 @@ def test_rows_arrive_as_they_were_judged(service, store: Store, tmp_path: Path) 
     names = ", ".join(accepted.column_names)
     found = store.rows(f"SELECT {names} FROM `{{}}.{service}` ORDER BY source_row")
     assert found == list(zip(*accepted.to_pydict().values(), strict=True))
+
+
+def test_values_have_the_checksums_that_the_lake_says(store: Store) -> None:
+    numbers = [float("nan"), -0.0, 5e-324, 1.7976931348623157e308, 0.1 + 0.2, float("-inf"), None]
+    month = replace(
+        JANUARY,
+        values={
+            "fare_amount": numbers,
+            "store_and_fwd_flag": ["", "é😀", ",1:", None, "N", "n", "\x7f"],
+            "dropoff_datetime": [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999),  # noqa: DTZ001
+                                 *[None] * 5],
+            "extra_columns": ['{"b": 1.50,"a":1e308}', *[None] * 6],
+        },
+    )  # fmt: skip
+    store.load(month)
+    contract = month.partition.service.contract
+    paths = (lake_paths.trips(month.partition), lake_paths.quarantine(month.partition))
+    for part, path in zip(Part, paths, strict=True):
+        columns = typed_columns(contract, part, as_in_the_lake=True)
+        asked = [*of_rows(columns), *of_columns(columns)]
+        with store.lake.open(path) as file:
+            expected = checksums(pq.read_table(file).to_batches(), asked)
+        assert store.warehouse.checksums(month.partition, part, asked) == expected
 
 
 def test_same_content_again_finds_the_jobs_that_loaded_it(loaded: Store) -> None:

@@ -187,6 +187,13 @@ DIFFERENCES: dict[str, dict[str, object]] = {
     },
     "bigquery_differs record": {"bigquery": _bigquery(_load(contract="green/0"), 8, 2)},
     "not_reconciled record": {"bigquery": _bigquery(_load(reconciled_at=None), 8, 2)},
+    "table_values green_2024_01: fare_amount, extra": {
+        "other_values": {"table_values": ("fare_amount", "extra")}
+    },
+    "quarantine_values quarantine: reason": {"other_values": {"quarantine_values": ("reason",)}},
+    "bigquery_values record: quarantine.reason": {
+        "other_values": {"bigquery_values": ("quarantine.reason",)}
+    },
     f"source_revised {LANDING.source_uri}": {"source": SourceAnswer.REVISED},
     f"source_absent {LANDING.source_uri}": {"source": SourceAnswer.ABSENT},
 }
