@@ -50,7 +50,7 @@ RUN chmod 0755 ../*.* \
  && ln -s ../project_for_server.py project-for-server && ln -s ../serve.sh serve \
  && ln -s ../healthcheck.py mage-is-healthy && ln -s ../show_login.sh show-login \
  && ln -s ../mage.sh mage && ln -s ../triggers.sh triggers && ln -s /opt/nyc-tlc/with_settings.py /app/run_app.sh \
- && python -m compileall -q /app/nyc_tlc /app/mage_server
+ && python -m compileall -q /app/nyc_tlc /app/mage_server /app/mage_project
 WORKDIR /app
 ENV PATH=/opt/nyc-tlc/bin:/opt/venv/bin:$PATH \
     PYTHONPATH=/app \

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mage_server.environment import safe_environment
 from mage_server.io_classes import io_class_environment
+from mage_server.linked_files import open_links
 from mage_server.local_edits import keep_apart, keep_apart_in_server
 from mage_server.logs import quiet
 from mage_server.retention import start_clearing
@@ -16,6 +17,13 @@ from nyc_tlc.core.rows.preview import MOST_ACCEPTED
 
 _PROJECT = Path(__file__).resolve().parents[1] / "mage_project"
 _LOOPBACK = "127.0.0.1"
+_INSTEAD = {
+    # Mage shows ten rows of a block's output.
+    "DATAFRAME_SAMPLE_COUNT_PREVIEW": str(MOST_ACCEPTED),
+    # Mage looks every ten seconds what to start, for each block of a run again: docs/schedules.md.
+    "SCHEDULER_TRIGGER_INTERVAL": "2",
+}
+"""Settings of Mage that nobody made, and what they are here."""
 
 
 def main(words: Sequence[str]) -> None:
@@ -25,8 +33,8 @@ def main(words: Sequence[str]) -> None:
         os.environ |= io_class_environment(os.environ)
     except ConfigurationError as error:
         sys.exit(str(error))
-    # Mage shows ten rows of a block's output, unless told otherwise.
-    os.environ.setdefault("DATAFRAME_SAMPLE_COUNT_PREVIEW", str(MOST_ACCEPTED))
+    for name, value in _INSTEAD.items():
+        os.environ[name] = os.environ.get(name) or value
     named = bool(words) and not words[0].startswith("-")
     project, *options = words if named else (str(_PROJECT), *words)
     # Mage takes "localhost", its default, for every address that the machine has.
@@ -47,6 +55,7 @@ def _close_server(project: str) -> None:
     set_repo_path(os.path.abspath(project))  # noqa: PTH100 - word for word
     keep_apart()
     keep_apart_in_server(Path(project))
+    open_links()
 
     from mage_ai.server import server
     from sqlalchemy.exc import OperationalError

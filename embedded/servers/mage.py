@@ -120,7 +120,8 @@ def _copy_shipped(project: Path) -> None:
     ).stdout
     for name in filter(None, listed.split("\0")):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / "mage_project" / name, project / name)
+        shutil.copy2(ROOT / "mage_project" / name, project / name, follow_symlinks=False)
+    shutil.copy2(ROOT / "io_config.yml", project.parent)
     for step in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=Shipped"]):
         subprocess.run([*git, project, *step], check=True)
 

@@ -13,6 +13,7 @@ from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.month import Month
 from tests.containers.compose import EMULATORS, IMAGE, PROJECT, Compose, build, copy_checkout
+from tests.integration.browser import browser  # noqa: F401 - a fixture
 
 ROWS = 20_000
 MONTHS = (Month(2024, 1), Month(2024, 2), Month(2024, 3))
@@ -49,7 +50,6 @@ def compose(checkout: Path) -> Iterator[Compose]:
         **{name: str(free_port()) for name in ports},
         "NYC_TLC_IMAGE": IMAGE,
         "TLC_SOURCE_URL": "http://cdn:8080",
-        "SCHEDULER_TRIGGER_INTERVAL": "2",
     }
     compose = Compose(checkout, PROJECT, settings)
     compose.write_env()

@@ -17,6 +17,8 @@ from embedded.servers.mage import MageServer, until
 from mage_server.api import MageApiError
 from tests.containers.compose import EMULATORS, IMAGE, Compose, docker
 from tests.containers.conftest import ROWS
+from tests.integration.browser import sign_in, window
+from tests.mage_editor import WHICH_SERVER, ask_postgres, expect_answer
 
 pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers")]
 SERVERS = ("postgres", "gcs", "bigquery", "mage")
@@ -242,7 +244,9 @@ def test_a_wrong_host_is_not_healthy_and_triggers_are_switched_from_outside(comp
     assert "active" in compose("exec", "-T", "mage", "triggers", "list")
 
 
-def test_what_is_made_in_the_browser_lies_in_the_checkout_and_belongs_to_its_owner(compose):
+def test_what_is_made_in_the_browser_lies_in_the_checkout_and_belongs_to_its_owner(
+    compose, browser
+):
     project, files = compose.folder / "mage_project", ("docker-compose.dev.yml",)
     if (owner := os.getuid() or 1234) == 1234:
         docker("run", "--rm", "--user=0", "--cap-add=CHOWN", "--volume", f"{project}:/project",
@@ -257,7 +261,11 @@ def test_what_is_made_in_the_browser_lies_in_the_checkout_and_belongs_to_its_own
     mage.post("pipelines/tlc_trips/variables", {"variable": {"name": "months", "value": "2024-01"}})
     shown = mage.get(f"file_contents/{quote('data_loaders/land_trips.py', safe='')}")
     assert "def land_trips" in shown["file_content"]["content"]
+    with window(browser, sign_in(browser, mage), mage.url) as looking:
+        ask_postgres(looking.page, mage.url, "ask postgres")
+        expect_answer(looking.page, developing.sql(WHICH_SERVER))
     made = [
+        project / "pipelines" / "ask_postgres" / "metadata.yaml",
         project / "data_loaders" / "first.py",
         project / "pipelines" / "mine" / "metadata.yaml",
         project / "pipelines" / "tlc_trips" / "metadata.local.yaml",

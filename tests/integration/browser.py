@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from embedded.servers.mage import MageServer
+
 PICTURES = Path(__file__).parents[2] / ".screenshots"
 WIDTHS = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 TERMINAL = "/websocket/terminal' failed: Error during WebSocket handshake"
@@ -61,12 +63,16 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def signed_in(browser, scheduled) -> dict:
+    return sign_in(browser, scheduled.server)
+
+
+def sign_in(browser: Browser, server: MageServer) -> dict:
     """The owner's session, by the form that a person fills in."""
     page = browser.new_page()
     page.set_default_timeout(PATIENCE)
-    page.goto(f"{scheduled.server.url}/sign-in")
-    page.locator("input").first.fill(scheduled.server.email)
-    page.locator("input[type=password]").fill(scheduled.server.password)
+    page.goto(f"{server.url}/sign-in")
+    page.locator("input").first.fill(server.email)
+    page.locator("input[type=password]").fill(server.password)
     page.keyboard.press("Enter")
     # The page that follows asks again and again for news: it has no moment without a request.
     page.wait_for_url(lambda url: "sign-in" not in url)
