@@ -25,6 +25,8 @@ _OF_MAGE = frozenset({
     "pipeline_uuid", "remote_blocks", "repo_path", "retry", "spark", "stream", "trigger_name",
 })  # fmt: skip
 """What Mage 0.9.80 adds to a block's keyword arguments; and what begins with ``__``."""
+HINT = "_takes"
+"""Ends the name of a variable that only says, in Mage's run dialog, what another one takes."""
 _OF_THE_COURSE = {"service": {"color"}, "months": {"year", "month"}}
 """Other spellings, by the variable that a pipeline declares."""
 
@@ -39,7 +41,7 @@ def require_readable(kwargs: Mapping[str, Any]) -> None:
         ConfigurationError: they are no JSON object, or one is unknown or of an unusable type.
     """
     _require_object(sys.argv)
-    given = {name: value for name, value in kwargs.items() if not _is_of_mage(name)}
+    given = {name: value for name, value in kwargs.items() if not _is_of_nobody(name)}
     if pipeline := str(kwargs.get("pipeline_uuid") or ""):
         require_known(given, pipeline, Path(kwargs.get("repo_path") or _PROJECT))
     for name, value in given.items():
@@ -61,7 +63,8 @@ def require_known(names: Iterable[str], pipeline: str, project: Path = _PROJECT)
 def variables_of(pipeline: str, project: Path = _PROJECT) -> Collection[str]:
     """The variables that a pipeline declares, and the course's spellings of them."""
     file = project / "pipelines" / pipeline / "metadata.yaml"
-    declared = yaml.safe_load(file.read_text("utf-8")).get("variables") or {}
+    listed = yaml.safe_load(file.read_text("utf-8")).get("variables") or {}
+    declared = [name for name in listed if not name.endswith(HINT)]
     return {*declared, *(other for name in declared for other in _OF_THE_COURSE.get(name, ()))}
 
 
@@ -116,5 +119,6 @@ def _require_plain(name: str, value: object) -> None:
         )
 
 
-def _is_of_mage(name: str) -> bool:
-    return name in _OF_MAGE or name.startswith("__")
+def _is_of_nobody(name: str) -> bool:
+    """Whether no user has to have given it."""
+    return name in _OF_MAGE or name.startswith("__") or name.endswith(HINT)

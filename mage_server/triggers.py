@@ -10,6 +10,7 @@ from typing import Any
 import requests
 
 from mage_server.api import MageApi, MageApiError
+from mage_server.run_record import TRIGGER as MAGE_RUN
 
 _PIPELINES = Path(__file__).resolve().parents[1] / "mage_project" / "pipelines"
 _URL = "http://127.0.0.1:6789"
@@ -96,9 +97,13 @@ def _found(api: MageApi, name: str) -> Trigger:
 
 
 def _triggers(api: MageApi) -> Iterator[Trigger]:
-    """The triggers that the pipelines declare; not those that Mage makes for a backfill."""
+    """The triggers that the pipelines declare; not those that Mage makes for a backfill.
+
+    Nor is what runs of `mage run` are listed under one to be switched on.
+    """
     for pipeline in sorted(path.parent.name for path in _PIPELINES.glob("*/triggers.yaml")):
-        yield from api.get(f"pipelines/{pipeline}/pipeline_schedules")["pipeline_schedules"]
+        listed = api.get(f"pipelines/{pipeline}/pipeline_schedules")["pipeline_schedules"]
+        yield from (trigger for trigger in listed if trigger["name"] != MAGE_RUN)
 
 
 _COMMANDS = {"list": _list, "on": _switch_on, "off": _switch_off, "token": _make_token}

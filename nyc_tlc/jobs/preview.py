@@ -8,7 +8,7 @@ from nyc_tlc.adapters.lake.reader import LakeReader, read_object_head
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import PipelineError, SourceError
 from nyc_tlc.core.files.published_file import read_published_head
-from nyc_tlc.core.rows.preview import MOST_ACCEPTED, as_shown, note
+from nyc_tlc.core.rows.preview import MOST_ACCEPTED, as_published, as_shown, note
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.jobs.open import Job
 from nyc_tlc.steps.records import landed
@@ -36,7 +36,9 @@ class Preview(Job):
     def quarantined(self, rows: Sequence[RunRow]) -> pa.Table:
         """Those that cannot be a trip of their month, with the reason."""
         some = [row for row in rows if row.quarantined]
-        return _first(some, lambda row: self._conformed(row, 1), "no row was quarantined")
+        return _first(
+            some, lambda row: as_published(self._conformed(row, 1)), "no row was quarantined"
+        )
 
     def stored(self, rows: Sequence[RunRow], store: str) -> pa.Table:
         """As a store holds them."""
@@ -61,16 +63,10 @@ class Preview(Job):
         lake = self._ports.lake
         if row.staged:
             staged = read_conformed(row, lake).staged[which]
-            return with_reason_first(read_object_head(lake, staged.path, MOST_ACCEPTED))
+            return read_object_head(lake, staged.path, MOST_ACCEPTED)
         reader = LakeReader(lake)
         read = (reader.accepted, reader.quarantined)[which]
-        return with_reason_first(read(row.partition, MOST_ACCEPTED))
-
-
-def with_reason_first(rows: pa.Table) -> pa.Table:
-    """Why a row is in quarantine, before its thirty columns."""
-    names = rows.schema.names
-    return rows.select(sorted(names, key=lambda name: name != "reason"))
+        return read(row.partition, MOST_ACCEPTED)
 
 
 def _first(rows: Sequence[RunRow], read: Callable[[RunRow], pa.Table], nothing: str) -> pa.Table:

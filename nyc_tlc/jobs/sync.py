@@ -1,6 +1,7 @@
 """Find what TLC has published that we do not have, or has revised since, and load exactly that."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -90,6 +91,12 @@ class Sync(Job):
         rows = [_row(state, known.entries.get(state.partition)) for state in states]
         logging.getLogger(__name__).info("\n%s", months_summary(rows))
         return rows
+
+    def months_by_state(self) -> Mapping[str, int]:
+        """How many months are in each state, as recorded last; in the order of a month's life."""
+        states = self._retried(self._ports.ledger.month_states, self._effort.brief())
+        counts = Counter(states.values())
+        return {state.value: counts[state] for state in State if counts[state]}
 
     def land(self, found: Sequence[SyncRow], *, only_plan: bool) -> list[RunRow]:
         """Land the months that are available or revised; a row for each that was asked about."""

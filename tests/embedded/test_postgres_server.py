@@ -10,7 +10,7 @@ import pytest
 from embedded.servers import cluster_home
 from embedded.servers.cluster_home import find_home
 from embedded.servers.daemon import ServerStartError
-from embedded.servers.postgres import PostgresServer
+from embedded.servers.postgres import PostgresServer, psql_environment, psql_program
 from embedded.stack import Stack
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="root only: another account is needed")
@@ -34,6 +34,17 @@ def test_wrong_password_is_refused(stack: Stack) -> None:
     address = f"host=127.0.0.1 port={stack.postgres.port} user=tlc dbname=nyc_tlc password=guess"
     with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
         psycopg2.connect(address)
+
+
+@pytest.mark.parametrize("schema", ["tlc", "Taxi trips", 'a "b" \\ c', "$user"])
+def test_a_sql_prompt_begins_in_the_schema_of_the_trips(schema: str, stack: Stack) -> None:
+    where = psql_environment({**stack.start(), "POSTGRES_SCHEMA": schema})
+    answer = subprocess.run(
+        [psql_program(), "--no-psqlrc", "--tuples-only", "--command", "SHOW search_path"],
+        env=where, text=True, check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    quoted = schema.replace('"', '""')
+    assert answer.strip() == f'"{quoted}",public'
 
 
 @as_root

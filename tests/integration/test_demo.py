@@ -57,8 +57,14 @@ def test_it_shows_what_came_of_the_months_and_the_second_time_does_no_work(state
         # Where its emulator cannot be had the last column is missing.
         assert (line[:-10] if without_bigquery and _counts_stores(line) else line) in first
 
+    # Every statement that it tells the newcomer to type, typed as it stands.
+    hints = re.findall(r"^  make psql .*?: (.+;)$", first, re.M)
+    assert hints
+    for statement in hints:
+        assert "green" in embedded("stack", "--state", state, "psql", "--", "--command", statement)
+
     second = embedded("demo", "--state", state)
-    assert second.count("  unchanged  ") == 4
+    assert len(re.findall(r"^\w+ 2023-\d\d {2,}unchanged ", second, re.M)) == 4
     assert "reconciled" not in second
     answers = slice(first.index("== Trips per day"), first.index("== The lake"))
     assert first[answers] in second

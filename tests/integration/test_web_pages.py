@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from mage_server.run_record import TRIGGER
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
@@ -24,6 +25,9 @@ FOLDED = (
 def looking(request, browser, signed_in, scheduled) -> Iterator[Looking]:
     with window(browser, signed_in, scheduled.server.url, request.param) as looking:
         yield looking
+
+
+DESKTOP = pytest.mark.parametrize("looking", ["desktop"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,54 @@ def test_the_charts_draw_the_last_run(looking, loaded):
     looking.saw_nothing_wrong("charts")
 
 
+@DESKTOP
+def test_each_block_shows_its_run_table_and_rows_of_the_last_month(looking, loaded):
+    page = looking.at("/pipelines/tlc_trips/edit")
+    tabs = {
+        "land_trips": ["RatecodeID"],
+        "conform_trips": ["quality_flags", "pickup_outside_window"],
+        "load_trips_to_postgres": ["quality_flags"],
+        "publish_trips_to_lake": ["quality_flags"],
+    }
+    for at, shown in enumerate(tabs.values()):
+        output = page.locator("xpath=//*[contains(@class, 'MultiOutputStyle')]/..").nth(at)
+        expect(output.get_by_role("button")).to_have_count(len(shown) + 1)
+        for number, text in enumerate(shown, start=1):
+            output.get_by_role("button", name=f"Output {number}").click()
+            expect(output.get_by_text(text, exact=True).first).to_be_visible()
+        if at != 1:  # whose last tab are quarantined rows
+            expect(output.get_by_text("100 rows x")).to_be_visible()
+            expect(output.get_by_text("None", exact=True).first).to_be_visible()
+    looking.saw_nothing_wrong("rows")
+
+
+@DESKTOP
+def test_a_month_is_shown_by_the_button_of_the_block(looking, loaded):
+    page = looking.at("/pipelines/look_at_trips/edit")
+    page.get_by_text("def look_at_trips").wait_for()
+    page.locator("//*[normalize-space()='DATA LOADER' and not(*)]/following::button[1]").click()
+    expect(page.get_by_text("100 rows x")).to_be_visible()
+    expect(page.get_by_text("2023-05-01", exact=True).first).to_be_visible()
+    page.get_by_role("button", name="Output 2").click()
+    expect(page.get_by_text("quarantine reason", exact=True).first).to_be_visible()
+    looking.saw_nothing_wrong("look")
+
+
+@DESKTOP
+def test_the_overview_counts_what_was_run_on_the_command_line(looking, scheduled, loaded):
+    (run,) = (
+        run
+        for run in scheduled.server.get("pipeline_runs", pipeline_uuid="tlc_trips")["pipeline_runs"]
+        if run["pipeline_schedule_name"] == TRIGGER
+    )
+    assert (run["status"], run["variables"]["months"]) == ("completed", "2023-03:2023-05")
+    page = looking.at("/overview")
+    expect(page.get_by_text("total pipeline runs")).not_to_contain_text("0 total")
+    # Mage draws the bars once before their frame has a height, and Chromium says so.
+    looking.wrong = [said for said in looking.wrong if "<rect>" not in said]
+    looking.saw_nothing_wrong("overview")
+
+
 def button_of(page: Page, chart: str, button: str) -> Locator:
     """A button of a chart; nothing but their order tells the three apart."""
     name = f"(normalize-space()='{chart}' or @value='{chart}' or @placeholder='{chart}')"
@@ -118,5 +170,6 @@ def test_running_once_asks_for_every_variable(looking):
     dialog = page.locator("div", has=page.get_by_text("Run pipeline now")).last
     for variable in ("force", "months", "plan", "service"):
         expect(page.get_by_text(variable, exact=True).last).to_be_visible()
+        expect(page.get_by_text(f"{variable}_takes", exact=True).last).to_be_visible()
     assert dialog.is_visible()
     looking.saw_nothing_wrong("run-once")

@@ -11,6 +11,7 @@ import yaml
 from jinja2 import Template
 from mage_ai.orchestration.notification.config import NotificationConfig
 
+from mage_project.run_variables import HINT, require_readable
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.settings import Settings
 from tests.repository import ROOT, files, shipped
@@ -44,6 +45,10 @@ def metadata(folder: Path) -> dict:
 
 def python_blocks(folder: Path) -> list[dict]:
     return [block for block in metadata(folder)["blocks"] if block["type"] != "markdown"]
+
+
+def variables(folder: Path) -> set[str]:
+    return {name for name in metadata(folder)["variables"] if not name.endswith(HINT)}
 
 
 def triggers(folder: Path) -> list[dict]:
@@ -113,7 +118,7 @@ class TestPipeline:
         # Mage paints each line of a code block as wide as its text; the panel is this wide.
         assert {len(line) for line in flow.splitlines()} == {len(flow.splitlines()[0])}
         assert len(flow.splitlines()[0]) <= 58
-        for variable in metadata(folder)["variables"]:
+        for variable in variables(folder):
             assert f"`{variable}`" in about
 
     def test_somebody_is_told_when_any_of_its_blocks_fails(self, folder):
@@ -139,7 +144,18 @@ class TestPipeline:
             for form in chain(*declared.blocks.values()):
                 text = (PROJECT / "interactions" / form.uuid).read_text()
                 asked |= set(yaml.safe_load(text)["variables"])
-        assert asked == set(metadata(folder)["variables"])
+        assert asked == variables(folder)
+
+    def test_the_dialogs_say_what_each_variable_takes_and_give_an_example(self, folder):
+        shown = metadata(folder)["variables"]
+        for name in variables(folder):
+            # Mage's dialog has no place for it but a value, of which it shows so many characters.
+            assert 10 < len(shown[f"{name}{HINT}"]) <= 52
+            example = re.split("[,; ]", shown[f"{name}{HINT}"])[0]
+            require_readable({**shown, "pipeline_uuid": folder.name, name: example})
+        for form in (PROJECT / "interactions").glob("*.yaml"):
+            questions = yaml.safe_load(form.read_text())["variables"]
+            assert all(question["description"].endswith(".") for question in questions.values())
 
 
 def test_frames_of_trips_and_mages_own_classes_are_in_the_courses_example_only():

@@ -43,6 +43,20 @@ def typed(names: Sequence[str], rows: Iterable[Sequence[Any]], contract: Contrac
     return pa.Table.from_arrays(arrays, list(names))
 
 
+def as_published(quarantined: pa.Table) -> pa.Table:
+    """Quarantined rows of any store: why, which row of the file, and that row as published.
+
+    The published row is JSON, whose names become columns again.
+    """
+    published = [json.loads(text) for text in quarantined["published"].to_pylist()]
+    names = dict.fromkeys(name for row in published for name in row)
+    columns = {name: _of_json([row.get(name) for row in published]) for name in names}
+    lineage = quarantined.select(["reason", "source_month", "source_row"])
+    return pa.Table.from_arrays(
+        [*lineage.combine_chunks().columns, *columns.values()], [*lineage.schema.names, *columns]
+    )
+
+
 def note(text: str) -> pa.Table:
     """Why there are no rows to be seen."""
     return pa.table({"note": [text]})
@@ -69,6 +83,14 @@ def _apart(names: list[str]) -> list[str]:
         seen[name] += 1
         apart.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return apart
+
+
+def _of_json(values: Sequence[Any]) -> pa.Array:
+    """Numbers where all are numbers, else text."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array(map(_text, values), pa.string())
 
 
 def _text(value: object) -> str | None:

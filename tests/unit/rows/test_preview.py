@@ -9,7 +9,7 @@ import pytest
 
 from mage_project.frames import shown
 from nyc_tlc.core.contract.service import GREEN
-from nyc_tlc.core.rows.preview import as_shown, note, typed
+from nyc_tlc.core.rows.preview import as_published, as_shown, note, typed
 
 _NIGHT = datetime(2024, 3, 10, 2, 30)  # noqa: DTZ001 - wall clock
 _US = pa.timestamp("us")
@@ -53,6 +53,29 @@ def test_a_value_is_shown_as_it_is_and_a_null_as_a_null(kind: str) -> None:
     assert sent["columns"] == [kind]
     assert sent["data"] == [[expected], [None]]
     assert type(sent["data"][0][0]) is type(expected) or expected == int(expected)
+
+
+def test_a_quarantined_row_is_shown_with_the_columns_of_its_file() -> None:
+    rows = [
+        ("pickup_missing", 7, {"VendorID": 2, "Extra": 1.5, "Fare_amount": "nan", "ehail": None}),
+        ("row_irregular", 9, {"VendorID": 1, "Extra": None, "Fare_amount": 3, "line": "1,2"}),
+    ]
+    table = pa.table(
+        {
+            "published": [json.dumps(row) for _, _, row in rows],
+            "source_month": [date(2024, 1, 1)] * 2,
+            "source_row": pa.array([row for _, row, _ in rows], pa.int32()),
+            "reason": [reason for reason, _, _ in rows],
+            "vendor_id": [None, None],
+        }
+    )
+    lineage = {"source_month": "2024-01-01"}
+    assert as_shown(as_published(table)).to_pylist() == [
+        {"reason": "pickup_missing", **lineage, "source_row": 7, "VendorID": 2, "Extra": 1.5,
+         "Fare_amount": "nan", "ehail": None, "line": None},
+        {"reason": "row_irregular", **lineage, "source_row": 9, "VendorID": 1, "Extra": None,
+         "Fare_amount": "3", "ehail": None, "line": "1,2"},
+    ]  # fmt: skip
 
 
 def test_columns_of_one_name_are_told_apart() -> None:

@@ -1,1 +1,0 @@
-"""Rows held, by month (set up in the pipeline's widgets)."""

@@ -1,1 +1,0 @@
-"""Rows of each code list (set up in the pipeline's widgets)."""
