@@ -1,9 +1,10 @@
 #!/opt/venv/bin/python
 """Lay out the Mage project of the server: the image's code, and on the volume what Mage rewrites.
 
-Mage's server writes into its project: a trigger switched on in the UI goes to triggers.yaml, a
-block run there to the pipeline's metadata.yaml. All else are copies that it cannot write: links to
-the image could not be opened in the UI, which refuses what is not in the project's folder.
+Mage's server writes beside a pipeline's files what is changed of it in the UI (mage_server's
+local_edits), and needs the project's .gitignore to know which pipelines are shipped. All else are
+copies that it cannot write: links to the image could not be opened in the UI, which refuses what is
+not in the project's folder.
 """
 
 import fcntl

@@ -221,19 +221,19 @@ TESTS = [
 ]
 
 
-@pytest.mark.parametrize("added", [False, True], ids=["in their place", "added by force"])
-def test_files_of_ones_own_are_in_nobodys_way(checkout, added):
+def test_files_of_ones_own_are_in_nobodys_way(checkout):
     assert git(checkout, "status", "--porcelain") == ""
-    if added:
-        git(checkout, "add", "--force", "mage_project/data_loaders", "mage_project/pipelines/mine")
-    tools = Path(sys.executable).parent
-    for words in (
-        ["ruff", "check", "."], ["ruff", "format", "--check", "."], ["lint-imports"],
-        ["pytest", "-q", "-p", "no:cacheprovider", *TESTS],
-    ):  # fmt: skip
+    lint = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["lint-imports"]]
+    run_each(checkout, *lint)
+    git(checkout, "add", "--force", "mage_project/data_loaders", "mage_project/pipelines/mine")
+    run_each(checkout, *lint[:2], ["pytest", "-q", "-p", "no:cacheprovider", *TESTS])
+
+
+def run_each(checkout, *commands):
+    for program, *words in commands:
         done = subprocess.run(
-            [tools / words[0], *words[1:]], cwd=checkout, text=True, check=False, timeout=300,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [Path(sys.executable).with_name(program), *words], cwd=checkout, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
             env={**os.environ, "PYTHONPATH": str(checkout)},
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-3000:]

@@ -5,6 +5,7 @@ import copy
 import pytest
 import yaml
 
+from mage_server.keep_edits import keep
 from mage_server.local_edits import overlaid, save, shipped_pipelines
 from tests.repository import ROOT, shipped
 
@@ -96,6 +97,19 @@ def test_a_file_of_edits_that_somebody_broke_is_taken_for_none(project, damaged)
     file = project / "pipelines" / "tlc" / "metadata.yaml"
     file.with_suffix(".local.yaml").write_text(damaged)
     assert read(file) == SHIPPED
+
+
+def test_edits_that_are_kept_are_in_the_shipped_file_without_the_states_of_blocks(project):
+    file = project / "pipelines" / "tlc" / "metadata.yaml"
+    mine = {"uuid": "mine", "type": "transformer", "status": "failed", "upstream_blocks": ["load"]}
+    edited = RUN | {"blocks": [*RUN["blocks"], mine], "variables": {"months": "2024-01"}}
+    write(file, edited)
+    keep(file)
+    kept = yaml.safe_load(file.read_text())
+    assert kept["variables"] == {"months": "2024-01"}
+    assert kept["blocks"] == [BLOCK, mine | {"status": "not_executed"}]
+    assert not file.with_suffix(".local.yaml").exists()
+    assert read(file) == kept
 
 
 def test_what_is_shipped_is_what_git_has():
