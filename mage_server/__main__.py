@@ -54,7 +54,7 @@ def _close_server(project: str) -> None:
     # As `mage start` does first: it decides which database the imports below connect to.
     set_repo_path(os.path.abspath(project))  # noqa: PTH100 - word for word
     keep_apart()
-    keep_apart_in_server(Path(project))
+    keep_apart_in_server(Path(project).absolute())
     open_links()
 
     from mage_ai.server import server
@@ -77,6 +77,12 @@ def _close_server(project: str) -> None:
 
     server.make_app = closed_app
 
+
+if __name__ == "__mp_main__":
+    # Where there is no fork (macOS), Mage's scheduler and workers begin with this module.
+    keep_apart()
+    keep_apart_in_server(Path(os.environ["MAGE_REPO_PATH"]))
+    keep_awake()
 
 if __name__ == "__main__":
     main(sys.argv[1:])

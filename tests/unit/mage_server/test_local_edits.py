@@ -1,6 +1,9 @@
 """What Mage would write into a shipped pipeline goes beside it, and is read as if it were there."""
 
 import copy
+import os
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -110,6 +113,26 @@ def test_edits_that_are_kept_are_in_the_shipped_file_without_the_states_of_block
     assert kept["blocks"] == [BLOCK, mine | {"status": "not_executed"}]
     assert not file.with_suffix(".local.yaml").exists()
     assert read(file) == kept
+
+
+def test_a_process_that_mage_starts_without_a_fork_keeps_edits_apart_too(tmp_path):
+    """As on macOS: it begins with the module of the server, under another name."""
+    program = (
+        "import runpy; runpy.run_module('mage_server', run_name='__mp_main__');"
+        "from mage_ai.data_preparation.models import pipeline, triggers;"
+        "from mage_ai.orchestration.queue.process_queue import ProcessQueue;"
+        "print({f.__module__ for f in (pipeline.safe_write, pipeline.read_yaml_file, "
+        "triggers.safe_write, triggers.load_triggers_file_content)}, "
+        "ProcessQueue.clean_up_jobs.__module__)"
+    )
+    environment = {
+        **os.environ, "MAGE_REPO_PATH": str(ROOT / "mage_project"), "PYTHONPATH": str(ROOT),
+        "PYTHONWARNINGS": "ignore", "MAGE_DATA_DIR": str(tmp_path),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n")[-2] == "{'mage_server.local_edits'} mage_server.worker_pool"
 
 
 def test_what_is_shipped_is_what_git_has():
