@@ -37,7 +37,7 @@ class Looking:
     def saw_nothing_wrong(self, picture: str, **options: bool) -> None:
         """Take a picture of what the test came to see."""
         self.page.screenshot(path=PICTURES / f"{picture}-{self.width}.png", **options)
-        assert self.wrong == []
+        assert self.wrong == [], self.wrong
 
     def _said(self, message: object) -> None:
         if message.type == "error" and TERMINAL not in message.text:
