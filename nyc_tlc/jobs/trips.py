@@ -27,7 +27,7 @@ from nyc_tlc.steps.load import load
 from nyc_tlc.steps.load_from_lake import load_from_lake
 from nyc_tlc.steps.look import plan_landing
 from nyc_tlc.steps.publish import publish
-from nyc_tlc.steps.reconcile import reconcile
+from nyc_tlc.steps.reconcile import reconcile, tell_where_failed_months_stand
 from nyc_tlc.steps.run_each import Step, require_all, retried, run_each
 from nyc_tlc.steps.staging import clear_failed
 from nyc_tlc.wiring import NO_BIGQUERY, connect_alerts
@@ -139,6 +139,7 @@ class Trips(Job):
             PartitionsFailedError: names every partition that failed in any step, and why.
         """
         done = self.run("reconcile", partial(reconcile, ports=self._ports), merge(branches))
+        done = tell_where_failed_months_stand(done, self._ports)
         clear_failed(done, self._ports.lake)
         self.summarize(done)
         try:

@@ -1,9 +1,11 @@
 """Reconcile: prove that published = accepted + quarantined = every store, then clear up."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from nyc_tlc.core.catalog.ledger import Content
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.errors import PipelineError, ReconciliationError
 from nyc_tlc.core.files.parquet_file import open_parquet
 from nyc_tlc.core.lake.records import Generation, Manifest, WarehouseLoad
 from nyc_tlc.core.runs.run_table import RunRow, Status
@@ -12,6 +14,8 @@ from nyc_tlc.ports.lake import Lake
 from nyc_tlc.ports.warehouse import Counted, StoreCounts
 from nyc_tlc.steps.records import is_in_place, mark_reconciled, read_load, read_manifest
 from nyc_tlc.steps.staging import clear_superseded, ledger_entry
+
+_NEW, _MIXED = "the new version", "files that its manifest does not name"
 
 
 @dataclass(frozen=True)
@@ -94,3 +98,62 @@ def _lake_counts(manifest: Manifest, lake: Lake) -> StoreCounts:
         with lake.open_range(stored.path) as source, open_parquet(source, stored.path) as file:
             rows.append(int(file.metadata.num_rows))
     return StoreCounts(*rows)
+
+
+def tell_where_failed_months_stand(rows: Sequence[RunRow], ports: Ports) -> list[RunRow]:
+    """The rows; the error of a month that only some of the stores have taken says which.
+
+    Each store commits for itself: when one refuses after another has committed, they stand apart
+    until the next run of the month, which makes them equal.
+    """
+    stores: dict[str, Callable[[RunRow, Ports], str]] = {
+        "Postgres": _in_postgres,
+        "the lake": _in_the_lake,
+        **({"BigQuery": _recorded_of_bigquery} if ports.bigquery else {}),
+    }
+    silent: set[str] = set()
+
+    def held(row: RunRow, store: str) -> str:
+        # Once for all months: a store that is down takes its time to say nothing.
+        if store not in silent:
+            try:
+                return stores[store](row, ports)
+            except PipelineError:
+                silent.add(store)
+        return "it does not say"
+
+    def told(row: RunRow) -> RunRow:
+        if row.status is not Status.FAILED or not row.staged:
+            return row
+        versions = {store: held(row, store) for store in stores}
+        if len(set(versions.values())) == 1 or not {_NEW, _MIXED}.intersection(versions.values()):
+            return row
+        said = ", ".join(f"{store}: {version}" for store, version in versions.items())
+        error = f"{row.error} The stores stand apart ({said}) until the next run of the month."
+        return row.failed(error, row.error_type)
+
+    return list(map(told, rows))
+
+
+def _in_postgres(row: RunRow, ports: Ports) -> str:
+    entry = ports.ledger.entry(row.partition)
+    return _version(row, entry.content if entry else None)
+
+
+def _in_the_lake(row: RunRow, ports: Ports) -> str:
+    manifest, _ = read_manifest(row.partition, ports.lake) or (None, 0)
+    if manifest is not None and not is_in_place(manifest, ports.lake):
+        return _MIXED
+    return _version(row, manifest.content if manifest else None)
+
+
+def _recorded_of_bigquery(row: RunRow, ports: Ports) -> str:
+    address = ports.bigquery.address if ports.bigquery else ""
+    load, _ = read_load(row.partition, ports.lake, address) or (None, 0)
+    return _version(row, load.content if load else None)
+
+
+def _version(row: RunRow, content: Content | None) -> str:
+    if content is None:
+        return "none on record"
+    return _NEW if content == row.content else "an earlier version"

@@ -2,14 +2,14 @@
 
 import fcntl
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from nyc_tlc import __version__
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.errors import PipelineError, ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Conformed
 from nyc_tlc.core.os_errors import os_errors_explained
@@ -81,12 +81,16 @@ def ledger_entry(row: RunRow) -> LedgerEntry:
 
 
 def clear_failed(rows: Iterable[RunRow], lake: Lake) -> None:
-    """Delete what this run staged of the months that failed; their next run stages them again."""
-    for row in rows:
-        if row.status is Status.FAILED and row.staged:
-            for run, path in _staged(row.partition, lake):
-                if str(run) == row.run:
-                    lake.delete(path)
+    """Delete what this run staged of the months that failed; their next run stages them again.
+
+    A lake that refuses it must not hide why they failed: the audit finds what is left.
+    """
+    with suppress(PipelineError):
+        for row in rows:
+            if row.status is Status.FAILED and row.staged:
+                for run, path in _staged(row.partition, lake):
+                    if str(run) == row.run:
+                        lake.delete(path)
 
 
 def clear_superseded(row: RunRow, lake: Lake) -> None:

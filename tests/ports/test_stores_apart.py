@@ -1,0 +1,93 @@
+"""A store refuses a month that another has committed: all say so, and the next run heals it."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from embedded.samples.months import write_month
+from nyc_tlc.core.audit.verdicts import require_sound
+from nyc_tlc.core.catalog.partition import Partition
+from nyc_tlc.core.contract.service import GREEN
+from nyc_tlc.core.errors import PartitionsFailedError
+from nyc_tlc.core.month import Month
+from nyc_tlc.jobs.audit import AuditScope, LakeAudit
+from nyc_tlc.jobs.trips import Trips
+from nyc_tlc.wiring import connect_inspector, connect_stores
+
+PARTITION = Partition(GREEN, Month(2024, 1))
+ROWS = {0: 500, 1: 400}
+"""Of the first version, and of its revision."""
+ELSEWHERE = Path("/dev/shm")
+
+
+@contextmanager
+def on_another_file_system(prefix: str, lake: Path, _query: object) -> Iterator[None]:
+    """Readable, but nothing can be renamed into it."""
+    if not ELSEWHERE.is_dir() or ELSEWHERE.stat().st_dev == lake.stat().st_dev:
+        pytest.skip("there is no other file system to write to")
+    with tempfile.TemporaryDirectory(dir=ELSEWHERE) as folder:
+        moved = shutil.copytree(lake / prefix, Path(folder) / prefix)
+        (lake / prefix).rename(lake / ".before")
+        (lake / prefix).symlink_to(moved)
+        try:
+            yield
+        finally:
+            (lake / prefix).unlink()
+            (lake / ".before").rename(lake / prefix)
+
+
+@contextmanager
+def view_on_the_month(_lake: Path, query: Callable[[str], object]) -> Iterator[None]:
+    query("CREATE VIEW mine AS SELECT count(*) FROM green_2024_01")
+    yield
+    query("DROP VIEW mine")
+
+
+Refusal = Callable[[Path, Callable[[str], object]], AbstractContextManager[None]]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "versions", "held", "found"),
+    [
+        (partial(on_another_file_system, "trips"),
+         "Postgres: the new version, the lake: an earlier version", 1, "ledger_differs"),
+        (partial(on_another_file_system, "quarantine"),
+         "Postgres: the new version, the lake: files that its manifest does not name", 1,
+         "lake_tampered"),
+        (partial(on_another_file_system, "manifests"),
+         "Postgres: the new version, the lake: files that its manifest does not name", 1,
+         "lake_tampered"),
+        (view_on_the_month, "Postgres: an earlier version, the lake: the new version", 0,
+         "ledger_differs"),
+    ],
+    ids=["lake", "lake between its files", "lake at its manifest", "Postgres"],
+)  # fmt: skip
+def test_a_refusal_after_another_store_has_committed(
+    settings, query, tmp_path, refusal, versions, held, found
+):
+    published, ports = tmp_path / "published", connect_stores(settings)
+    trips = Trips(settings, ports)
+    audit = partial(LakeAudit(settings, ports, connect_inspector(settings)).audit,
+                    AuditScope((PARTITION,), deep=True))  # fmt: skip
+    write_month(PARTITION, ROWS[0], published)
+    trips.load(trips.land([PARTITION]))
+    write_month(PARTITION, ROWS[1], published, seed=1)
+    with refusal(tmp_path / "lake", query):
+        with pytest.raises(PartitionsFailedError) as caught:
+            trips.load(trips.land([PARTITION]))
+        assert f"The stores stand apart ({versions})" in str(caught.value)
+        assert query("SELECT state, note LIKE %s FROM publication", f"%{versions}%") == [
+            ("failed", True)
+        ]
+        said = query("SELECT rows_published, reconciled_at IS NULL FROM ledger")
+        assert said == [(ROWS[held], held == 1)]
+        assert found in audit().findings.str.cat()
+    assert [row.status for row in trips.load(trips.land([PARTITION]))] == ["reconciled"]
+    assert query("SELECT rows_published FROM ledger") == [(ROWS[1],)]
+    require_sound(audit())
+    assert list(ports.lake.list("staging/")) == []
