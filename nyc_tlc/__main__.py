@@ -179,10 +179,13 @@ _SWITCHES = {
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     options = _parser().parse_args(words)
+    from nyc_tlc.jobs.log import fail_on_one_screen, on_one_screen
+
+    fail_on_one_screen()
     try:
         options.run(options)
     except PipelineError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{on_one_screen(error)}\n")
         return 1
     return 0
 

@@ -79,7 +79,7 @@ def _told_briefly(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     if not issubclass(kind, Exception):
-        sys.__excepthook__(kind, error, trace)
+        sys.__excepthook__(kind, error, None if kind is KeyboardInterrupt else trace)
         return
     with suppress(OSError, ValueError):
         sys.stdout.flush()
