@@ -46,7 +46,8 @@ class GcsLake(BucketLake):
         blob = self._blob(path)
         try:
             with self._errors.of(path, _GET):
-                blob.reload(timeout=ASKING, retry=repeated(BLIP))
+                # A run's first question: what does not answer is soon told.
+                blob.reload(timeout=ASKING, retry=repeated(BLIP / 2))
         except ObjectGoneError:
             return None
         return self._stored(blob)
