@@ -76,6 +76,8 @@ def land(
     counts = manifest.counts if manifest else None
     if not fetched:
         row = replace(row, is_sample=_is_sample(landing, manifest, ports.lake))
+    asks_for_zones = manifest is None and not row.is_sample
+    notes = (_warning(row, landing), _note_on_zones(ports.lake) if asks_for_zones else "")
     return RunRow(
         service=row.service,
         month=row.month,
@@ -89,8 +91,16 @@ def land(
         run=row.run,
         force=row.force,
         is_sample=row.is_sample,
-        warning=_warning(row, landing),
+        warning="; ".join(filter(None, notes)),
     )
+
+
+def _note_on_zones(lake: Lake) -> str:
+    """Of TLC's own month, whose zones would be named by what a demo has left in the stores."""
+    own = lake_paths.ZONE_LOOKUP_LANDING
+    if lake.stat(own) is not None or lake.stat(lake_paths.of_samples(own)) is None:
+        return ""
+    return "the zones in the stores are samples: tlc_zones loads TLC's own (make zones)"
 
 
 def landed_before(row: RunRow, lake: Lake) -> RunRow:

@@ -191,6 +191,19 @@ def test_no_real_month_is_made_with_the_zones_of_samples(world):
     assert world.load(LOCATED).status == "unchanged"
 
 
+def test_a_real_month_beside_the_zones_of_a_demo_says_so(world):
+    zones = Zones(world.settings, world.ports)
+    zones.load_to_postgres(zones.land())
+    assert world.sql("SELECT DISTINCT service_zone FROM taxi_zone WHERE location_id < 264") == [
+        ("Sample",)
+    ]
+    world.own(MONTH)
+    assert "the zones in the stores are samples" in world.load(MONTH).warning
+    world.own_zones()
+    zones.land()
+    assert "zones" not in world.load(MONTH, force=True).warning
+
+
 def test_sample_zones_do_not_replace_tlcs_own_names(world, tmp_path):
     kept = tmp_path / "samples"
     shutil.copytree(world.published, kept)

@@ -41,7 +41,7 @@ def google_credentials(
                 if key_file
                 else google.auth.default()
             )
-    except (GoogleAuthError, OSError, ValueError, KeyError) as error:
+    except (GoogleAuthError, AttributeError, OSError, ValueError, KeyError) as error:
         if key_file and (problem := _problem(key_file)):
             raise ConfigurationError(
                 f"{what_for} cannot be reached: GOOGLE_APPLICATION_CREDENTIALS names {key_file}, "

@@ -91,11 +91,26 @@ def test_withdrawn_key_is_a_configuration_error(tmp_path: Path) -> None:
     assert [request.path for request in tokens.requests] == ["/token"]
 
 
-@pytest.mark.parametrize("content", [None, "", "{}", "not json", '{"type": "unheard of"}'])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "key.json, which does not exist"),
+        ("folder", "key.json, which is a folder"),
+        ("", "key.json, which is no JSON"),
+        ("not json", "key.json, which is no JSON"),
+        ("{}", "key.json, which is no key: it has no type"),
+        ("[]", "key.json, which is no key: it has no type"),
+        ('{"type": "unheard of"}', "no usable Google credentials"),
+    ],
+)
 def test_file_that_is_absent_or_holds_no_credentials_is_a_configuration_error(
-    tmp_path: Path, content: str | None
+    tmp_path: Path, content: str | None, told: str
 ) -> None:
-    if content is not None:
-        (tmp_path / "key.json").write_text(content)
-    with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS"):
-        gcs.connect("gs://lake", cache=tmp_path, emulator=None, key_file=tmp_path / "key.json")
+    key = tmp_path / "key.json"
+    if content == "folder":
+        key.mkdir()
+    elif content is not None:
+        key.write_text(content)
+    with pytest.raises(ConfigurationError, match="GOOGLE_APPLICATION_CREDENTIALS") as refusal:
+        gcs.connect("gs://lake", cache=tmp_path, emulator=None, key_file=key)
+    assert told in str(refusal.value)
