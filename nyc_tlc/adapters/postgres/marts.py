@@ -82,7 +82,10 @@ class PostgresMarts:
 
 def _require_content(cursor: Cursor, entry: LedgerEntry) -> None:
     """Loads of the month wait for this transaction, so it stays what it is found to be."""
+    cursor.execute("SAVEPOINT looking")
     present = ledger.read_entry(cursor, entry.partition)
+    # Lets go of the ledger: loads of other months lock it, too.
+    cursor.execute("ROLLBACK TO SAVEPOINT looking")
     if present is None or present.content != entry.content:
         raise ReconciliationError(
             f"{entry.partition}: Postgres holds other content by now: another run loaded the "
