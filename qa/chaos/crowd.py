@@ -98,7 +98,8 @@ class Crowd:
 
     def _judge(self, error: str) -> None:
         """Every month that failed has to say that a faster run was there."""
-        for line in error.splitlines()[1:]:
+        # Between the heading and what to do.
+        for line in filter(lambda line: line.startswith("  "), error.splitlines()):
             self._runs["gave way to a faster run"] += 1
             if not any(words in line for words in _CLEAR):
                 self._problems.add(line)
