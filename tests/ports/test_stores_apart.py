@@ -2,12 +2,15 @@
 
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from google.cloud.bigquery import SchemaField, Table
 
 from embedded.samples.months import write_month
 from nyc_tlc.core.audit.verdicts import require_sound
@@ -17,6 +20,7 @@ from nyc_tlc.core.errors import PartitionsFailedError
 from nyc_tlc.core.month import Month
 from nyc_tlc.jobs.audit import AuditScope, LakeAudit
 from nyc_tlc.jobs.trips import Trips
+from nyc_tlc.steps.reconcile import tell_where_failed_months_stand
 from nyc_tlc.wiring import connect_inspector, connect_stores
 
 PARTITION = Partition(GREEN, Month(2024, 1))
@@ -91,3 +95,38 @@ def test_a_refusal_after_another_store_has_committed(
     assert query("SELECT rows_published FROM ledger") == [(ROWS[1],)]
     require_sound(audit())
     assert list(ports.lake.list("staging/")) == []
+
+
+def test_bigquery_refuses_after_the_others_have_committed(settings, gcs, bigquery, tmp_path):
+    name = f"apart_{uuid.uuid4().hex[:12]}"
+    stores = {
+        "lake_url": f"gs://{gcs.bucket}/{name}", "storage_emulator_host": gcs.url,
+        "bigquery_project": bigquery.project, "bigquery_dataset": name,
+        "bigquery_location": bigquery.location, "bigquery_emulator_host": bigquery.url,
+    }  # fmt: skip
+    settings = settings.model_copy(update=stores)
+    ports = connect_stores(settings)
+    trips, dataset = Trips(settings, ports), ports.bigquery._dataset
+    write_month(PARTITION, ROWS[0], tmp_path / "published")
+    with dataset.explained():
+        of_others = Table(dataset.reference.table("green"), [SchemaField("source_row", "STRING")])
+        dataset.client.create_table(of_others)
+    with pytest.raises(PartitionsFailedError, match=r"stand apart \(Postgres: the new version, the "
+                       r"lake: the new version, BigQuery: none on record\)"):  # fmt: skip
+        trips.load(trips.land([PARTITION]))
+    dataset.client.delete_table(of_others)
+    assert [row.status for row in trips.load(trips.land([PARTITION]))] == ["reconciled"]
+
+
+def test_a_store_that_is_gone_says_nothing(settings, tmp_path):
+    ports = connect_stores(settings)
+    trips = Trips(settings, ports)
+    write_month(PARTITION, ROWS[0], tmp_path / "published")
+    (done,) = trips.load(trips.land([PARTITION]))
+    gone = connect_stores(settings.model_copy(update={"postgres_port": 1}))
+    failed = done.failed("Refused.", "RetryableError")
+    told = tell_where_failed_months_stand([failed, replace(failed, sha256="0" * 64), done], gone)
+    apart = "The stores stand apart (Postgres: it does not say, the lake: the new version)"
+    assert [row.error for row in told] == [
+        f"Refused. {apart} until the next run of the month.", "Refused.", "",
+    ]  # fmt: skip
