@@ -98,6 +98,12 @@ def test_an_api_trigger_loads_the_month_of_its_variables(scheduled, synced):
     run = scheduled.server.finished(call(scheduled, "load_months"), PATIENCE)
     assert run["status"] == "completed"
     assert 0 < loaded(scheduled, "green", ["2023-01"])["2023-01"] <= ROWS
+    # What the run's page shows of a block: its run table, then rows.
+    (landed,) = (block["id"] for block in run["block_runs"] if block["block_uuid"] == "land_trips")
+    table, rows = scheduled.server.get(f"block_runs/{landed}/outputs")["outputs"]
+    assert table["sample_data"]["rows"][0][:2] == ["green", "2023-01"]
+    assert "lpep_pickup_datetime" in rows["sample_data"]["columns"]
+    assert len(rows["sample_data"]["rows"]) == 100
 
 
 def test_an_api_trigger_refuses_a_variable_that_nothing_reads(scheduled, synced):
