@@ -59,8 +59,7 @@ def cause_of(error: BaseException, url: str) -> Cause | None:
     asked = next((found for one in chain if (found := _asked(one))), url)
     if any(isinstance(one, requests.exceptions.ProxyError | lib3.ProxyError) for one in chain):
         return _of_proxy(chain, asked)
-    proxy = proxy_of(asked)
-    return _innermost(chain, address(asked), f" through the proxy {proxy}" if proxy else "")
+    return _innermost(chain, address(asked), _way(chain))
 
 
 def address(url: str) -> str:
@@ -149,6 +148,13 @@ def _innermost(chain: tuple[BaseException, ...], place: str, way: str = "") -> C
             )
     found = (_cause(one, place, way) for one in reversed(chain))
     return next((cause for cause in found if cause), None)
+
+
+def _way(chain: tuple[BaseException, ...]) -> str:
+    """The proxy that the request really went through: not every client asks the environment's."""
+    pools = (vars(one).get("pool") for one in chain)
+    proxy = next((found for pool in pools if (found := getattr(pool, "proxy", None))), None)
+    return f" through the proxy {address(proxy.url)}" if proxy else ""
 
 
 def _asked(error: BaseException) -> str | None:
