@@ -15,7 +15,9 @@ def ask_postgres(page: Page, url: str, pipeline: str) -> None:
     page.get_by_role("button", name="Create", exact=True).click()
     page.get_by_role("button", name="Data loader", exact=True).click()
     page.get_by_role("menuitem", name="SQL", exact=True).locator("visible=true").click()
-    page.get_by_role("button", name="Save and add").click()
+    save = page.get_by_role("button", name="Save and add")
+    save.locator("xpath=ancestor::*[.//input][1]").locator("input").first.fill("ask")
+    save.click()
     # The run takes these three from what is saved.
     with page.expect_request_finished(_saves):
         page.locator("select[label=Connection]").select_option(label="PostgreSQL")

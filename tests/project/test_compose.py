@@ -158,10 +158,10 @@ def test_for_development_the_checkout_is_laid_over_the_closed_form(compose):
     mage = services["mage"]
     mounts = {mount["target"]: mount for mount in mage["volumes"]}
     written = {target for target, mount in mounts.items() if not mount.get("read_only")}
-    assert written == {"/data", mage["environment"]["CHECKOUT"]}
+    assert written == {"/data", mage["environment"]["CHECKOUT"], "/app/io_config.yml"}
     assert mounts["/data"]["source"] == "mage-dev-data"
     assert mounts.keys() - written == {
-        "/app/nyc_tlc", "/app/mage_server", "/app/io_config.yml", "/run/secrets/nyc-tlc",
+        "/app/nyc_tlc", "/app/mage_server", "/run/secrets/nyc-tlc",
     }  # fmt: skip
     assert mage["environment"].items() >= {"MAGE_DATA_DIR": "/data/mage"}.items()
     assert mage["read_only"]
