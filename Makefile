@@ -15,8 +15,8 @@ SECONDS ?= 60
 # A misspelt variable would leave the one that was meant empty: PLN=true loads everything.
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 SETTINGS := PYTHON VENV SHELL %_PROXY %_proxy $(shell sed -n 's/^\([A-Z_]*\)=.*/\1/p' dev.env)
-KNOWN := AGAINST APPLY ARGS CASES COLOR DEEP FIRST_MONTH FORCE MAGE_URL MONTH MONTHS MUTANTS PLAN \
-  PORT QUICK REPAIR ROUNDS ROWS SCOPE SECONDS SERVICE SOURCE TARGET TRIGGER YEAR
+KNOWN := AGAINST APPLY ARGS CASES COLOR DEEP FIRST_MONTH FORCE MAGE_URL MONTH MONTHS MUTANTS \
+  PIPELINE PLAN PORT QUICK REPAIR ROUNDS ROWS SCOPE SECONDS SERVICE SOURCE TARGET TRIGGER YEAR
 UNKNOWN := $(filter-out $(SETTINGS) $(KNOWN),$(GIVEN))
 $(if $(UNKNOWN),$(error unknown variable $(UNKNOWN): expected one of $(KNOWN), or one of dev.env. \
   Nothing was started))

@@ -46,6 +46,7 @@ def test_each_line_of_a_recipe_stands_alone():
         ("sync PLAN=true", {"PLAN": "false"}, 'tlc_sync PLAN="true"'),
         ("sync MONTHS=2024-01", {}, 'tlc_sync MONTHS="2024-01"'),  # the program refuses it
         ("run MONTHS=2024 TLC_SOURCE_FORMAT=csv", {}, 'tlc_trips MONTHS="2024"'),
+        ("keep-edits PIPELINE=tlc_trips", {}, 'keep_edits "tlc_trips"'),
         ("audit DEEP=true", {}, 'lake_audit DEEP="true"'),
         ("rebuild PLAN=yes", {}, "rebuild everything --plan"),
         ("rebuild PLAN=false SERVICE=fhv", {}, 'rebuild everything --service "fhv"'),
