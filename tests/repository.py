@@ -31,3 +31,8 @@ def shipped(*patterns: str) -> list[Path]:
         cwd=ROOT, input="\0".join(map(str, listed)), capture_output=True, text=True, check=False,
     ).stdout.split("\0")  # fmt: skip
     return [file for file in listed if str(file) not in ignored]
+
+
+def ascii_id(case: object) -> str:
+    """The id of a test's case that pytest does not escape: again and again, at each collection."""
+    return ascii(case).replace("\\", "/")

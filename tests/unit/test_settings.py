@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.settings import IO_CONFIG, Settings
-from tests.repository import DEV_ENV, ROOT
+from tests.repository import DEV_ENV, ROOT, ascii_id
 
 SECRET = "hunter2-s3cr3t"
 GIVEN = {
@@ -275,7 +275,7 @@ _PASSWORD = "{{ env_var('POSTGRES_PASSWORD')"
             )
         ),
     ],
-    ids=repr,
+    ids=ascii_id,
 )
 def test_a_broken_io_config_is_a_configuration_error_that_names_the_file(
     text: str | bytes, tmp_path: Path

@@ -22,6 +22,7 @@ from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Landing, Manifest, StoredObject, Superseded, WarehouseLoad
 from nyc_tlc.core.month import Month
+from tests.repository import ascii_id
 
 MONTH = Partition(GREEN, Month(2024, 1))
 SHA = "a" * 64
@@ -199,7 +200,7 @@ DIFFERENCES: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize(("expected", "said"), DIFFERENCES.items(), ids=list(DIFFERENCES))
+@pytest.mark.parametrize(("expected", "said"), DIFFERENCES.items(), ids=map(ascii_id, DIFFERENCES))
 def test_every_difference_is_reported_with_its_place_and_both_sides(said, expected):
     (finding,) = findings(replace(SOUND, **said))
     assert finding.partition == MONTH

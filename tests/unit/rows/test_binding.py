@@ -14,6 +14,7 @@ from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import Bindings, bind
+from tests.repository import ascii_id
 
 PARQUET, CSV = SourceFormat.PARQUET, SourceFormat.CSV
 YELLOW_2024 = Partition(YELLOW, Month(2024, 1))
@@ -172,7 +173,7 @@ def test_sixty_problems_are_told_as_ten() -> None:
         # It would be taken for lines that a CSV reader could not read.
         ([("irregular_row", pa.string())], "column irregular_row (string) is unknown"),
     ],
-    ids=str,
+    ids=ascii_id,
 )
 def test_an_unknown_column_that_cannot_be_kept_stops_the_month(
     names_and_kinds: list[tuple[str, pa.DataType]], complaint: str
