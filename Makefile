@@ -6,7 +6,7 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STACK := $(BIN)/python -m embedded.stack
-PIPELINE := $(BIN)/python -m embedded.run
+MAGE_RUN := $(BIN)/python -m embedded.run
 TRIGGERS := $(STACK) exec --no-start -- $(BIN)/python -m mage_server.triggers
 NYC_TLC := $(STACK) exec -- $(BIN)/python -m nyc_tlc
 PORT ?= 6789
@@ -48,19 +48,19 @@ demo: $(VENV)/installed ## Load sample months into an embedded Postgres and GCS 
 
 .PHONY: run
 run: $(VENV)/installed ## Load real months from TLC: make run SERVICE=green MONTHS=2024-01 [FORCE=true PLAN=true]
-	@$(PIPELINE) tlc_trips $(call ours,SERVICE MONTHS FORCE PLAN)
+	@$(MAGE_RUN) tlc_trips $(call ours,SERVICE MONTHS FORCE PLAN)
 
 .PHONY: sync
 sync: $(VENV)/installed ## Load what TLC has published or revised since [PLAN=true SCOPE=all SERVICE=green]
-	@$(PIPELINE) tlc_sync $(call ours,SERVICE SCOPE FIRST_MONTH PLAN)
+	@$(MAGE_RUN) tlc_sync $(call ours,SERVICE SCOPE FIRST_MONTH PLAN)
 
 .PHONY: zones
 zones: $(VENV)/installed ## Load TLC's taxi zones, the code lists and the views that name both
-	@$(PIPELINE) tlc_zones $(call ours)
+	@$(MAGE_RUN) tlc_zones $(call ours)
 
 .PHONY: marts
 marts: $(VENV)/installed ## Build the marts from the months that are loaded [FORCE=true]
-	@$(PIPELINE) tlc_marts $(call ours,FORCE)
+	@$(MAGE_RUN) tlc_marts $(call ours,FORCE)
 
 .PHONY: ui
 ui: $(VENV)/installed ## Open the Mage UI at localhost:6789 on the same data [PORT=6789]
@@ -83,7 +83,7 @@ rebuild: $(VENV)/installed ## Rebuild everything from the lake's raw/ [SERVICE=a
 
 .PHONY: audit
 audit: $(VENV)/installed ## Compare every store with the others [SERVICE MONTHS DEEP=true SOURCE=true REPAIR=plan|true]
-	@$(PIPELINE) lake_audit $(call ours,SERVICE MONTHS DEEP SOURCE REPAIR)
+	@$(MAGE_RUN) lake_audit $(call ours,SERVICE MONTHS DEEP SOURCE REPAIR)
 
 .PHONY: report
 report: $(VENV)/installed ## Download and open the report of the last audit
