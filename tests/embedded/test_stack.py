@@ -130,7 +130,7 @@ def test_commands_start_what_is_needed_and_it_outlives_their_terminal(own_stack:
     assert (done.returncode, done.stdout) == (0, "gs://nyc-tlc-lake\n")
     sql = "select current_database(), current_setting('search_path')"
     asked = _command(own_stack, "psql", "--", "-At", "-c", sql)
-    assert (asked.stdout, asked.stderr) == ("nyc_tlc|tlc,public\n", "")
+    assert (asked.stdout, asked.stderr) == ('nyc_tlc|"tlc",public\n', "")
     assert own_stack.is_running()
     assert os.getsid(0) not in {os.getsid(pid) for pid in _pids(own_stack).values() if pid}
 

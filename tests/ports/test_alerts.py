@@ -39,7 +39,7 @@ def test_the_channels_of_the_settings_get_title_and_lines(hook, mail):
         "tlc_smtp_host": "127.0.0.1", "tlc_smtp_port": mail.port,
     }  # fmt: skip
     for chosen in (channels, {}):
-        loaded = Settings(lake_url="lake", **settings, **chosen)
+        loaded = Settings(lake_url="./lake", **settings, **chosen)
         assert "secret" not in repr(loaded)
         connect_alerts(loaded).send(FAILED)
     slack, teams = hook.received

@@ -1,5 +1,6 @@
 """The name of a run: what one step writes, every other reads."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,12 +9,17 @@ from hypothesis import strategies as st
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
+from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.run import Run
 from nyc_tlc.core.runs.run_table import start
 from nyc_tlc.steps.staging import is_abandoned, staged_by, staging_folder
 
 _GREEN = Partition(GREEN, Month(2024, 1))
+_SHA256 = "ab" * 32
+_LANDED = lake_paths.raw(_GREEN, _SHA256, ".parquet")
+_NAME = "20240101T000000000000-12345678"
+_NO_INSTANT = _NAME.replace("20240101", "20241399")
 _INSTANTS = st.datetimes(datetime(2009, 1, 1), datetime(2999, 1, 1)).map(  # noqa: DTZ001
     lambda at: at.replace(tzinfo=UTC)
 )
@@ -35,12 +41,24 @@ def test_a_name_of_nobody_is_no_run(name):
 @given(began=_INSTANTS)
 def test_what_a_run_stages_is_its_own_until_a_day_has_passed(began):
     (row,) = start([_GREEN], force=False, now=began)
-    path = f"{staging_folder(row)}trips.parquet"
-    assert str(staged_by(path)) == row.run
-    assert not is_abandoned(path, began)
-    assert not is_abandoned(path, began + timedelta(days=1))
-    assert is_abandoned(path, began + timedelta(days=1, microseconds=1))
+    path = f"{staging_folder(replace(row, sha256=_SHA256))}trips.parquet"
+    run = staged_by(path, [_LANDED])
+    assert str(run) == row.run
+    assert not is_abandoned(run, began)
+    assert not is_abandoned(run, began + timedelta(days=1))
+    assert is_abandoned(run, began + timedelta(days=1, microseconds=1))
 
 
-def test_what_no_run_staged_is_abandoned():
-    assert is_abandoned("staging/reviewed.csv", datetime.now(UTC))
+@pytest.mark.parametrize(
+    ("path", "landed"),
+    [
+        ("staging/reviewed.csv", [_LANDED]),
+        (f"{lake_paths.staging(_GREEN)}reviewed.csv", [_LANDED]),
+        (f"{lake_paths.staging(_GREEN)}{_SHA256[:16]}_{_NAME}/trips.parquet", []),
+        (f"{lake_paths.staging(_GREEN)}{'0' * 16}_{_NAME}/trips.parquet", [_LANDED]),
+        (f"{lake_paths.staging(_GREEN)}{_SHA256[:16]}_{_NO_INSTANT}/trips.parquet", [_LANDED]),
+    ],
+    ids=["of no month", "no folder", "nothing landed", "other content", "at no instant"],
+)
+def test_what_no_run_of_ours_staged_has_no_run(path, landed):
+    assert staged_by(path, landed) is None
