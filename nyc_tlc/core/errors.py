@@ -28,6 +28,8 @@ class RetryableError(PipelineError):
     Attributes:
         retry_after: Seconds the other side asked us to wait; None when it said nothing.
         in_vain: Whether the attempt got no further than those before it.
+        unconfirmed: Whether the outage may be of this month alone, until the next meets one too: a
+            server may refuse one file with the status that it has for all of them.
     """
 
     def __init__(
@@ -37,9 +39,11 @@ class RetryableError(PipelineError):
         retry_after: float | None = None,
         outage: str = "",
         in_vain: bool = False,
+        unconfirmed: bool = False,
     ) -> None:
         super().__init__(message, outage=outage)
         self.retry_after = retry_after
+        self.unconfirmed = unconfirmed
         self._in_vain = in_vain
 
     @property

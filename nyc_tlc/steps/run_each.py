@@ -61,10 +61,23 @@ class Outages:
     Attributes:
         answered: The steps that have succeeded.
         given_up: What does not serve any month, by the step that found out.
+        suspected: The month that met an unconfirmed outage, and no answer since, by step.
     """
 
     answered: set[str] = field(default_factory=set)
     given_up: dict[str, str] = field(default_factory=dict)
+    suspected: dict[str, str] = field(default_factory=dict)
+
+    def learn(self, step: str, what: str, error: PipelineError | None) -> None:
+        """Take in how a step ended for a month: well, or with an error."""
+        if error is None:
+            self.answered.add(step)
+        if error is None or not error.outage:
+            self.suspected.pop(step, None)
+            return
+        unconfirmed = isinstance(error, RetryableError) and error.unconfirmed
+        if not unconfirmed or self.suspected.setdefault(step, what) != what:
+            self.given_up[step] = error.outage
 
 
 @dataclass(frozen=True)
@@ -164,7 +177,7 @@ def retried(attempt: Callable[[], T], what: str, effort: Effort, step: str = "")
 
     Waits double, with jitter, or last as long as the other side asks. A system that answers
     nothing, whichever partition is asked for, is given up after the effort's patience, and is not
-    asked again by this step.
+    asked again by this step; one that answers with an error, once two partitions have met it.
 
     Args:
         attempt: What to call.
@@ -181,10 +194,9 @@ def retried(attempt: Callable[[], T], what: str, effort: Effort, step: str = "")
     try:
         done = _tried(attempt, what, effort, _patience(effort, step))
     except PipelineError as error:
-        if error.outage:
-            given_up[step] = error.outage
+        effort.outages.learn(step, what, error)
         raise
-    effort.outages.answered.add(step)
+    effort.outages.learn(step, what, None)
     return done
 
 
@@ -219,6 +231,7 @@ def _given_up(error: RetryableError, number: int, seconds: float) -> RetryableEr
         f"{error}{asked}. Tried {number} {times} in {seconds:.0f} s. Fix the cause, then run it "
         "again.",
         outage=error.outage,
+        unconfirmed=error.unconfirmed,
     )
 
 

@@ -81,6 +81,7 @@ class GcsErrors:
             f"{self.url} returned an unexpected response for {path or 'its settings'} ({said})",
             retry_after=asked_to_wait(error),
             outage=f"{self.url} answers {said}" if said[0].isdigit() else "",
+            unconfirmed=True,
         )
 
     def _missing(self, path: str, error: api.NotFound, *, pinned: bool) -> PipelineError:

@@ -118,6 +118,7 @@ class ObjectStoreErrors:
         return RetryableError(
             f"{self.url} returned an unexpected response for {path or 'a listing'} ({said})",
             outage=f"{self.url} answers {said}",
+            unconfirmed=True,
         )
 
 

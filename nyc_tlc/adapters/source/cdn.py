@@ -246,6 +246,7 @@ def _require_success(uri: str, response: requests.Response) -> None:
             f"{uri} answered {answer}",
             retry_after=retry_after(response),
             outage=f"{address(response.url)} answered {answer}",
+            unconfirmed=True,
         )
     raise SourceError(
         f"{uri} answered {answer}, expected 200. Nothing was landed; the month stays as it was. "

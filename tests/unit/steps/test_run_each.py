@@ -277,6 +277,35 @@ def test_a_system_that_serves_no_month_is_given_up_once(
     )
 
 
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        ("503", 6),
+        ("503 503", 2),
+        ("503 ok 503", 6),
+        ("503 absent 503", 6),
+        ("503 ok 503 503", 4),
+    ],
+)
+def test_a_status_is_of_one_month_until_the_next_meets_it(answers: str, asked: int) -> None:
+    busy = RetryableError("503", outage="tlc:443 answered 503", unconfirmed=True)
+    errors = {"503": busy, "absent": NotPublishedYet("wait"), "ok": None}
+    left = [errors[answer] for answer in answers.split()]
+    seen = []
+
+    def step(row: RunRow) -> RunRow:
+        seen.append(row)
+        if error := left.pop(0) if left else None:
+            raise error
+        return row
+
+    done = run_each("land", step, _rows()[:6], Effort(1, 1))
+    assert len(seen) == asked
+    assert [row.error for row in done[asked:]] == ["not tried, because tlc:443 answered 503"] * (
+        6 - asked
+    )
+
+
 def test_another_step_of_the_job_asks_again() -> None:
     effort, asked = Effort(1, 1), []
     down = RetryableError("no answer", outage="it is down")
