@@ -26,7 +26,7 @@ Query = Callable[..., list[tuple[Any, ...]]]
 
 
 class _Scheduling(LoadFileScheduling):
-    """Keeps a file's tests on one worker, and all files that share `mage start` on one.
+    """Keeps a file on one worker; of the files that share `mage start`, those with Chromium on one.
 
     Not `--dist loadgroup`: xdist 3.8 writes groups into names that pytest 9.2 makes again.
     """
@@ -34,7 +34,9 @@ class _Scheduling(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
         text = (self.config.rootpath / file).read_text("utf-8")
-        return "mage start" if re.search(r"def \w+\([^)]*\bscheduled\b", text) else file
+        if not re.search(r"def \w+\([^)]*\bscheduled\b", text):
+            return file
+        return "Chromium" if re.search(r"def \w+\([^)]*\blooking\b", text) else "mage start"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:

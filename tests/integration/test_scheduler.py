@@ -114,7 +114,7 @@ def test_an_api_trigger_refuses_a_variable_that_nothing_reads(scheduled, synced)
     run = scheduled.server.finished(answer.json()["pipeline_run"]["id"], PATIENCE)
     assert run["status"] == "failed"
     assert {b["block_uuid"] for b in run["block_runs"] if b["status"] == "failed"} == {"land_trips"}
-    assert not list(scheduled.on.lake.list("raw/service=green/year=2022/"))
+    assert not list(scheduled.on.lake.list("raw/service=green/year=2022/month=01/"))
 
 
 def test_the_backfill_page_loads_the_months_of_its_dates(scheduled, synced):
