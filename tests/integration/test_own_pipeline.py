@@ -56,7 +56,14 @@ def say(text):
     return found
 
 
-def add_block(page, menu, name, code):
+def saved(project, block):
+    """The text of a block, once there is one."""
+    for file in project.glob(f"*/{block.replace(' ', '_')}.py"):
+        return file.read_text().strip()
+    return None
+
+
+def add_block(page, project, menu, name, code):
     """By the menu, its dialog, and the text of the page instead of Mage's."""
     kind, language, template = menu.split(" › ")
     page.get_by_role("button", name=kind, exact=True).click()
@@ -68,11 +75,21 @@ def add_block(page, menu, name, code):
     save.locator("xpath=ancestor::*[.//input][1]").locator("input").first.fill(name)
     blocks = page.locator(".monaco-editor .view-lines").count()
     save.click()
-    text = page.locator(".monaco-editor .view-lines").nth(blocks)
-    text.click()
-    page.keyboard.press("Control+A")
+    lines = page.locator(".monaco-editor .view-lines")
+    expect(lines).to_have_count(blocks + 1)
+    until(lambda: saved(project, name), f"{name} is made", seconds=60)
+    expect(lines.nth(blocks)).to_contain_text("import")
     page.evaluate("text => navigator.clipboard.writeText(text)", code)
-    page.keyboard.press("Control+V")
+    # While it still sets the new block up, Mage's page shows a change and does not notice it.
+    for _ in range(10):
+        page.wait_for_timeout(2000)
+        lines.nth(blocks).click()
+        for keys in ("Control+A", "Delete", "Control+V", "Control+S"):
+            page.keyboard.press(keys)
+            page.wait_for_timeout(500)
+        if saved(project, name) == code.strip():
+            break
+    assert saved(project, name) == code.strip()
     page.keyboard.press("Control+Enter")
 
 
@@ -89,7 +106,7 @@ def test_the_page_leads_to_a_run_by_schedule(looking, scheduled, zones):
     seen = {"load tips": "mean_tip", "rank zones": "tip_rank", "store zones": "mine.tips_by_zone"}
     for menu, block, code in re.findall(step, TEXT, re.S):
         written[block] = code.replace("tlc.green", "scheduled.green")
-        add_block(page, menu, block, written[block])
+        add_block(page, scheduled.server.project, menu, block, written[block])
         expect(page.locator(OUTPUT.format(seen[block])).first).to_be_visible()
     assert written.keys() == seen.keys()
     assert until(lambda: stored(scheduled), "store zones", seconds=120) == zones
@@ -119,8 +136,7 @@ def test_the_page_leads_to_a_run_by_schedule(looking, scheduled, zones):
     assert stored(scheduled) == zones
     assert git(scheduled.server.project, "status", "--porcelain") == ""
     for block, code in written.items():
-        (file,) = scheduled.server.project.glob(f"*/{block.replace(' ', '_')}.py")
-        assert file.read_text().strip() == code.strip()
+        assert saved(scheduled.server.project, block) == code.strip()
 
 
 def stored(scheduled):
