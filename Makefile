@@ -144,7 +144,7 @@ clean-local: ## Stop the embedded stack and delete its data
 
 .PHONY: test
 test: $(VENV)/installed ## Run every test; starts what it needs by itself
-	$(BIN)/pytest --numprocesses 4 --dist loadfile --durations 20
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --durations 20
 
 .PHONY: test-unit
 test-unit: $(VENV)/installed ## Run the tests that need no server (seconds)
