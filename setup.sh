@@ -79,7 +79,7 @@ require_tools "$python"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "uv==$uv_version"
 # Compiled now: a `mage run` takes 3.8 s of CPU with bytecode and 9.8 s without (2026-11), each
 # time where the environment is another user's.
-"$venv/bin/uv" pip sync --quiet --compile-bytecode --python "$venv/bin/python" --require-hashes \
+"$venv/bin/uv" pip sync --quiet ${COMPILE---compile-bytecode} --python "$venv/bin/python" --require-hashes \
   requirements.lock
 # The lock has no pip; people expect one.
 "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --upgrade-deps "$venv"

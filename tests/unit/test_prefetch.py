@@ -16,7 +16,7 @@ def _settled(produced: list[int]) -> int:
     seen = -1
     while seen != len(produced):
         seen = len(produced)
-        time.sleep(0.02)
+        time.sleep(0.2)  # a busy machine may give the thread no turn for 20 ms
     return seen
 
 
