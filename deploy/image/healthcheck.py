@@ -76,7 +76,8 @@ def store_problems(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _schedules_elsewhere(environment: Mapping[str, str]) -> bool:
-    return "scheduler" not in environment.get("COMPOSE_PROFILES", "").split(",")
+    profiles = environment.get("COMPOSE_PROFILES", "").split(",")
+    return "scheduler" not in {name.strip() for name in profiles}
 
 
 if __name__ == "__main__":

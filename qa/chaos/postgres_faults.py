@@ -201,7 +201,7 @@ POSTGRES_FAULTS = (
             ("default_transaction_isolation", "serializable", ABSORBED),
             ("idle_in_transaction_session_timeout", "5ms", ABSORBED),
             ("transaction_timeout", "50ms", "transaction_timeout"),
-            ("idle_session_timeout", "20ms", ABSORBED),
+            ("idle_session_timeout", "1ms", ABSORBED),
             ("lock_timeout", "1ms", ABSORBED),
         )
     ),
