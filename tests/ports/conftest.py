@@ -29,9 +29,7 @@ def _running(server: AbstractContextManager[ObjectStore]) -> Iterator[ObjectStor
 
 
 @pytest.fixture
-def cloud_url(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], str]:
+def cloud_url(request, monkeypatch) -> Callable[[str], str]:
     """Point this process at the server ``s3`` or ``azure``, and give its bucket's URL."""
 
     def use(cloud: str) -> str:

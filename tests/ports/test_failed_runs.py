@@ -56,7 +56,7 @@ def _failed(run: Callable[[], object]) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _logged(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def _logged(settings, monkeypatch) -> None:
     """The log as a process of its own has it."""
     logger = logging.getLogger("nyc_tlc")
     for name, value in {"level": logger.level, "handlers": [], "propagate": False}.items():
@@ -65,9 +65,7 @@ def _logged(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=[*UNREACHABLE, *REFUSING])
-def source(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[str, str, Broken]:
+def source(request, tmp_path, monkeypatch) -> tuple[str, str, Broken]:
     broken = {**UNREACHABLE, **REFUSING}[request.param]
     with serving(broken, tmp_path) as (url, says, variables):
         for name, value in variables.items():
@@ -79,7 +77,7 @@ def _settings(settings: Settings, url: str) -> Settings:
     return settings.model_copy(update={"tlc_source_url": url, "tlc_source_timeout": 0.4})
 
 
-def test_a_source_that_serves_nothing(settings: Settings, source: tuple[str, str, Broken]) -> None:
+def test_a_source_that_serves_nothing(settings, source):
     url, says, broken = source
     given = _settings(settings, url)
     trips = _impatient(Trips(given, connect_stores(given)))
@@ -99,9 +97,7 @@ def test_a_source_that_serves_nothing(settings: Settings, source: tuple[str, str
 
 
 @pytest.mark.parametrize("what", ["closed port", "server that says nothing", "unknown host"])
-def test_a_plan_of_every_service_asks_once(
-    what: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_plan_of_every_service_asks_once(what, settings, tmp_path, monkeypatch):
     with serving(UNREACHABLE[what], tmp_path) as (url, says, _):
         given = _settings(settings, url)
         sync = _impatient(Sync(given, connect_stores(given)))
@@ -118,7 +114,7 @@ def test_a_plan_of_every_service_asks_once(
     assert last.count(says) == 2
 
 
-def test_a_plan_that_could_not_ask_does_not_say_that_there_is_nothing(settings: Settings) -> None:
+def test_a_plan_that_could_not_ask_does_not_say_that_there_is_nothing(settings):
     given = _settings(settings, "http://127.0.0.1:1")
     trips = _impatient(Trips(given, connect_stores(given)))
     told = summary(trips.land(MONTHS, only_plan=True))
@@ -137,9 +133,7 @@ def test_a_plan_that_could_not_ask_does_not_say_that_there_is_nothing(settings: 
     ],
     ids=["down", "wrong user", "unknown database", "unknown host"],
 )
-def test_postgres_that_serves_nothing(
-    settings: Settings, wrong: dict[str, object], says: str, passing: bool
-) -> None:
+def test_postgres_that_serves_nothing(settings, wrong, says, passing):
     given = settings.model_copy(update=wrong)
     job = _impatient(Trips(given, connect_stores(given)))
     begun = start(MONTHS, force=False, now=datetime.now(UTC))
@@ -162,9 +156,7 @@ _CLIENTS = ("gs", "s3", "bigquery")
 
 
 @pytest.fixture
-def ask(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Ask]:
+def ask(request, tmp_path, monkeypatch) -> Iterator[Ask]:
     """The first question of a run to a system of another client library."""
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION"):
         monkeypatch.setenv(f"AWS_{name}", "anything")
@@ -199,9 +191,7 @@ def ask(
     [(client, what) for client in _CLIENTS for what in sorted(_OF_A_CLIENT)] + [("s3", _LOGIN)],
     indirect=["ask"],
 )
-def test_every_client_names_the_cause(
-    ask: Ask, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_client_names_the_cause(ask, what, tmp_path, monkeypatch):
     broken = UNREACHABLE[what]
     with serving(broken, tmp_path) as (url, says, variables):
         for name, value in variables.items():

@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,7 +48,7 @@ MONTHS = (FEBRUARY, JANUARY, YELLOW_JANUARY)
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, settings: Settings) -> tuple[str, Settings]:
+def store(request, settings) -> tuple[str, Settings]:
     """A store that holds these months, by its name, and the settings that lead to it."""
     name = request.param
     if name == "postgres":
@@ -101,7 +100,7 @@ def counted(manifest: Manifest, month: SampleMonth) -> Manifest:
     return manifest.model_copy(update={"counts": Counts(**counts)})
 
 
-def test_a_few_rows_of_one_month_are_shown_as_they_are_held(store: tuple[str, Settings]) -> None:
+def test_a_few_rows_of_one_month_are_shown_as_they_are_held(store):
     name, settings = store
     reader = connect_reader(settings, name)
     assert reader.name == STORES[name]
@@ -121,9 +120,7 @@ def test_a_few_rows_of_one_month_are_shown_as_they_are_held(store: tuple[str, Se
     )
 
 
-def test_the_month_that_is_looked_at_is_told_in_three_tables(
-    store: tuple[str, Settings], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_month_that_is_looked_at_is_told_in_three_tables(store, monkeypatch):
     name, settings = store
     monkeypatch.setattr(Settings, "load", lambda: settings)
     newest = look_at_trips(GREEN, None, name)
@@ -155,12 +152,8 @@ def test_the_month_that_is_looked_at_is_told_in_three_tables(
     ids=["another month", "another service"],
 )  # fmt: skip
 def test_a_month_that_is_not_there_is_refused_in_one_sentence(
-    service: Service,
-    month: Month | None,
-    expected: str,
-    store: tuple[str, Settings],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    service, month, expected, store, monkeypatch
+):
     name, settings = store
     monkeypatch.setattr(Settings, "load", lambda: settings)
     with pytest.raises(ConfigurationError) as refused:
@@ -177,9 +170,7 @@ def test_a_month_that_is_not_there_is_refused_in_one_sentence(
         ("lake", "the lake holds no month of green yet"),
     ],
 )
-def test_a_store_that_has_nothing_to_show_says_so(
-    store_name: str, expected: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_has_nothing_to_show_says_so(store_name, expected, settings, monkeypatch):
     monkeypatch.setattr(Settings, "load", lambda: settings)
     with pytest.raises(ConfigurationError) as refused:
         look_at_trips(GREEN, None, store_name)
@@ -190,15 +181,13 @@ class TestPreviewOfARun:
     """What the blocks of tlc_trips show beside their run table."""
 
     @pytest.fixture
-    def run(self, settings: Settings, tmp_path: Path) -> tuple[Trips, Preview, Lake]:
+    def run(self, settings, tmp_path) -> tuple[Trips, Preview, Lake]:
         for month in (1, 2):
             write_month(Partition(GREEN, Month(2024, month)), 400, tmp_path / "published", seed=1)
         ports = connect_stores(settings)
         return Trips(settings, ports), Preview(settings, ports), ports.lake
 
-    def test_every_step_shows_rows_of_the_last_month(
-        self, run: tuple[Trips, Preview, Lake]
-    ) -> None:
+    def test_every_step_shows_rows_of_the_last_month(self, run):
         trips, preview, _ = run
         rows = trips.land([partition("2024-01"), partition("2024-02")])
         published = preview.published(rows)
@@ -226,9 +215,7 @@ class TestPreviewOfARun:
         assert preview.published(again).equals(published)
         assert preview.accepted(again).equals(seen["conformed"])
 
-    def test_a_step_without_rows_says_why_and_fails_nothing(
-        self, run: tuple[Trips, Preview, Lake]
-    ) -> None:
+    def test_a_step_without_rows_says_why_and_fails_nothing(self, run):
         trips, preview, lake = run
         (row,) = trips.land([partition("2024-01")])
         (planned,) = trips.land([partition("2024-02")], only_plan=True)

@@ -130,7 +130,7 @@ class BigQuery:
 
 
 @pytest.fixture(scope="module")
-def bigquery_values(bigquery: BigQueryServer) -> BigQuery:
+def bigquery_values(bigquery) -> BigQuery:
     return BigQuery(bigquery)
 
 

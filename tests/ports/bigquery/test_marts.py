@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -15,13 +14,12 @@ import pytest
 from google.cloud import bigquery as api
 
 from embedded.samples.months import write_month
-from embedded.servers.bigquery import BigQueryServer
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset, BigQuerySettings, connect
 from nyc_tlc.adapters.bigquery.marts import BigQueryMarts
 from nyc_tlc.adapters.bigquery.tables import ensure_table, service_tables
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW, Service
+from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.lake.records import WarehouseLoad
 from nyc_tlc.core.marts.declared import DAILY_ZONE_TRIPS
@@ -36,7 +34,7 @@ CAP = 10**9
 
 
 @pytest.fixture(scope="module")
-def dataset(bigquery: BigQueryServer) -> BigQueryDataset:
+def dataset(bigquery) -> BigQueryDataset:
     settings = BigQuerySettings(
         bigquery.project, f"marts_{uuid.uuid4().hex[:8]}", "US", "gs://lake", CAP
     )
@@ -90,7 +88,7 @@ class Store:
 
 
 @pytest.fixture
-def store(dataset: BigQueryDataset) -> Store:
+def store(dataset) -> Store:
     """With marts without rows; a month's trips are replaced when it is loaded."""
     store = Store(dataset)
     for table in ("daily_zone_trips", "mart_month"):
@@ -99,9 +97,7 @@ def store(dataset: BigQueryDataset) -> Store:
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
-def test_numbers_are_those_of_another_engine(
-    store: Store, tmp_path: Path, service: Service
-) -> None:
+def test_numbers_are_those_of_another_engine(store, tmp_path, service):
     part = partition("2025-02", service)
     trips, _ = judged(part, write_month(part, 3_000, tmp_path))
     pq.write_table(trips, tmp_path / "canonical.parquet")
@@ -112,7 +108,7 @@ def test_numbers_are_those_of_another_engine(
     assert set(found) == daily_zone_trips(service.name, [tmp_path / "canonical.parquet"])
 
 
-def test_month_is_replaced_alone_and_once(store: Store) -> None:
+def test_month_is_replaced_alone_and_once(store):
     entry = store.build(JANUARY)
     store.build(FEBRUARY)
     store.build(SampleMonth(partition(service=YELLOW), rows=4))
@@ -129,13 +125,13 @@ def test_month_is_replaced_alone_and_once(store: Store) -> None:
     }  # fmt: skip
 
 
-def test_trips_without_a_zone_and_amounts_that_are_none(store: Store) -> None:
+def test_trips_without_a_zone_and_amounts_that_are_none(store):
     amounts = [1.1, float("nan"), 2.2, 1e300]
     store.build(SampleMonth(rows=4, values={"total_amount": amounts, "pu_location_id": [None] * 4}))
     assert [row[3:] for row in store.held()] == [(None, 4, 2, Decimal("3.30"))]
 
 
-def test_trips_that_are_not_all_change_nothing(store: Store) -> None:
+def test_trips_that_are_not_all_change_nothing(store):
     store.build(JANUARY)
     before = store.held(), store.ask("SELECT * FROM mart_month")
     entry = store.load(OTHER_JANUARY)
@@ -144,7 +140,7 @@ def test_trips_that_are_not_all_change_nothing(store: Store) -> None:
     assert (store.held(), store.ask("SELECT * FROM mart_month")) == before
 
 
-def test_month_that_bigquery_does_not_hold_is_not_built(store: Store) -> None:
+def test_month_that_bigquery_does_not_hold_is_not_built(store):
     january = store.build(JANUARY)
     before = store.held()
     for entry in (OTHER_JANUARY.entry, FEBRUARY.entry):
@@ -156,7 +152,7 @@ def test_month_that_bigquery_does_not_hold_is_not_built(store: Store) -> None:
     assert not months[JANUARY.partition].is_current(DAILY_ZONE_TRIPS, january)
 
 
-def test_table_is_partitioned_clustered_and_described(store: Store) -> None:
+def test_table_is_partitioned_clustered_and_described(store):
     table = store.dataset.client.get_table(f"{store.dataset.address}.daily_zone_trips")
     assert table.time_partitioning.to_api_repr() == {"type": "MONTH", "field": "source_month"}
     assert table.clustering_fields == ["service", "pickup_date", "pu_location_id"]
@@ -165,7 +161,7 @@ def test_table_is_partitioned_clustered_and_described(store: Store) -> None:
     assert all(field.description for field in table.schema)
 
 
-def test_every_query_has_a_limit_of_what_it_may_bill(store: Store) -> None:
+def test_every_query_has_a_limit_of_what_it_may_bill(store):
     client = store.dataset.client
     with mock.patch.object(client, "query", wraps=client.query) as query:
         store.build(SampleMonth(partition("2024-05", GREEN)))

@@ -19,14 +19,12 @@ import pytest
 from google.cloud import bigquery as library
 
 from embedded.samples.months import write_month
-from embedded.servers.bigquery import BigQueryServer
-from embedded.servers.gcs import GcsServer
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset, BigQuerySettings, connect
 from nyc_tlc.adapters.bigquery.tables import LABELS
 from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
 from nyc_tlc.adapters.lake import gcs
 from nyc_tlc.core.audit.values import Part, checksums, of_columns, of_rows, typed_columns
-from nyc_tlc.core.contract.model import Column, ColumnType, Contract
+from nyc_tlc.core.contract.model import Column, ColumnType
 from nyc_tlc.core.contract.schemas import (
     arrow_schema,
     bigquery_quarantine_schema,
@@ -95,13 +93,13 @@ def _store(address: str, lake_url: str, cache: Path, **emulators: str | None) ->
 
 
 @pytest.fixture
-def emulated(bigquery: BigQueryServer, gcs: GcsServer, tmp_path: Path) -> Store:
+def emulated(bigquery, gcs, tmp_path) -> Store:
     servers = {"emulator": bigquery.url, "storage_emulator": gcs.url}
     return _store(f"{bigquery.project}.test", f"gs://{gcs.bucket}", tmp_path, **servers)
 
 
 @pytest.fixture
-def in_the_cloud(tmp_path: Path) -> Iterator[Store]:
+def in_the_cloud(tmp_path) -> Iterator[Store]:
     address = os.environ.get("TLC_TEST_BIGQUERY_DATASET", "")
     bucket = os.environ.get("TLC_TEST_LAKE_URL", "")
     if "." not in address or not bucket.startswith("gs://"):
@@ -119,12 +117,12 @@ def in_the_cloud(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture(params=["emulated", pytest.param("in_the_cloud", marks=pytest.mark.cloud)])
-def store(request: pytest.FixtureRequest) -> Store:
+def store(request) -> Store:
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
-def loaded(store: Store) -> Store:
+def loaded(store) -> Store:
     """A dataset with two green months and a yellow one."""
     for month in (JANUARY, FEBRUARY, YELLOW_JANUARY):
         store.load(month)
@@ -135,7 +133,7 @@ def _counts(month: SampleMonth) -> StoreCounts:
     return StoreCounts(month.rows, len(month.quarantined))
 
 
-def test_loaded_month_is_counted_and_no_other(store: Store) -> None:
+def test_loaded_month_is_counted_and_no_other(store):
     assert store.counts(JANUARY) == StoreCounts(accepted=0, quarantined=0)
     # No zone on the way: 02:30 stays 02:30 on the night the clocks go forward.
     when = datetime(2024, 3, 10, 2, 30, 0, 123456)  # noqa: DTZ001 - wall clock
@@ -155,7 +153,7 @@ def test_loaded_month_is_counted_and_no_other(store: Store) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
-def test_rows_arrive_as_they_were_judged(service, store: Store, tmp_path: Path) -> None:
+def test_rows_arrive_as_they_were_judged(service, store, tmp_path):
     part = partition("2024-03", service)
     accepted, _ = judged(part, write_month(part, 2_000, tmp_path))
     month = SampleMonth(part, rows=accepted.num_rows)
@@ -168,7 +166,7 @@ def test_rows_arrive_as_they_were_judged(service, store: Store, tmp_path: Path) 
     assert found == list(zip(*accepted.to_pydict().values(), strict=True))
 
 
-def test_values_have_the_checksums_that_the_lake_says(store: Store) -> None:
+def test_values_have_the_checksums_that_the_lake_says(store):
     numbers = [float("nan"), -0.0, 5e-324, 1.7976931348623157e308, 0.1 + 0.2, float("-inf"), None]
     month = replace(
         JANUARY,
@@ -191,7 +189,7 @@ def test_values_have_the_checksums_that_the_lake_says(store: Store) -> None:
         assert store.warehouse.checksums(month.partition, part, asked) == expected
 
 
-def test_same_content_again_finds_the_jobs_that_loaded_it(loaded: Store) -> None:
+def test_same_content_again_finds_the_jobs_that_loaded_it(loaded):
     """Also when several load it at once: one copy is left."""
     manifest = publish(loaded.lake, OTHER_JANUARY)
 
@@ -204,7 +202,7 @@ def test_same_content_again_finds_the_jobs_that_loaded_it(loaded: Store) -> None
     assert loaded.counts(OTHER_JANUARY) == _counts(OTHER_JANUARY)
 
 
-def test_a_month_is_replaced_alone_also_by_content_that_comes_back(loaded: Store) -> None:
+def test_a_month_is_replaced_alone_also_by_content_that_comes_back(loaded):
     for january in (OTHER_JANUARY, JANUARY):
         loaded.load(january)
         for month in (january, FEBRUARY, YELLOW_JANUARY):
@@ -217,7 +215,7 @@ def test_a_month_is_replaced_alone_also_by_content_that_comes_back(loaded: Store
 
 
 @pytest.mark.parametrize("what", ["rows of another month", "a file of other columns"])
-def test_file_that_does_not_fit_is_refused_and_changes_nothing(loaded: Store, what: str) -> None:
+def test_file_that_does_not_fit_is_refused_and_changes_nothing(loaded, what):
     """Readers see what they saw before."""
     everything = [
         f"SELECT * FROM `{{}}.{table}` ORDER BY source_month, source_row"
@@ -237,7 +235,7 @@ def test_file_that_does_not_fit_is_refused_and_changes_nothing(loaded: Store, wh
     assert [loaded.rows(sql) for sql in everything] == before
 
 
-def test_load_that_failed_is_tried_under_another_name(loaded: Store) -> None:
+def test_load_that_failed_is_tried_under_another_name(loaded):
     manifest = publish(loaded.lake, OTHER_JANUARY)
     path = lake_paths.trips(JANUARY.partition)
     held = loaded.lake.read(path)
@@ -252,7 +250,7 @@ def test_load_that_failed_is_tried_under_another_name(loaded: Store) -> None:
     assert loaded.counts(OTHER_JANUARY) == _counts(OTHER_JANUARY)
 
 
-def test_what_was_loaded_is_held_until_its_tables_go(loaded: Store) -> None:
+def test_what_was_loaded_is_held_until_its_tables_go(loaded):
     manifest = publish(loaded.lake, OTHER_JANUARY)
     jobs = loaded.warehouse.load_partition(JANUARY.partition, manifest)
     load = recorded(manifest, jobs, loaded.warehouse.address)
@@ -266,7 +264,7 @@ def test_what_was_loaded_is_held_until_its_tables_go(loaded: Store) -> None:
     assert loaded.counts(OTHER_JANUARY) == _counts(OTHER_JANUARY)
 
 
-def test_tables_are_the_contracts(loaded: Store) -> None:
+def test_tables_are_the_contracts(loaded):
     table, version = loaded.table("green"), str(GREEN.contract.version)
     assert table.time_partitioning.to_api_repr() == {"type": "MONTH", "field": "source_month"}
     assert table.clustering_fields == ["pu_location_id", "pickup_datetime"]
@@ -281,7 +279,7 @@ def test_tables_are_the_contracts(loaded: Store) -> None:
     assert loaded.table("quarantine_green").clustering_fields == table.clustering_fields
 
 
-def test_table_of_an_older_contract_gets_its_columns(loaded: Store) -> None:
+def test_table_of_an_older_contract_gets_its_columns(loaded):
     first, *others = GREEN.contract.columns
     columns = (replace(first, meaning="Who drove"), *others, GROWN)
     grown = replace(GREEN.contract, version=99, columns=columns)
@@ -297,7 +295,7 @@ def test_table_of_an_older_contract_gets_its_columns(loaded: Store) -> None:
     ]
 
 
-def test_table_of_somebody_else_is_left_alone(store: Store) -> None:
+def test_table_of_somebody_else_is_left_alone(store):
     store.warehouse.describe()
     theirs = library.Table(
         store.dataset.reference.table("green"), [library.SchemaField("vendor_id", "STRING")]
@@ -308,9 +306,7 @@ def test_table_of_somebody_else_is_left_alone(store: Store) -> None:
     assert [field.name for field in store.table("green").schema] == ["vendor_id"]
 
 
-def test_views_of_others_are_left_and_those_from_before_there_were_labels_are_ours(
-    store: Store,
-) -> None:
+def test_views_of_others_are_left_and_those_from_before_there_were_labels_are_ours(store):
     load_dimensions(store.warehouse)
     store.rows("CREATE VIEW `{}.trips` AS SELECT 'x' AS service")
     assert store.warehouse.others() == ()
@@ -326,7 +322,7 @@ def test_views_of_others_are_left_and_those_from_before_there_were_labels_are_ou
     assert store.warehouse.others() == ("BigQuery's table green_2024_01",)
 
 
-def test_dataset_elsewhere_than_stated_is_refused(store: Store) -> None:
+def test_dataset_elsewhere_than_stated_is_refused(store):
     assert store.warehouse.describe().endswith(f"loaded from {store.lake.url}")
     settings = replace(store.dataset.settings, location="europe-west4")
     moved = BigQueryDataset(store.dataset.client, settings)
@@ -334,7 +330,7 @@ def test_dataset_elsewhere_than_stated_is_refused(store: Store) -> None:
         BigQueryWarehouse(moved).load_partition(JANUARY.partition, publish(store.lake, JANUARY))
 
 
-def test_dimension_table_is_replaced_and_may_hold_nulls_and_json(store: Store) -> None:
+def test_dimension_table_is_replaced_and_may_hold_nulls_and_json(store):
     shapes = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"type": "Point"}', None]))
     columns = {"location_id": pa.array([132, 1], pa.int16()), "zone": ["JFK Airport", None]}
     zones = pa.table({**columns, "longitude": [-73.98, None], "geometry": shapes})
@@ -353,7 +349,7 @@ def test_dimension_table_is_replaced_and_may_hold_nulls_and_json(store: Store) -
     assert store.table("taxi_zone").description == "The zones"
 
 
-def test_views_give_trips_their_names(store: Store) -> None:
+def test_views_give_trips_their_names(store):
     load_dimensions(store.warehouse)
     values = {"vendor_id": [1, 2, None], "pu_location_id": [132, 1, None]}
     store.load(replace(FEBRUARY, values=values))
@@ -378,7 +374,7 @@ def test_views_give_trips_their_names(store: Store) -> None:
     ]
 
 
-def test_lake_is_one_table_and_a_query_bills_no_more_than_it_may(loaded: Store) -> None:
+def test_lake_is_one_table_and_a_query_bills_no_more_than_it_may(loaded):
     if loaded.is_emulated:
         pytest.skip("bqemulator 1.4.0 has no external tables and bills nothing; see test_wire.py")
     assert loaded.rows("SELECT year, month, COUNT(*) FROM `{}.green_lake` GROUP BY 1, 2") == [
@@ -390,7 +386,7 @@ def test_lake_is_one_table_and_a_query_bills_no_more_than_it_may(loaded: Store) 
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.service)
-def test_schema_of_the_table_is_that_of_the_files(contract: Contract) -> None:
+def test_schema_of_the_table_is_that_of_the_files(contract):
     """Of every column: BigQuery refuses an optional one where the table requires it."""
     for described, stored in (
         (bigquery_schema(contract), arrow_schema(contract)),

@@ -6,7 +6,6 @@ The emulator knows no permissions, regions, bills nor faults; this server follow
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,13 +45,13 @@ def wire() -> BigQueryWire:
 
 
 @pytest.fixture
-def server(wire: BigQueryWire) -> Iterator[ScriptedServer]:
+def server(wire) -> Iterator[ScriptedServer]:
     with serve(wire.answer) as server:
         yield server
 
 
 @pytest.fixture
-def posted(server: ScriptedServer) -> Posted:
+def posted(server) -> Posted:
     """The bodies that were posted to paths with this end."""
     return lambda last: [
         json.loads(request.body)
@@ -62,12 +61,12 @@ def posted(server: ScriptedServer) -> Posted:
 
 
 @pytest.fixture
-def manifest(tmp_path: Path) -> Manifest:
+def manifest(tmp_path) -> Manifest:
     return publish(FolderLake(tmp_path / "lake"), MONTH)
 
 
 @pytest.fixture
-def load(server: ScriptedServer, manifest: Manifest) -> Load:
+def load(server, manifest) -> Load:
     return lambda: _warehouse(server).load_partition(JANUARY, manifest)
 
 
@@ -84,9 +83,7 @@ def _warehouse(server: ScriptedServer, location: str | None = None) -> BigQueryW
     )
 
 
-def test_load_job_replaces_one_partition_with_one_object(
-    load: Load, posted: Posted, manifest: Manifest
-) -> None:
+def test_load_job_replaces_one_partition_with_one_object(load, posted, manifest):
     jobs = load()
     trips, quarantine = posted("jobs")
     assert trips["configuration"]["labels"] == {"managed_by": "nyc_tlc"}
@@ -116,7 +113,7 @@ def test_load_job_replaces_one_partition_with_one_object(
     assert jobs[0].ended_at == datetime.fromtimestamp(ENDED_AT / 1000, UTC)
 
 
-def test_lake_table_reads_year_and_month_from_the_path(load: Load, posted: Posted) -> None:
+def test_lake_table_reads_year_and_month_from_the_path(load, posted):
     load()
     tables = {body["tableReference"]["tableId"]: body for body in posted("tables")}
     assert list(tables) == ["green", "quarantine_green", "green_lake"]
@@ -129,14 +126,12 @@ def test_lake_table_reads_year_and_month_from_the_path(load: Load, posted: Poste
     }
 
 
-def test_only_columns_that_a_service_has_are_clustered_by() -> None:
+def test_only_columns_that_a_service_has_are_clustered_by():
     trips, _ = service_tables(library.DatasetReference(PROJECT, DATASET), FHV.contract)
     assert set(trips.clustering_fields) <= set(FHV.contract.by_name)
 
 
-def test_count_asks_for_one_partition_and_bills_no_more_than_it_may(
-    server: ScriptedServer, posted: Posted
-) -> None:
+def test_count_asks_for_one_partition_and_bills_no_more_than_it_may(server, posted):
     counted = _warehouse(server).count(JANUARY)
     assert (counted.counts.accepted, counted.counts.quarantined) == (7, 2)
     assert (counted.job.bytes_billed, counted.job.slot_millis) == (10_485_760, 17)
@@ -157,9 +152,8 @@ def test_count_asks_for_one_partition_and_bills_no_more_than_it_may(
     ],
 )
 def test_dataset_is_made_where_the_settings_say_or_the_bucket_is(
-    wire: BigQueryWire, server: ScriptedServer, posted: Posted, manifest: Manifest,
-    stated: str | None, bucket: str | None, made: str,
-) -> None:  # fmt: skip
+    wire, server, posted, manifest, stated, bucket, made
+):
     wire.location, wire.bucket_location, wire.bucket_type = None, bucket, "region"
     _warehouse(server, stated).load_partition(JANUARY, manifest)
     (dataset,) = posted("datasets")
@@ -180,13 +174,11 @@ def test_dataset_is_made_where_the_settings_say_or_the_bucket_is(
         ("EU", "europe-west4", False),
     ],
 )
-def test_which_bucket_may_feed_which_dataset(bucket: str, dataset: str, *, may: bool) -> None:
+def test_which_bucket_may_feed_which_dataset(bucket, dataset, *, may):
     assert BucketRegion(bucket, is_dual=False).may_feed(dataset) is may
 
 
-def test_bucket_of_another_region_is_refused_before_the_load(
-    wire: BigQueryWire, load: Load, posted: Posted
-) -> None:
+def test_bucket_of_another_region_is_refused_before_the_load(wire, load, posted):
     wire.bucket_location, wire.bucket_type = "US-EAST1", "region"
     with pytest.raises(ConfigurationError, match=r"gs://lake is in US-EAST1.*dataset.*in EU"):
         load()
@@ -258,9 +250,8 @@ def _ends(reason: str, message: str) -> dict[str, str]:
     ],
 )
 def test_failure_is_explained_and_leaves_the_quarantine_alone(
-    wire: BigQueryWire, load: Load, monkeypatch: pytest.MonkeyPatch,
-    failure: Answer | dict[str, str], kind: type[Exception], match: str,
-) -> None:  # fmt: skip
+    wire, load, monkeypatch, failure, kind, match
+):
     monkeypatch.setitem(CALL, "retry", library.DEFAULT_RETRY.with_timeout(0.2))
     wire.bucket_location = None  # whose region we may not ask for, which is left to BigQuery
     if isinstance(failure, Answer):
@@ -273,9 +264,7 @@ def test_failure_is_explained_and_leaves_the_quarantine_alone(
 
 
 @pytest.mark.parametrize(("status", "reason"), [(503, "backendError"), (429, "rateLimitExceeded")])
-def test_passing_fault_is_tried_again_by_the_library(
-    wire: BigQueryWire, load: Load, posted: Posted, status: int, reason: str
-) -> None:
+def test_passing_fault_is_tried_again_by_the_library(wire, load, posted, status, reason):
     wire.faults.append(error(status, reason, "later"))
     load()
     ids = [body["jobReference"]["jobId"] for body in posted("jobs")]
@@ -283,7 +272,7 @@ def test_passing_fault_is_tried_again_by_the_library(
     assert ids[0] == ids[1]
 
 
-def test_content_that_fails_for_good_is_given_up(wire: BigQueryWire, load: Load) -> None:
+def test_content_that_fails_for_good_is_given_up(wire, load):
     wire.outcomes.extend([_ends("invalid", "no")] * 20)
     for _ in range(20):
         with pytest.raises(ContractError):
@@ -292,17 +281,13 @@ def test_content_that_fails_for_good_is_given_up(wire: BigQueryWire, load: Load)
         load()
 
 
-def test_other_rows_than_expected_are_reported_with_their_figures(
-    wire: BigQueryWire, load: Load
-) -> None:
+def test_other_rows_than_expected_are_reported_with_their_figures(wire, load):
     wire.output_rows[0] = 6_999
     with pytest.raises(ReconciliationError, match=r"wrote 6,999 rows, the lake has 7.*with force"):
         load()
 
 
-def test_months_of_a_service_ask_for_its_tables_once(
-    load: Load, server: ScriptedServer, manifest: Manifest
-) -> None:
+def test_months_of_a_service_ask_for_its_tables_once(load, server, manifest):
     record = recorded(manifest, load(), f"{PROJECT}.{DATASET}")
     next_run = _warehouse(server)
     before = len(server.requests)

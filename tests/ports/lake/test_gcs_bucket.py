@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from embedded.servers.gcs import GcsServer
 from nyc_tlc.adapters.lake import gcs_bucket
 from nyc_tlc.adapters.lake.gcs_bucket import GcsBucket
 from nyc_tlc.core.errors import ConfigurationError, RetryableError
@@ -60,13 +59,13 @@ def bucket() -> Bucket:
 
 
 @pytest.fixture
-def server(bucket: Bucket) -> Iterator[ScriptedServer]:
+def server(bucket) -> Iterator[ScriptedServer]:
     with serve(bucket.answer) as server:
         yield server
 
 
 @pytest.fixture
-def lake(server: ScriptedServer) -> GcsBucket:
+def lake(server) -> GcsBucket:
     return gcs_bucket.connect("gs://lake/top", emulator=server.url, key_file=None)
 
 
@@ -80,9 +79,7 @@ def _set_up(lake_url: str, emulator: str | None = None, *, apply: bool) -> str:
     return set_up_bucket(settings, apply=apply)
 
 
-def test_dry_run_says_what_differs_and_changes_nothing(
-    server: ScriptedServer, bucket: Bucket
-) -> None:
+def test_dry_run_says_what_differs_and_changes_nothing(server, bucket):
     before = deepcopy(bucket.settings)
     said = _set_up("gs://lake", server.url, apply=False)
     assert said.startswith("gs://lake (EU)\n")
@@ -92,7 +89,7 @@ def test_dry_run_says_what_differs_and_changes_nothing(
     assert bucket.settings == before
 
 
-def test_what_is_applied_is_right_the_next_time(server: ScriptedServer, bucket: Bucket) -> None:
+def test_what_is_applied_is_right_the_next_time(server, bucket):
     assert _set_up("gs://lake", server.url, apply=True).endswith("It was changed.")
     assert bucket.settings["lifecycle"]["rule"] == lifecycle_rules("")
     assert bucket.settings["versioning"] == {"enabled": True}
@@ -102,9 +99,7 @@ def test_what_is_applied_is_right_the_next_time(server: ScriptedServer, bucket: 
     assert [request.method for request in server.requests] == ["GET", "PATCH", "GET"]
 
 
-def test_rules_of_others_are_kept_and_an_older_one_of_ours_is_replaced(
-    lake: GcsBucket, bucket: Bucket
-) -> None:
+def test_rules_of_others_are_kept_and_an_older_one_of_ours_is_replaced(lake, bucket):
     ours = deepcopy(lifecycle_rules("top/"))
     ours[0]["condition"]["age"] = 3
     # What was set up before 2026-11-28 would delete what others have below staging/.
@@ -126,7 +121,7 @@ def test_rules_of_others_are_kept_and_an_older_one_of_ours_is_replaced(
     )
 
 
-def test_bucket_that_somebody_else_changes_is_left_to_them(lake: GcsBucket, bucket: Bucket) -> None:
+def test_bucket_that_somebody_else_changes_is_left_to_them(lake, bucket):
     found = lake.settings()
     bucket.settings["metageneration"] = "8"
     before = deepcopy(bucket.settings)
@@ -136,9 +131,7 @@ def test_bucket_that_somebody_else_changes_is_left_to_them(lake: GcsBucket, buck
 
 
 @pytest.mark.parametrize("permission", ["get", "update"])
-def test_refusal_names_the_permission_and_the_role(
-    lake: GcsBucket, bucket: Bucket, permission: str
-) -> None:
+def test_refusal_names_the_permission_and_the_role(lake, bucket, permission):
     found = lake.settings()
     who = "robot@p.iam.gserviceaccount.com"
     message = f"{who} does not have storage.buckets.{permission} access to the bucket."
@@ -150,19 +143,19 @@ def test_refusal_names_the_permission_and_the_role(
     assert f"--member=serviceAccount:{who} --role=roles/storage.admin" in said
 
 
-def test_bucket_that_does_not_exist_is_named(lake: GcsBucket, bucket: Bucket) -> None:
+def test_bucket_that_does_not_exist_is_named(lake, bucket):
     bucket.refusals.append(gcs_wire.no_bucket())
     with pytest.raises(ConfigurationError, match="gcloud storage buckets create gs://lake"):
         lake.settings()
 
 
 @pytest.mark.parametrize("url", ["s3://lake", "az://lake", "./lake"])
-def test_lake_elsewhere_is_not_set_up_from_here(url: str) -> None:
+def test_lake_elsewhere_is_not_set_up_from_here(url):
     with pytest.raises(ConfigurationError, match=r"expected gs://bucket.*docs/lake\.md"):
         _set_up(url, apply=True)
 
 
-def test_emulator_takes_the_settings(gcs: GcsServer) -> None:
+def test_emulator_takes_the_settings(gcs):
     url = f"gs://{gcs.bucket}"
     assert _set_up(url, gcs.url, apply=True).endswith("It was changed.")
     assert "as it should be" in _set_up(url, gcs.url, apply=False)

@@ -51,25 +51,25 @@ def wire() -> GcsWire:
 
 
 @pytest.fixture
-def server(wire: GcsWire) -> Iterator[ScriptedServer]:
+def server(wire) -> Iterator[ScriptedServer]:
     with serve(wire.answer) as server:
         yield server
 
 
 @pytest.fixture
-def lake(server: ScriptedServer, tmp_path: Path) -> GcsLake:
+def lake(server, tmp_path) -> GcsLake:
     return _lake(server.url, tmp_path)
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(tmp_path) -> Path:
     file = tmp_path / "file"
     file.write_bytes(b"rows")
     return file
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(monkeypatch) -> None:
     """Let the library give up at once."""
     monkeypatch.setattr(gcs, "BLIP", 0.2)
     monkeypatch.setattr(gcs, "UPLOAD_OUTAGE", 0.2)
@@ -88,9 +88,7 @@ def _downloads(server: ScriptedServer) -> list[Request]:
     return [r for r in server.requests if r.path.startswith("/download")]
 
 
-def test_write_sends_the_generation_it_expects(
-    lake: GcsLake, server: ScriptedServer, wire: GcsWire
-) -> None:
+def test_write_sends_the_generation_it_expects(lake, server, wire):
     first = lake.write("m.json", b"1", if_generation=0)
     lake.write("m.json", b"2", if_generation=first.generation)
     lake.write("m.json", b"3", if_generation=None)
@@ -99,9 +97,7 @@ def test_write_sends_the_generation_it_expects(
     assert wire.objects["top/m.json"][1] == b"3"
 
 
-def test_copy_sends_the_generation_it_expects_in_every_round(
-    lake: GcsLake, server: ScriptedServer, wire: GcsWire
-) -> None:
+def test_copy_sends_the_generation_it_expects_in_every_round(lake, server, wire):
     wire.put("top/staged/x", b"rows")
     seen = wire.put("top/trips/x", b"old")
     wire.rewrite_rounds = 2
@@ -122,9 +118,7 @@ def test_copy_sends_the_generation_it_expects_in_every_round(
         lambda lake, seen: lake.copy("staged", "x", if_generation=seen),
     ],
 )
-def test_object_that_changed_is_not_replaced(
-    lake: GcsLake, wire: GcsWire, change: Callable[[GcsLake, int], object], expected: int
-) -> None:
+def test_object_that_changed_is_not_replaced(lake, wire, change, expected):
     wire.put("top/staged", b"ours")
     wire.put("top/x", b"theirs")
     before = dict(wire.objects)
@@ -133,9 +127,7 @@ def test_object_that_changed_is_not_replaced(
     assert wire.objects == before
 
 
-def test_small_file_goes_at_once_with_its_checksum_and_without_a_condition(
-    lake: GcsLake, server: ScriptedServer, file: Path
-) -> None:
+def test_small_file_goes_at_once_with_its_checksum_and_without_a_condition(lake, server, file):
     stored = lake.upload(file, "x")
     (request,) = gcs_wire.object_requests(server)
     assert "ifGenerationMatch" not in request.query
@@ -143,9 +135,7 @@ def test_small_file_goes_at_once_with_its_checksum_and_without_a_condition(
     assert f'"crc32c": "{stored.crc32c}"'.encode() in request.body
 
 
-def test_large_file_goes_in_chunks_of_8_mib(
-    lake: GcsLake, server: ScriptedServer, wire: GcsWire, file: Path
-) -> None:
+def test_large_file_goes_in_chunks_of_8_mib(lake, server, wire, file):
     content = os.urandom(MIB) * 20
     file.write_bytes(content)
     stored = lake.upload(file, "x")
@@ -167,8 +157,8 @@ def test_large_file_goes_in_chunks_of_8_mib(
     ids=["chunk refused", "answer to the last chunk lost"],
 )
 def test_only_the_chunk_that_met_a_fault_is_sent_again(
-    lake: GcsLake, server: ScriptedServer, wire: GcsWire, file: Path, faults, lost, sent
-) -> None:
+    lake, server, wire, file, faults, lost, sent
+):
     file.write_bytes(CONTENT)
     wire.faults.extend(faults)
     wire.lost.extend(lost)
@@ -177,9 +167,7 @@ def test_only_the_chunk_that_met_a_fault_is_sent_again(
     assert wire.objects == {"top/x": (stored.generation, CONTENT)}
 
 
-def test_upload_of_which_the_store_kept_less_is_started_over_by_the_run(
-    lake: GcsLake, wire: GcsWire, file: Path
-) -> None:
+def test_upload_of_which_the_store_kept_less_is_started_over_by_the_run(lake, wire, file):
     file.write_bytes(CONTENT)
     wire.keeps_little = gcs_wire.QUARTER
     with pytest.raises(RetryableError, match="upload of gs://lake/top/x was broken off"):
@@ -190,7 +178,7 @@ def test_upload_of_which_the_store_kept_less_is_started_over_by_the_run(
     assert wire.objects["top/x"][1] == CONTENT
 
 
-def test_lost_answer_to_a_write_is_not_taken_for_another_run(lake: GcsLake, wire: GcsWire) -> None:
+def test_lost_answer_to_a_write_is_not_taken_for_another_run(lake, wire):
     wire.lost.append(DOWN)
     stored = lake.write("m.json", b"ours", if_generation=0)
     assert wire.objects["top/m.json"] == (stored.generation, b"ours")
@@ -198,13 +186,8 @@ def test_lost_answer_to_a_write_is_not_taken_for_another_run(lake: GcsLake, wire
 
 @every_call
 def test_call_is_repeated_after_the_pause_that_was_asked_for_under_the_same_token(
-    lake: GcsLake,
-    server: ScriptedServer,
-    wire: GcsWire,
-    file: Path,
-    call: Call,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    lake, server, wire, file, call, monkeypatch
+):
     """By the token Cloud Storage knows a repetition."""
     waited: list[float] = []
     ours = threading.current_thread()
@@ -242,9 +225,7 @@ FAULTS = {
 @pytest.mark.usefixtures("impatient")
 @every_call
 @pytest.mark.parametrize(("faults", "says", "pause"), FAULTS.values(), ids=FAULTS)
-def test_fault_that_stays_is_explained(
-    lake: GcsLake, server: ScriptedServer, wire: GcsWire, file: Path, call, faults, says, pause
-) -> None:
+def test_fault_that_stays_is_explained(lake, server, wire, file, call, faults, says, pause):
     wire.faults.extend(faults)
     with pytest.raises((RetryableError, ConfigurationError), match=says) as failure:
         call(lake, file)
@@ -256,7 +237,7 @@ def test_fault_that_stays_is_explained(
 
 @pytest.mark.usefixtures("impatient")
 @every_call
-def test_store_that_is_not_there_is_retryable(tmp_path: Path, file: Path, call: Call) -> None:
+def test_store_that_is_not_there_is_retryable(tmp_path, file, call):
     with pytest.raises(RetryableError, match=r"nothing listens at 127.0.0.1:1 \(connection ref"):
         call(_lake("http://127.0.0.1:1", tmp_path), file)
 
@@ -264,8 +245,8 @@ def test_store_that_is_not_there_is_retryable(tmp_path: Path, file: Path, call: 
 @pytest.mark.parametrize(("permission", "call"), CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("named", [True, False])
 def test_refusal_names_the_permission_and_how_to_grant_it(
-    lake: GcsLake, wire: GcsWire, file: Path, permission: str, call: Call, named: bool
-) -> None:
+    lake, wire, file, permission, call, named
+):
     permission = f"storage.objects.{permission}"
     message = f"{ROBOT} does not have {permission} access to the object."
     refusal = gcs_wire.error(403, message if named else "Access denied.", "forbidden")
@@ -293,8 +274,8 @@ NOT_PERMITTED = {
     ("status", "message", "reason", "advice"), NOT_PERMITTED.values(), ids=NOT_PERMITTED
 )
 def test_refused_write_changes_nothing_and_advises_a_role_only_where_it_helps(
-    lake: GcsLake, wire: GcsWire, file: Path, status: int, message: str, reason: str, advice: str
-) -> None:
+    lake, wire, file, status, message, reason, advice
+):
     wire.put("top/x", b"theirs")
     before = dict(wire.objects)
     for call in ("write", "upload"):
@@ -309,9 +290,7 @@ def test_refused_write_changes_nothing_and_advises_a_role_only_where_it_helps(
 
 
 @pytest.mark.parametrize("method", ["read", "open", "open_range"])
-def test_object_replaced_while_it_is_read_is_retryable(
-    lake: GcsLake, wire: GcsWire, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
+def test_object_replaced_while_it_is_read_is_retryable(lake, wire, monkeypatch, method):
     wire.put("top/x", b"old")
     seen = lake.stat("x")
     wire.put("top/x", b"new")
@@ -320,9 +299,7 @@ def test_object_replaced_while_it_is_read_is_retryable(
         lake.read("x") if method == "read" else getattr(lake, method)("x").__enter__().read()
 
 
-def test_open_range_fetches_no_more_than_it_reads(
-    lake: GcsLake, server: ScriptedServer, wire: GcsWire
-) -> None:
+def test_open_range_fetches_no_more_than_it_reads(lake, server, wire):
     wire.put("top/x", bytes(8 * MIB) + b"footer")
     with lake.open_range("x") as stream:
         assert stream.seek(-6, io.SEEK_END) == 8 * MIB
@@ -332,9 +309,7 @@ def test_open_range_fetches_no_more_than_it_reads(
     assert download.headers["Range"] == f"bytes={8 * MIB}-{8 * MIB + 5}"
 
 
-def test_reader_asks_for_the_generation_it_opened(
-    lake: GcsLake, server: ScriptedServer, wire: GcsWire
-) -> None:
+def test_reader_asks_for_the_generation_it_opened(lake, server, wire):
     generation = wire.put("top/x", b"rows")
     for opened in (lake.open("x"), lake.open_range("x")):
         with opened as stream:
@@ -343,9 +318,7 @@ def test_reader_asks_for_the_generation_it_opened(
     assert [r.query["generation"] for r in _downloads(server)] == [str(generation)] * 3
 
 
-def test_bytes_damaged_on_the_way_are_retryable(
-    lake: GcsLake, wire: GcsWire, tmp_path: Path, file: Path
-) -> None:
+def test_bytes_damaged_on_the_way_are_retryable(lake, wire, tmp_path, file):
     wire.put("top/x", b"rows")
     file.write_bytes(CONTENT)
     wire.crc32c_of = b"something else arrived"
@@ -360,9 +333,7 @@ def test_bytes_damaged_on_the_way_are_retryable(
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_download_that_breaks_off_is_resumed_and_then_verified(
-    wire: GcsWire, tmp_path: Path, damaged: bool
-) -> None:
+def test_download_that_breaks_off_is_resumed_and_then_verified(wire, tmp_path, damaged):
     wire.put("top/x", CONTENT)
 
     def breaks_off_once(request: Request) -> Answer:
@@ -385,7 +356,7 @@ def test_download_that_breaks_off_is_resumed_and_then_verified(
                 assert stream.read() == CONTENT
 
 
-def test_error_of_the_reader_passes_unchanged(lake: GcsLake, wire: GcsWire) -> None:
+def test_error_of_the_reader_passes_unchanged(lake, wire):
     wire.put("top/x", b"rows")
     with pytest.raises(KeyError, match="ours"), lake.open("x"):
         raise KeyError("ours")
@@ -405,16 +376,14 @@ NOT_THE_STORES = {
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("status", "body"), NOT_THE_STORES.values(), ids=NOT_THE_STORES)
 @pytest.mark.parametrize("call", ["stat", "copy"])
-def test_json_that_is_not_the_stores_is_retryable(
-    lake: GcsLake, wire: GcsWire, file: Path, status: int, body: bytes, call: str
-) -> None:
+def test_json_that_is_not_the_stores_is_retryable(lake, wire, file, status, body, call):
     """Found by fuzzing: it is a proxy's, and no defect of ours."""
     wire.faults.extend([Answer(status, {"Content-Type": "application/json"}, body)] * 50)
     with pytest.raises(RetryableError, match="gs://lake/top returned an unexpected response for x"):
         CALLS[call][1](lake, file)
 
 
-def test_objects_whose_names_are_no_paths_are_left_out(lake: GcsLake, wire: GcsWire) -> None:
+def test_objects_whose_names_are_no_paths_are_left_out(lake, wire):
     """Google's console marks a folder by an object `trips/`; anybody may name others at will."""
     for name in ("trips/", "trips/a//b", "trips/../x", "trips/a\nb", "trips/a\\b", "trips/ok"):
         wire.put(f"top/{name}", b"1")

@@ -32,7 +32,7 @@ def prefix() -> str:
 
 
 @pytest.fixture
-def gcs_lake(gcs: GcsServer, tmp_path: Path, prefix: str) -> GcsLake:
+def gcs_lake(gcs, tmp_path, prefix) -> GcsLake:
     return _gcs_lake(gcs, tmp_path / "cache", prefix)
 
 
@@ -43,17 +43,17 @@ def _gcs_lake(server: GcsServer, cache: Path, prefix: str) -> GcsLake:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path) -> Path:
     return tmp_path / "a lake"
 
 
 @pytest.fixture
-def folder_lake(root: Path) -> FolderLake:
+def folder_lake(root) -> FolderLake:
     return FolderLake(root)
 
 
 @pytest.fixture
-def cloud_lake(tmp_path: Path, prefix: str) -> Iterator[Lake]:
+def cloud_lake(tmp_path, prefix) -> Iterator[Lake]:
     """A lake of `TLC_TEST_LAKE_URL`, below a prefix that is emptied afterwards."""
     bucket, cache = os.environ.get("TLC_TEST_LAKE_URL", ""), tmp_path / "cache"
     if not bucket:
@@ -72,9 +72,7 @@ def cloud_lake(tmp_path: Path, prefix: str) -> Iterator[Lake]:
 @pytest.fixture(
     params=["folder", "gcs", "s3", "azure", pytest.param("cloud", marks=pytest.mark.cloud)]
 )
-def lake(
-    request: pytest.FixtureRequest, cloud_url: Callable[[str], str], tmp_path: Path, prefix: str
-) -> Lake:
+def lake(request, cloud_url, tmp_path, prefix) -> Lake:
     if request.param in {"s3", "azure"}:
         url = f"{cloud_url(request.param)}/{prefix}"
         return object_store.connect(url, cache=tmp_path / "cache")
@@ -82,7 +80,7 @@ def lake(
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Callable[[bytes], Path]:
+def file(tmp_path) -> Callable[[bytes], Path]:
     def write(content: bytes) -> Path:
         file = tmp_path / f"{uuid.uuid4().hex}.tmp"
         file.write_bytes(content)
@@ -106,13 +104,13 @@ def _generation(lake: Lake, path: str) -> Generation:
     return stored.generation
 
 
-def test_object_that_was_never_written_is_none(lake: Lake) -> None:
+def test_object_that_was_never_written_is_none(lake):
     assert lake.stat(PATH) is None
     assert lake.read(PATH) is None
 
 
 @pytest.mark.parametrize("content", [CHECK, b""])
-def test_written_object_is_read_back_with_its_generation(lake: Lake, content: bytes) -> None:
+def test_written_object_is_read_back_with_its_generation(lake, content):
     written = lake.write(PATH, content, if_generation=0)
     assert written.crc32c == (CHECK_CRC32C if content else "AAAAAA==")
     assert lake.read(PATH) == (content, written.generation)
@@ -125,7 +123,7 @@ def test_written_object_is_read_back_with_its_generation(lake: Lake, content: by
     assert _read(lake, PATH) == b"2"
 
 
-def test_every_write_changes_the_generation(lake: Lake, file: Callable[[bytes], Path]) -> None:
+def test_every_write_changes_the_generation(lake, file):
     """Of S3 only that of other bytes: the same ETag for the same bytes harms nobody."""
     contents = [b"%d" % (n if lake.url.startswith("s3://") else 0) for n in range(12)]
     generations = [lake.write(PATH, one, if_generation=None).generation for one in contents[:10]]
@@ -145,12 +143,7 @@ def test_every_write_changes_the_generation(lake: Lake, file: Callable[[bytes], 
     ids=["write", "copy"],
 )
 @pytest.mark.parametrize("expected", ["none", "an older one", "one that is gone"])
-def test_object_of_another_generation_than_expected_stays(
-    request: pytest.FixtureRequest,
-    lake: Lake,
-    change: Callable[[Lake, Generation], object],
-    expected: str,
-) -> None:
+def test_object_of_another_generation_than_expected_stays(request, lake, change, expected):
     if request.node.callspec.params["lake"] == "gcs":
         pytest.skip("gcp-storage-emulator ignores ifGenerationMatch; see test_gcs_wire.py")
     lake.write("staged", b"ours", if_generation=None)
@@ -165,9 +158,7 @@ def test_object_of_another_generation_than_expected_stays(
     assert lake.read(PATH) == before
 
 
-def test_uploaded_file_is_moved_and_replaces_what_is_there(
-    lake: Lake, file: Callable[[bytes], Path]
-) -> None:
+def test_uploaded_file_is_moved_and_replaces_what_is_there(lake, file):
     lake.upload(file(b"a long first version"), PATH)
     second = file(CHECK)
     stored = lake.upload(second, PATH)
@@ -178,7 +169,7 @@ def test_uploaded_file_is_moved_and_replaces_what_is_there(
     assert _paths(lake, "") == [PATH]
 
 
-def test_copy_and_its_source_are_independent(lake: Lake, file: Callable[[bytes], Path]) -> None:
+def test_copy_and_its_source_are_independent(lake, file):
     source = "staged/a=1/x"
     staged = lake.upload(file(CHECK), source)
     copied = lake.copy(source, PATH, if_generation=0)
@@ -204,14 +195,14 @@ def test_copy_and_its_source_are_independent(lake: Lake, file: Callable[[bytes],
     ],
     ids=["copy", "open", "open_range"],
 )
-def test_object_that_is_gone_is_refused(lake: Lake, call: Callable[[Lake], object]) -> None:
+def test_object_that_is_gone_is_refused(lake, call):
     with pytest.raises(ReconciliationError, match="is gone"):
         call(lake)
     assert lake.stat(PATH) is None
 
 
 @pytest.mark.parametrize("method", ["open", "open_range"])
-def test_open_object_can_be_read_from_any_place(lake: Lake, method: str) -> None:
+def test_open_object_can_be_read_from_any_place(lake, method):
     lake.write(PATH, bytes(range(256)) * 4, if_generation=None)
     with getattr(lake, method)(PATH) as stream:
         assert stream.seek(-4, io.SEEK_END) == 1020
@@ -221,14 +212,14 @@ def test_open_object_can_be_read_from_any_place(lake: Lake, method: str) -> None
         assert stream.tell() == 5
 
 
-def test_reader_keeps_the_version_it_opened(lake: Lake) -> None:
+def test_reader_keeps_the_version_it_opened(lake):
     lake.write(PATH, b"old", if_generation=None)
     with lake.open(PATH) as stream:
         lake.write(PATH, b"new", if_generation=None)
         assert stream.read() == b"old"
 
 
-def test_deleting_twice_is_as_good_as_once(lake: Lake) -> None:
+def test_deleting_twice_is_as_good_as_once(lake):
     lake.delete(PATH)
     lake.write(PATH, b"1", if_generation=0)
     lake.write(f"{PATH}.manifest", b"stays", if_generation=None)
@@ -240,16 +231,14 @@ def test_deleting_twice_is_as_good_as_once(lake: Lake) -> None:
     assert _read(lake, PATH) == b"2"
 
 
-def test_object_whose_copies_are_dropped_stays_in_the_lake(
-    lake: Lake, file: Callable[[bytes], Path]
-) -> None:
+def test_object_whose_copies_are_dropped_stays_in_the_lake(lake, file):
     lake.upload(file(b"rows"), PATH)
     for path in (PATH, PATH, "never written"):
         lake.drop_cached(path)
     assert _read(lake, PATH) == b"rows"
 
 
-def test_list_is_what_is_below_a_prefix_ascending_by_path(lake: Lake, tmp_path: Path) -> None:
+def test_list_is_what_is_below_a_prefix_ascending_by_path(lake, tmp_path):
     (tmp_path / "not in the lake").write_text("")
     ours = ["a-b", "a.json", "a/z", "raw/a=1/x"]  # folders would put `a` before `a-b`
     trips = ["trips/a=1/x", "trips/a=1/y z", "trips/a=10/x"]
@@ -263,13 +252,13 @@ def test_list_is_what_is_below_a_prefix_ascending_by_path(lake: Lake, tmp_path: 
     assert _paths(lake, "trips/b") == _paths(lake, "nothing/here/") == []
 
 
-def test_folder_is_not_an_object(lake: Lake) -> None:
+def test_folder_is_not_an_object(lake):
     lake.write("trips/x", b"", if_generation=None)
     assert lake.stat("trips") is None
     assert lake.read("trips") is None
 
 
-def test_neighbouring_lakes_do_not_meet(lake: Lake, gcs: GcsServer, tmp_path: Path) -> None:
+def test_neighbouring_lakes_do_not_meet(lake, gcs, tmp_path):
     lake.write("x", b"ours", if_generation=None)
     folder = FolderLake(tmp_path / "another")
     bucket = _gcs_lake(gcs, tmp_path / "another cache", uuid.uuid4().hex)
@@ -283,17 +272,13 @@ def test_neighbouring_lakes_do_not_meet(lake: Lake, gcs: GcsServer, tmp_path: Pa
 class TestFolderLake:
     """What only a folder can do wrong."""
 
-    def test_files_whose_names_are_no_paths_are_left_out(
-        self, folder_lake: FolderLake, root: Path
-    ) -> None:
+    def test_files_whose_names_are_no_paths_are_left_out(self, folder_lake, root):
         folder_lake.write("trips/ok", b"1", if_generation=None)
         for name in ("a\nb", "a\\b", "a\u200bb"):
             (root / "trips" / name).write_bytes(b"1")
         assert _paths(folder_lake, "trips/") == ["trips/ok"]
 
-    def test_reader_never_sees_half_an_object(
-        self, folder_lake: FolderLake, file: Callable[[bytes], Path]
-    ) -> None:
+    def test_reader_never_sees_half_an_object(self, folder_lake, file):
         size = 300_000
         folder_lake.write("x", b"0" * size, if_generation=None)
 
@@ -305,7 +290,7 @@ class TestFolderLake:
             for version in range(150):
                 folder_lake.upload(file(b"%d" % (version % 10) * size), "x")
 
-    def test_of_writers_at_once_one_wins_and_the_others_know(self, folder_lake: FolderLake) -> None:
+    def test_of_writers_at_once_one_wins_and_the_others_know(self, folder_lake):
         start = threading.Barrier(8)
 
         def write(number: int) -> bytes | None:
@@ -320,9 +305,7 @@ class TestFolderLake:
             (winner,) = filter(None, pool.map(write, range(8)))
         assert _read(folder_lake, "x") == winner
 
-    def test_nothing_is_left_behind(
-        self, folder_lake: FolderLake, root: Path, file: Callable[[bytes], Path]
-    ) -> None:
+    def test_nothing_is_left_behind(self, folder_lake, root, file):
         folder_lake.upload(file(b"rows"), "staged")
         first = folder_lake.copy("staged", "x", if_generation=0)
         folder_lake.copy("staged", "x", if_generation=first.generation)
@@ -332,16 +315,12 @@ class TestFolderLake:
             folder_lake.copy("staged", "x", if_generation=0)
         assert _incoming(root) == []
 
-    def test_lake_can_be_opened_while_others_write(
-        self, folder_lake: FolderLake, root: Path
-    ) -> None:
+    def test_lake_can_be_opened_while_others_write(self, folder_lake, root):
         with meanwhile(lambda: folder_lake.write("x", b"", if_generation=None), threads=2):
             for _ in range(1000):
                 assert FolderLake(root).url == folder_lake.url
 
-    def test_delete_removes_the_folders_it_empties(
-        self, folder_lake: FolderLake, root: Path
-    ) -> None:
+    def test_delete_removes_the_folders_it_empties(self, folder_lake, root):
         folder_lake.write("raw/x", b"", if_generation=None)
         folder_lake.write(PATH, b"", if_generation=None)
         folder_lake.delete(PATH)
@@ -361,9 +340,7 @@ class TestFolderLake:
             lambda lake, _: lake.delete("../x"),
         ],
     )
-    def test_path_out_of_the_lake_is_refused(
-        self, folder_lake: FolderLake, root: Path, file: Callable[[bytes], Path], call
-    ) -> None:
+    def test_path_out_of_the_lake_is_refused(self, folder_lake, root, file, call):
         (root.parent / "x").write_text("not ours")
         folder_lake.write("there", b"", if_generation=None)
         ours = file(b"rows")
@@ -373,15 +350,15 @@ class TestFolderLake:
         assert ours.read_bytes() == b"rows"
         assert _incoming(root) == []
 
-    def test_lake_that_is_no_folder_is_a_configuration_error(self, root: Path) -> None:
+    def test_lake_that_is_no_folder_is_a_configuration_error(self, root):
         root.write_text("")
         with pytest.raises(ConfigurationError):
             FolderLake(root).write("x", b"", if_generation=None)
 
 
 def test_uploaded_file_is_read_from_local_disk_while_the_bucket_holds_its_generation(
-    gcs: GcsServer, gcs_lake: GcsLake, tmp_path: Path, prefix: str, file: Callable[[bytes], Path]
-) -> None:
+    gcs, gcs_lake, tmp_path, prefix, file
+):
     gcs_lake.upload(file(b"ours"), PATH)
     with gcs_lake.open(PATH) as stream:
         assert Path(stream.name).is_relative_to(tmp_path / "cache")
@@ -390,9 +367,7 @@ def test_uploaded_file_is_read_from_local_disk_while_the_bucket_holds_its_genera
     assert _read(gcs_lake, PATH) == b"theirs"
 
 
-def test_written_dropped_and_deleted_objects_have_no_copy_on_local_disk(
-    gcs_lake: GcsLake, tmp_path: Path, file: Callable[[bytes], Path]
-) -> None:
+def test_written_dropped_and_deleted_objects_have_no_copy_on_local_disk(gcs_lake, tmp_path, file):
     gcs_lake.write("written", b"small", if_generation=None)
     for path in ("dropped", "dropped", "deleted", "other"):
         gcs_lake.upload(file(b"rows"), path)

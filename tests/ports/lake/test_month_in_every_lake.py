@@ -6,35 +6,25 @@ what another step left on local disk.
 
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from embedded.samples.months import write_month
 from embedded.samples.polygons import write_zone_polygons
-from embedded.servers.gcs import GcsServer
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.lake.records import Manifest
 from nyc_tlc.core.month import Month
 from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.ports.lake import Lake
-from nyc_tlc.settings import Settings
 from nyc_tlc.steps.records import read_manifest
 from nyc_tlc.wiring import connect_stores
-from tests.conftest import Query
 
 PARTITION = Partition(GREEN, Month(2024, 1))
 
 
 @pytest.fixture(params=["gcs", "s3", "azure"])
-def machine(
-    request: pytest.FixtureRequest,
-    gcs: GcsServer,
-    cloud_url: Callable[[str], str],
-    settings: Settings,
-    tmp_path: Path,
-) -> Callable[[], Trips]:
+def machine(request, gcs, cloud_url, settings, tmp_path) -> Callable[[], Trips]:
     on_gcs = request.param == "gcs"
     url = f"gs://{gcs.bucket}" if on_gcs else cloud_url(request.param)
     lake = {
@@ -66,9 +56,7 @@ def _zones(lake: Lake) -> list[str]:
     return [stored.path.partition("/")[0] for stored in lake.list("")]
 
 
-def test_month_is_loaded_then_unchanged_then_revised(
-    machine: Callable[[], Trips], tmp_path: Path, query: Query
-) -> None:
+def test_month_is_loaded_then_unchanged_then_revised(machine, tmp_path, query):
     source = tmp_path / "published"
     write_zone_polygons(source / "taxi_zones.zip")
     write_month(PARTITION, 3_000, source)

@@ -31,7 +31,7 @@ every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
 @pytest.fixture(autouse=True)
-def settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def settings(monkeypatch) -> None:
     for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "robot")
@@ -41,7 +41,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(tmp_path) -> Path:
     file = tmp_path / "file"
     file.write_bytes(b"rows")
     return file
@@ -51,7 +51,7 @@ Ask = Callable[[Callable[[Request], Answer]], tuple[ObjectStoreLake, ScriptedSer
 
 
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
+def ask(tmp_path, monkeypatch) -> Iterator[Ask]:
     """A lake, and the server that answers for its bucket."""
     with ExitStack() as servers:
 
@@ -82,7 +82,7 @@ def _found(etag: str, size: int = 4, checksum: str = "r5sJTQ==") -> Answer:
 
 
 @pytest.mark.parametrize(("there", "sent"), [(None, ("*", None)), ("seen", (None, '"seen"'))])
-def test_copy_sends_its_condition(ask: Ask, there: str | None, sent: tuple[str, str]) -> None:
+def test_copy_sends_its_condition(ask, there, sent):
     objects = {"/lake/top/staged": "staged", **({"/lake/top/x": there} if there else {})}
 
     def answer(request: Request) -> Answer:
@@ -99,7 +99,7 @@ def test_copy_sends_its_condition(ask: Ask, there: str | None, sent: tuple[str, 
     assert (put.headers["If-None-Match"], put.headers["If-Match"]) == sent
 
 
-def test_copy_that_lost_the_race_says_so(ask: Ask) -> None:
+def test_copy_that_lost_the_race_says_so(ask):
     def answer(request: Request) -> Answer:
         if request.method == "PUT":
             return _refusal(412, "PreconditionFailed")
@@ -111,7 +111,7 @@ def test_copy_that_lost_the_race_says_so(ask: Ask) -> None:
         lake.copy("staged", "x", if_generation="theirs")
 
 
-def test_large_file_goes_in_parts_of_8_mib(ask: Ask, file: Path) -> None:
+def test_large_file_goes_in_parts_of_8_mib(ask, file):
     file.write_bytes(bytes(20 * MIB))
 
     def answer(request: Request) -> Answer:
@@ -155,9 +155,7 @@ FAULTS = {
 
 @every_call
 @pytest.mark.parametrize(("status", "code", "message", "says"), FAULTS.values(), ids=FAULTS)
-def test_fault_is_explained_without_the_key(
-    ask: Ask, file: Path, call: Call, status: int, code: str, message: str, says: str
-) -> None:
+def test_fault_is_explained_without_the_key(ask, file, call, status, code, message, says):
     error = RetryableError if says == DOWN else ConfigurationError
     lake, server = ask(lambda _request: _refusal(status, code, message))
     with pytest.raises(error, match=says) as failure:
@@ -178,9 +176,7 @@ def test_fault_is_explained_without_the_key(
         ),
     ],
 )
-def test_settings_that_the_library_cannot_use_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
-) -> None:
+def test_settings_that_the_library_cannot_use_are_named(tmp_path, monkeypatch, variables, said):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=rf"no usable settings \({said}") as failure:
@@ -188,15 +184,13 @@ def test_settings_that_the_library_cannot_use_are_named(
     assert "hunter2" not in str(failure.value)
 
 
-def test_store_that_is_not_there_is_retryable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_store_that_is_not_there_is_retryable(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(RetryableError, match=r"127.0.0.1:1 \(connection refused\)"):
         object_store.connect("s3://lake", cache=tmp_path).stat("x")
 
 
-def test_object_replaced_while_it_is_read_is_retryable(ask: Ask) -> None:
+def test_object_replaced_while_it_is_read_is_retryable(ask):
     refusal = _refusal(412, "PreconditionFailed")
     lake, server = ask(_listed(lambda r: refusal if r.method == "GET" else _found("seen")))
     with pytest.raises(RetryableError, match="x was replaced while it was read"):
@@ -204,7 +198,7 @@ def test_object_replaced_while_it_is_read_is_retryable(ask: Ask) -> None:
     assert server.requests[-1].headers["If-Match"] == '"seen"'
 
 
-def test_bytes_damaged_on_the_way_down_are_retryable(ask: Ask) -> None:
+def test_bytes_damaged_on_the_way_down_are_retryable(ask):
     headers = {**_found("seen").headers, "Content-Range": "bytes 0-3/4"}
     damaged = Answer(206, headers, b"RAWS")
     lake, _ = ask(_listed(lambda r: _found("seen") if r.method == "HEAD" else damaged))

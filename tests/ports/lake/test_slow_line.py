@@ -106,9 +106,7 @@ def stalling(port: int, after: int, *, down: bool = False, haste: float = HASTE)
 @pytest.mark.parametrize(
     ("size", "haste"), [(48 * MIB, HASTE), pytest.param(600 * MIB, 1, marks=pytest.mark.slow)]
 )
-def test_large_file_outlasts_a_stall_in_flat_memory(
-    tmp_path: Path, size: int, haste: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_large_file_outlasts_a_stall_in_flat_memory(tmp_path, size, haste, capsys):
     file = tmp_path / "file"
     file.touch()
     os.truncate(file, size)
@@ -135,9 +133,7 @@ def test_large_file_outlasts_a_stall_in_flat_memory(
     assert said["peak"] - said["before"] < 4 * 8 * MIB
 
 
-def test_chunk_that_a_stall_broke_is_sent_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chunk_that_a_stall_broke_is_sent_again(tmp_path, monkeypatch):
     """With the library's own 60 s the stall does break the chunk: the line is a real hindrance."""
     monkeypatch.setattr(gcs, "UPLOAD_TIMEOUT", 60 / HASTE)
     file = tmp_path / "file"
@@ -151,7 +147,7 @@ def test_chunk_that_a_stall_broke_is_sent_again(
     assert wire.chunks > 3
 
 
-def test_download_outlasts_a_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_download_outlasts_a_stall(tmp_path, monkeypatch):
     connecting, silence = gcs.TIMEOUT
     monkeypatch.setattr(gcs, "TIMEOUT", (connecting, silence / HASTE))
     wire = GcsWire()

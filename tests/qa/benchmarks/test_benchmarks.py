@@ -43,7 +43,7 @@ STUDIES = {
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_every_study_measures_and_counts_what_it_loads(folder: Path, study: str):
+def test_every_study_measures_and_counts_what_it_loads(folder, study):
     process = start(folder, study, "--cases", ",".join(STUDIES[study]))
     _, printed = process.communicate(timeout=600)
     assert process.returncode == 0, printed
@@ -56,13 +56,13 @@ def test_every_study_measures_and_counts_what_it_loads(folder: Path, study: str)
     assert rows == pytest.approx(STUDIES[study], rel=0.01)
 
 
-def test_another_checkout_is_compared_in_pairs_and_no_result_is_written(folder: Path):
+def test_another_checkout_is_compared_in_pairs_and_no_result_is_written(folder):
     printed, log = start(folder, "compare", "--against", str(ROOT), "--cases", "load").communicate()
     assert "| load, seconds |" in printed, log
     assert "written" not in log
 
 
-def test_an_interrupted_run_stops_its_server(folder: Path):
+def test_an_interrupted_run_stops_its_server(folder):
     process = start(folder, "compare", "--cases", "floor,load")
     assert "running" in process.stderr.readline()  # a program, while the server runs
     server = PostgresServer(folder / "workbench" / "server")
@@ -73,7 +73,7 @@ def test_an_interrupted_run_stops_its_server(folder: Path):
     assert server.pid is None
 
 
-def test_the_page_is_written_from_the_numbers_in_the_repository(tmp_path: Path):
+def test_the_page_is_written_from_the_numbers_in_the_repository(tmp_path):
     page = ROOT / "qa" / "benchmarks" / "RESULTS.md"
     write_report(read_results(page.with_name("results.json")), tmp_path)
     assert (tmp_path / "RESULTS.md").read_text() == page.read_text()

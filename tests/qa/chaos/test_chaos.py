@@ -33,7 +33,7 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def month(world: World) -> TwoVersions:
+def month(world) -> TwoVersions:
     # Short, and so loaded in one part; `make chaos` has months of two.
     return TwoVersions(world, rows=25_000)
 
@@ -49,15 +49,13 @@ def month(world: World) -> TwoVersions:
         pytest.param(partial(run_crowd, processes=3, seconds=6, months=2), 1, 1, id="crowd"),
     ],
 )
-def test_a_disturbed_run_leaves_one_version_and_the_next_run_repairs_it(
-    month: TwoVersions, run, most, reached
-):
+def test_a_disturbed_run_leaves_one_version_and_the_next_run_repairs_it(month, run, most, reached):
     trials = run([month])
     assert [str(trial) for trial in trials if trial.problems] == []
     assert reached <= sum(trial.reached for trial in trials) <= most
 
 
-def test_what_is_left_would_be_noticed(world: World, month: TwoVersions):
+def test_what_is_left_would_be_noticed(world, month):
     stores = world.stores
     assert stores.orphans() == []
     stores.sql("CREATE TABLE tlc.green_2024_01_new ()")
@@ -68,7 +66,7 @@ def test_what_is_left_would_be_noticed(world: World, month: TwoVersions):
     assert kinds == ["session or lock", "table", "file"]
 
 
-def test_a_torn_month_would_be_noticed(month: TwoVersions):
+def test_a_torn_month_would_be_noticed(month):
     one_row = "source_row = 7 AND source_month = '2024-01-01'"
     month.world.stores.sql(f"DELETE FROM tlc.green WHERE {one_row}")
     next(month.world.stores.blobs("trips/service=green/year=2024/month=01/")).upload_from_string("")

@@ -15,7 +15,7 @@ MONTHS = ("seed-green_tripdata", "seed-yellow_tripdata", "seed-fhvhv_tripdata")
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_input_is_read_or_refused(target: str) -> None:
+def test_every_input_is_read_or_refused(target):
     broken, outcomes = {}, {}
     for file in (file for file in FILES if file.parent.name == target):
         try:
@@ -29,13 +29,13 @@ def test_every_input_is_read_or_refused(target: str) -> None:
     assert not any(why for name, why in outcomes.items() if name.startswith(MONTHS))
 
 
-def test_the_corpora_are_those_of_the_targets_and_stay_small() -> None:
+def test_the_corpora_are_those_of_the_targets_and_stay_small():
     assert {file.parent.name for file in FILES} == set(TARGETS)
     assert len(FILES) < 300
     assert sum(file.stat().st_size for file in FILES) < 1_000_000
 
 
-def test_every_target_has_results_and_every_finding_its_input() -> None:
+def test_every_target_has_results_and_every_finding_its_input():
     results = json.loads(CORPUS.with_name("results.json").read_text("utf-8"))
     assert list(results) == list(TARGETS)
     for target, result in results.items():
@@ -58,7 +58,7 @@ def _raises(error: Exception) -> Callable[[bytes], None]:
         (lambda _: require(holds=False, otherwise="one is not more"), "one is not more"),
     ],
 )
-def test_a_broken_promise_is_no_refusal(read: Callable[[bytes], None], found: str) -> None:
+def test_a_broken_promise_is_no_refusal(read, found):
     with pytest.raises((FaultError, KeyError), match=found):
         check(read, b"")
     assert check(_raises(SourceError("x is not a valid trip file")), b"") == "SourceError"
