@@ -88,7 +88,7 @@ def bigquery(gcs: GcsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         server.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def database(postgres: PostgresServer) -> Database:
     return Database(
         host=HOST,

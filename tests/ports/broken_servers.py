@@ -1,6 +1,5 @@
 """Servers that do not serve, each in a way of its own, on real sockets."""
 
-import ipaddress
 import socket
 import ssl
 import struct
@@ -8,13 +7,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.ports.certificates import write_certificate
 
 Talk = Callable[[socket.socket], None]
 
@@ -163,7 +158,7 @@ def serving(broken: Broken, folder: Path) -> Iterator[tuple[str, str, dict[str, 
         place = "127.0.0.1:1"
         if broken.talk is not None:
             if broken.talk is _in_tls:
-                _CONTEXT.load_cert_chain(_certificate(folder))
+                _CONTEXT.load_cert_chain(write_certificate(folder / "nobody.pem"))
             place = f"127.0.0.1:{stack.enter_context(_listening(broken.talk))}"
         proxy = broken.proxy.format(place)
         variables = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), proxy)
@@ -192,33 +187,3 @@ def _listening(talk: Talk) -> Iterator[int]:
 def _talk(talk: Talk, client: socket.socket) -> None:
     with client, suppress(OSError):
         talk(client)
-
-
-def _certificate(folder: Path) -> Path:
-    """One that nobody has signed, with its key."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "nobody.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return file

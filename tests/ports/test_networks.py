@@ -1,15 +1,9 @@
 """Through the network that people have: proxies, and certificates of their own."""
 
-import ipaddress
 import os
 import ssl
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from embedded.servers.cdn import CdnServer
 from nyc_tlc.adapters.lake import gcs as gcs_lake
@@ -17,6 +11,7 @@ from nyc_tlc.adapters.lake import gcs_bucket
 from nyc_tlc.adapters.source.cdn import HttpSource
 from nyc_tlc.core.errors import PipelineError
 from nyc_tlc.jobs.open import open_job
+from tests.ports.certificates import write_certificate
 
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
@@ -53,46 +48,9 @@ def test_the_servers_of_this_machine_are_asked_without_a_proxy(published, gcs, t
     gcs_bucket.connect(url, emulator=gcs.url, key_file=None).settings()
 
 
-@pytest.mark.usefixtures("behind_a_proxy")
-def test_a_server_elsewhere_is_asked_through_it(tmp_path):
-    source = HttpSource("http://tlc.example", timeout=1)
-    with pytest.raises(PipelineError, match=r"(?i)proxy"):
-        source.probe("misc/a.csv", unless_etag=None)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """Of 127.0.0.1, signed by itself, and trusted by nobody."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a company")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("company")
-    file = folder / "company.pem"
-    file.write_bytes(
-        signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return file
-
-
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
 def test_a_companys_certificate_is_trusted_where_it_is_named(
-    published, certificate, name, monkeypatch, tmp_path
+    published, name, monkeypatch, tmp_path
 ):
     for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.setenv(variable, "")  # and put back afterwards
@@ -101,6 +59,7 @@ def test_a_companys_certificate_is_trusted_where_it_is_named(
         "LAKE_URL": str(tmp_path / "lake"), "BIGQUERY_DATASET": "",
     }.items():  # fmt: skip
         monkeypatch.setenv(variable, value)
+    certificate = write_certificate(tmp_path / "company.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     with CdnServer(published) as cdn:

@@ -6,6 +6,7 @@ The emulator knows no permissions, regions, bills nor faults; this server follow
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -174,7 +175,7 @@ def test_dataset_is_made_where_the_settings_say_or_the_bucket_is(
         ("EU", "europe-west4", False),
     ],
 )
-def test_which_bucket_may_feed_which_dataset(bucket, dataset, *, may):
+def test_which_bucket_may_feed_which_dataset(bucket, dataset, may):
     assert BucketRegion(bucket, is_dual=False).may_feed(dataset) is may
 
 
@@ -189,65 +190,60 @@ def _ends(reason: str, message: str) -> dict[str, str]:
     return {"reason": reason, "message": message}
 
 
-@pytest.mark.parametrize(
-    ("failure", "kind", "match"),
-    [
+_denied = partial(error, 403, "accessDenied")
+FAILURES: dict[type[Exception], list[tuple[Answer | dict[str, str], str]]] = {
+    ConfigurationError: [
         (
-            error(403, "accessDenied", "bigquery.jobs.create permission in project some-project."),
-            ConfigurationError,
+            _denied("bigquery.jobs.create permission in project some-project."),
             r"bigquery\.jobs\.create, which roles/bigquery\.jobUser has: gcloud projects "
             r"add-iam-policy-binding some-project .*--role=roles/bigquery\.jobUser",
         ),
         (
-            error(403, "accessDenied", "Permission bigquery.tables.updateData denied"),
-            ConfigurationError,
+            _denied("Permission bigquery.tables.updateData denied"),
             r"bigquery\.tables\.updateData, which roles/bigquery\.dataEditor has",
         ),
         (
-            error(403, "accessDenied", "File gs://lake/x: no storage.objects.get access"),
-            ConfigurationError,
+            _denied("File gs://lake/x: no storage.objects.get access"),
             r"storage\.objects\.get, which roles/storage\.objectViewer has: gcloud storage buckets "
             r"add-iam-policy-binding gs://BUCKET",
         ),
         (
             _ends("accessDenied", "me does not have storage.objects.get access"),
-            ConfigurationError,
             r"roles/storage\.objectViewer",
         ),
         (
             _ends("invalid", "Cannot read in different locations: source: US, destination: EU"),
-            ConfigurationError,
             r"source: US, destination: EU.*its own region",
         ),
         (
             error(404, "notFound", "Not found: Dataset some-project:tlc"),
-            ConfigurationError,
             r"Dataset some-project:tlc.*BIGQUERY_DATASET",
         ),
-        (_ends("invalid", "Error while reading data"), ContractError, r"data; job .*do not fit"),
-        (_ends("backendError", "try again"), RetryableError, r"try again; job nyc_tlc_.*_1"),
-        (error(403, "quotaExceeded", "Your table exceeded quota"), RetryableError, "exceeded"),
-        # When its own three attempts have failed; the emulator has one writer.
-        (
-            error(400, "invalidQuery", "Could not serialize access to table p:d.t"),
-            RetryableError,
-            "serialize",
-        ),
-        (
-            error(503, "backendError", "down"),
-            RetryableError,
-            r"some-project\.tlc returned an unexp",
-        ),
+    ],
+    ContractError: [
+        (_ends("invalid", "Error while reading data"), r"data; job .*do not fit"),
         (
             Answer(400, JSON, b'{"error": {"errors": [5], "message": ["no"]}}'),
-            ContractError,
             r"refused: .*no.* \(400\)",
         ),
-        # JSON of a proxy, no defect of ours: found by fuzzing Cloud Storage's answers.
-        (Answer(500, JSON, b'{"error": null}'), RetryableError, "an unexpected response"),
-        (Answer(403, JSON, b'{"error": "by a proxy"}'), RetryableError, "an unexpected response"),
-        (Answer(200, JSON, b"null"), RetryableError, "an unexpected response"),
     ],
+    RetryableError: [
+        (_ends("backendError", "try again"), r"try again; job nyc_tlc_.*_1"),
+        (error(403, "quotaExceeded", "Your table exceeded quota"), "exceeded"),
+        # When its own three attempts have failed; the emulator has one writer.
+        (error(400, "invalidQuery", "Could not serialize access to table p:d.t"), "serialize"),
+        (error(503, "backendError", "down"), r"some-project\.tlc returned an unexp"),
+        # JSON of a proxy, no defect of ours: found by fuzzing Cloud Storage's answers.
+        (Answer(500, JSON, b'{"error": null}'), "an unexpected response"),
+        (Answer(403, JSON, b'{"error": "by a proxy"}'), "an unexpected response"),
+        (Answer(200, JSON, b"null"), "an unexpected response"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "failure", "match"),
+    [(kind, *case) for kind, cases in FAILURES.items() for case in cases],
 )
 def test_failure_is_explained_and_leaves_the_quarantine_alone(
     wire, load, monkeypatch, failure, kind, match

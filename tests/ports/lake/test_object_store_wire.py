@@ -184,12 +184,6 @@ def test_settings_that_the_library_cannot_use_are_named(tmp_path, monkeypatch, v
     assert "hunter2" not in str(failure.value)
 
 
-def test_store_that_is_not_there_is_retryable(tmp_path, monkeypatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    with pytest.raises(RetryableError, match=r"127.0.0.1:1 \(connection refused\)"):
-        object_store.connect("s3://lake", cache=tmp_path).stat("x")
-
-
 def test_object_replaced_while_it_is_read_is_retryable(ask):
     refusal = _refusal(412, "PreconditionFailed")
     lake, server = ask(_listed(lambda r: refusal if r.method == "GET" else _found("seen")))

@@ -6,8 +6,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 
@@ -16,6 +17,19 @@ from nyc_tlc.adapters.postgres.connection import Database
 
 BINARIES = [Path(one) for one in os.environ.get("TLC_TEST_POSTGRES", "").split(os.pathsep) if one]
 """Such as /usr/lib/postgresql/15/bin:/usr/lib/postgresql/16/bin; none: the embedded one only."""
+
+
+def sql(database: Database, statement: str, options: str = "") -> list[tuple[Any, ...]]:
+    """Run a statement by itself; returns its rows."""
+    with closing(
+        psycopg2.connect(
+            host=database.host, port=database.port, dbname=database.dbname,
+            user=database.user, password=database.password, options=options,
+        )
+    ) as connection, connection.cursor() as cursor:  # fmt: skip
+        connection.autocommit = True
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
 
 
 @contextmanager
@@ -53,10 +67,7 @@ def _await(database: Database) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            psycopg2.connect(
-                host=database.host, port=database.port, dbname=database.dbname,
-                user=database.user, password=database.password,
-            ).close()  # fmt: skip
+            sql(database, "SELECT 1")
         except psycopg2.OperationalError:
             if time.monotonic() > deadline:
                 raise

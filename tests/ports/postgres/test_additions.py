@@ -2,21 +2,18 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-import psycopg2
 import pytest
 
-from embedded.servers.ports import HOST
 from nyc_tlc.adapters.postgres import month_table
 from nyc_tlc.adapters.postgres import warehouse as adapter
 from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ConfigurationError
 from tests.ports.months import SampleMonth, load, partition
-from tests.ports.postgres.servers import BINARIES, started
+from tests.ports.postgres.servers import BINARIES, sql, started
 
 MONTHS = [SampleMonth(partition(f"2024-0{number}"), rows=6) for number in (1, 2, 3)]
 OLD = MONTHS[0]
@@ -170,27 +167,15 @@ class Place:
         return PostgresWarehouse(self.database, self.schema)
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        server = self.database
-        with closing(
-            psycopg2.connect(
-                host=server.host, port=server.port, dbname=server.dbname, user=server.user,
-                password=server.password,
-                options=f"-c search_path={self.schema} -c allow_in_place_tablespaces=on",
-            )
-        ) as connection, connection.cursor() as cursor:  # fmt: skip
-            connection.autocommit = True
-            cursor.execute(statement.replace("{schema}", self.schema).replace("{leaf}", self.leaf))
-            return cursor.fetchall() if cursor.description else []
+        here = f"-c search_path={self.schema} -c allow_in_place_tablespaces=on"
+        statement = statement.replace("{schema}", self.schema).replace("{leaf}", self.leaf)
+        return sql(self.database, statement, here)
 
 
 @pytest.fixture(scope="module", params=["embedded", *BINARIES], ids=str)
 def server(request) -> Iterator[Database]:
     if request.param == "embedded":
-        postgres = request.getfixturevalue("postgres")
-        yield Database(
-            HOST, postgres.port, postgres.database, postgres.user, postgres.password,
-            connect_timeout=5,
-        )  # fmt: skip
+        yield request.getfixturevalue("database")
         return
     with started(request.param) as database:
         yield database

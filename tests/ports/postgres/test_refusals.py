@@ -1,7 +1,7 @@
 """What the server refuses is said in the right words, with what to do: every SQLSTATE, for real."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,47 +28,30 @@ SQLSTATES = re.findall(
 )
 
 
-@pytest.fixture(scope="module")
-def said_with(postgres) -> Iterator[Callable[[str], psycopg2.Error]]:
-    """What the server says with a SQLSTATE."""
-    with closing(psycopg2.connect(**_parameters(postgres))) as connection:
+RAISE = "DO $$ BEGIN RAISE 'as it was said' USING ERRCODE = '{}'; END $$"
+
+
+def test_every_sqlstate_of_the_server_has_its_next_step(connect):
+    assert len(SQLSTATES) > 200
+    with closing(connect()) as connection, connection.cursor() as cursor:
         connection.autocommit = True
-
-        def said(code: str) -> psycopg2.Error:
-            raising = f"DO $$ BEGIN RAISE 'as it was said' USING ERRCODE = '{code}'; END $$"
-            with connection.cursor() as cursor, pytest.raises(psycopg2.Error) as failure:
-                cursor.execute(raising)
-            return failure.value
-
-        yield said
-
-
-def _parameters(postgres) -> dict[str, object]:
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD",
-             "dbname": "PGDATABASE"}  # fmt: skip
-    environment = postgres.client_environment()
-    return {name: environment[theirs] for name, theirs in names.items()}
-
-
-@pytest.mark.parametrize("state", sorted({code[:2] for code in SQLSTATES}))
-def test_every_sqlstate_of_the_server_has_its_next_step(said_with, state):
-    for code in (code for code in SQLSTATES if code.startswith(state)):
-        refusal = REFUSALS.get(code) or REFUSALS[state]
-        error = refused(said_with(code), "tlc@db:5432/trips", committing=False, ended=False)
-        assert type(error) is refusal.kind
-        assert re.search(
-            rf"tlc@db:5432/trips refused: as it was said .*SQLSTATE {code}\)", str(error)
-        )
-        assert f"rolled back: what was there stays as it was. {refusal.next_step}" in str(error)
+        for code in SQLSTATES:
+            with pytest.raises(psycopg2.Error) as failure:
+                cursor.execute(RAISE.format(code))
+            refusal = REFUSALS.get(code) or REFUSALS[code[:2]]
+            error = refused(failure.value, "tlc@db:5432/trips", committing=False, ended=False)
+            assert type(error) is refusal.kind
+            said = rf"tlc@db:5432/trips refused: as it was said .*SQLSTATE {code}\)"
+            assert re.search(said, str(error))
+            assert f"rolled back: what was there stays as it was. {refusal.next_step}" in str(error)
 
 
 def test_a_sqlstate_that_nobody_knows_is_shown_as_it_came(database):
-    raising = "DO $$ BEGIN RAISE 'as it was said' USING ERRCODE = 'ZZ999'; END $$"
     with (
         pytest.raises(ConfigurationError, match=r"as it was said .*\(SQLSTATE ZZ999, not recogn"),
         database.transaction("tlc") as cursor,
     ):
-        cursor.execute(raising)
+        cursor.execute(RAISE.format("ZZ999"))
 
 
 def test_the_page_lists_every_refusal():

@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 
-import psycopg2
 import pytest
 
 from embedded.servers.cluster_home import find_home
@@ -16,7 +14,7 @@ from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.contract.schemas import postgres_columns
 from nyc_tlc.core.contract.service import GREEN, YELLOW
 from tests.ports.months import SampleMonth, load, partition
-from tests.ports.postgres.servers import started
+from tests.ports.postgres.servers import sql, started
 
 JANUARY, FEBRUARY = SampleMonth(rows=6), SampleMonth(partition("2024-02"), rows=5)
 REVISED = replace(JANUARY, rows=4, sha256="b" * 64, values={"fare_amount": [1.0, 2.0, None, 4.0]})
@@ -30,17 +28,6 @@ def subscribed(postgres) -> Iterator[SimpleNamespace]:
     binaries = find_home(postgres.state_dir).binaries
     with started(binaries, "wal_level=logical", "max_wal_senders=10") as database:
         reader = replace(database, dbname="subscriber")
-
-        def sql(of, statement):
-            with closing(
-                psycopg2.connect(
-                    host=of.host, port=of.port, dbname=of.dbname, user=of.user, password=of.password
-                )
-            ) as connection, connection.cursor() as cursor:  # fmt: skip
-                connection.autocommit = True
-                cursor.execute(statement)
-                return cursor.fetchall() if cursor.description else []
-
         warehouse = PostgresWarehouse(database, "tlc")
         load(warehouse, JANUARY)
         load(warehouse, SampleMonth(partition(service=YELLOW), rows=3))

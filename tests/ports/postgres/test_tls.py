@@ -4,47 +4,22 @@ The embedded server is built without TLS. A proxy ends it here, as some do befor
 """
 
 import asyncio
-import ipaddress
 import ssl
 import struct
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from nyc_tlc.adapters.postgres.connection import Tls
 from nyc_tlc.core.errors import ConfigurationError
+from tests.ports.certificates import write_certificate
 
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 _OWN, _OTHER = "127.0.0.1", "192.0.2.1"
-
-
-def _write_certificate(address: str, folder: Path) -> Path:
-    """Write a certificate for an address, which is its own root, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"postgres at {address}")])
-    addresses = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(addresses, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / address).write_bytes(certificate.public_bytes(pem) + key.private_bytes(pem, *plain))
-    return folder / address
 
 
 @contextmanager
@@ -101,10 +76,11 @@ def folder(tmp_path_factory) -> Path:
 def ports(postgres, folder) -> Iterator[dict[str, int]]:
     """Where the database is served with the certificate for an address, and without any."""
     with ExitStack() as stack:
-        certificates = {address: _write_certificate(address, folder) for address in (_OWN, _OTHER)}
         yield {"": postgres.port} | {
-            address: stack.enter_context(_tls_proxy(postgres.port, certificate))
-            for address, certificate in certificates.items()
+            address: stack.enter_context(
+                _tls_proxy(postgres.port, write_certificate(folder / address, address))
+            )
+            for address in (_OWN, _OTHER)
         }
 
 
