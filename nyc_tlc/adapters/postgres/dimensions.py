@@ -10,8 +10,8 @@ from psycopg2 import errors as pg
 from psycopg2.extras import execute_values
 from psycopg2.sql import SQL, Composable, Identifier, Placeholder
 
-from nyc_tlc.adapters.postgres import ownership
 from nyc_tlc.adapters.postgres import schema as ddl
+from nyc_tlc.adapters.postgres.administrator import ownership
 from nyc_tlc.adapters.postgres.connection import Cursor, one, sql
 from nyc_tlc.core.errors import ContractError
 

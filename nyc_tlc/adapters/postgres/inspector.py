@@ -10,8 +10,9 @@ from functools import partial
 from psycopg2 import errors as pg
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
-from nyc_tlc.adapters.postgres import ledger, ownership, replication
+from nyc_tlc.adapters.postgres import ledger
 from nyc_tlc.adapters.postgres import schema as ddl
+from nyc_tlc.adapters.postgres.administrator import ownership, replication
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, exists, one, sql
 from nyc_tlc.core.audit.evidence import TableScan
 from nyc_tlc.core.audit.values import Checksums, Part, Projection, Typed

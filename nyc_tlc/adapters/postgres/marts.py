@@ -7,8 +7,9 @@ from functools import partial
 
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
-from nyc_tlc.adapters.postgres import ledger, ownership
+from nyc_tlc.adapters.postgres import ledger
 from nyc_tlc.adapters.postgres import schema as ddl
+from nyc_tlc.adapters.postgres.administrator import ownership
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, commit, sql
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition

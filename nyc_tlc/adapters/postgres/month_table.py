@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from psycopg2.sql import SQL, Composable, Literal
 
-from nyc_tlc.adapters.postgres import additions
-from nyc_tlc.adapters.postgres.connection import Cursor, exists, sql
-from nyc_tlc.adapters.postgres.copy_stream import copy
-from nyc_tlc.adapters.postgres.inherited import (
+from nyc_tlc.adapters.postgres.administrator import additions
+from nyc_tlc.adapters.postgres.administrator.inherited import (
     ServiceChangedError,
     inherited_by_months,
     make_inherited,
     take_names,
 )
-from nyc_tlc.adapters.postgres.ownership import mark
+from nyc_tlc.adapters.postgres.administrator.ownership import mark
+from nyc_tlc.adapters.postgres.connection import Cursor, exists, sql
+from nyc_tlc.adapters.postgres.copy_stream import copy
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import ColumnType
 from nyc_tlc.core.contract.schemas import postgres_columns

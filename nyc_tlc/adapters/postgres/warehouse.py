@@ -12,18 +12,15 @@ import pyarrow as pa
 from psycopg2 import errors as pg
 from psycopg2.sql import SQL
 
-from nyc_tlc.adapters.postgres import (
-    additions,
-    dimensions,
-    ledger,
-    month_table,
-    ownership,
-    replication,
-)
+from nyc_tlc.adapters.postgres import dimensions, ledger, month_table
 from nyc_tlc.adapters.postgres import schema as ddl
+from nyc_tlc.adapters.postgres.administrator import additions, ownership, replication
+from nyc_tlc.adapters.postgres.administrator.inherited import (
+    ServiceChangedError,
+    has_one_table_a_month,
+)
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, one, sql
 from nyc_tlc.adapters.postgres.copy_stream import copy
-from nyc_tlc.adapters.postgres.inherited import ServiceChangedError, has_one_table_a_month
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import MonthState, State
