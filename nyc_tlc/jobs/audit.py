@@ -17,7 +17,7 @@ import pandas as pd
 from nyc_tlc.core.audit.compare import findings
 from nyc_tlc.core.audit.evidence import Evidence
 from nyc_tlc.core.audit.findings import Finding, Remedy, by_partition, repair_plan
-from nyc_tlc.core.audit.report import render
+from nyc_tlc.core.audit.report import MARK, render
 from nyc_tlc.core.audit.verdicts import (
     Audit,
     AuditedMonth,
@@ -38,6 +38,7 @@ from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.inspect_month import Inspection, Survey, beside
+from nyc_tlc.steps.records import not_ours
 from nyc_tlc.steps.run_each import Effort, retried
 from nyc_tlc.wiring import connect_inspector, connect_stores
 
@@ -114,7 +115,13 @@ class LakeAudit:
         """Compare, repair if asked to, and write the report; one row per month.
 
         The stores need not rest: a month that a run replaces meanwhile is looked at twice.
+
+        Raises:
+            ConfigurationError: a file of others has the name of the report.
         """
+        page = self._retried(lambda: self._ports.lake.read(AUDIT_REPORT))
+        if page is not None and MARK.encode() not in page[0]:
+            raise not_ours(AUDIT_REPORT, self._ports.lake)
         inspection = Inspection(
             self._ports, self._inspector, deep=scope.deep, ask_source=scope.ask_source
         )

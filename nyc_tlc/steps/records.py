@@ -72,10 +72,14 @@ def require_ours(path: str, columns: Set[str], lake: Lake) -> None:
     except SourceError:
         found = set()
     if not columns <= found:
-        raise ConfigurationError(
-            f"{lake.url}/{path} is there, and no record of ours says that we made it. Nothing was "
-            "changed. Move it away, or set LAKE_URL to a prefix of our own; then run it again."
-        )
+        raise not_ours(path, lake)
+
+
+def not_ours(path: str, lake: Lake) -> ConfigurationError:
+    return ConfigurationError(
+        f"{lake.url}/{path} is there, and no record of ours says that we made it. Nothing was "
+        "changed. Move it away, or set LAKE_URL to a prefix of our own; then run it again."
+    )
 
 
 def proved_manifest(partition: Partition, landing: Landing, ports: Ports) -> Manifest | None:

@@ -24,7 +24,7 @@ from nyc_tlc.core.audit.findings import KINDS, Remedy
 from nyc_tlc.core.audit.verdicts import require_sound
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
-from nyc_tlc.core.errors import PipelineError, ReconciliationError
+from nyc_tlc.core.errors import ConfigurationError, PipelineError, ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Manifest, Record, WarehouseLoad, parse_record, render_record
 from nyc_tlc.core.month import Month
@@ -505,6 +505,18 @@ def test_a_flipped_byte_that_kept_its_file_time_is_found_deep_only(world, tmp_pa
     repaired = world.audit(MONTH, deep=True, repair=True)
     assert codes_of(repaired, MONTH) == {"raw_tampered": True, "lake_tampered": True}
     require_sound(world.audit(MONTH, deep=True))
+
+
+def test_a_page_of_others_by_the_name_of_the_report_is_left_and_nothing_is_repaired(world):
+    world.audit(MONTH)
+    world.audit(MONTH)  # over our own
+    world.rewrite(lake_paths.AUDIT_REPORT, lambda _: b"<title>Lake audit, by hand</title>")
+    world.sql("UPDATE ledger SET reconciled_at = NULL")
+    before = {stored.path: stored.generation for stored in world.lake.list("")}
+    with pytest.raises(ConfigurationError, match=r"lake_audit\.html is there, and no record of"):
+        world.audit(MONTH, repair=True)
+    assert {stored.path: stored.generation for stored in world.lake.list("")} == before
+    assert world.sql("SELECT reconciled_at FROM ledger") == [(None,)]
 
 
 def test_an_object_that_goes_while_the_audit_looks_is_missing_and_no_error(world, monkeypatch):

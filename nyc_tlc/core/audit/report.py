@@ -19,6 +19,8 @@ _SIGNS = {
     Verdict.NOT_PUBLISHED: ("…", "not due yet"),
 }
 """Verdict to its sign in the calendar, and what it means."""
+MARK = "Written by the pipeline lake_audit"
+"""In every page that an audit has written, by whatever version: what lacks it is of others."""
 
 
 def render(audit: Audit) -> str:
@@ -37,6 +39,7 @@ def render(audit: Audit) -> str:
     )  # fmt: skip
     return environment.from_string(template).render(
         audit=audit,
+        mark=MARK,
         version=__version__,
         loaded=loaded,
         signs=_SIGNS,
