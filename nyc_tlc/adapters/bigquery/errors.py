@@ -11,26 +11,15 @@ from google.api_core import exceptions as api
 from google.auth.exceptions import GoogleAuthError, TransportError
 
 from nyc_tlc.adapters.google.credentials import no_credentials
+from nyc_tlc.adapters.google.refusals import Kind, Refusal, refusal_of, refusal_of_job
 from nyc_tlc.adapters.google.retry import NOT_GOOGLES, answered, asked_to_wait
 from nyc_tlc.adapters.network import cause_of, unasked
 from nyc_tlc.core.errors import ConfigurationError, ContractError, PipelineError, RetryableError
 
 _PERMISSION = re.compile(r"\b(?:bigquery|storage)\.[a-z]+\.[a-zA-Z]+")
-_PASSING = frozenset(
-    {
-        "backendError", "internalError", "jobBackendError", "jobInternalError",
-        "jobRateLimitExceeded", "quotaExceeded", "rateLimitExceeded", "stopped", "tableUnavailable",
-        "timeout",
-    }
-)  # fmt: skip
-"""Reasons for which the same job may succeed later. Quotas of a day are among them: the run gives
-up after its attempts, and says so."""
 _ENDPOINT = "https://bigquery.googleapis.com"
-_COLLIDED = "Could not serialize access"
-"""The answer to a statement that changes a partition which another changes at the same time."""
 _FAILED = (
-    api.GoogleAPICallError, api.RetryError, requests.RequestException, ConnectionError,
-    TransportError, NotDoneError,
+    api.RetryError, requests.RequestException, ConnectionError, TransportError, NotDoneError,
 )  # fmt: skip
 
 
@@ -52,10 +41,13 @@ class BigQueryErrors:
         """
         try:
             yield
-        except api.Unauthorized as error:
-            raise no_credentials(f"BigQuery {self._dataset}", error) from error
-        except api.ClientError as error:
-            raise self.refused(_reason(error), str(error.message), code=error.code) from error
+        except api.GoogleAPICallError as error:
+            refusal = refusal_of(error)
+            if refusal.kind is Kind.CREDENTIALS:
+                raise no_credentials(f"BigQuery {self._dataset}", error) from error
+            if refusal.kind is Kind.PASSING and isinstance(error, api.ServerError):
+                raise self._unanswered(answered(error), error) from error
+            raise self._refused(refusal) from error
         except _FAILED as error:
             raise self._unanswered(answered(error), error) from error
         except GoogleAuthError as error:
@@ -64,32 +56,37 @@ class BigQueryErrors:
             what = f"not in the form of BigQuery: {type(error).__name__}"
             raise self._unanswered(what, error) from error
 
-    def ended(self, job: str, error: Mapping[str, Any]) -> PipelineError:
+    def ended(self, job: str, failure: Mapping[str, Any]) -> PipelineError:
         """The error of a job that was accepted and failed."""
-        return self.refused(str(error.get("reason", "")), f"{error.get('message')}; job {job}")
+        return self._refused(refusal_of_job(failure), f"; job {job}")
 
-    def refused(self, reason: str, message: str, *, code: int | None = None) -> PipelineError:
-        said = f"BigQuery {self._dataset} refused: {message.rstrip('.')}"
-        if reason in _PASSING or code == 429 or _COLLIDED in message:
-            return RetryableError(f"{said} ({reason or code}); nothing was changed there")
-        if reason == "accessDenied" or code == 403:
-            return self._forbidden(said, message)
-        if "different locations" in message:
+    def _refused(self, refusal: Refusal, job: str = "") -> PipelineError:
+        said = f"BigQuery {self._dataset} refused: {refusal.message}{job}"
+        if refusal.kind is Kind.PASSING:
+            return RetryableError(f"{said} ({refusal.word}); nothing was changed there")
+        if refusal.kind is Kind.PERMISSION:
+            return self._forbidden(said, refusal.message)
+        if "different locations" in refusal.message:
             return ConfigurationError(
                 f"{said}. Nothing was changed there. A bucket is loaded from its own region only: "
                 "put the dataset where the bucket is (BIGQUERY_DATASET, BIGQUERY_LOCATION), or the "
                 "other way round (LAKE_URL)."
             )
-        if reason == "notFound" or code == 404:
+        if refusal.kind is Kind.MISSING:
             return ConfigurationError(
                 f"{said}. Nothing was changed there. Somebody deleted it, or BIGQUERY_PROJECT or "
                 "BIGQUERY_DATASET names another. Correct the setting, or run it again: what is "
                 "ours is created again."
             )
-        return ContractError(
-            f"{said} ({reason or code}). Nothing was changed there. The table and the published "
-            "file do not fit one another: this is a defect to report, unless somebody changed the "
-            "table."
+        if refusal.kind is Kind.REQUEST:
+            return ContractError(
+                f"{said} ({refusal.word}). Nothing was changed there. The table and the published "
+                "file do not fit one another: this is a defect to report, unless somebody changed "
+                "the table."
+            )
+        return ConfigurationError(
+            f"{said} ({refusal.word}). Nothing was changed there. What helps: "
+            f"{refusal.next_step(f'dataset {self._dataset}')}"
         )
 
     def _unanswered(self, what: str, error: Exception) -> PipelineError:
@@ -115,11 +112,3 @@ class BigQueryErrors:
             f"which {role} has: gcloud {command} add-iam-policy-binding {where} "
             f"--member=serviceAccount:ACCOUNT --role={role} (docs/bigquery.md)."
         )
-
-
-def _reason(error: api.ClientError) -> str:
-    """Google's word for what is wrong; empty where the answer has none."""
-    try:
-        return str(error.errors[0].get("reason", ""))
-    except (AttributeError, LookupError, TypeError):
-        return ""

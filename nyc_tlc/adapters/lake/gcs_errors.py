@@ -11,6 +11,7 @@ from google.api_core import exceptions as api
 from google.cloud.storage import exceptions as storage_errors
 
 from nyc_tlc.adapters.google.credentials import no_credentials
+from nyc_tlc.adapters.google.refusals import Kind, Refusal, refusal_of
 from nyc_tlc.adapters.google.retry import NOT_GOOGLES, answered, asked_to_wait
 from nyc_tlc.adapters.lake.errors import ObjectChangedError, ObjectGoneError
 from nyc_tlc.adapters.network import cause_of, unasked
@@ -20,8 +21,7 @@ _PERMISSION = re.compile(r"storage\.[a-z]+\.[a-zA-Z]+")
 _MEMBER = re.compile(r"([\w.+-]+@[\w-]+\.[\w.-]*\w) does not have")
 _OF_THE_BUCKET = "storage.buckets."
 _ENDPOINT = "https://storage.googleapis.com"
-_MOST_SAID = 1_000
-"""Characters of the store's message."""
+_OF_ONE_OBJECT = {Kind.RETENTION, Kind.ENCRYPTION, Kind.LIMIT, Kind.REQUEST, Kind.UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,13 @@ class GcsErrors:
             pinned: A generation was asked for: if it is gone, the object was replaced.
             absent: The object that is missing if one is; ``path`` by default.
         """
-        uri = f"{self.url}/{path}".rstrip("/")
         try:
             yield
-        except api.PreconditionFailed as error:
-            raise ObjectChangedError(uri) from error
-        except api.NotFound as error:
-            raise self._missing(absent or path, error, pinned=pinned) from error
-        except api.Unauthorized as error:
-            raise no_credentials(uri, error) from error
-        except api.Forbidden as error:
-            raise self._refused(uri, error, needs) from error
+        except (api.GoogleAPICallError, storage_errors.InvalidResponse) as error:
+            raise self._explained(path, error, needs, absent or path, pinned=pinned) from error
         except (
-            api.GoogleAPICallError,
             api.RetryError,
             storage_errors.DataCorruption,
-            storage_errors.InvalidResponse,
             requests.RequestException,
             google.auth.exceptions.TransportError,
         ) as error:
@@ -70,6 +61,21 @@ class GcsErrors:
                 f"{self.url} returned an unexpected response for {path or 'its settings'} "
                 f"(not in the form of Cloud Storage: {type(error).__name__})"
             ) from error
+
+    def _explained(
+        self, path: str, error: Exception, needs: str, absent: str, *, pinned: bool
+    ) -> PipelineError:
+        uri = f"{self.url}/{path}".rstrip("/")
+        refusal = refusal_of(error)
+        if refusal.kind is Kind.PASSING:
+            return self._unanswered(path, error)
+        if refusal.kind is Kind.CHANGED:
+            return ObjectChangedError(uri)
+        if refusal.kind is Kind.MISSING:
+            return self._missing(absent, refusal.message, pinned=pinned)
+        if refusal.kind is Kind.CREDENTIALS:
+            return no_credentials(uri, error)
+        return self._refused(uri, refusal, needs)
 
     def _unanswered(self, path: str, error: Exception) -> PipelineError:
         cause = cause_of(error, _ENDPOINT)
@@ -84,8 +90,8 @@ class GcsErrors:
             unconfirmed=True,
         )
 
-    def _missing(self, path: str, error: api.NotFound, *, pinned: bool) -> PipelineError:
-        if not path or "bucket does not exist" in error.message:
+    def _missing(self, path: str, message: str, *, pinned: bool) -> PipelineError:
+        if not path or "bucket does not exist" in message:
             return ConfigurationError(
                 f"bucket {self.bucket} does not exist ({self.url}). Nothing was written. "
                 f"Create it (gcloud storage buckets create gs://{self.bucket} "
@@ -97,12 +103,13 @@ class GcsErrors:
             return RetryableError(f"{self.url}/{path} was replaced while it was read")
         return ObjectGoneError(f"{self.url}/{path}")
 
-    def _refused(self, uri: str, error: api.Forbidden, needs: str) -> ConfigurationError:
-        message, reason = _said(error)
+    def _refused(self, uri: str, refusal: Refusal, needs: str) -> ConfigurationError:
+        message = refusal.message
         refused = f"{uri} was refused ({message}). Nothing was written there."
-        if reason not in {"", "forbidden"}:  # billing, retention, a perimeter: not IAM's
+        if refusal.kind is not Kind.PERMISSION:
             return ConfigurationError(
-                f"{refused} Ask whoever owns bucket {self.bucket}.", outage=f"{self.url} refused us"
+                f"{refused} {refusal.next_step(f'bucket {self.bucket}')}",
+                outage="" if refusal.kind in _OF_ONE_OBJECT else f"{self.url} refused us",
             )
         named = _PERMISSION.search(message)
         permission = named[0] if named else needs
@@ -117,14 +124,3 @@ class GcsErrors:
             f"--role={role}",
             outage=f"{self.url} refused us: {permission}",
         )
-
-
-def _said(error: api.Forbidden) -> tuple[str, str]:
-    """The store's message and reason; of an upload the library has them only in its answer."""
-    try:
-        answer = error.response.json()["error"]
-        message, reasons = answer["message"], answer.get("errors") or [{}]
-        reason = str(reasons[0].get("reason", ""))
-    except NOT_GOOGLES:
-        message, reason = error.message, ""
-    return str(message)[:_MOST_SAID], reason

@@ -219,13 +219,13 @@ FAILURES: dict[type[Exception], list[tuple[Answer | dict[str, str], str]]] = {
             error(404, "notFound", "Not found: Dataset some-project:tlc"),
             r"Dataset some-project:tlc.*BIGQUERY_DATASET",
         ),
+        (
+            Answer(400, JSON, b'{"error": {"errors": [5], "message": ["no"]}}'),
+            r"refused: .*no.* \(400\).*not recognised",
+        ),
     ],
     ContractError: [
         (_ends("invalid", "Error while reading data"), r"data; job .*do not fit"),
-        (
-            Answer(400, JSON, b'{"error": {"errors": [5], "message": ["no"]}}'),
-            r"refused: .*no.* \(400\)",
-        ),
     ],
     RetryableError: [
         (_ends("backendError", "try again"), r"try again; job nyc_tlc_.*_1"),

@@ -248,7 +248,7 @@ def test_refusal_names_the_permission_and_how_to_grant_it(
     lake, wire, file, permission, call, named
 ):
     permission = f"storage.objects.{permission}"
-    message = f"{ROBOT} does not have {permission} access to the object."
+    message = f"{ROBOT} does not have {permission} access to the object"
     refusal = gcs_wire.error(403, message if named else "Access denied.", "forbidden")
     wire.faults.extend([refusal] * 5)
     with pytest.raises(ConfigurationError) as failure:
@@ -262,9 +262,14 @@ def test_refusal_names_the_permission_and_how_to_grant_it(
 
 
 NOT_PERMITTED = {
-    "billing": (403, "The billing account is disabled", "accountDisabled", "Ask whoever owns"),
-    "retention": (403, "subject to retention policy", "retentionPolicyNotMet", "Ask whoever owns"),
-    "perimeter": (403, "prohibited by policy.", "vpcServiceControls", "Ask whoever owns"),
+    "billing": (403, "The billing account is disabled", "accountDisabled", "Billing is off"),
+    "retention": (
+        403,
+        "subject to retention policy",
+        "retentionPolicyNotMet",
+        "off bucket lake",
+    ),
+    "perimeter": (403, "prohibited by policy", "vpcServiceControls", "no role helps"),
     "permission": (403, "no", "forbidden", "Nothing was written there"),
     "token": (401, "Invalid Credentials", "", "GOOGLE_APPLICATION_CREDENTIALS"),
 }
