@@ -1,7 +1,6 @@
 """What an operator reads when something is refused: found, expected, left untouched, next step."""
 
 import json
-from collections.abc import Callable
 from datetime import date
 
 import pytest
@@ -74,9 +73,7 @@ _TOO_LONG = b" " * ((1 << 20) + 1)
           "Look at what the source serves"]),
     ],
 )  # fmt: skip
-def test_a_refusal_says_what_was_found_what_was_expected_and_what_to_do(
-    refused: Callable[[], object], facts: list[str]
-) -> None:
+def test_a_refusal_says_what_was_found_what_was_expected_and_what_to_do(refused, facts):
     with pytest.raises(PipelineError) as error:
         refused()
     assert [fact for fact in facts if fact not in str(error.value)] == []
@@ -85,7 +82,7 @@ def test_a_refusal_says_what_was_found_what_was_expected_and_what_to_do(
 @pytest.mark.parametrize(
     "path", ["", "/raw/a", "raw/", "raw//a", "../a", "raw/../a", "raw/./a", "raw/a\n", "raw\\a"]
 )
-def test_a_record_that_names_an_object_outside_the_lake_is_refused(path: str) -> None:
+def test_a_record_that_names_an_object_outside_the_lake_is_refused(path):
     record = {"sha256": "", "raw": path, "contract": ""}
     with pytest.raises(SourceError, match=r"\(raw: Value error, expected a path inside the lake\)"):
         parse_record(Superseded, json.dumps(record).encode(), "a.json")
@@ -93,7 +90,7 @@ def test_a_record_that_names_an_object_outside_the_lake_is_refused(path: str) ->
     assert parse_record(Superseded, inside, "a.json").raw == "raw/..a/b.c"
 
 
-def test_what_may_succeed_later_says_when() -> None:
+def test_what_may_succeed_later_says_when():
     throttled = RetryableError("429", retry_after=7.5)
     assert (str(throttled), throttled.retry_after) == ("429", 7.5)
     assert RetryableError("reset").retry_after is None
@@ -108,5 +105,5 @@ def test_what_may_succeed_later_says_when() -> None:
         (["a"], "['a']"),
     ],
 )
-def test_of_something_long_only_the_beginning_is_repeated(value: object, text: str) -> None:
+def test_of_something_long_only_the_beginning_is_repeated(value, text):
     assert shorten(value) == text

@@ -31,19 +31,19 @@ def _producers() -> list[threading.Thread]:
 
 
 @given(st.lists(st.none() | st.integers(), max_size=30), st.integers(1, 5))
-def test_items_come_in_order_and_all_of_them(items: list[int | None], depth: int) -> None:
+def test_items_come_in_order_and_all_of_them(items, depth):
     assert list(prefetch(items, depth)) == items
     assert _producers() == []
 
 
-def test_nothing_is_produced_before_the_first_item_is_asked_for() -> None:
+def test_nothing_is_produced_before_the_first_item_is_asked_for():
     produced: list[int] = []
     prefetch(_counting(produced))
     assert _settled(produced) == 0
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
-def test_the_producer_is_never_more_than_depth_ahead(depth: int) -> None:
+def test_the_producer_is_never_more_than_depth_ahead(depth):
     produced: list[int] = []
     with_consumer = prefetch(_counting(produced), depth)
     for consumed in range(1, 6):
@@ -52,10 +52,10 @@ def test_the_producer_is_never_more_than_depth_ahead(depth: int) -> None:
     with_consumer.close()
 
 
-def test_the_producer_works_while_the_consumer_does() -> None:
+def test_the_producer_works_while_the_consumer_does():
     second_made = threading.Event()
 
-    def producer() -> Iterator[int]:
+    def producer():
         yield 1
         second_made.set()
         yield 2
@@ -66,10 +66,10 @@ def test_the_producer_works_while_the_consumer_does() -> None:
     assert list(items) == [2]
 
 
-def test_items_are_produced_on_one_other_thread() -> None:
+def test_items_are_produced_on_one_other_thread():
     makers = set()
 
-    def producer() -> Iterator[int]:
+    def producer():
         for item in range(20):
             makers.add(threading.current_thread())
             yield item
@@ -79,8 +79,8 @@ def test_items_are_produced_on_one_other_thread() -> None:
     assert threading.current_thread() not in makers
 
 
-def test_an_error_of_the_producer_is_raised_after_the_items_before_it() -> None:
-    def producer() -> Iterator[int]:
+def test_an_error_of_the_producer_is_raised_after_the_items_before_it():
+    def producer():
         yield from range(3)
         raise ValueError("the file is cut short")
 
@@ -91,7 +91,7 @@ def test_an_error_of_the_producer_is_raised_after_the_items_before_it() -> None:
     assert _producers() == []
 
 
-def test_closing_stops_the_producer_and_its_thread() -> None:
+def test_closing_stops_the_producer_and_its_thread():
     produced: list[int] = []
     items = prefetch(_counting(produced))
     next(items)
@@ -101,10 +101,10 @@ def test_closing_stops_the_producer_and_its_thread() -> None:
     assert _settled(produced) <= 3
 
 
-def test_an_error_of_the_consumer_stops_the_producer() -> None:
+def test_an_error_of_the_consumer_stops_the_producer():
     produced: list[int] = []
 
-    def consume() -> None:
+    def consume():
         for item in prefetch(_counting(produced)):
             if item == 2:
                 raise KeyError(item)

@@ -8,7 +8,7 @@ from nyc_tlc.core.contract.source_format import SourceFormat, published_paths
 from nyc_tlc.core.month import Month
 
 
-def test_names_of_a_partition() -> None:
+def test_names_of_a_partition():
     partition = Partition(YELLOW, Month(2024, 1))
     assert str(partition) == "yellow 2024-01"
     assert partition.file_stem == "yellow_tripdata_2024-01"
@@ -28,13 +28,11 @@ def test_names_of_a_partition() -> None:
         (("green", "2024", "13"), "None"),
     ],
 )
-def test_the_parts_of_a_path_are_a_partition_or_none(
-    parts: tuple[str, str, str], expected: str
-) -> None:
+def test_the_parts_of_a_path_are_a_partition_or_none(parts, expected):
     assert str(Partition.of(*parts)) == expected
 
 
-def test_files_of_both_formats_are_where_their_publishers_have_them() -> None:
+def test_files_of_both_formats_are_where_their_publishers_have_them():
     stem = Partition(GREEN, Month(2020, 12)).file_stem
     parquet, csv = (published_paths(of, "green", stem) for of in SourceFormat)
     assert parquet == ("trip-data/green_tripdata_2020-12.parquet",)
@@ -49,5 +47,5 @@ def test_files_of_both_formats_are_where_their_publishers_have_them() -> None:
         ("green_tripdata_2020-12.csv", SourceFormat.CSV),
     ],
 )
-def test_a_files_name_tells_its_format(path: str, source_format: SourceFormat) -> None:
+def test_a_files_name_tells_its_format(path, source_format):
     assert SourceFormat.of(path) is source_format

@@ -6,7 +6,7 @@ from nyc_tlc.core.contract.service import GREEN, YELLOW
 from nyc_tlc.core.month import Month
 
 
-def test_a_row_count_is_noted_where_it_is_not_the_one_that_was_counted() -> None:
+def test_a_row_count_is_noted_where_it_is_not_the_one_that_was_counted():
     january = Partition(GREEN, Month(2024, 1))
     assert expected_rows(january) == 56_551
     assert row_count_warning(january, 56_551) == ""

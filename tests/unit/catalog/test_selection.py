@@ -35,7 +35,7 @@ def _texts(months: Any) -> list[str]:
         ),
     ],
 )
-def test_every_form_of_the_grammar(months: Any, expected: list[str]) -> None:
+def test_every_form_of_the_grammar(months, expected):
     assert _texts(months) == expected
 
 
@@ -44,7 +44,7 @@ def test_every_form_of_the_grammar(months: Any, expected: list[str]) -> None:
     ["202401", "2024-1", "2024-13", "2024-01:", ":2024-01", "2024-01:2024-02:2024-03", "newest",
      "LATEST ONE", "2024-01;2024-02", "-2024", "20244", "2024:2025", 202401, -1, 2024.5, True],
 )  # fmt: skip
-def test_a_malformed_item_is_named_with_the_grammar(malformed: Any) -> None:
+def test_a_malformed_item_is_named_with_the_grammar(malformed):
     with pytest.raises(ConfigurationError) as caught:
         _texts(["2024-01", malformed])
     assert repr(str(malformed)) in str(caught.value)
@@ -53,25 +53,25 @@ def test_a_malformed_item_is_named_with_the_grammar(malformed: Any) -> None:
 
 
 @pytest.mark.parametrize("empty", ["", " ", ",", [], [""], [" , "]])
-def test_no_month_at_all_is_an_error(empty: Any) -> None:
+def test_no_month_at_all_is_an_error(empty):
     with pytest.raises(ConfigurationError, match="months is empty: expected 2024-01"):
         _texts(empty)
 
 
-def test_a_backwards_range_is_an_error() -> None:
+def test_a_backwards_range_is_an_error():
     with pytest.raises(ConfigurationError, match="'2024-06:2024-01' runs backwards"):
         _texts("2024-06:2024-01")
 
 
 @given(st.lists(st.tuples(MONTHS, st.integers(0, 200)), min_size=1, max_size=8))
-def test_ranges_are_every_month_of_them_once_ascending(ranges: list[tuple[Month, int]]) -> None:
+def test_ranges_are_every_month_of_them_once_ascending(ranges):
     spans = [(first, first + more) for first, more in ranges]
     chosen = parse_months([f"{first}:{last}" for first, last in spans], latest=LATEST)
     assert chosen == tuple(sorted({m for first, last in spans for m in first.through(last)}))
     assert parse_months(",".join(map(str, reversed(chosen))), latest=LATEST) == chosen
 
 
-def test_any_number_of_ranges_takes_no_longer_than_their_months() -> None:
+def test_any_number_of_ranges_takes_no_longer_than_their_months():
     """A thousand lists of all months that there are would be a hundred million."""
     text = ",".join(f"1{i:03d}-01:9999-12" for i in range(1_000))
     assert len(parse_months(text, latest=LATEST)) == 12 * 9_000
@@ -87,7 +87,7 @@ def test_any_number_of_ranges_takes_no_longer_than_their_months() -> None:
         (["all"], "yellow green fhv fhvhv"),
     ],
 )
-def test_services_are_one_a_list_or_all(text: Any, expected: str) -> None:
+def test_services_are_one_a_list_or_all(text, expected):
     assert " ".join(map(str, parse_services(text))) == expected
 
 
@@ -98,7 +98,7 @@ def test_services_are_one_a_list_or_all(text: Any, expected: str) -> None:
         (["green", "blue", "red"], "blue, red"), ("yellow green", "yellow green"),
     ],
 )  # fmt: skip
-def test_an_unknown_service_is_named_with_those_there_are(text: Any, named: str) -> None:
+def test_an_unknown_service_is_named_with_those_there_are(text, named):
     with pytest.raises(ConfigurationError) as caught:
         parse_services(text)
     expected = f"service {named} is unknown: expected yellow, green, fhv, fhvhv, a list of these"
@@ -115,7 +115,7 @@ def _chosen(services: str, months: str, source_format: SourceFormat) -> list[str
     return list(map(str, chosen))
 
 
-def test_first_months_of_each_service_in_each_format() -> None:
+def test_first_months_of_each_service_in_each_format():
     parquet, csv = (
         {service.name: str(service.first_month_in(of)) for service in SERVICES.values()}
         for of in SourceFormat
@@ -128,9 +128,7 @@ def test_first_months_of_each_service_in_each_format() -> None:
 
 @pytest.mark.parametrize("source_format", SourceFormat)
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
-def test_months_from_a_services_first_to_the_current_one_are_in_range(
-    service: Any, source_format: SourceFormat
-) -> None:
+def test_months_from_a_services_first_to_the_current_one_are_in_range(service, source_format):
     first = service.first_month_in(source_format)
     inside = [f"{service} {first}", f"{service} {LATEST}"]
     assert _chosen(service.name, f"{first},{LATEST}", source_format) == inside
@@ -143,7 +141,7 @@ def test_months_from_a_services_first_to_the_current_one_are_in_range(
         )
 
 
-def test_three_months_outside_are_named_and_the_others_counted() -> None:
+def test_three_months_outside_are_named_and_the_others_counted():
     with pytest.raises(ConfigurationError, match=r"2013-03 is outside .*\(and 9 more\)") as caught:
         _chosen("green", "2013", SourceFormat.PARQUET)
     assert str(caught.value).count("is outside") == 3
@@ -165,12 +163,10 @@ def test_three_months_outside_are_named_and_the_others_counted() -> None:
           "fhv 2019-02", "fhvhv 2019-02"]),
     ],
 )  # fmt: skip
-def test_partitions_come_service_by_service_ascending(
-    services: str, months: str, source_format: SourceFormat, expected: list[str]
-) -> None:
+def test_partitions_come_service_by_service_ascending(services, months, source_format, expected):
     assert _chosen(services, months, source_format) == expected
 
 
-def test_all_services_before_any_began_is_an_error() -> None:
+def test_all_services_before_any_began_is_an_error():
     with pytest.raises(ConfigurationError, match=r"yellow 2008-12 is outside 2009-01\.\."):
         _chosen("all", "2008-12", SourceFormat.CSV)

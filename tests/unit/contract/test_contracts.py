@@ -14,7 +14,7 @@ import pytest
 from embedded.samples.months import published_schema
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.columns import LINEAGE
-from nyc_tlc.core.contract.model import Column, ColumnType, Vintage
+from nyc_tlc.core.contract.model import ColumnType, Vintage
 from nyc_tlc.core.contract.schemas import arrow_schema, postgres_columns
 from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
 from nyc_tlc.core.contract.source_format import SourceFormat
@@ -108,7 +108,7 @@ def _vintages(service: Service, source_format: SourceFormat) -> tuple[Vintage, .
 
 
 @EVERY
-def test_every_column_has_its_types_month_by_month(service: Service) -> None:
+def test_every_column_has_its_types_month_by_month(service):
     expected = {
         name: types for types, names in _TYPES[service.name].items() for name in names.split()
     }
@@ -127,9 +127,7 @@ def _changes(service: Service, name: str) -> Iterator[str]:
 
 @FORMATS
 @EVERY
-def test_every_months_names_map_to_one_column_each(
-    service: Service, source_format: SourceFormat
-) -> None:
+def test_every_months_names_map_to_one_column_each(service, source_format):
     contract = service.contract
     for month in service.first_month_in(source_format).through(LAST):
         vintage = contract.vintage_of(month, source_format)
@@ -143,9 +141,7 @@ def test_every_months_names_map_to_one_column_each(
 
 @FORMATS
 @EVERY
-def test_vintages_ascend_and_each_differs_from_the_one_before(
-    service: Service, source_format: SourceFormat
-) -> None:
+def test_vintages_ascend_and_each_differs_from_the_one_before(service, source_format):
     vintages = _vintages(service, source_format)
     firsts = [vintage.first for vintage in vintages]
     assert firsts == sorted(set(firsts))
@@ -157,8 +153,8 @@ def test_vintages_ascend_and_each_differs_from_the_one_before(
 @FORMATS
 @EVERY
 def test_a_month_before_the_first_vintage_is_refused_and_a_later_one_is_as_the_newest(
-    service: Service, source_format: SourceFormat
-) -> None:
+    service, source_format
+):
     first = service.first_month_in(source_format)
     with pytest.raises(ContractError, match=f"{service} {first - 1}: .* begins with {first}"):
         service.contract.vintage_of(first - 1, source_format)
@@ -172,7 +168,7 @@ def _layouts(vintages: Iterable[Vintage]) -> list[str]:
     return [f"{v.first} {', '.join(map(' '.join, v.published.items()))}" for v in vintages]
 
 
-def test_a_layout_changes_by_columns_that_come_go_or_take_another_type() -> None:
+def test_a_layout_changes_by_columns_that_come_go_or_take_another_type():
     changes = {"2020-03": "a absent, d string", "2021-01": "a int32"}
     vintages = parquet_vintages("2020-01", "a int64, b timestamp[us],c double", changes)
     assert _layouts(vintages) == [
@@ -183,7 +179,7 @@ def test_a_layout_changes_by_columns_that_come_go_or_take_another_type() -> None
     assert parquet_vintages("2020-01", "a int64") == (Vintage(Month(2020, 1), {"a": "int64"}),)
 
 
-def test_a_column_without_values_splits_a_vintage() -> None:
+def test_a_column_without_values_splits_a_vintage():
     vintages = parquet_vintages("2020-01", "a int64", {"2020-03": "b double"})
     split = with_nulls(vintages, {"a": frozenset([Month(2020, 2), Month(2020, 3)])})
     assert _layouts(split) == [
@@ -197,7 +193,7 @@ def test_a_column_without_values_splits_a_vintage() -> None:
     assert with_nulls(three, {}) == three
 
 
-def test_a_header_is_read_without_its_quotes_and_spaces() -> None:
+def test_a_header_is_read_without_its_quotes_and_spaces():
     names = ("base", "Pickup time", "zone")
     assert csv_vintages({"2017-01": '"base", "Pickup time" ,zone', "2018-01": "X"}) == (
         Vintage(Month(2017, 1), dict.fromkeys(names, "string")),
@@ -205,14 +201,14 @@ def test_a_header_is_read_without_its_quotes_and_spaces() -> None:
     )
 
 
-def test_months_are_written_alone_or_as_a_range() -> None:
+def test_months_are_written_alone_or_as_a_range():
     assert months("2024-01", "2024-11:2025-01") == {
         Month(2024, 1), Month(2024, 11), Month(2024, 12), Month(2025, 1),
     }  # fmt: skip
 
 
 @EVERY
-def test_what_holds_of_every_contract(service: Service) -> None:
+def test_what_holds_of_every_contract(service):
     contract = service.contract
     assert contract.version == 2
     assert (contract.service, len(contract.by_name)) == (service.name, len(contract.columns))
@@ -230,9 +226,7 @@ def test_what_holds_of_every_contract(service: Service) -> None:
 
 
 @EVERY
-def test_csv_vintages_are_the_published_headers_month_by_month(
-    service: Service, shared_tlc: Path
-) -> None:
+def test_csv_vintages_are_the_published_headers_month_by_month(service, shared_tlc):
     headers = _csv_headers(service, shared_tlc)
     assert len(headers) == {"yellow": 138, "green": 83, "fhv": 66, "fhvhv": 16}[service.name]
     assert next(iter(headers)) == service.first_csv_month
@@ -260,9 +254,7 @@ def _csv_headers(service: Service, shared_tlc: Path) -> Mapping[Month, list[str]
     [(YELLOW, GREEN, 28), (YELLOW, FHV, 8), (YELLOW, FHVHV, 14), (FHV, FHVHV, 10)],
     ids=str,
 )
-def test_a_column_of_several_services_is_the_same_column(
-    one: Service, other: Service, shared: int
-) -> None:
+def test_a_column_of_several_services_is_the_same_column(one, other, shared):
     names = one.contract.by_name.keys() & other.contract.by_name.keys()
     assert len(names) == shared
     for name in names:
@@ -270,7 +262,7 @@ def test_a_column_of_several_services_is_the_same_column(
 
 
 @EVERY
-def test_types_are_narrow_and_amounts_are_dollars(service: Service) -> None:
+def test_types_are_narrow_and_amounts_are_dollars(service):
     for column in service.contract.columns:
         assert column.meaning, column.name
         if column.name.endswith("_id") or column.name == "passenger_count":
@@ -292,7 +284,7 @@ def test_types_are_narrow_and_amounts_are_dollars(service: Service) -> None:
     ["2020-12", "2021-01", "2022-02", "2023-01", "2023-02", "2023-03", "2023-12", "2024-01",
      "2025-01", "2025-02"],
 )  # fmt: skip
-def test_published_schema_is_exactly_that_of_the_real_file(month: str, shared_tlc: Path) -> None:
+def test_published_schema_is_exactly_that_of_the_real_file(month, shared_tlc):
     partition = Partition(GREEN, Month.parse(month))
     real = pq.read_schema(shared_tlc / "green" / partition.file_name).remove_metadata()
     assert _fields(published_schema(partition)) == _fields(real)
@@ -303,9 +295,7 @@ def _fields(schema: pa.Schema) -> list[tuple[str, str]]:
 
 
 @EVERY
-def test_every_vintage_has_as_many_columns_as_the_published_files(
-    service: Service, shared_tlc: Path
-) -> None:
+def test_every_vintage_has_as_many_columns_as_the_published_files(service, shared_tlc):
     with (shared_tlc / "published_files.csv").open(newline="") as file:
         listed = {
             Month(int(row["year"]), int(row["month"])): int(row["columns"])
@@ -326,7 +316,7 @@ def test_every_vintage_has_as_many_columns_as_the_published_files(
         if column.codes is not None
     ],
 )
-def test_every_spelling_stands_for_one_code_case_and_spaces_aside(column: Column) -> None:
+def test_every_spelling_stands_for_one_code_case_and_spaces_aside(column):
     assert column.codes is not None
     folded: dict[str, set[int | str]] = {}
     for spelling, code in column.codes.spellings.items():
@@ -336,9 +326,7 @@ def test_every_spelling_stands_for_one_code_case_and_spaces_aside(column: Column
 
 
 @EVERY
-def test_postgres_has_the_columns_of_the_files_and_the_same_of_them_may_be_missing(
-    service: Service,
-) -> None:
+def test_postgres_has_the_columns_of_the_files_and_the_same_of_them_may_be_missing(service):
     """BigQuery's are held against the files' in tests/ports/bigquery/test_warehouse.py."""
     lines = postgres_columns(service.contract.columns).split(",\n  ")
     postgres = [(line.split('"')[1], not line.endswith(" NOT NULL")) for line in lines]

@@ -34,13 +34,13 @@ PUBLISHED = {
 }  # fmt: skip
 
 
-def test_columns_in_postgres_are_quoted_and_as_required_as_declared() -> None:
+def test_columns_in_postgres_are_quoted_and_as_required_as_declared():
     assert postgres_columns(CONTRACT.columns) == (
         '"at" timestamp without time zone NOT NULL,\n  "fare" double precision'
     )
 
 
-def test_fields_of_bigquery_say_what_they_mean_and_quarantine_requires_no_trip_column() -> None:
+def test_fields_of_bigquery_say_what_they_mean_and_quarantine_requires_no_trip_column():
     at = {"name": "at", "type": "DATETIME", "mode": "REQUIRED", "description": "When"}
     fare = {
         "name": "fare", "type": "FLOAT64", "mode": "NULLABLE",
@@ -52,7 +52,7 @@ def test_fields_of_bigquery_say_what_they_mean_and_quarantine_requires_no_trip_c
     ]  # fmt: skip
 
 
-def test_arrow_schemas_require_what_the_contract_requires() -> None:
+def test_arrow_schemas_require_what_the_contract_requires():
     assert arrow_schema(CONTRACT) == pa.schema(
         [pa.field("at", pa.timestamp("us"), nullable=False), pa.field("fare", pa.float64())]
     )
@@ -69,7 +69,7 @@ def test_arrow_schemas_require_what_the_contract_requires() -> None:
 @pytest.mark.parametrize(
     ("code", "kind"), [(1, pa.int16()), ("HV0003", pa.string())], ids=["number", "text"]
 )
-def test_a_code_list_is_a_table_of_codes_and_meanings(code: int | str, kind: pa.DataType) -> None:
+def test_a_code_list_is_a_table_of_codes_and_meanings(code, kind):
     fields = [
         pa.field("code", kind, nullable=False), pa.field("meaning", pa.string(), nullable=False),
     ]  # fmt: skip
@@ -77,7 +77,7 @@ def test_a_code_list_is_a_table_of_codes_and_meanings(code: int | str, kind: pa.
     assert code_table(CodeList("kind", {code: "Uber"}, "nobody")) == expected
 
 
-def test_every_code_list_that_a_column_refers_to_is_there_once() -> None:
+def test_every_code_list_that_a_column_refers_to_is_there_once():
     lists = code_lists()
     assert " ".join(lists) == (
         "hvfhs_license payment_type rate_code shared_ride store_and_fwd_flag trip_type vendor "

@@ -1,7 +1,6 @@
 """Sample CSV months: laid out as TLC's, and read back as they were written."""
 
 import gzip
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,7 +47,7 @@ LINES = {
 
 
 @pytest.mark.parametrize(("service", "month"), list(LINES), ids=" ".join)
-def test_the_lines_are_those_that_tlc_wrote(service: str, month: str, tmp_path: Path) -> None:
+def test_the_lines_are_those_that_tlc_wrote(service, month, tmp_path):
     """Spelled out once, so that reader and writer cannot be wrong together."""
     rows = pa.table({"a": [1, None], "b": ["x", None]})
     path = write_csv_month(_partition(service, Month.parse(month)), rows, tmp_path)
@@ -56,9 +55,7 @@ def test_the_lines_are_those_that_tlc_wrote(service: str, month: str, tmp_path: 
 
 
 @pytest.mark.parametrize("service", LAYOUTS)
-def test_headers_are_those_of_the_real_files(
-    service: str, shared_tlc: Path, tmp_path: Path
-) -> None:
+def test_headers_are_those_of_the_real_files(service, shared_tlc, tmp_path):
     headers = (shared_tlc / "csv_headers" / f"{service}.tsv").read_text().splitlines()
     for name, header in (line.split("\t") for line in headers):
         month = Month.parse(name.removesuffix(".csv")[-7:])
@@ -68,7 +65,7 @@ def test_headers_are_those_of_the_real_files(
         assert path.read_text().lstrip().splitlines()[0] == header, month
 
 
-def test_the_same_rows_give_the_same_bytes_compressed_or_not(tmp_path: Path) -> None:
+def test_the_same_rows_give_the_same_bytes_compressed_or_not(tmp_path):
     partition = _partition("green", Month(2020, 7))
     text = (
         b"VendorID,pickup_datetime,trip_distance,payment_type,ehail_fee\r\n"
@@ -84,7 +81,7 @@ def test_the_same_rows_give_the_same_bytes_compressed_or_not(tmp_path: Path) -> 
     assert empty.read_bytes() == SAMPLE_LINES + text.splitlines(keepends=True)[0]
 
 
-def test_months_beyond_the_known_layouts_have_the_nearest() -> None:
+def test_months_beyond_the_known_layouts_have_the_nearest():
     yellow = LAYOUTS["yellow"]
     assert layout_of(_partition("yellow", Month(2021, 7))) is yellow[-1]
     assert layout_of(_partition("fhv", Month(2014, 1))) is LAYOUTS["fhv"][0]

@@ -1,7 +1,5 @@
 """Sample months: TLC's names, types and defects, and the same bytes each time."""
 
-from pathlib import Path
-
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -9,7 +7,7 @@ import pytest
 
 from embedded.samples.months import main, published_batches, published_schema, write_month
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW, Service
+from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
@@ -61,10 +59,8 @@ def _known(partition: Partition) -> set[str]:
 
 
 @EVERY
-def test_the_same_arguments_give_the_same_bytes_and_others_give_others(
-    service: Service, tmp_path: Path
-) -> None:
-    def written(month: Month, seed: int) -> bytes:
+def test_the_same_arguments_give_the_same_bytes_and_others_give_others(service, tmp_path):
+    def written(month, seed):
         return write_month(Partition(service, month), 300, tmp_path, seed=seed).read_bytes()
 
     january = written(Month(2024, 1), 0)
@@ -74,7 +70,7 @@ def test_the_same_arguments_give_the_same_bytes_and_others_give_others(
 
 
 @EVERY
-def test_every_month_has_exactly_its_published_schema(service: Service, tmp_path: Path) -> None:
+def test_every_month_has_exactly_its_published_schema(service, tmp_path):
     for month in service.first_month.through(LAST):
         partition = Partition(service, month)
         path = write_month(partition, 5, tmp_path)
@@ -88,7 +84,7 @@ def test_every_month_has_exactly_its_published_schema(service: Service, tmp_path
 
 
 @EVERY
-def test_another_schema_has_the_same_trips(service: Service) -> None:
+def test_another_schema_has_the_same_trips(service):
     """CSV and Parquet differ in what they publish of a trip, not in the trip."""
     for month in service.first_month.through(Month(2020, 6))[:: 1 if service is YELLOW else 3]:
         partition = Partition(service, month)
@@ -112,9 +108,7 @@ def test_another_schema_has_the_same_trips(service: Service) -> None:
             assert parquet.column(name).equals(csv.column(name)), (month, name)
 
 
-def test_trips_with_coordinates_lie_where_the_polygons_have_their_zones(
-    tmp_path: Path, polygons: ZonePolygons
-) -> None:
+def test_trips_with_coordinates_lie_where_the_polygons_have_their_zones(tmp_path, polygons):
     """The zones of a trip do not depend on how a month publishes them."""
     partition = Partition(YELLOW, Month(2010, 5))
     with_zones = pa.schema([("PULocationID", pa.int64()), ("DOLocationID", pa.int64())])
@@ -129,7 +123,7 @@ def test_trips_with_coordinates_lie_where_the_polygons_have_their_zones(
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 99, 100])
-def test_a_month_may_be_of_any_size(rows: int, tmp_path: Path) -> None:
+def test_a_month_may_be_of_any_size(rows, tmp_path):
     partition = Partition(GREEN, Month(2026, 6))
     table = pq.read_table(write_month(partition, rows, tmp_path))
     assert table.num_rows == rows
@@ -137,9 +131,7 @@ def test_a_month_may_be_of_any_size(rows: int, tmp_path: Path) -> None:
 
 
 @EVERY
-def test_a_thousand_rows_have_every_known_defect_and_no_other(
-    service: Service, tmp_path: Path, polygons: ZonePolygons
-) -> None:
+def test_a_thousand_rows_have_every_known_defect_and_no_other(service, tmp_path, polygons):
     """One file of each quarter and vintage: which rows are spoiled differs by month."""
     quarters = service.first_month.through(LAST)[::3]
     for month in sorted({*quarters, *(vintage.first for vintage in service.contract.vintages)}):
@@ -151,9 +143,7 @@ def test_a_thousand_rows_have_every_known_defect_and_no_other(
         assert verdict.rejected.num_rows <= 5, month
 
 
-def test_a_command_writes_months_and_zones_as_the_cdn_lays_them_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_command_writes_months_and_zones_as_the_cdn_lays_them_out(tmp_path, capsys):
     main(["--service", "green", "--months", "2024-01:2024-02", "--rows", "10",
           "--into", str(tmp_path)])  # fmt: skip
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*"))

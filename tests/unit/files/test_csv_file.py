@@ -74,7 +74,7 @@ def _irregular(line: str) -> Row:
         '"a","b","c"\r\n"1","x",""\r\n1,x,', '\ufeff"a", "b" ,c\n1,x,\n1,x,',
     ],
 )  # fmt: skip
-def test_every_layout_that_tlc_used_is_read_as_regular_rows(text: str) -> None:
+def test_every_layout_that_tlc_used_is_read_as_regular_rows(text):
     with open_csv(io.BytesIO(text.encode()), "the file") as file:
         assert file.schema == pa.schema([(name, pa.string()) for name in "abc"])
     (batch,) = _batches(io.BytesIO(text.encode()))
@@ -90,7 +90,7 @@ def test_every_layout_that_tlc_used_is_read_as_regular_rows(text: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("place", [0, 1, 2, 3])
-def test_an_irregular_line_is_kept_and_shifts_no_other_row(line: bytes, place: int) -> None:
+def test_an_irregular_line_is_kept_and_shifts_no_other_row(line, place):
     lines, expected = [b"1,x,"] * 3, [ROW] * 3
     lines.insert(place, line)
     expected.insert(place, _irregular(line.decode(errors="backslashreplace")))
@@ -114,7 +114,7 @@ def test_an_irregular_line_is_kept_and_shifts_no_other_row(line: bytes, place: i
     ],
     ids=["two returns", "a return in a line", "wide rows", "byte-order mark", "quotes, spaces"],
 )  # fmt: skip
-def test_values_and_lines_are_left_as_published(text: str, rows: list[Row]) -> None:
+def test_values_and_lines_are_left_as_published(text, rows):
     assert _read(text) == rows
 
 
@@ -124,26 +124,26 @@ TOKENS = (b"x", b"1", b",", b",", b'"', b"\n", b"\r\n", b"\r", b" ", b"\0", b"\v
 
 @settings(max_examples=1000)
 @given(st.lists(st.sampled_from(TOKENS), max_size=30).map(b"".join), st.integers(1, 3))
-def test_the_quick_way_reads_what_the_slow_way_reads(lines: bytes, width: int) -> None:
+def test_the_quick_way_reads_what_the_slow_way_reads(lines, width):
     each = csv_rows._parse_each(lines, width)
     assert {len(column) for column in each} == {count_lines(lines)}
     assert csv_rows._parse_all(lines, width) in (None, each)
 
 
-def test_two_columns_of_one_name_stay_two() -> None:
+def test_two_columns_of_one_name_stay_two():
     (batch,) = _batches(io.BytesIO(b"a,b,a\n1,2,3\n"))
     assert batch.schema.names == ["a", "b", "a"]
     assert [column.to_pylist() for column in batch.columns] == [["1"], ["2"], ["3"]]
 
 
-def test_only_a_batch_with_irregular_rows_has_the_column(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_batch_with_irregular_rows_has_the_column(monkeypatch):
     monkeypatch.setattr(csv_file, "BATCH_ROWS", 2)
     batches = _batches(io.BytesIO(b"a,b\n1,2\n3,4\n5\n6,7\n8,9\n"))
     assert [batch.num_rows for batch in batches] == [2, 2, 1]
     assert [batch.schema.names[2:] for batch in batches] == [[], [IRREGULAR_ROW], []]
 
 
-def test_batches_are_bounded_by_rows_and_by_bytes() -> None:
+def test_batches_are_bounded_by_rows_and_by_bytes():
     full, rest = divmod(300_000, BATCH_ROWS)
     short = _batches(io.BytesIO(b"a\n" + b"1\n" * 300_000))
     assert sum(batch.num_rows for batch in short) == full * BATCH_ROWS + rest
@@ -188,12 +188,8 @@ def _line(cells: Sequence[str], surplus: int, quoting: Any) -> bytes:
     packed=st.booleans(),
 )
 def test_every_line_becomes_one_row_wherever_the_file_is_cut(
-    lines: list[Any],
-    end: bytes,
-    cut: tuple[int, int, int],
-    packed: bool,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
+    lines, end, cut, packed, tmp_path_factory
+):
     content, expected = b"a,b,c\r\n", []
     for kind, line_end in lines:
         line = _line(*kind) if isinstance(kind, tuple) else kind
@@ -220,7 +216,7 @@ def test_every_line_becomes_one_row_wherever_the_file_is_cut(
     st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n", b"x", b" ", b","])).map(b"".join),
     st.lists(st.integers(1, 5), min_size=1),
 )
-def test_lines_are_cut_at_their_ends_and_counted(text: bytes, sizes: list[int]) -> None:
+def test_lines_are_cut_at_their_ends_and_counted(text, sizes):
     chunks, rest = [], text
     for size in sizes:
         chunks.append(rest[:size])
@@ -262,7 +258,7 @@ REFUSED: list[tuple[str, bytes, str]] = [
 
 
 @pytest.mark.parametrize(("name", "content", "found"), REFUSED)
-def test_what_is_not_csv_is_named(name: str, content: bytes, found: str, tmp_path: Path) -> None:
+def test_what_is_not_csv_is_named(name, content, found, tmp_path):
     with pytest.raises(SourceError, match=f"^the file .*{found}.*was not landed; {NEXT}"):
         _count(tmp_path, content, name)
 
@@ -288,7 +284,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
-def test_damaged_gzip_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_damaged_gzip_is_refused(content, tmp_path):
     with pytest.raises(
         SourceError, match=f"^the file cannot be read to its end.*was not landed; {NEXT}"
     ):
@@ -298,7 +294,7 @@ def test_damaged_gzip_is_refused(content: bytes, tmp_path: Path) -> None:
             _batches(source)
 
 
-def test_gzip_of_several_members_is_one_file(tmp_path: Path) -> None:
+def test_gzip_of_several_members_is_one_file(tmp_path):
     members = PACKED + gzip.compress(b"") + gzip.compress(b"x,y") + gzip.compress(b"z\n")
     assert _count(tmp_path, members, "a.csv.gz") == 200_001
     assert _rows(_batches(tmp_path / "a.csv.gz"), 2)[-1] == ("x", "yz", None)
@@ -314,9 +310,9 @@ def test_gzip_of_several_members_is_one_file(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_bound_is_refused_when_exceeded(
-    bound: str, most: int, name: str, content: bytes, found: str, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    bound, most, name, content, found, tmp_path,
+    monkeypatch
+):  # fmt: skip
     monkeypatch.setattr(csv_file, "CHUNK_BYTES", 10)
     assert _count(tmp_path, content, name) > 0
     monkeypatch.setattr(f"nyc_tlc.core.files.{bound}", most)
@@ -332,7 +328,7 @@ def test_a_bound_is_refused_when_exceeded(
         (b"x" * 200_000 + b"\n1\n", "cannot be read to its end"),
     ],
 )  # fmt: skip
-def test_a_header_names_1_to_200_columns(header: bytes, found: str | None) -> None:
+def test_a_header_names_1_to_200_columns(header, found):
     if found is None:
         assert len(_batches(io.BytesIO(header))[0].schema) == 201  # with the irregular row
         return
@@ -342,7 +338,7 @@ def test_a_header_names_1_to_200_columns(header: bytes, found: str | None) -> No
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "broken disk"), ConnectionError("reset")])
 @pytest.mark.parametrize("content", [MONTH, PACKED], ids=["plain", "gzip"])
-def test_a_failure_of_the_machine_is_not_the_files(error: OSError, content: bytes) -> None:
+def test_a_failure_of_the_machine_is_not_the_files(error, content):
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if self.tell() > 100_000:
@@ -373,7 +369,7 @@ print(rows(sys.argv[2]), peak() - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file(tmp_path):
     line = b"2,2015-01-15 19:05:39,2015-01-15 19:23:42,1,1.59,-73.993896484375,40.750110626,1\r\n"
     header = gzip.compress(b"a,b,c,d,e,f,g,h\r\n")
     small, large = tmp_path / "small.csv.gz", tmp_path / "large.csv.gz"

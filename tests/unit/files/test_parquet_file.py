@@ -2,7 +2,6 @@
 
 import errno
 import io
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +41,7 @@ def _read(content: bytes | io.BytesIO) -> pa.Table:
 
 
 @pytest.mark.parametrize("group_rows", [100, ROWS])
-def test_rows_are_counted_and_read_in_batches(
-    group_rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_are_counted_and_read_in_batches(group_rows, tmp_path, monkeypatch):
     content = _written(row_group_size=group_rows)
     monkeypatch.setattr(parquet_file, "BATCH_ROWS", 64)
     assert _count(content, tmp_path) == ROWS
@@ -55,7 +52,7 @@ def test_rows_are_counted_and_read_in_batches(
     assert max(batch.num_rows for batch in batches) == 64
 
 
-def test_only_the_row_groups_and_columns_asked_for_are_read() -> None:
+def test_only_the_row_groups_and_columns_asked_for_are_read():
     content = io.BytesIO(_written(row_group_size=100))
     with parquet_file.open_parquet(content, "the file") as file:
         batches = list(parquet_file.read_batches(file, "x", row_groups=[1], columns=["number"]))
@@ -78,9 +75,7 @@ WHOLE = _written()
         (_written(TABLE.slice(0, 0)), "holds no rows"),
     ],
 )
-def test_what_is_not_a_complete_month_is_refused(
-    content: bytes, found: str, tmp_path: Path
-) -> None:
+def test_what_is_not_a_complete_month_is_refused(content, found, tmp_path):
     with pytest.raises(SourceError, match=f"(?s)^the file .*{found}.*{NEXT}"):
         _count(content, tmp_path)
 
@@ -108,13 +103,7 @@ _GROUP = pq.ParquetFile(io.BytesIO(WHOLE)).metadata.row_group(0)
     ],
     ids=lambda value: next(iter(value), "") if isinstance(value, dict) else None,
 )
-def test_a_file_may_reach_a_bound_and_not_exceed_it(
-    bounds: Mapping[str, float],
-    options: dict[str, Any],
-    found: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_file_may_reach_a_bound_and_not_exceed_it(bounds, options, found, tmp_path, monkeypatch):
     content = _written(**options)
     for name, most in bounds.items():
         monkeypatch.setattr(parquet_file, name, most)
@@ -141,9 +130,7 @@ def _number(value: int) -> bytes:
         (_GROUP.total_byte_size, -8_000, True, "-8,000 bytes in a row group"),
     ],
 )
-def test_a_footer_that_cannot_be_true_is_refused(
-    stated: int, false: int, last: bool, found: str, tmp_path: Path
-) -> None:
+def test_a_footer_that_cannot_be_true_is_refused(stated, false, last, found, tmp_path):
     body, footer = WHOLE[: -8 - _FOOTER], WHOLE[-8 - _FOOTER :]
     parts = footer.rsplit(_number(stated), 1) if last else footer.split(_number(stated))
     assert len(parts) > 1
@@ -153,7 +140,7 @@ def test_a_footer_that_cannot_be_true_is_refused(
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, _FOOTER), st.binary(min_size=1, max_size=20))
-def test_a_damaged_footer_never_ends_the_process(tmp_path: Path, at: int, octets: bytes) -> None:
+def test_a_damaged_footer_never_ends_the_process(tmp_path, at, octets):
     at += len(WHOLE) - 8 - _FOOTER
     damaged = (WHOLE[:at] + octets + WHOLE[at + len(octets) :])[:-8] + WHOLE[-8:]
     try:
@@ -162,20 +149,20 @@ def test_a_damaged_footer_never_ends_the_process(tmp_path: Path, at: int, octets
         assert "as it was" in str(error)  # noqa: PT017 - or it is read
 
 
-def test_a_damaged_page_is_refused() -> None:
+def test_a_damaged_page_is_refused():
     content = _written(compression="zstd")
     damaged = content[:40] + bytes(200) + content[240:]
     with pytest.raises(SourceError, match=f"^the file cannot be read as Parquet.*{NEXT}"):
         _read(damaged)
 
 
-def test_names_that_are_not_utf_8_are_refused() -> None:
+def test_names_that_are_not_utf_8_are_refused():
     with pytest.raises(SourceError, match="cannot be read as Parquet"):
         _read(_written(store_schema=False).replace(b"number", b"\xff\xfe\xfd\xfc\xfb\xfa"))
 
 
 @pytest.mark.parametrize("failing_at", [1, 3])
-def test_a_failure_of_the_machine_is_not_the_files(failing_at: int) -> None:
+def test_a_failure_of_the_machine_is_not_the_files(failing_at):
     class Failing(io.BytesIO):
         reads = 0
 
@@ -201,7 +188,7 @@ TEXTS = (
 
 @pytest.mark.parametrize("use_dictionary", [True, False])
 @pytest.mark.parametrize("column", TEXTS, ids=lambda column: str(column.type))
-def test_a_text_longer_than_any_of_tlc_is_refused(column: pa.Array, use_dictionary: bool) -> None:
+def test_a_text_longer_than_any_of_tlc_is_refused(column, use_dictionary):
     table = pa.table({"number": [1, 2, 3], "surge": column})
     with pytest.raises(
         SourceError, match=rf"surge has 5,000 bytes, expected at most 4,096\. {NEXT}"
@@ -209,12 +196,12 @@ def test_a_text_longer_than_any_of_tlc_is_refused(column: pa.Array, use_dictiona
         _read(_written(table, use_dictionary=use_dictionary))
 
 
-def test_texts_of_4_kb_are_read() -> None:
+def test_texts_of_4_kb_are_read():
     table = pa.table({"a": ["x" * 4_096, None], "b": pa.array([None, None], pa.string())})
     assert _read(_written(table)).equals(table)
 
 
-def test_a_long_text_in_a_later_row_group_is_found_before_a_row_is_decoded() -> None:
+def test_a_long_text_in_a_later_row_group_is_found_before_a_row_is_decoded():
     content = io.BytesIO(_written(pa.table({"a": ["x", "x" * 5_000]}), row_group_size=1))
     with (
         parquet_file.open_parquet(content, "the file") as file,

@@ -48,7 +48,7 @@ def head(path: Path, kind: SourceFormat, rows: int = 100) -> tuple[pa.Table, int
         return read_published_head(file, path.name, kind, rows), file.bytes_read
 
 
-def test_a_longer_parquet_file_costs_no_more_bytes(tmp_path: Path) -> None:
+def test_a_longer_parquet_file_costs_no_more_bytes(tmp_path):
     short, of_short = head(parquet(tmp_path / "short.parquet", 1 << 20), SourceFormat.PARQUET)
     long, of_long = head(parquet(tmp_path / "long.parquet", 1 << 22), SourceFormat.PARQUET)
     assert short.equals(long.slice(0, 100))
@@ -57,7 +57,7 @@ def test_a_longer_parquet_file_costs_no_more_bytes(tmp_path: Path) -> None:
     assert of_long <= of_short + 10_000 < 4 * (2 << 20)
 
 
-def test_of_a_csv_file_no_more_is_read_than_a_batch_and_what_is_read_ahead(tmp_path: Path) -> None:
+def test_of_a_csv_file_no_more_is_read_than_a_batch_and_what_is_read_ahead(tmp_path):
     path = tmp_path / "month.csv"
     path.write_bytes(_HEADER + _LINE * (60 * 10**6 // len(_LINE)))
     rows, bytes_read = head(path, SourceFormat.CSV)
@@ -67,7 +67,7 @@ def test_of_a_csv_file_no_more_is_read_than_a_batch_and_what_is_read_ahead(tmp_p
 
 
 @pytest.mark.parametrize("text", [_HEADER + _LINE * 3, _HEADER], ids=["three rows", "none"])
-def test_a_short_gzip_is_shown_as_far_as_it_goes(text: bytes, tmp_path: Path) -> None:
+def test_a_short_gzip_is_shown_as_far_as_it_goes(text, tmp_path):
     path = tmp_path / "month.csv.gz"
     path.write_bytes(gzip.compress(text))
     rows, _ = head(path, SourceFormat.CSV)
@@ -75,7 +75,7 @@ def test_a_short_gzip_is_shown_as_far_as_it_goes(text: bytes, tmp_path: Path) ->
     assert rows.schema.names[0] == "c0"
 
 
-def test_row_groups_without_rows_are_passed_over(tmp_path: Path) -> None:
+def test_row_groups_without_rows_are_passed_over(tmp_path):
     schema = pa.schema([("a", pa.int32())])
     path = tmp_path / "quarantine.parquet"
     with pq.ParquetWriter(path, schema) as writer:
@@ -87,7 +87,7 @@ def test_row_groups_without_rows_are_passed_over(tmp_path: Path) -> None:
             assert read_head(file, path.name, most)["a"].to_pylist() == expected
 
 
-def test_a_text_that_would_fill_the_memory_is_refused_before_its_rows(tmp_path: Path) -> None:
+def test_a_text_that_would_fill_the_memory_is_refused_before_its_rows(tmp_path):
     path = tmp_path / "bomb.parquet"
     pq.write_table(pa.table({"a": ["x" * (1 << 20)] * 1000}), path, compression="zstd")
     with pytest.raises(SourceError, match="1,048,576 bytes"):

@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from tests.repository import ROOT
 
 
 @pytest.fixture
-def logger(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
+def logger(monkeypatch):
     """The log as a new process has it."""
     logger = logging.getLogger("nyc_tlc")
     for name, value in {"level": logging.NOTSET, "handlers": [], "propagate": True}.items():
@@ -37,9 +36,7 @@ def _file(folder: Path) -> Path:
     return file
 
 
-def test_the_screen_has_what_matters_and_the_file_everything(
-    logger: logging.Logger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_screen_has_what_matters_and_the_file_everything(logger, tmp_path, capsys):
     configure_logging("WARNING", tmp_path)
     assert not (tmp_path / "logs").exists()
     for level in (logging.DEBUG, logging.INFO, logging.WARNING):
@@ -53,9 +50,7 @@ def test_the_screen_has_what_matters_and_the_file_everything(
     assert _file(tmp_path).stat().st_mode & 0o777 == 0o600
 
 
-def test_an_error_ends_with_the_name_of_the_file_that_has_the_rest(
-    logger: logging.Logger, tmp_path: Path
-) -> None:
+def test_an_error_ends_with_the_name_of_the_file_that_has_the_rest(logger, tmp_path):
     configure_logging("INFO", tmp_path)
     failed = PartitionsFailedError("2 of 2 failed:\n  a\n  b", details="every month, and why")
     *told, last = on_one_screen(failed).splitlines()
@@ -65,9 +60,7 @@ def test_an_error_ends_with_the_name_of_the_file_that_has_the_rest(
 
 
 @pytest.mark.parametrize("place", ["a file", "a closed folder"])
-def test_a_run_does_not_fail_for_its_log(
-    logger: logging.Logger, tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_does_not_fail_for_its_log(logger, tmp_path, place, capsys):
     folder = tmp_path / "work"
     folder.touch() if place == "a file" else folder.symlink_to("/proc")
     configure_logging("INFO", folder)
@@ -76,7 +69,7 @@ def test_a_run_does_not_fail_for_its_log(
     assert capsys.readouterr().out == "it goes on\n"
 
 
-def test_the_logs_of_the_last_fifty_runs_are_kept(logger: logging.Logger, tmp_path: Path) -> None:
+def test_the_logs_of_the_last_fifty_runs_are_kept(logger, tmp_path):
     (tmp_path / "logs").mkdir()
     for number in range(60):
         (tmp_path / "logs" / f"20240101T0000{number:02}Z-1.log").touch()
@@ -96,14 +89,12 @@ def test_the_logs_of_the_last_fifty_runs_are_kept(logger: logging.Logger, tmp_pa
         ("x" * 2_000, "x" * 1_000 + "…"),
     ],
 )
-def test_an_error_in_one_sentence(error: object, said: str) -> None:
+def test_an_error_in_one_sentence(error, said):
     assert sentence(error) == said
 
 
 @pytest.mark.filterwarnings("ignore")  # of Mage's imports
-def test_levels_reach_mages_log_of_a_block(
-    logger: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_levels_reach_mages_log_of_a_block(logger, tmp_path, monkeypatch):
     """What Mage redirects standard output to takes every line for INFO."""
     from mage_ai.data_preparation.logging.logger import DictLogger
     from mage_ai.data_preparation.shared.stream import StreamToLogger
@@ -123,8 +114,8 @@ def test_levels_reach_mages_log_of_a_block(
 
 
 def test_a_failed_block_says_why_in_one_line_though_the_settings_are_wrong(
-    logger: logging.Logger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    logger, monkeypatch, capsys
+):
     monkeypatch.setenv("TLC_WORKERS", "many")
     tell_of_failed_block("tlc_trips", ConfigurationError("settings are wrong:\n  TLC_WORKERS"))
     assert capsys.readouterr().out == "settings are wrong: TLC_WORKERS\n"
@@ -149,7 +140,7 @@ raise {}
         ('KeyError("a")', "KeyError: 'a' (at <string>:9). If it comes again, it is a defect"),
     ],
 )  # fmt: skip
-def test_a_process_ends_without_its_stack_trace(error: str, said: str, tmp_path: Path) -> None:
+def test_a_process_ends_without_its_stack_trace(error, said, tmp_path):
     ended = subprocess.run(
         [sys.executable, "-W", "default", "-c", _PROGRAM.format(tmp_path, error)],
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -179,7 +170,7 @@ with progress.downloading("green", 40, 10) as green, progress.downloading("yello
 """  # noqa: E501
 
 
-def test_progress_is_one_line_that_moves_in_a_terminal(tmp_path: Path) -> None:
+def test_progress_is_one_line_that_moves_in_a_terminal(tmp_path):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
     words = [sys.executable, "-c", _DOWNLOADS, str(tmp_path)]
@@ -200,7 +191,7 @@ def test_progress_is_one_line_that_moves_in_a_terminal(tmp_path: Path) -> None:
     assert b"\x1b[A" not in screen  # no second line
 
 
-def test_progress_is_plain_lines_elsewhere(tmp_path: Path) -> None:
+def test_progress_is_plain_lines_elsewhere(tmp_path):
     words = [sys.executable, "-c", _DOWNLOADS, str(tmp_path)]
     told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stderr == ""

@@ -8,7 +8,7 @@ OF_RUNS = {
 }
 
 
-def test_in_a_shared_bucket_only_what_is_the_lakes_is_deleted() -> None:
+def test_in_a_shared_bucket_only_what_is_the_lakes_is_deleted():
     assert lifecycle_rules("lake/") == [
         {"action": {"type": "Delete"}, "condition": condition}
         for condition in (
@@ -31,7 +31,7 @@ def test_in_a_shared_bucket_only_what_is_the_lakes_is_deleted() -> None:
     assert bucket_settings("lake/") == {"lifecycle": {"rule": lifecycle_rules("lake/")}}
 
 
-def test_a_bucket_of_our_own_is_closed_and_keeps_versions() -> None:
+def test_a_bucket_of_our_own_is_closed_and_keeps_versions():
     assert bucket_settings("") == {
         "iamConfiguration": {
             "publicAccessPrevention": "enforced",

@@ -27,12 +27,12 @@ PATHS = {
 }
 
 
-def test_every_object_is_where_it_always_was() -> None:
+def test_every_object_is_where_it_always_was():
     assert list(PATHS) == list(PATHS.values())
 
 
 @pytest.mark.parametrize("path", [*list(PATHS)[:2], *list(PATHS)[3:6], f"staging/{HIVE}/run/a"])
-def test_an_object_of_a_month_is_known_by_its_path(path: str) -> None:
+def test_an_object_of_a_month_is_known_by_its_path(path):
     assert paths.partition_of(path) == MONTH
 
 
@@ -45,5 +45,5 @@ def test_an_object_of_a_month_is_known_by_its_path(path: str) -> None:
         "raw/service=fhvhv/year=2024/month=1/a",
     ],
 )  # fmt: skip
-def test_what_is_of_no_month_is_known_as_that(path: str) -> None:
+def test_what_is_of_no_month_is_known_as_that(path):
     assert paths.partition_of(path) is None

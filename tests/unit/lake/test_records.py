@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nyc_tlc.core.catalog.counts import Counts, Record
+from nyc_tlc.core.catalog.counts import Counts
 from nyc_tlc.core.errors import SourceError
 from nyc_tlc.core.lake.records import (
     Conformed,
@@ -86,11 +86,11 @@ _MANIFEST = Manifest(
 
 
 @given(_RECORDS)
-def test_a_record_survives_being_written_and_read(record: Record) -> None:
+def test_a_record_survives_being_written_and_read(record):
     assert parse_record(type(record), render_record(record), PATH) == record
 
 
-def test_a_record_is_json_that_people_can_read() -> None:
+def test_a_record_is_json_that_people_can_read():
     text = render_record(_MANIFEST).decode()
     document = json.loads(text)
     assert text.count("\n") > 20
@@ -101,14 +101,14 @@ def test_a_record_is_json_that_people_can_read() -> None:
 
 
 @pytest.mark.parametrize("later", [{"zone_polygons": "17b2" * 16, "warning": "odd"}, {}])
-def test_a_manifest_from_before_coordinates_and_warnings_is_read(later: dict[str, str]) -> None:
+def test_a_manifest_from_before_coordinates_and_warnings_is_read(later):
     document = json.loads(render_record(_MANIFEST))
     assert (document.pop("zone_polygons"), document.pop("warning")) == ("", "")
     read = parse_record(Manifest, json.dumps({**document, **later}).encode(), PATH)
     assert read == _MANIFEST.model_copy(update=later)
 
 
-def test_what_conform_wrote_before_coordinates_is_read() -> None:
+def test_what_conform_wrote_before_coordinates_is_read():
     made = _MANIFEST.model_dump(include=set(Conformed.model_fields) - {"zone_polygons"})
     conformed = Conformed(**made, staged=())
     older = conformed.model_dump_json(exclude={"zone_polygons"}).encode()
@@ -146,9 +146,7 @@ def _spoiled(**changes: Any) -> bytes:
          "objects.0.bytes"),
     ],
 )  # fmt: skip
-def test_a_hostile_object_is_a_source_error_that_repeats_nothing_of_it(
-    hostile: bytes, where: str
-) -> None:
+def test_a_hostile_object_is_a_source_error_that_repeats_nothing_of_it(hostile, where):
     with pytest.raises(SourceError) as caught:
         parse_record(Manifest, hostile, PATH)
     message = str(caught.value)
@@ -161,12 +159,12 @@ def test_a_hostile_object_is_a_source_error_that_repeats_nothing_of_it(
 
 @given(st.binary(max_size=200))
 @example(render_record(_MANIFEST))
-def test_no_bytes_and_no_other_record_bring_another_error(hostile: bytes) -> None:
+def test_no_bytes_and_no_other_record_bring_another_error(hostile):
     with pytest.raises(SourceError, match="is not a landing record"):
         parse_record(Landing, hostile, PATH)
 
 
-def test_versions_that_take_turns_are_each_superseded_once_the_newest_first() -> None:
+def test_versions_that_take_turns_are_each_superseded_once_the_newest_first():
     manifest = _MANIFEST.model_copy(update={"superseded": ()})
     contents = ["a", "b", "c", "a", "b", "b", "a"]
     for content in contents:

@@ -45,7 +45,7 @@ def _through_parquet(frame: pd.DataFrame) -> pd.DataFrame:
 
 @_KINDS
 @given(data=st.data())
-def test_rows_survive_the_way_between_two_blocks(kind: type, data: st.DataObject) -> None:
+def test_rows_survive_the_way_between_two_blocks(kind, data):
     rows = data.draw(st.lists(_TABLES[kind], min_size=1, max_size=12))
     arrived = to_rows(kind, _through_parquet(to_frame(kind, rows)))
     assert arrived == rows
@@ -55,7 +55,7 @@ def test_rows_survive_the_way_between_two_blocks(kind: type, data: st.DataObject
 
 
 @_KINDS
-def test_an_empty_table_has_its_columns_and_is_an_error(kind: type) -> None:
+def test_an_empty_table_has_its_columns_and_is_an_error(kind):
     empty = to_frame(kind, [])
     assert list(empty.columns) == [field.name for field in fields(kind)]
     for frame in (empty, pd.DataFrame()):
@@ -63,7 +63,7 @@ def test_an_empty_table_has_its_columns_and_is_an_error(kind: type) -> None:
             to_rows(kind, frame)
 
 
-def test_more_rows_than_mage_leaves_in_order_as_a_list_keep_their_order() -> None:
+def test_more_rows_than_mage_leaves_in_order_as_a_list_keep_their_order():
     rows = [RunRow("green", f"2022-{month:02}", Status.LOADED) for month in range(1, 13)]
     assert to_rows(RunRow, _through_parquet(to_frame(RunRow, rows))) == rows
 
@@ -72,7 +72,7 @@ def _table(*rows: dict) -> pd.DataFrame:
     return to_frame(RunRow, [RunRow("green", "2024-01", Status.LOADED, **row) for row in rows])
 
 
-def test_charts_count_reasons_over_the_months_and_seconds_by_step() -> None:
+def test_charts_count_reasons_over_the_months_and_seconds_by_step():
     reasons = ({"pickup_missing": 2, "code_unmapped": 1}, {}, {"code_unmapped": 7})
     table = _table(*({"reasons": each} for each in reasons))
     assert list(rows_by_reason(table).items()) == [("code_unmapped", 8), ("pickup_missing", 2)]

@@ -24,7 +24,7 @@ LATER = datetime(2024, 9, 1, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(monkeypatch):
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.delenv("TLC_PROFILE", raising=False)
@@ -97,11 +97,11 @@ def _this_month() -> Month:
         ),
     ],
 )
-def test_every_way_to_say_the_months(kwargs: dict[str, Any], expected: list[str]) -> None:
+def test_every_way_to_say_the_months(kwargs, expected):
     assert _run(**kwargs) == expected
 
 
-def test_the_publication_lag_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_publication_lag_is_a_setting(monkeypatch):
     assert _run(months="latest") == [f"green {_this_month() - 2}"]
     monkeypatch.setenv("TLC_PUBLICATION_LAG", "5")
     assert _run(execution_date=EXECUTION_DATE) == ["green 2023-12"]
@@ -109,14 +109,14 @@ def test_the_publication_lag_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> No
     assert _run(months="2024-01") == ["green 2024-01"]
 
 
-def test_this_month_is_allowed_and_the_next_is_not() -> None:
+def test_this_month_is_allowed_and_the_next_is_not():
     this = _this_month()
     assert _run(months=str(this)) == [f"green {this}"]
     with pytest.raises(ConfigurationError, match=rf"green {this + 1} is outside 2014-01\.\.{this}"):
         _run(months=str(this + 1))
 
 
-def test_the_source_format_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_source_format_is_a_setting(monkeypatch):
     monkeypatch.setenv("TLC_SOURCE_FORMAT", "csv")
     assert _run(year=2013, month=[8, 9]) == ["green 2013-08", "green 2013-09"]
 
@@ -151,7 +151,7 @@ def test_the_source_format_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None
         *(({"service": empty}, "service (empty) is unknown") for empty in ("", None, [])),
     ],
 )
-def test_what_makes_no_sense_is_an_error_that_repeats_it(kwargs: dict[str, Any], told: str) -> None:
+def test_what_makes_no_sense_is_an_error_that_repeats_it(kwargs, told):
     with pytest.raises(ConfigurationError, match=re.escape(told)):
         _run(**{"execution_date": EXECUTION_DATE, **kwargs})
 
@@ -164,13 +164,13 @@ def test_what_makes_no_sense_is_an_error_that_repeats_it(kwargs: dict[str, Any],
         *((text, False) for text in (False, 0, "0", "false", "False", "no", "off", "", None)),
     ],
 )
-def test_a_flag_is_read_as_a_form_or_a_shell_gives_it(flag: Any, text: Any, expected: bool) -> None:
+def test_a_flag_is_read_as_a_form_or_a_shell_gives_it(flag, text, expected):
     name = flag.__name__.removeprefix("run_")
     assert flag({name: text}) is expected
     assert flag({}) is False
 
 
-def test_items_of_a_dynamic_block_are_the_partitions_and_their_names() -> None:
+def test_items_of_a_dynamic_block_are_the_partitions_and_their_names():
     assert run_items({"service": "green,yellow", "months": "2024-01"}) == [
         [{"service": "green", "month": "2024-01"}, {"service": "yellow", "month": "2024-01"}],
         [{"block_uuid": "green_2024_01"}, {"block_uuid": "yellow_2024_01"}],
@@ -181,9 +181,7 @@ def test_items_of_a_dynamic_block_are_the_partitions_and_their_names() -> None:
     ("kwargs", "first"),
     [({}, None), ({"first_month": ""}, None), ({"first_month": " 2024-02 "}, Month(2024, 2))],
 )
-def test_first_month_may_be_left_to_the_settings(
-    kwargs: dict[str, Any], first: Month | None
-) -> None:
+def test_first_month_may_be_left_to_the_settings(kwargs, first):
     assert run_first_month(kwargs) == first
 
 
@@ -199,18 +197,16 @@ def test_first_month_may_be_left_to_the_settings(
         ),
     ],
 )
-def test_a_word_that_is_none_of_the_choices_is_refused(
-    read: Any, kwargs: dict[str, Any], said: str
-) -> None:
+def test_a_word_that_is_none_of_the_choices_is_refused(read, kwargs, said):
     with pytest.raises(ConfigurationError, match=said):
         read(kwargs)
 
 
-def test_scope_is_one_of_two() -> None:
+def test_scope_is_one_of_two():
     assert [run_scope({}), run_scope({"scope": "ALL"})] == ["changed", "all"]
 
 
-def test_audit_looks_at_every_month_there_can_be_and_changes_nothing() -> None:
+def test_audit_looks_at_every_month_there_can_be_and_changes_nothing():
     scope = run_audit({"service": "green", "months": ""})
     months = [partition.month for partition in scope.partitions]
     assert months == list(Month(2013, 8).through(_this_month()))  # the first that was CSV
@@ -218,7 +214,7 @@ def test_audit_looks_at_every_month_there_can_be_and_changes_nothing() -> None:
     assert {str(p.service) for p in run_audit({}).partitions} == {"yellow", "green", "fhv", "fhvhv"}
 
 
-def test_audit_is_told_where_to_look_and_how() -> None:
+def test_audit_is_told_where_to_look_and_how():
     scope = run_audit(
         {"service": "yellow", "months": "2024-01,2024-03", "deep": "true", "source": True,
          "repair": "yes"}

@@ -21,7 +21,7 @@ SAFE = {
 }
 
 
-def test_switches_that_were_left_alone_are_closed() -> None:
+def test_switches_that_were_left_alone_are_closed():
     started = safe_environment({**SAFE, "DISABLE_TERMINAL": "", "PATH": "/bin"})
     assert started == {**SAFE, **VERBOSITY, **dict.fromkeys(CLOSED, "1"), "PATH": "/bin"}
 
@@ -37,12 +37,12 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "value", "said"), REFUSED)
-def test_an_opened_switch_and_a_default_of_mage_are_refused(name, value, said) -> None:
+def test_an_opened_switch_and_a_default_of_mage_are_refused(name, value, said):
     with pytest.raises(ConfigurationError, match=f"(?m)^  {name}: {said}"):
         safe_environment({**SAFE, name: value})
 
 
-def test_everything_that_is_wrong_is_listed_and_no_value_is_shown() -> None:
+def test_everything_that_is_wrong_is_listed_and_no_value_is_shown():
     wrong = {"JWT_SECRET": "short-secret", "DEFAULT_OWNER_EMAIL": "", "DISABLE_TERMINAL": "0"}
     with pytest.raises(ConfigurationError) as caught:
         safe_environment({**SAFE, **wrong})
@@ -50,11 +50,11 @@ def test_everything_that_is_wrong_is_listed_and_no_value_is_shown() -> None:
     assert "short-secret" not in str(caught.value)
 
 
-def test_the_embedded_stack_makes_secrets_that_pass() -> None:
+def test_the_embedded_stack_makes_secrets_that_pass():
     safe_environment({**SAFE, **keep_secrets({})})
 
 
-def test_the_process_ends_before_mage_is_there() -> None:
+def test_the_process_ends_before_mage_is_there():
     bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     ended = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "mage_server"],
@@ -67,7 +67,7 @@ def test_the_process_ends_before_mage_is_there() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_every_variable_of_a_safe_start_is_in_dev_env() -> None:
+def test_every_variable_of_a_safe_start_is_in_dev_env():
     assert {*OWNER, *SECRETS} <= DEV_ENV.keys()
 
 

@@ -10,7 +10,7 @@ from mage_server.logs import OnceAMinute
 def test_the_same_trouble_is_told_once_a_minute():
     passes = OnceAMinute().filter
 
-    def record(second: float, text: str, level: int = logging.ERROR) -> logging.LogRecord:
+    def record(second, text, level=logging.ERROR):
         made = logging.LogRecord("mage", level, "file", 1, text, None, None)
         made.created = 1_000_000.0 + second
         return made

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -40,7 +39,7 @@ def test_only_whole_runs_of_the_command_line_are_listed(words, expected):
 
 
 @pytest.mark.parametrize("ending", ["sys.exit(0)", "sys.exit(3)", "raise KeyError", "pass"])
-def test_a_process_that_is_no_run_of_mages_ends_as_it_would(ending, tmp_path: Path):
+def test_a_process_that_is_no_run_of_mages_ends_as_it_would(ending, tmp_path):
     program = f"import mage_project, sys\n{ending}"
     plain = subprocess.run([sys.executable, "-c", f"import sys\n{ending}"], check=False,
                            capture_output=True)  # fmt: skip

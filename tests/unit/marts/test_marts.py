@@ -18,7 +18,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-def test_a_query_reads_one_month_of_one_service_in_each_dialect() -> None:
+def test_a_query_reads_one_month_of_one_service_in_each_dialect():
     february = Partition(FHV, Month(2024, 2))
     postgres = month_query(MART, february, Dialect.POSTGRES, "tlc")
     assert postgres.startswith('SELECT\n  "source_month",\n  "service",\n')
@@ -39,7 +39,7 @@ def test_a_query_reads_one_month_of_one_service_in_each_dialect() -> None:
     )
 
 
-def test_the_summary_names_what_was_built_and_why_the_rest_was_not() -> None:
+def test_the_summary_names_what_was_built_and_why_the_rest_was_not():
     assert summary(ROWS).splitlines() == [
         "mart              month          store     status   trips   rows  seconds",
         "daily_zone_trips  green 2024-01  Postgres  built    1,234  5,678  1,007.9",
@@ -50,7 +50,7 @@ def test_the_summary_names_what_was_built_and_why_the_rest_was_not() -> None:
     ]
 
 
-def test_a_failed_row_keeps_what_it_had_and_says_why() -> None:
+def test_a_failed_row_keeps_what_it_had_and_says_why():
     failed = ROWS[0].failed("cut short", "SourceError")
     assert (failed.status, failed.error, failed.error_type) == (
         Status.FAILED, "cut short", "SourceError",

@@ -29,7 +29,7 @@ def _cells(values: list[Any], kind: pa.DataType) -> list[Any]:
     return [row["cell"] for row in _read_back(cell=pa.array(values, kind))]
 
 
-def test_published_names_and_values_are_kept_in_order() -> None:
+def test_published_names_and_values_are_kept_in_order():
     rows = _read_back(
         VendorID=pa.array([2, 1], pa.int32()),
         Airport_fee=pa.array([1.75, 0.1 + 0.2]),
@@ -46,23 +46,21 @@ def test_published_names_and_values_are_kept_in_order() -> None:
 @given(st.lists(st.none() | st.text(), min_size=1, max_size=6))
 @example(['"', "\\", "\x00", "\n\t\r", "é 🚕 \u2028", "</script>"])
 @example(["", " ", "null", "NaN", None, "{}"])
-def test_any_text_survives_with_nul_written_out(texts: list[str | None]) -> None:
+def test_any_text_survives_with_nul_written_out(texts):
     """Postgres takes no NUL, in jsonb neither."""
     assert _cells(texts, pa.string()) == [text and text.replace("\0", "\\x00") for text in texts]
 
 
 @given(st.lists(st.none() | st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=6))
 @example([2**63 - 1, -(2**63), 2**53 + 1, 0, None])
-def test_any_integer_survives(numbers: list[int | None]) -> None:
+def test_any_integer_survives(numbers):
     assert _cells(numbers, pa.int64()) == numbers
 
 
 @given(st.lists(st.none() | st.floats(), min_size=1, max_size=6))
 @example([168_064.95, 1e300, 5e-324, -0.0, 1e16, 0.1 + 0.2, 1e-7, None])
 @example([math.nan, math.inf, -math.inf, 1.5, 168_064.95, 1e300, 5e-324, 1e-7, None])
-def test_any_double_survives_as_text_in_a_column_with_nan_or_infinity(
-    numbers: list[float | None],
-) -> None:
+def test_any_double_survives_as_text_in_a_column_with_nan_or_infinity(numbers):
     cells = _cells(numbers, pa.float64())
     kind = float if all(math.isfinite(number or 0.0) for number in numbers) else str
     assert {type(cell) for cell in cells if cell is not None} <= {kind}
@@ -70,14 +68,14 @@ def test_any_double_survives_as_text_in_a_column_with_nan_or_infinity(
     assert list(map(repr, read)) == list(map(repr, numbers))
 
 
-def test_only_the_column_that_has_no_number_becomes_text() -> None:
+def test_only_the_column_that_has_no_number_becomes_text():
     rows = _read_back(bad=pa.array([math.nan, -math.inf, 1.5]), good=pa.array([1.0, None, 4.5]))
     assert [tuple(row.values()) for row in rows] == [("nan", 1.0), ("-inf", None), ("1.5", 4.5)]
 
 
 @given(st.lists(st.datetimes(), min_size=1, max_size=6))
 @example([datetime(3019, 2, 3, 17, 30), datetime(2008, 12, 31)])  # noqa: DTZ001 - as published
-def test_any_datetime_survives(times: list[datetime]) -> None:
+def test_any_datetime_survives(times):
     cells = _cells(times, pa.timestamp("us"))
     assert [datetime.fromisoformat(cell) for cell in cells] == times
 
@@ -92,15 +90,13 @@ def test_any_datetime_survives(times: list[datetime]) -> None:
         ("us", None, None),
     ],
 )
-def test_a_datetime_is_written_to_its_last_digit(
-    unit: str, ticks: int | None, text: str | None
-) -> None:
+def test_a_datetime_is_written_to_its_last_digit(unit, ticks, text):
     times = pa.array([ticks], pa.int64()).cast(pa.timestamp(unit))
     assert _read_back(at=times) == [{"at": text}]
 
 
 @pytest.mark.parametrize("name", ['a "quoted" name', "back\\slash", "naïve", "with space"])
-def test_any_column_name_survives(name: str) -> None:
+def test_any_column_name_survives(name):
     assert _read_back(**{name: pa.array([1, 2])}) == [{name: 1}, {name: 2}]
 
 
@@ -127,6 +123,6 @@ def test_any_column_name_survives(name: str) -> None:
     ],
     ids=lambda value: str(getattr(value, "type", ""))[:20],
 )
-def test_what_parquet_can_hold_besides_numbers_is_kept(column: pa.Array, value: Any) -> None:
+def test_what_parquet_can_hold_besides_numbers_is_kept(column, value):
     assert is_expressible(pa.field("cell", column.type))
     assert _read_back(cell=column) == [{"cell": value}]

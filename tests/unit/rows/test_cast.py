@@ -146,9 +146,7 @@ _READ: list[tuple[Column, dict[str, Any]]] = [
     ("column", "texts"), _READ, ids=[f"{column.name}-{i}" for i, (column, _) in enumerate(_READ)]
 )
 @TEXTS
-def test_text_becomes_a_value_or_is_marked_whatever_its_neighbours(
-    kind: pa.DataType, column: Column, texts: dict[str, Any]
-) -> None:
+def test_text_becomes_a_value_or_is_marked_whatever_its_neighbours(kind, column, texts):
     assert _cast([*texts, None], column, kind) == [*texts.values(), None]
     for text, expected in texts.items():
         for neighbours in ([], ["1"], ["1.0"], ["bad"]):
@@ -156,7 +154,7 @@ def test_text_becomes_a_value_or_is_marked_whatever_its_neighbours(
     assert _cast([], column, kind) == []
 
 
-def test_the_spellings_are_all_that_the_lists_know() -> None:
+def test_the_spellings_are_all_that_the_lists_know():
     assert codes.PAYMENT_TYPE.spellings == _PAYMENTS
     assert codes.VENDOR.spellings == _VENDORS
     assert codes.STORE_AND_FWD.spellings == {"0": "N", "0.0": "N", "1": "Y", "1.0": "Y"}
@@ -200,28 +198,26 @@ _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
     ],
     ids=str,
 )  # fmt: skip
-def test_a_number_becomes_a_value_of_the_contract_or_is_marked(
-    column: Column, kind: pa.DataType, values: dict[Any, Any]
-) -> None:
+def test_a_number_becomes_a_value_of_the_contract_or_is_marked(column, kind, values):
     assert _cast(list(values), column, kind) == list(values.values())
 
 
 @given(st.lists(st.none() | st.floats() | st.integers(-40_000, 40_000).map(float), max_size=9))
-def test_a_double_becomes_the_integer_that_it_is(numbers: list[float | None]) -> None:
-    def is_kept(number: float | None) -> bool:
+def test_a_double_becomes_the_integer_that_it_is(numbers):
+    def is_kept(number):
         return number is None or (number % 1 == 0 and -(2**15) <= number < 2**15)
 
     expected = [number if is_kept(number) else UNCASTABLE for number in numbers]
     assert _cast(numbers, columns.PASSENGER_COUNT, pa.float64()) == expected
 
 
-def test_nan_stays_nan_where_a_double_is_wanted() -> None:
+def test_nan_stays_nan_where_a_double_is_wanted():
     (value,) = _cast([math.nan], columns.TRIP_DISTANCE, pa.float64())
     assert math.isnan(value)
 
 
 @pytest.mark.parametrize(("unit", "ticks"), [("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)])
-def test_datetimes_of_every_unit_become_microseconds(unit: str, ticks: int) -> None:
+def test_datetimes_of_every_unit_become_microseconds(unit, ticks):
     noon = datetime(2024, 1, 15, 12)  # noqa: DTZ001 - wall clock, as published
     seconds = (noon - datetime(1970, 1, 1)).days * 86_400 + 43_200  # noqa: DTZ001
     times = pa.array([seconds * ticks, None], pa.timestamp(unit))
@@ -237,9 +233,7 @@ def test_datetimes_of_every_unit_become_microseconds(unit: str, ticks: int) -> N
         ("ns", [0, 1, 1_000], [False, True, False]),
     ],
 )  # fmt: skip
-def test_a_datetime_that_microseconds_or_the_calendar_cannot_hold_is_uncastable(
-    unit: str, ticks: list[int | None], lost: list[bool]
-) -> None:
+def test_a_datetime_that_microseconds_or_the_calendar_cannot_hold_is_uncastable(unit, ticks, lost):
     done = cast(pa.array(ticks, pa.int64()).cast(pa.timestamp(unit)), columns.DROPOFF_DATETIME)
     assert _marks(done.uncastable, len(ticks)) == lost
     missing = [tick is None or is_lost for tick, is_lost in zip(ticks, lost, strict=True)]
@@ -270,8 +264,8 @@ def _of_bytes(values: Sequence[bytes | None], kind: pa.DataType) -> pa.Array:
 )
 @TEXTS
 def test_bytes_that_no_store_can_hold_are_uncastable_in_every_column(
-    *, kind: pa.DataType, bad: bytes, column: Column, good: bytes, value: object
-) -> None:
+    *, kind, bad, column, good, value
+):
     """Not UTF-8, or with NUL, which Postgres refuses."""
     array = _of_bytes([good, bad, good, None], kind)
     assert _values(array, column) == [value, UNCASTABLE, value, None]
@@ -279,12 +273,12 @@ def test_bytes_that_no_store_can_hold_are_uncastable_in_every_column(
 
 
 @TEXTS
-def test_nul_is_uncastable_beside_bytes_that_are_no_text_at_all(kind: pa.DataType) -> None:
+def test_nul_is_uncastable_beside_bytes_that_are_no_text_at_all(kind):
     array = _of_bytes([b"\xff", b"HV\0", b"HV", None], kind)
     assert _values(array, columns.REQUEST_SOURCE) == [UNCASTABLE, UNCASTABLE, "HV", None]
 
 
-def test_codes_as_text_are_read_alike_by_a_list_of_any_names() -> None:
+def test_codes_as_text_are_read_alike_by_a_list_of_any_names():
     """The mechanism is the list's, not that of two columns."""
     colours = CodeList("colour", {1: "Red", 2: "Blue"}, "made up", {"rouge": 1, " BLEU": 2})
     made_up = Column("colour", columns.TRIP_TYPE.type, "Colour", codes=colours)
@@ -354,9 +348,7 @@ _CUTS = st.lists(st.integers(0, 12), max_size=4)
     ids=lambda column: column.name,
 )
 @given(texts=_padded(_NUMERALS), cuts=_CUTS)
-def test_numbers_in_text_are_what_python_reads_wherever_batches_end(
-    column: Column, texts: list[str | None], cuts: list[int]
-) -> None:
+def test_numbers_in_text_are_what_python_reads_wherever_batches_end(column, texts, cuts):
     _check(texts, column, [_python_number(text, column) for text in texts], cuts)
 
 
@@ -374,7 +366,5 @@ _TIMES = (
 
 
 @given(texts=_padded(_TIMES), cuts=_CUTS)
-def test_datetimes_in_text_are_what_python_reads_wherever_batches_end(
-    texts: list[str | None], cuts: list[int]
-) -> None:
+def test_datetimes_in_text_are_what_python_reads_wherever_batches_end(texts, cuts):
     _check(texts, columns.PICKUP_DATETIME, [_python_time(text) for text in texts], cuts)

@@ -1,7 +1,6 @@
 """A published batch in the contract's shape: nothing lost, nothing moved, nothing guessed."""
 
 import json
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -11,14 +10,14 @@ import pytest
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import ColumnType
 from nyc_tlc.core.contract.schemas import arrow_schema
-from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, SERVICES, YELLOW, Service
+from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, SERVICES, YELLOW
 from nyc_tlc.core.contract.source_format import IRREGULAR_ROW, SourceFormat
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.rows.cast import Cast
 from nyc_tlc.core.rows.conform import ConformedBatch, _first_filled, conform
 from nyc_tlc.core.rows.rules import CODE_UNMAPPED, ROW_IRREGULAR, VALUE_UNCASTABLE
-from nyc_tlc.core.zones.polygons import ZonePolygons
+from tests.unit.rows.batches import conformed, published
 
 PARQUET, CSV = SourceFormat.PARQUET, SourceFormat.CSV
 YELLOW_2024 = Partition(YELLOW, Month(2024, 1))
@@ -30,9 +29,6 @@ FHV_2018 = Partition(FHV, Month(2018, 6))
 FHV_2024 = Partition(FHV, Month(2024, 1))
 FHVHV_2024 = Partition(FHVHV, Month(2024, 1))
 of_every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=str)
-
-Conforming = Callable[..., ConformedBatch]
-Published = Callable[..., pa.RecordBatch]
 
 
 def _lost(result: ConformedBatch, reason: str = VALUE_UNCASTABLE) -> list[bool]:
@@ -52,9 +48,7 @@ def _column(result: ConformedBatch, name: str) -> list[Any]:
 
 @pytest.mark.parametrize("form", SourceFormat, ids=str)
 @of_every_service
-def test_every_vintage_takes_the_same_shape(
-    service: Service, form: SourceFormat, published: Published, conformed: Conforming
-) -> None:
+def test_every_vintage_takes_the_same_shape(service, form):
     expected = {field.name: field.type for field in arrow_schema(service.contract)}
     del expected["quality_flags"]
     contract = service.contract
@@ -74,9 +68,7 @@ _NUMBERS = (ColumnType.SMALLINT, ColumnType.INTEGER, ColumnType.DOUBLE)
     "kind", [pa.null(), pa.int32(), pa.int64(), pa.float32(), pa.float64()], ids=str
 )
 @of_every_service
-def test_a_number_may_be_null_integer_or_double_in_every_vintage_that_has_it(
-    service: Service, kind: pa.DataType, published: Published, conformed: Conforming
-) -> None:
+def test_a_number_may_be_null_integer_or_double_in_every_vintage_that_has_it(service, kind):
     """And is null in the others. TLC's types flip, so that no vintage is held to its own."""
     contract = service.contract
     values = [1, 2, None, 0, 1, 5]
@@ -117,24 +109,20 @@ def test_a_number_may_be_null_integer_or_double_in_every_vintage_that_has_it(
     ],
     ids=str,
 )  # fmt: skip
-def test_values_arrive_under_their_canonical_names(
-    partition: Partition, spellings: str, published: Published, conformed: Conforming
-) -> None:
+def test_values_arrive_under_their_canonical_names(partition, spellings):
     batch = published(partition)
     result = conformed(partition, batch)
     for was, becomes in (spelling.split() for spelling in spellings.split(",")):
         assert _column(result, becomes) == batch.column(was).to_pylist(), becomes
 
 
-def test_lineage_says_which_row_of_which_month(published: Published, conformed: Conforming) -> None:
+def test_lineage_says_which_row_of_which_month():
     result = conformed(GREEN_2024, published(GREEN_2024), 131_072)
     assert _column(result, "source_row") == list(range(131_072, 131_078))
     assert set(_column(result, "source_month")) == {date(2024, 1, 1)}
 
 
-def test_columns_may_come_in_any_order_under_any_spelling_and_from_later_months(
-    published: Published, conformed: Conforming
-) -> None:
+def test_columns_may_come_in_any_order_under_any_spelling_and_from_later_months():
     batch = published(YELLOW_2024)
     trips = conformed(YELLOW_2024, batch).trips
     assert conformed(YELLOW_2024, batch.select(batch.schema.names[::-1])).trips == trips
@@ -144,9 +132,7 @@ def test_columns_may_come_in_any_order_under_any_spelling_and_from_later_months(
     assert _column(conformed(YELLOW_2024, later), "cbd_congestion_fee") == [0.75] * 6
 
 
-def test_values_lost_in_several_columns_mark_every_row_once(
-    published: Published, conformed: Conforming
-) -> None:
+def test_values_lost_in_several_columns_mark_every_row_once():
     batch = published(
         YELLOW_2024,
         {"passenger_count": pa.float64()},
@@ -160,9 +146,7 @@ def test_values_lost_in_several_columns_mark_every_row_once(
 
 
 @pytest.mark.parametrize("form", SourceFormat, ids=str)
-def test_unknown_columns_can_be_kept_as_json_with_their_values_intact(
-    form: SourceFormat, published: Published
-) -> None:
+def test_unknown_columns_can_be_kept_as_json_with_their_values_intact(form):
     batch = published(GREEN_2020, source_format=form)
     surges = ["1.25", None, "x", "", " ", "0"] if form is CSV else [1.25, None, 0.0, -1.0, 2.0, 3.0]
     robots = ["yes", 'say "no"', None, "", " ", "0"]
@@ -179,9 +163,7 @@ def test_unknown_columns_can_be_kept_as_json_with_their_values_intact(
 
 
 @pytest.mark.parametrize("partition", [YELLOW_2009, YELLOW_2010], ids=str)
-def test_vendors_payments_and_times_of_2009_and_2010_come_as_text(
-    partition: Partition, published: Published, conformed: Conforming
-) -> None:
+def test_vendors_payments_and_times_of_2009_and_2010_come_as_text(partition):
     batch = published(
         partition,
         vendor_id=["CMT", "vts", "DDS ", "XYZ", None, "2"],
@@ -202,9 +184,7 @@ def test_vendors_payments_and_times_of_2009_and_2010_come_as_text(
 
 
 @pytest.mark.parametrize("month", [2, 3])
-def test_the_stray_index_of_two_months_is_no_extra_column(
-    month: int, published: Published, conformed: Conforming
-) -> None:
+def test_the_stray_index_of_two_months_is_no_extra_column(month):
     partition = Partition(YELLOW, Month(2010, month))
     batch = published(partition)
     assert "__index_level_0__" in batch.schema.names
@@ -231,14 +211,7 @@ _PLACES = {
     ],
     ids=str,
 )
-def test_coordinates_are_kept_and_give_the_zones(
-    *,
-    partition: Partition,
-    form: SourceFormat,
-    published: Published,
-    conformed: Conforming,
-    polygons: ZonePolygons,
-) -> None:
+def test_coordinates_are_kept_and_give_the_zones(partition, form, polygons):
     batch = published(partition, source_format=form, **_PLACES)
     result = conformed(partition, batch, source_format=form, polygons=polygons)
     assert {name: _column(result, name) for name in _PLACES} == _PLACES
@@ -259,9 +232,7 @@ def test_coordinates_are_kept_and_give_the_zones(
 _LOST = "lost"
 
 
-def test_of_the_two_bases_of_fhv_2018_the_filled_one_counts(
-    published: Published, conformed: Conforming
-) -> None:
+def test_of_the_two_bases_of_fhv_2018_the_filled_one_counts():
     """Two that differ, or one that no store can hold, mark the row."""
     rows = [
         ("B02884", None, "B02884"),
@@ -285,7 +256,7 @@ def test_of_the_two_bases_of_fhv_2018_the_filled_one_counts(
     assert bases[:5] == [base if base != _LOST else None for _, _, base in rows[:5]]
 
 
-def test_a_code_that_one_of_two_columns_cannot_map_marks_the_row() -> None:
+def test_a_code_that_one_of_two_columns_cannot_map_marks_the_row():
     values = pa.array([1, 2, None], pa.int16())
     first = Cast(values, unmapped=pa.array([False, False, True]))
     second = Cast(values, unmapped=pa.array([True, False, False]))
@@ -295,9 +266,7 @@ def test_a_code_that_one_of_two_columns_cannot_map_marks_the_row() -> None:
     assert _first_filled(Cast(values), second).unmapped == second.unmapped
 
 
-def test_an_irregular_row_is_marked_and_its_line_is_no_extra_column(
-    published: Published, conformed: Conforming
-) -> None:
+def test_an_irregular_row_is_marked_and_its_line_is_no_extra_column():
     lines = [None, "1,2,3", None, "", None, None]
     batch = published(GREEN_2020, source_format=CSV)
     batch = batch.append_column(IRREGULAR_ROW, pa.array(lines, pa.string()))

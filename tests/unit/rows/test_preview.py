@@ -45,7 +45,7 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("kind", COLUMNS)
-def test_a_value_is_shown_as_it_is_and_a_null_as_a_null(kind: str) -> None:
+def test_a_value_is_shown_as_it_is_and_a_null_as_a_null(kind):
     column, expected = COLUMNS[kind]
     frame = shown(as_shown(pa.table({kind: pa.chunked_array([column])})))
     # As Mage's API sends it to the page (mage_ai/data_preparation/models/block/outputs.py).
@@ -55,7 +55,7 @@ def test_a_value_is_shown_as_it_is_and_a_null_as_a_null(kind: str) -> None:
     assert type(sent["data"][0][0]) is type(expected) or expected == int(expected)
 
 
-def test_a_quarantined_row_is_shown_with_the_columns_of_its_file() -> None:
+def test_a_quarantined_row_is_shown_with_the_columns_of_its_file():
     rows = [
         ("pickup_missing", 7, {"VendorID": 2, "Extra": 1.5, "Fare_amount": "nan", "ehail": None}),
         ("row_irregular", 9, {"VendorID": 1, "Extra": None, "Fare_amount": 3, "line": "1,2"}),
@@ -78,17 +78,17 @@ def test_a_quarantined_row_is_shown_with_the_columns_of_its_file() -> None:
     ]  # fmt: skip
 
 
-def test_columns_of_one_name_are_told_apart() -> None:
+def test_columns_of_one_name_are_told_apart():
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["Extra", "Extra"])
     assert as_shown(twice).to_pylist() == [{"Extra": 1, "Extra (2)": 2}]
 
 
-def test_a_table_without_rows_keeps_its_columns() -> None:
+def test_a_table_without_rows_keeps_its_columns():
     assert as_shown(pa.table({"a": pa.array([], _US)})).to_pydict() == {"a": []}
     assert shown(note("why")).to_dict("records") == [{"note": "why"}]
 
 
-def test_what_a_warehouse_answers_gets_the_contracts_types() -> None:
+def test_what_a_warehouse_answers_gets_the_contracts_types():
     names = ["vendor_id", "fare_amount", "source_month", "extra_columns", "of_others"]
     rows = [(1, 2, date(2024, 1, 1), {"é": 1.5}, 7), (None, None, None, None, None)]
     table = typed(names, rows, GREEN.contract)

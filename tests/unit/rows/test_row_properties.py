@@ -18,9 +18,9 @@ from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.rows.cast import cast
-from nyc_tlc.core.rows.conform import ConformedBatch, conform
-from nyc_tlc.core.rows.judge import Judge, Judged, Neighbourhood
+from nyc_tlc.core.rows.judge import Judge, Neighbourhood
 from nyc_tlc.core.rows.rules import FLAGS, REASONS
+from tests.unit.rows.batches import conformed
 
 PARQUET, CSV = SourceFormat.PARQUET, SourceFormat.CSV
 FORMS = [
@@ -71,13 +71,6 @@ def _batches(draw: st.DrawFn, partition: Partition, source_format: SourceFormat)
     return batch
 
 
-def _conformed(
-    batch: pa.RecordBatch, partition: Partition, form: SourceFormat, first_row: int = FIRST
-) -> ConformedBatch:
-    bindings = bind(partition, batch.schema, source_format=form)
-    return conform(batch, bindings, partition=partition, first_row=first_row)
-
-
 def _missing(value: Any, *, as_text: bool) -> bool:
     """Whether it says nothing: blank, or NaN for a text, as pandas writes a null."""
     if isinstance(value, str):
@@ -88,44 +81,27 @@ def _missing(value: Any, *, as_text: bool) -> bool:
 @forms
 @settings(max_examples=25)
 @given(data=st.data())
-def test_each_row_goes_one_way_in_order_and_loses_no_value_without_a_reason(
-    partition: Partition, source_format: SourceFormat, data: st.DataObject
-) -> None:
+def test_no_value_is_lost_without_a_reason(partition, source_format, data):
+    """qa/fuzz holds that each row goes one way, and in order."""
     batch = data.draw(_batches(partition, source_format))
-    conformed = _conformed(batch, partition, source_format)
-    assert conformed.trips.column("source_row").to_pylist() == list(range(FIRST, FIRST + ROWS))
+    done = conformed(partition, batch, FIRST, source_format)
+    assert done.trips.column("source_row").to_pylist() == list(range(FIRST, FIRST + ROWS))
     # As the same rows of a shorter batch; by their texts, because NaN is no NaN's equal.
-    later = _conformed(batch.slice(1), partition, source_format, FIRST + 1)
-    assert str(later.trips.to_pylist()) == str(conformed.trips.to_pylist()[1:])
-    judged = Judge(partition).judge(Neighbourhood(None, conformed, None))
-    accepted, rejected = (
-        [row - FIRST for row in part.column("source_row").to_pylist()]
-        for part in (judged.accepted, judged.rejected)
-    )
-    assert accepted == sorted(accepted)
-    assert rejected == sorted(rejected) == judged.rejected_rows.to_pylist()
-    assert sorted(accepted + rejected) == list(range(ROWS))
-    assert len(judged.reasons) == len(rejected)
+    later = conformed(partition, batch.slice(1), FIRST + 1, source_format)
+    assert str(later.trips.to_pylist()) == str(done.trips.to_pylist()[1:])
+    judged = Judge(partition).judge(Neighbourhood(None, done, None))
     assert set(judged.reasons.to_pylist()) <= {rule.code for rule in REASONS}
     assert judged.accepted.schema == judged.rejected.schema
     assert judged.accepted.schema == arrow_schema(partition.service.contract)
     bits = judged.accepted.column("quality_flags").to_pylist()
     recount = [sum(value >> bit & 1 for value in bits) for bit in range(len(FLAGS))]
     assert judged.flags.tolist() == recount
-    _require_nothing_lost(batch, conformed, judged, partition, source_format)
-
-
-def _require_nothing_lost(
-    batch: pa.RecordBatch, conformed: ConformedBatch, judged: Judged, partition: Partition,
-    source_format: SourceFormat,
-) -> None:  # fmt: skip
     rejected = set(judged.rejected_rows.to_pylist())
     for binding in bind(partition, batch.schema, source_format=source_format).columns:
-        became = conformed.trips.column(binding.column.name)
+        became = done.trips.column(binding.column.name)
         for name in binding.published:
-            texts = [value.as_py() if not pt.is_timestamp(value.type) else value.value
-                     for value in batch.column(name)]  # fmt: skip
-            for row, published in enumerate(texts):
+            for row, value in enumerate(batch.column(name)):
+                published = value.value if pt.is_timestamp(value.type) else value.as_py()
                 is_lost = not became[row].is_valid and not _missing(
                     published, as_text=pt.is_string(became.type)
                 )
@@ -135,15 +111,14 @@ def _require_nothing_lost(
 @forms
 @settings(max_examples=25)
 @given(data=st.data())
-def test_what_was_conformed_once_stays_as_it_is(
-    partition: Partition, source_format: SourceFormat, data: st.DataObject
-) -> None:
-    trips = _conformed(data.draw(_batches(partition, source_format)), partition, source_format)
+def test_what_was_conformed_once_stays_as_it_is(partition, source_format, data):
+    batch = data.draw(_batches(partition, source_format))
+    trips = conformed(partition, batch, source_format=source_format).trips
     lineage = {column.name for column in LINEAGE}
     for column in partition.service.contract.columns:
         if column.name in lineage:
             continue
-        once = trips.trips.column(column.name)
+        once = trips.column(column.name)
         again = cast(once, column)
         # By their texts: NaN is no NaN's equal.
         assert [str(v) for v in again.values] == [str(v) for v in once]

@@ -1,8 +1,6 @@
 """What is counted of a partition while it is conformed, and which counts cannot be a month's."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,20 +9,18 @@ import pytest
 from nyc_tlc.core.catalog.counts import Counts
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
-from nyc_tlc.core.errors import PipelineError, ReconciliationError, SourceError
+from nyc_tlc.core.errors import ReconciliationError, SourceError
 from nyc_tlc.core.lake.records import Landing
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.rows.judge import Judged
 from nyc_tlc.core.rows.rules import FLAGS
 from nyc_tlc.core.rows.tally import Tally, require_whole_month
+from tests.unit.rows.batches import judged
 
 JANUARY = Partition(GREEN, Month(2024, 1))
 LANDING = Landing.model_construct(rows=10, source_uri="https://tlc/green.parquet")
 
 
-def test_rows_are_counted_by_reason_by_flag_and_by_the_day_of_their_pickup(
-    judged: Callable[..., Judged],
-) -> None:
+def test_rows_are_counted_by_reason_by_flag_and_by_the_day_of_their_pickup():
     days = ((2023, 12, 31, 23), (2024, 1, 1, 0), (2024, 1, 31, 23), (2024, 1, 1, 12), (2009, 1, 1))
     pickups = [datetime(*day) for day in days]  # noqa: DTZ001 - wall clock
     tally = Tally()
@@ -47,7 +43,7 @@ def test_rows_are_counted_by_reason_by_flag_and_by_the_day_of_their_pickup(
     )
 
 
-def test_the_first_row_that_cannot_be_read_is_the_example() -> None:
+def test_the_first_row_that_cannot_be_read_is_the_example():
     tally = Tally()
     for reasons in (["pickup_missing"], ["pickup_missing", "code_unmapped"], ["row_irregular"]):
         published = [f"{reason} of {len(reasons)}" for reason in reasons]
@@ -65,7 +61,7 @@ def _tally(accepted: int, outside: int = 0, **by_reason: int) -> Tally:
     "tally",
     [_tally(10), _tally(6, value_uncastable=4), _tally(10, 4), _tally(6, pickup_missing=4)],
 )
-def test_a_month_of_which_most_rows_can_be_read_and_are_its_own_passes(tally: Tally) -> None:
+def test_a_month_of_which_most_rows_can_be_read_and_are_its_own_passes(tally):
     require_whole_month(JANUARY, LANDING, tally)
 
 
@@ -88,8 +84,8 @@ def test_a_month_of_which_most_rows_can_be_read_and_are_its_own_passes(tally: Ta
     ],
 )  # fmt: skip
 def test_a_file_that_lost_rows_cannot_be_read_or_is_of_another_month_is_refused(
-    tally: Tally, error: type[PipelineError], facts: list[Any]
-) -> None:
+    tally, error, facts
+):
     with pytest.raises(error) as caught:
         require_whole_month(JANUARY, LANDING, tally)
     assert [fact for fact in facts if fact not in str(caught.value)] == []

@@ -19,18 +19,18 @@ def _row(month: str = "2024-01", **values: Any) -> RunRow:
     return RunRow(**{"service": "green", "month": month, "status": Status.LOADED, **values})
 
 
-def test_no_further_step_touches_these() -> None:
+def test_no_further_step_touches_these():
     assert sorted(FINAL) == ["failed", "not published yet", "planned", "skipped", "unchanged"]
 
 
-def test_branches_that_succeed_merge_to_their_rows() -> None:
+def test_branches_that_succeed_merge_to_their_rows():
     loaded = [_row("2024-01", accepted=3), _row("2024-02")]
     published = [replace(row, status=Status.PUBLISHED) for row in loaded]
     assert merge([loaded, published]) == loaded
     assert merge([loaded]) == loaded
 
 
-def test_what_failed_in_any_branch_has_failed_with_every_error_once() -> None:
+def test_what_failed_in_any_branch_has_failed_with_every_error_once():
     one, other = _row().failed("cut short", "SourceError"), _row().failed("locked", "LockError")
     assert merge([[_row()], [one], [other], [one]]) == [
         _row().failed("cut short | locked", "SourceError")
@@ -39,7 +39,7 @@ def test_what_failed_in_any_branch_has_failed_with_every_error_once() -> None:
     assert merge([rows, [rows[0], rows[1].failed("full")]]) == [rows[0], rows[1].failed("full")]
 
 
-def test_the_slower_branch_gives_the_time() -> None:
+def test_the_slower_branch_gives_the_time():
     assert merge([[_row(seconds=1.5)], [_row(seconds=4.0)]])[0].seconds == 4.0
 
 
@@ -55,7 +55,7 @@ def test_the_slower_branch_gives_the_time() -> None:
     ],
     ids=["all lost", "one lost", "one invented", "another month", "reordered", "another service"],
 )
-def test_branches_that_disagree_about_the_partitions_are_an_error(other: list[RunRow]) -> None:
+def test_branches_that_disagree_about_the_partitions_are_an_error(other):
     rows = [_row("2024-01"), _row("2024-02")]
     for branches in ([rows, other], [other, rows], [rows, rows, other]):
         with pytest.raises(
@@ -64,7 +64,7 @@ def test_branches_that_disagree_about_the_partitions_are_an_error(other: list[Ru
             merge(branches)
 
 
-def test_the_summary_adds_up_and_notes_what_is_odd_about_a_file() -> None:
+def test_the_summary_adds_up_and_notes_what_is_odd_about_a_file():
     large = _row(published=1_000_001, accepted=1_000_000, quarantined=1, bytes=123_456_789_000)
     odd = _row(
         "2024-02", published=20, accepted=17, quarantined=3, seconds=12.34, warning="7, not 8"
@@ -79,7 +79,7 @@ def test_the_summary_adds_up_and_notes_what_is_odd_about_a_file() -> None:
     assert summary([]).splitlines()[1].split() == ["0", "partitions", "0", "0", "0"]
 
 
-def test_summary_of_a_plan_sums_what_would_be_loaded() -> None:
+def test_summary_of_a_plan_sums_what_would_be_loaded():
     rows = [
         _row("2024-01", status=Status.PLANNED, bytes=123_456_000_000, only_plan=True),
         _row("2024-02", status=Status.PLANNED, bytes=789_000, only_plan=True),

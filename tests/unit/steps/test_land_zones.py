@@ -2,11 +2,9 @@
 
 import json
 import zipfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -24,19 +22,18 @@ from nyc_tlc.core.errors import (
 )
 from nyc_tlc.core.zones.polygons import ZonePolygons
 from nyc_tlc.ports.bundles import Ports
-from nyc_tlc.ports.source import Source
 from nyc_tlc.steps import land_zones as step
 
 LANDING = "raw/taxi_zones/sample.json"
 
 
 @pytest.fixture(autouse=True)
-def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_process(monkeypatch):
     monkeypatch.setattr(step, "_parsed", {})
 
 
 @pytest.fixture
-def published(tmp_path: Path) -> Path:
+def published(tmp_path):
     (tmp_path / "cdn" / "misc").mkdir(parents=True)
     path = tmp_path / "cdn" / "misc" / "taxi_zones.zip"
     write_zone_polygons(path)
@@ -44,7 +41,7 @@ def published(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ports(tmp_path: Path, published: Path) -> Ports:
+def ports(tmp_path, published):
     return Ports(
         source=FolderSource(tmp_path / "cdn"),
         lake=FolderLake(tmp_path / "lake"),
@@ -55,7 +52,7 @@ def ports(tmp_path: Path, published: Path) -> Ports:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> Source:
+def elsewhere(tmp_path):
     """A source that has no polygons, as the mirror of the CSV files."""
     (tmp_path / "mirror").mkdir()
     return FolderSource(tmp_path / "mirror")
@@ -74,7 +71,7 @@ def _as_own(path: Path) -> None:
             archive.writestr(name, data.replace(b"sample\0", b"length\0"))
 
 
-def test_polygons_are_landed_by_content_with_a_record(ports: Ports, published: Path) -> None:
+def test_polygons_are_landed_by_content_with_a_record(ports, published):
     sha256 = sha256_of_file(published)
     content = published.read_bytes()
     landing = step.land_zone_polygons(ports)
@@ -91,7 +88,7 @@ def _read(ports: Ports, path: str) -> bytes:
     return record[0]
 
 
-def test_the_lookup_is_landed_by_content(ports: Ports, published: Path) -> None:
+def test_the_lookup_is_landed_by_content(ports, published):
     lookup = published.with_name("taxi_zone_lookup.csv")
     with pytest.raises(SourceError, match=r"zone lookup is missing: .* Check TLC_SOURCE_URL"):
         step.land_zone_lookup(ports)
@@ -115,9 +112,7 @@ def test_the_lookup_is_landed_by_content(ports: Ports, published: Path) -> None:
     ("land", "name"),
     [(step.land_zone_polygons, "taxi_zones.zip"), (step.land_zone_lookup, "taxi_zone_lookup.csv")],
 )
-def test_a_file_larger_than_any_of_zones_is_not_read(
-    land: Callable[[Ports], Any], name: str, ports: Ports, published: Path
-) -> None:
+def test_a_file_larger_than_any_of_zones_is_not_read(land, name, ports, published):
     with published.with_name(name).open("ab") as file:
         file.truncate(33 << 20)
     with pytest.raises(ContractError, match="34,603,008 bytes, expected at most 33,554,432"):
@@ -126,9 +121,7 @@ def test_a_file_larger_than_any_of_zones_is_not_read(
     assert not list(ports.work_dir.rglob("taxi_*"))
 
 
-def test_unchanged_polygons_are_not_landed_again_and_a_revision_keeps_them(
-    ports: Ports, published: Path
-) -> None:
+def test_unchanged_polygons_are_not_landed_again_and_a_revision_keeps_them(ports, published):
     first = step.land_zone_polygons(ports)
     before = ports.lake.stat(first.raw), ports.lake.stat(LANDING)
     assert step.land_zone_polygons(ports) == first
@@ -140,7 +133,7 @@ def test_unchanged_polygons_are_not_landed_again_and_a_revision_keeps_them(
     assert _landed(ports)[1] == second.sha256
 
 
-def test_landed_polygons_serve_a_source_that_has_none(ports: Ports, elsewhere: Source) -> None:
+def test_landed_polygons_serve_a_source_that_has_none(ports, elsewhere):
     landing = step.land_zone_polygons(ports)
     mirror = replace(ports, source=elsewhere)
     assert step.land_zone_polygons(mirror) == landing
@@ -149,14 +142,14 @@ def test_landed_polygons_serve_a_source_that_has_none(ports: Ports, elsewhere: S
     assert len(polygons.polygons) == 263
 
 
-def test_no_polygons_anywhere_says_where_to_get_them(ports: Ports, elsewhere: Source) -> None:
+def test_no_polygons_anywhere_says_where_to_get_them(ports, elsewhere):
     mirror = replace(ports, source=elsewhere)
     for attempt in (step.land_zone_polygons, _landed):
         with pytest.raises(SourceError, match="tlc_zones once with TLC_SOURCE_URL set to TLC's"):
             attempt(mirror)
 
 
-def test_first_use_lands_and_later_ones_do_not_ask_the_source(ports: Ports) -> None:
+def test_first_use_lands_and_later_ones_do_not_ask_the_source(ports):
     polygons, sha256 = _landed(ports)
     assert ports.lake.stat(f"raw/taxi_zones/{sha256}.zip") is not None
     source = Mock()
@@ -164,9 +157,7 @@ def test_first_use_lands_and_later_ones_do_not_ask_the_source(ports: Ports) -> N
     source.fetch.assert_not_called()
 
 
-def test_a_process_parses_them_once_however_many_workers_ask(
-    ports: Ports, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_parses_them_once_however_many_workers_ask(ports, monkeypatch):
     step.land_zone_polygons(ports)
     parse = Mock(wraps=step.parse_zone_polygons)
     monkeypatch.setattr(step, "parse_zone_polygons", parse)
@@ -176,7 +167,7 @@ def test_a_process_parses_them_once_however_many_workers_ask(
     assert all(answer[0] is answers[0][0] for answer in answers)
 
 
-def test_what_is_not_the_polygons_is_not_landed(ports: Ports, published: Path) -> None:
+def test_what_is_not_the_polygons_is_not_landed(ports, published):
     landing = step.land_zone_polygons(ports)
     published.write_bytes(b"<Error><Code>AccessDenied</Code></Error>")
     with pytest.raises(ContractError, match="is not the taxi zones' polygons"):
@@ -185,7 +176,7 @@ def test_what_is_not_the_polygons_is_not_landed(ports: Ports, published: Path) -
     assert not list(ports.work_dir.rglob("*.zip"))
 
 
-def test_months_of_either_kind_get_their_own_zones(ports: Ports, published: Path) -> None:
+def test_months_of_either_kind_get_their_own_zones(ports, published):
     """Sample zones landed by a demo are never those of a real month, nor the reverse."""
     samples = step.land_zone_polygons(ports)
     with pytest.raises(ConfigurationError, match="TLC's own and the zones of the source are samp"):
@@ -201,13 +192,13 @@ def test_months_of_either_kind_get_their_own_zones(ports: Ports, published: Path
     assert step.landed_zone_polygons(ports)[1] == sha256
 
 
-def test_a_sample_month_gets_no_real_zones(ports: Ports, published: Path) -> None:
+def test_a_sample_month_gets_no_real_zones(ports, published):
     _as_own(published)
     with pytest.raises(ConfigurationError, match="a sample and the zones of the source are TLC's"):
         _landed(ports)
 
 
-def test_tlcs_own_lookup_stays_before_a_sample(ports: Ports, published: Path) -> None:
+def test_tlcs_own_lookup_stays_before_a_sample(ports, published):
     lookup = published.with_name("taxi_zone_lookup.csv")
     write_zone_lookup(lookup)
     samples = step.land_zone_lookup(ports)
@@ -224,16 +215,14 @@ def _cut(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, _cut], ids=["gone", "cut"])
-def test_lost_polygons_are_landed_again(
-    damage: Callable[[Path], Any], ports: Ports, tmp_path: Path
-) -> None:
+def test_lost_polygons_are_landed_again(damage, ports, tmp_path):
     landing = step.land_zone_polygons(ports)
     damage(tmp_path / "lake" / landing.raw)
     assert _landed(ports)[1] == landing.sha256
     assert sha256_of_file(tmp_path / "lake" / landing.raw) == landing.sha256
 
 
-def test_changed_bytes_of_the_same_length_are_refused(ports: Ports, tmp_path: Path) -> None:
+def test_changed_bytes_of_the_same_length_are_refused(ports, tmp_path):
     landing = step.land_zone_polygons(ports)
     path = tmp_path / "lake" / landing.raw
     path.write_bytes(bytes(landing.bytes))

@@ -12,7 +12,7 @@ from tests.ports.months import SampleMonth
 MONTH = SampleMonth(rows=7, values={"vendor_id": [None] * 6 + [2]})
 
 
-def test_groups_without_rows_and_columns_without_values_are_left_out(tmp_path) -> None:
+def test_groups_without_rows_and_columns_without_values_are_left_out(tmp_path):
     schema = arrow_schema(GREEN.contract)
     nothing = pa.RecordBatch.from_pylist([], schema)
     with pq.ParquetWriter(tmp_path / "staged", schema) as writer:

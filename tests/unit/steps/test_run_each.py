@@ -52,7 +52,7 @@ def _failing(month: str, error: Exception) -> Callable[[RunRow], RunRow]:
 
 
 @pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def waits(monkeypatch):
     """Seconds slept, in order; nobody sleeps."""
     recorded: list[float] = []
     monkeypatch.setattr(time, "sleep", recorded.append)
@@ -71,7 +71,7 @@ def _failing_times(times: int, error: Exception) -> Callable[[], str]:
     return attempt
 
 
-def test_a_run_begins_with_a_row_for_each_partition() -> None:
+def test_a_run_begins_with_a_row_for_each_partition():
     rows = start(PARTITIONS, force=True, now=NOW)
     assert [row.partition for row in rows] == PARTITIONS
     assert len({row.run for row in rows}) == 1
@@ -80,11 +80,11 @@ def test_a_run_begins_with_a_row_for_each_partition() -> None:
     assert not start(PARTITIONS, force=False, now=NOW)[0].force
 
 
-def test_as_many_are_worked_on_at_once_as_there_are_workers_and_rows_keep_their_order() -> None:
+def test_as_many_are_worked_on_at_once_as_there_are_workers_and_rows_keep_their_order():
     together = threading.Barrier(3)
     lock, running, most = threading.Lock(), 0, 0
 
-    def step(row: RunRow) -> RunRow:
+    def step(row):
         nonlocal running, most
         with lock:
             running += 1
@@ -110,9 +110,7 @@ def test_as_many_are_worked_on_at_once_as_there_are_workers_and_rows_keep_their_
         (ZeroDivisionError("none"), "conform met an unexpected ZeroDivisionError (none); the log"),
     ],
 )
-def test_a_partition_that_fails_leaves_the_others(
-    error: Exception, said: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_partition_that_fails_leaves_the_others(error, said, caplog):
     caplog.set_level(logging.DEBUG)
     done = run_each("conform", _failing("2024-03", error), _rows(), EFFORT)
     assert [row.partition for row in done] == PARTITIONS
@@ -131,7 +129,7 @@ def test_a_partition_that_fails_leaves_the_others(
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_a_month_not_published_yet_is_no_failure() -> None:
+def test_a_month_not_published_yet_is_no_failure():
     done = run_each("land", _failing("2024-06", NotPublishedYet("wait")), _rows(), EFFORT)
     late = done[5]
     assert (late.status, late.error) == (Status.NOT_PUBLISHED, "")
@@ -139,8 +137,8 @@ def test_a_month_not_published_yet_is_no_failure() -> None:
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_who_stops_the_run_stops_it(stop: type[BaseException]) -> None:
-    def step(row: RunRow) -> RunRow:
+def test_who_stops_the_run_stops_it(stop):
+    def step(row):
         raise stop
 
     with pytest.raises(stop):
@@ -148,12 +146,12 @@ def test_who_stops_the_run_stops_it(stop: type[BaseException]) -> None:
 
 
 @pytest.mark.parametrize("status", sorted(FINAL))
-def test_a_final_row_is_not_touched(status: Status) -> None:
+def test_a_final_row_is_not_touched(status):
     rows = _rows()
     rows[2] = replace(rows[2], status=status, error="as it was", seconds=1.25)
     touched = []
 
-    def step(row: RunRow) -> RunRow:
+    def step(row):
         touched.append(row.partition)
         return _conformed(row)
 
@@ -163,8 +161,8 @@ def test_a_final_row_is_not_touched(status: Status) -> None:
 
 
 @pytest.mark.parametrize("error", [None, SourceError("it is cut short")])
-def test_seconds_of_all_steps_add_up_whether_they_fail_or_not(error: Exception | None) -> None:
-    def step(row: RunRow) -> RunRow:
+def test_seconds_of_all_steps_add_up_whether_they_fail_or_not(error):
+    def step(row):
         time.sleep(0.01)
         if error:
             raise error
@@ -174,9 +172,7 @@ def test_seconds_of_all_steps_add_up_whether_they_fail_or_not(error: Exception |
     assert 5.01 <= done.seconds < 6
 
 
-def test_a_row_whose_attempts_are_exhausted_fails_and_keeps_the_last_error(
-    waits: list[float],
-) -> None:
+def test_a_row_whose_attempts_are_exhausted_fails_and_keeps_the_last_error(waits):
     step = _failing("2024-01", RetryableError("the server answered 503"))
     done = run_each("land", step, _rows(), EFFORT)
     assert done[0].status is Status.FAILED
@@ -188,16 +184,14 @@ def test_a_row_whose_attempts_are_exhausted_fails_and_keeps_the_last_error(
 @pytest.mark.parametrize(
     "error", [SourceError("broken"), NotPublishedYet("wait"), ValueError("a defect")], ids=repr
 )
-def test_other_errors_are_not_tried_again(error: Exception, waits: list[float]) -> None:
+def test_other_errors_are_not_tried_again(error, waits):
     with pytest.raises(type(error)):
         retried(_failing_times(1, error), "yellow 2024-01", Effort(1, 5))
     assert waits == []
 
 
 @pytest.mark.parametrize(("failures", "attempts"), [(0, 1), (1, 2), (4, 5), (2, 5)])
-def test_a_step_is_tried_again_until_it_succeeds(
-    failures: int, attempts: int, waits: list[float], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_step_is_tried_again_until_it_succeeds(failures, attempts, waits, caplog):
     attempt = _failing_times(failures, RetryableError("no answer"))
     with caplog.at_level(logging.WARNING, "nyc_tlc.steps.run_each"):
         assert retried(attempt, "yellow 2024-01", Effort(1, attempts)) == "done"
@@ -214,9 +208,7 @@ def test_a_step_is_tried_again_until_it_succeeds(
     ],
     ids=["doubled, a minute at most", "as asked"],
 )
-def test_waits_between_attempts(
-    asked: float | None, first_wait: float, planned: list[float], waits: list[float]
-) -> None:
+def test_waits_between_attempts(asked, first_wait, planned, waits):
     busy = RetryableError("no answer", retry_after=asked)
     with pytest.raises(RetryableError, match="Tried 10 times") as caught:
         retried(_failing_times(10, busy), "yellow 2024-01", Effort(1, 10, first_wait))
@@ -227,7 +219,7 @@ def test_waits_between_attempts(
     assert (len(jitters) > 1) is (asked is None)
 
 
-def test_the_run_ends_with_every_failure_named() -> None:
+def test_the_run_ends_with_every_failure_named():
     rows = _rows()
     rows[1] = rows[1].failed("the disk is full")
     rows[7] = rows[7].failed("a new column")
@@ -259,9 +251,7 @@ def _rejecting(error: PipelineError, asked: list[Partition]) -> Callable[[RunRow
     ],
     ids=["that may pass", "for people"],
 )
-def test_a_system_that_serves_no_month_is_given_up_once(
-    error: PipelineError, tries: int, waits: list[float]
-) -> None:
+def test_a_system_that_serves_no_month_is_given_up_once(error, tries, waits):
     asked: list[Partition] = []
     done = run_each("land", _rejecting(error, asked), _rows(), Effort(1, 3))
     assert asked == [PARTITIONS[0]] * tries
@@ -287,13 +277,13 @@ def test_a_system_that_serves_no_month_is_given_up_once(
         ("503 ok 503 503", 4),
     ],
 )
-def test_a_status_is_of_one_month_until_the_next_meets_it(answers: str, asked: int) -> None:
+def test_a_status_is_of_one_month_until_the_next_meets_it(answers, asked):
     busy = RetryableError("503", outage="tlc:443 answered 503", unconfirmed=True)
     errors = {"503": busy, "absent": NotPublishedYet("wait"), "ok": None}
     left = [errors[answer] for answer in answers.split()]
     seen = []
 
-    def step(row: RunRow) -> RunRow:
+    def step(row):
         seen.append(row)
         if error := left.pop(0) if left else None:
             raise error
@@ -306,7 +296,7 @@ def test_a_status_is_of_one_month_until_the_next_meets_it(answers: str, asked: i
     )
 
 
-def test_another_step_of_the_job_asks_again() -> None:
+def test_another_step_of_the_job_asks_again():
     effort, asked = Effort(1, 1), []
     down = RetryableError("no answer", outage="it is down")
     for step in ("land", "load"):
@@ -326,21 +316,17 @@ def test_another_step_of_the_job_asks_again() -> None:
     ],
 )
 def test_what_answers_nothing_is_given_up_after_a_bounded_time(
-    silence: float,
-    answered: bool,
-    effort: Effort,
-    tries: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    silence, answered, effort, tries, monkeypatch
+):
     now, asked = 0.0, []
     monkeypatch.setattr(random, "uniform", lambda *_: 1.0)
     monkeypatch.setattr(time, "monotonic", lambda: now)
 
-    def sleep(seconds: float) -> None:
+    def sleep(seconds):
         nonlocal now
         now += seconds
 
-    def attempt() -> None:
+    def attempt():
         asked.append(now)
         sleep(silence)
         raise RetryableError("no answer", outage="it says nothing")
@@ -355,9 +341,7 @@ def test_what_answers_nothing_is_given_up_after_a_bounded_time(
 
 
 @pytest.mark.parametrize(("answered", "waited"), [(False, []), (True, [120.0, 120.0])])
-def test_a_server_that_asks_for_more_than_our_patience_is_left_alone(
-    answered: bool, waited: list[float], waits: list[float]
-) -> None:
+def test_a_server_that_asks_for_more_than_our_patience_is_left_alone(answered, waited, waits):
     busy = RetryableError("429", retry_after=120.0)
     effort = Effort(1, 5, outages=Outages({"yellow 2024-01"} if answered else set()))
     with pytest.raises(RetryableError, match=r"429; it asks to wait 120 s\. Tried"):
@@ -366,6 +350,6 @@ def test_a_server_that_asks_for_more_than_our_patience_is_left_alone(
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.FAILED])
-def test_every_other_status_lets_the_run_end_well(status: Status) -> None:
+def test_every_other_status_lets_the_run_end_well(status):
     require_all([replace(row, status=status) for row in _rows()])
     require_all([])

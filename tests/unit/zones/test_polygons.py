@@ -44,29 +44,29 @@ def _drawn(data: bytes) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory) -> bytes:
+def sample(tmp_path_factory):
     path = tmp_path_factory.mktemp("sample") / "taxi_zones.zip"
     write_zone_polygons(path)
     return path.read_bytes()
 
 
 @pytest.fixture(scope="module")
-def real(shared_tlc) -> bytes:
+def real(shared_tlc):
     return (shared_tlc / "zones" / "taxi_zones.zip").read_bytes()
 
 
 @pytest.fixture(scope="module", params=["sample", "real"])
-def published(request) -> bytes:
+def published(request):
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="module")
-def zones(published) -> ZonePolygons:
+def zones(published):
     return parse_zone_polygons(published)
 
 
 @pytest.fixture(scope="module")
-def feet(published) -> np.ndarray:
+def feet(published):
     """The zones in the plane of the file, by OBJECTID: in it nothing repeats."""
     drawn = {one.record["OBJECTID"]: shapely.geometry.shape(one.shape) for one in _drawn(published)}
     return np.array([drawn[i] for i in IDS])

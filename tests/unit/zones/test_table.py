@@ -15,7 +15,7 @@ from nyc_tlc.core.zones.table import SCHEMA, with_geo_metadata, with_geojson, zo
 
 
 @pytest.fixture(scope="module")
-def table(polygons, tmp_path_factory) -> pa.Table:
+def table(polygons, tmp_path_factory):
     path = tmp_path_factory.mktemp("lookup") / "taxi_zone_lookup.csv"
     write_zone_lookup(path)
     return zone_table(parse_zones(path.read_bytes()), polygons)
