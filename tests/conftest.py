@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=turn)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server that runs, in a folder that is gone with it."""
     # pytest's own folders are closed to others; here root's server account can enter.
     with tempfile.TemporaryDirectory(prefix="nyc-tlc-tests-") as folder:
         Path(folder).chmod(0o755)
@@ -74,6 +75,12 @@ def postgres() -> Iterator[PostgresServer]:
             home = server.state_dir / "postgres-home"
             if home.exists():
                 shutil.rmtree(home.read_text())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

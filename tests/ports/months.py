@@ -23,17 +23,9 @@ from nyc_tlc.core.rows.conform import conform
 from nyc_tlc.core.rows.judge import Judge, neighbourhoods
 from nyc_tlc.core.zones.lookup import SCHEMA
 from nyc_tlc.ports.warehouse import AnyWarehouse, Batches, RowGroups, Warehouse
+from nyc_tlc.steps.load import _QUARANTINE_SCHEMA
 
 T = TypeVar("T")
-QUARANTINE_SCHEMA = pa.schema(
-    [
-        ("service", pa.string()),
-        ("source_month", pa.date32()),
-        ("source_row", pa.int32()),
-        ("reason", pa.string()),
-        ("published", pa.string()),
-    ]
-)
 
 
 def partition(month: str = "2024-01", service: Service = GREEN) -> Partition:
@@ -84,8 +76,8 @@ class SampleMonth:
             }
             for row, published in enumerate(self.quarantined)
         ]
-        table = pa.Table.from_pylist(rows, QUARANTINE_SCHEMA)
-        return Batches(QUARANTINE_SCHEMA, table.to_batches(max_chunksize=2))
+        table = pa.Table.from_pylist(rows, _QUARANTINE_SCHEMA)
+        return Batches(_QUARANTINE_SCHEMA, table.to_batches(max_chunksize=2))
 
     def _defaults(self) -> Mapping[str, Sequence[Any]]:
         start = self.partition.month.start

@@ -1,7 +1,6 @@
 """Small months of trips, as they lie published in a lake."""
 
 import io
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from nyc_tlc.core.lake.records import (
     WarehouseJob,
     WarehouseLoad,
 )
+from nyc_tlc.core.rows.rules import FLAGS
 from nyc_tlc.ports.lake import Lake
 from tests.ports.months import SampleMonth
 
@@ -65,12 +65,6 @@ def recorded(manifest: Manifest, jobs: tuple[WarehouseJob, ...], warehouse: str)
     )
 
 
-def expecting(manifest: Manifest, *, accepted: int) -> Manifest:
-    """The manifest with a count that its objects do not have."""
-    counts = manifest.counts.model_copy(update={"accepted": accepted})
-    return manifest.model_copy(update={"counts": counts})
-
-
 def _landing(month: SampleMonth) -> Landing:
     return Landing(
         source_uri="https://example.org/file",
@@ -84,16 +78,16 @@ def _landing(month: SampleMonth) -> Landing:
 
 
 def _counts(month: SampleMonth) -> Counts:
+    """As conform counts: every flag, also those that no row has."""
+    rejected, flags = len(month.quarantined), month.values.get("quality_flags", ())
     return Counts(
         published=month.entry.published,
         accepted=month.rows,
-        quarantined=len(month.quarantined),
-        by_reason={},
-        by_flag={},
+        quarantined=rejected,
+        by_reason={"pickup_missing": rejected} if rejected else {},
+        by_flag={
+            flag.code: sum(bits >> bit & 1 for bits in flags) for bit, flag in enumerate(FLAGS)
+        },
         first_pickup=None,
         last_pickup=None,
     )
-
-
-def revised(month: SampleMonth, rows: int, sha256: str) -> SampleMonth:
-    return replace(month, rows=rows, sha256=sha256 * 64, quarantined=[])

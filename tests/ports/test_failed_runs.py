@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,23 +24,24 @@ from nyc_tlc.core.errors import (
 )
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.failures import NOT_TRIED
-from nyc_tlc.core.runs.run_table import start, summary
+from nyc_tlc.core.runs.run_table import summary
 from nyc_tlc.jobs.log import configure_logging, on_one_screen
 from nyc_tlc.jobs.open import Job
 from nyc_tlc.jobs.sync import Sync
 from nyc_tlc.jobs.trips import Trips
+from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.wiring import connect_stores
-from tests.ports.broken_servers import REFUSING, UNREACHABLE, Broken, serving
+from tests.ports.broken_servers import REFUSING, UNREACHABLE, serving
 
 MONTHS = [Partition(GREEN, month) for month in Month(2023, 1).through(Month(2023, 12))]
-
-
 JobT = TypeVar("JobT", bound=Job)
 
 
-def _impatient(job: JobT) -> JobT:
-    """Half a minute takes half a second."""
+def _job(kind: Callable[[Settings, Ports], JobT], settings: Settings, source: str) -> JobT:
+    """A job for which half a minute is half a second."""
+    given = settings.model_copy(update={"tlc_source_url": source, "tlc_source_timeout": 0.4})
+    job = kind(given, connect_stores(given))
     job._effort = replace(job._effort, first_wait=0.01, patience=0.5)
     return job
 
@@ -64,24 +65,14 @@ def _logged(settings, monkeypatch) -> None:
     configure_logging("INFO", settings.tlc_work_dir)
 
 
-@pytest.fixture(params=[*UNREACHABLE, *REFUSING])
-def source(request, tmp_path, monkeypatch) -> tuple[str, str, Broken]:
-    broken = {**UNREACHABLE, **REFUSING}[request.param]
+@pytest.mark.parametrize("what", [*UNREACHABLE, *REFUSING])
+def test_a_source_that_serves_nothing(settings, what, tmp_path, monkeypatch):
+    broken = {**UNREACHABLE, **REFUSING}[what]
     with serving(broken, tmp_path) as (url, says, variables):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        yield url, says, broken
-
-
-def _settings(settings: Settings, url: str) -> Settings:
-    return settings.model_copy(update={"tlc_source_url": url, "tlc_source_timeout": 0.4})
-
-
-def test_a_source_that_serves_nothing(settings, source):
-    url, says, broken = source
-    given = _settings(settings, url)
-    trips = _impatient(Trips(given, connect_stores(given)))
-    last = _failed(lambda: trips.load(trips.land(MONTHS)))
+        trips = _job(Trips, settings, url)
+        last = _failed(lambda: trips.load(trips.land(MONTHS)))
     assert says in last
     assert "green 2023-01" in last
     assert "12 of 12 partitions failed" in last
@@ -97,17 +88,16 @@ def test_a_source_that_serves_nothing(settings, source):
 
 
 @pytest.mark.parametrize("what", ["closed port", "server that says nothing", "unknown host"])
-def test_a_plan_of_every_service_asks_once(what, settings, tmp_path, monkeypatch):
+def test_a_plan_of_every_service_asks_once(what, settings, tmp_path):
     with serving(UNREACHABLE[what], tmp_path) as (url, says, _):
-        given = _settings(settings, url)
-        sync = _impatient(Sync(given, connect_stores(given)))
+        sync = _job(Sync, settings, url)
         found = sync.find(
             list(SERVICES.values()), first=Month(2024, 1), scope="all", only_plan=True
         )
         months = sum(row.asked for row in found)
         tried = [row for row in found if row.state is State.FAILED and NOT_TRIED not in row.note]
-        assert 1 <= len(tried) <= given.tlc_workers
-        trips = Trips(given, connect_stores(given))
+        assert 1 <= len(tried) <= settings.tlc_workers
+        trips = _job(Trips, settings, url)
         last = _failed(lambda: trips.reconcile(sync.land(found, only_plan=True)))
     assert months > 4 * 12
     assert f"{months} of {months} partitions failed" in last
@@ -115,33 +105,11 @@ def test_a_plan_of_every_service_asks_once(what, settings, tmp_path, monkeypatch
 
 
 def test_a_plan_that_could_not_ask_does_not_say_that_there_is_nothing(settings):
-    given = _settings(settings, "http://127.0.0.1:1")
-    trips = _impatient(Trips(given, connect_stores(given)))
+    trips = _job(Trips, settings, "http://127.0.0.1:1")
     told = summary(trips.land(MONTHS, only_plan=True))
     assert "plan: 0 of 12 partitions would be loaded, 12 could not be asked about" in told
     assert told.count("  failed  ") == 10
     assert "2 more failed" in told
-
-
-@pytest.mark.parametrize(
-    ("wrong", "says", "passing"),
-    [
-        ({"postgres_port": 1}, "does not answer: ", True),
-        ({"postgres_user": "nobody"}, 'authentication failed for user "nobody"', False),
-        ({"postgres_dbname": "nowhere"}, 'database "nowhere" does not exist', False),
-        ({"postgres_host": "pg.invalid"}, "could not translate host name", True),
-    ],
-    ids=["down", "wrong user", "unknown database", "unknown host"],
-)
-def test_postgres_that_serves_nothing(settings, wrong, says, passing):
-    given = settings.model_copy(update=wrong)
-    job = _impatient(Trips(given, connect_stores(given)))
-    begun = start(MONTHS, force=False, now=datetime.now(UTC))
-    kind = RetryableError if passing else ConfigurationError
-    rows = job.run("load", lambda row: job._ports.warehouse.describe(), begun)
-    assert [row.error_type for row in rows[:1]] == [kind.__name__]
-    assert says in rows[0].error
-    assert rows[-1].error.startswith("not tried, because Postgres ")
 
 
 Ask = Callable[[str], object]
@@ -150,8 +118,6 @@ _OF_A_CLIENT = {
     "server that says nothing", "server that hangs up",
 }  # fmt: skip
 _LOGIN = "proxy that asks for a login, of TLS"
-
-
 _CLIENTS = ("gs", "s3", "bigquery")
 
 

@@ -5,7 +5,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from nyc_tlc.core.errors import PartitionsFailedError
 from nyc_tlc.core.month import Month
 from nyc_tlc.jobs.audit import AuditScope, LakeAudit
 from nyc_tlc.jobs.trips import Trips
+from nyc_tlc.ports.warehouse import Ledger
 from nyc_tlc.steps.reconcile import tell_where_failed_months_stand
 from nyc_tlc.wiring import connect_inspector, connect_stores
 
@@ -130,3 +131,57 @@ def test_a_store_that_is_gone_says_nothing(settings, tmp_path):
     assert [row.error for row in told] == [
         f"Refused. {apart} until the next run of the month.", "Refused.", "",
     ]  # fmt: skip
+
+
+@dataclass
+class DyingLedger:
+    """The ledger of a run that ends when it is about to be told."""
+
+    ledger: Ledger
+
+    def entry(self, partition):
+        return self.ledger.entry(partition)
+
+    def mark_reconciled(self, entry):
+        raise SystemExit
+
+
+def run(settings, ports):
+    trips = Trips(settings, ports)
+    return [row.status for row in trips.load(trips.land([PARTITION]))]
+
+
+def test_the_ledger_is_told_when_nothing_is_left_to_do(settings, tmp_path):
+    write_month(PARTITION, 500, tmp_path / "published")
+    ports = connect_stores(settings)
+    with pytest.raises(SystemExit):
+        run(settings, replace(ports, ledger=DyingLedger(ports.ledger)))
+    assert list(ports.lake.list("staging/")) == []
+    assert ports.ledger.entry(PARTITION).reconciled_at is None
+    assert run(settings, ports) == ["reconciled"]
+    assert run(settings, ports) == ["unchanged"]
+
+
+def test_a_month_that_postgres_holds_in_another_version_is_not_proved(settings, tmp_path):
+    """Equal counts are no proof of equal content; nothing that is staged is cleared."""
+    write_month(PARTITION, 500, tmp_path / "published")
+    ports = connect_stores(settings)
+    trips = Trips(settings, ports)
+    conformed = trips.conform(trips.land([PARTITION]))
+    loaded, published = trips.load_to_postgres(conformed), trips.publish_to_lake(conformed)
+    earlier = "staging/service=green/year=2024/month=01/0_20240101T000000000000-00000000/x"
+    ports.lake.write(earlier, b"", if_generation=None)
+    held = ports.ledger.entry(PARTITION)
+
+    class OtherVersion(DyingLedger):
+        def entry(self, partition):
+            return replace(held, content=replace(held.content, sha256="0" * 64))
+
+        def record_month_states(self, states):
+            pass
+
+    with pytest.raises(Exception, match="Postgres is not recorded to hold this version"):
+        Trips(settings, replace(ports, ledger=OtherVersion(ports.ledger))).reconcile(
+            loaded, published
+        )
+    assert [stored.path for stored in ports.lake.list("staging/")] == [earlier]

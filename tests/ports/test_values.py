@@ -3,7 +3,7 @@
 import io
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from typing import Any
 
@@ -15,10 +15,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg2.sql import SQL
 
-from embedded.servers.bigquery import BigQueryServer
-from nyc_tlc.adapters.bigquery import values as in_bigquery
+from nyc_tlc.adapters.bigquery import values
 from nyc_tlc.adapters.bigquery.connection import BigQuerySettings, connect
-from nyc_tlc.adapters.postgres import inspector as in_postgres
+from nyc_tlc.adapters.postgres import inspector
 from nyc_tlc.adapters.postgres.copy_stream import copy
 from nyc_tlc.core.audit import values as in_arrow
 from nyc_tlc.core.audit.values import Projection, of_columns, of_rows
@@ -79,63 +78,54 @@ def table_of(rows: list[tuple]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
-class Postgres:
-    """A table with these columns, in a transaction of its own."""
-
-    def __init__(self, cursor) -> None:
-        self._cursor = cursor
-
-    def checksums(self, rows: pa.Table, projections: list[Projection]) -> dict[Projection, int]:
-        cursor = self._cursor
-        cursor.execute(
-            "DROP TABLE IF EXISTS valued; "
-            f"CREATE TEMPORARY TABLE valued ({postgres_columns(COLUMNS)})"
-        )
-        copy(cursor, "valued", Batches(SCHEMA, rows.to_batches()), jsonb=frozenset({"a_json"}))
-        return in_postgres.checksums(cursor, "valued", projections, SQL("true"))
+Checksums = Callable[[pa.Table, list[Projection]], dict[Projection, int]]
 
 
 @pytest.fixture
-def postgres_values(connect) -> Iterator[Postgres]:
+def in_postgres(connect) -> Iterator[Checksums]:
+    """Of a table with these columns, in a transaction of its own."""
     with connect() as connection, connection.cursor() as cursor:
-        yield Postgres(cursor)
+
+        def checksums(rows: pa.Table, projections: list[Projection]) -> dict[Projection, int]:
+            cursor.execute(
+                "DROP TABLE IF EXISTS valued; "
+                f"CREATE TEMPORARY TABLE valued ({postgres_columns(COLUMNS)})"
+            )
+            batches = Batches(SCHEMA, rows.to_batches())
+            copy(cursor, "valued", batches, jsonb=frozenset({"a_json"}))
+            return inspector.checksums(cursor, "valued", projections, SQL("true"))
+
+        yield checksums
         connection.rollback()
 
 
-class BigQuery:
-    """A table with these columns in the emulator."""
+@pytest.fixture(scope="module")
+def in_bigquery(bigquery) -> Checksums:
+    """Of a table with these columns in the emulator."""
+    name = f"values_{uuid.uuid4().hex[:12]}"
+    settings = BigQuerySettings(bigquery.project, name, bigquery.location, "gs://none", 1 << 30)
+    dataset = connect(settings, emulator=bigquery.url, storage_emulator=None, key_file=None)
+    dataset.client.create_dataset(dataset.reference)
+    table = dataset.reference.table("valued")
+    fields = [library.SchemaField.from_api_repr(each) for each in bigquery_fields(COLUMNS)]
+    dataset.client.create_table(library.Table(table, fields))
+    config = library.LoadJobConfig(source_format="PARQUET", write_disposition="WRITE_TRUNCATE")
 
-    def __init__(self, server: BigQueryServer) -> None:
-        settings = BigQuerySettings(
-            server.project, f"values_{uuid.uuid4().hex[:12]}", server.location, "gs://none", 1 << 30
-        )
-        self._dataset = connect(settings, emulator=server.url, storage_emulator=None, key_file=None)
-        self._dataset.client.create_dataset(self._dataset.reference)
-        self._table = self._dataset.reference.table("valued")
-        fields = [library.SchemaField.from_api_repr(each) for each in bigquery_fields(COLUMNS)]
-        self._dataset.client.create_table(library.Table(self._table, fields))
-
-    def checksums(self, rows: pa.Table, projections: list[Projection]) -> dict[Projection, int]:
+    def checksums(rows: pa.Table, projections: list[Projection]) -> dict[Projection, int]:
         file = io.BytesIO()
         pq.write_table(rows, file)
-        config = library.LoadJobConfig(
-            source_format="PARQUET", write_disposition="WRITE_TRUNCATE",
-        )  # fmt: skip
-        self._dataset.client.load_table_from_file(
-            file, self._table, rewind=True, job_config=config
-        ).result()
-        query = in_bigquery.checksum_query(str(self._table), Month.of(MONTH), projections)
-        ((row,), _) = self._dataset.query(query)
-        return in_bigquery.checksums(projections, row)
+        dataset.client.load_table_from_file(file, table, rewind=True, job_config=config).result()
+        query = values.checksum_query(str(table), Month.of(MONTH), projections)
+        ((row,), _) = dataset.query(query)
+        return values.checksums(projections, row)
+
+    return checksums
 
 
-@pytest.fixture(scope="module")
-def bigquery_values(bigquery) -> BigQuery:
-    return BigQuery(bigquery)
-
-
-def here(rows: pa.Table, projections: list[Projection]) -> dict[Projection, int]:
-    return in_arrow.checksums(rows.to_batches(max_chunksize=2), projections)
+def require_equal(checksums: Checksums, columns: tuple, rows: list[tuple]) -> None:
+    table, projections = table_of(rows), [*of_rows(columns), *of_columns(columns)]
+    here = in_arrow.checksums(table.to_batches(max_chunksize=2), projections)
+    assert checksums(table, projections) == here
 
 
 PROPERTY = settings(
@@ -146,17 +136,13 @@ PROPERTY = settings(
 @PROPERTY
 @given(rows=ROWS)
 @example(rows=HOSTILE)
-def test_postgres_computes_what_arrow_does(postgres_values, rows):
-    table = table_of(rows)
-    projections = [*of_rows(IN_POSTGRES), *of_columns(IN_POSTGRES)]
-    assert postgres_values.checksums(table, projections) == here(table, projections)
+def test_postgres_computes_what_arrow_does(in_postgres, rows):
+    require_equal(in_postgres, IN_POSTGRES, rows)
 
 
 # Each takes the emulator a second or two.
 @settings(PROPERTY, max_examples=2)
 @given(rows=ROWS)
 @example(rows=HOSTILE)
-def test_bigquery_computes_what_arrow_does(bigquery_values, rows):
-    table = table_of(rows)
-    projections = [*of_rows(IN_BIGQUERY), *of_columns(IN_BIGQUERY)]
-    assert bigquery_values.checksums(table, projections) == here(table, projections)
+def test_bigquery_computes_what_arrow_does(in_bigquery, rows):
+    require_equal(in_bigquery, IN_BIGQUERY, rows)

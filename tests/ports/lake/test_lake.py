@@ -2,10 +2,9 @@
 
 import io
 import os
-import threading
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from nyc_tlc.core.errors import ConfigurationError, ReconciliationError
 from nyc_tlc.core.lake.records import Generation
 from nyc_tlc.ports.lake import Lake
 from tests.ports.lake.meanwhile import meanwhile
+from tests.ports.months import at_once
 
 PATH = "trips/service=green/year=2024/month=01/green 2024-01.parquet"
 CHECK = b"123456789"
@@ -99,14 +99,14 @@ def _paths(lake: Lake, prefix: str) -> list[str]:
 
 
 def _generation(lake: Lake, path: str) -> Generation:
-    stored = lake.stat(path)
-    assert stored is not None
-    return stored.generation
+    return lake.stat(path).generation
 
 
-def test_object_that_was_never_written_is_none(lake):
-    assert lake.stat(PATH) is None
-    assert lake.read(PATH) is None
+def test_what_was_never_written_or_is_a_folder_is_none(lake):
+    lake.write("trips/x", b"", if_generation=None)
+    for path in (PATH, "trips"):
+        assert lake.stat(path) is None
+        assert lake.read(path) is None
 
 
 @pytest.mark.parametrize("content", [CHECK, b""])
@@ -115,7 +115,6 @@ def test_written_object_is_read_back_with_its_generation(lake, content):
     assert written.crc32c == (CHECK_CRC32C if content else "AAAAAA==")
     assert lake.read(PATH) == (content, written.generation)
     found = lake.stat(PATH)
-    assert found is not None
     assert (found.path, found.bytes, found.generation) == (PATH, len(content), written.generation)
     (listed,) = lake.list("trips/")
     assert (listed.bytes, listed.generation) == (len(content), written.generation)
@@ -252,12 +251,6 @@ def test_list_is_what_is_below_a_prefix_ascending_by_path(lake, tmp_path):
     assert _paths(lake, "trips/b") == _paths(lake, "nothing/here/") == []
 
 
-def test_folder_is_not_an_object(lake):
-    lake.write("trips/x", b"", if_generation=None)
-    assert lake.stat("trips") is None
-    assert lake.read("trips") is None
-
-
 def test_neighbouring_lakes_do_not_meet(lake, gcs, tmp_path):
     lake.write("x", b"ours", if_generation=None)
     folder = FolderLake(tmp_path / "another")
@@ -291,18 +284,14 @@ class TestFolderLake:
                 folder_lake.upload(file(b"%d" % (version % 10) * size), "x")
 
     def test_of_writers_at_once_one_wins_and_the_others_know(self, folder_lake):
-        start = threading.Barrier(8)
-
         def write(number: int) -> bytes | None:
-            start.wait()
             try:
                 folder_lake.write("x", b"%d" % number, if_generation=0)
             except ReconciliationError:
                 return None
             return b"%d" % number
 
-        with ThreadPoolExecutor(8) as pool:
-            (winner,) = filter(None, pool.map(write, range(8)))
+        (winner,) = filter(None, at_once([partial(write, number) for number in range(8)]))
         assert _read(folder_lake, "x") == winner
 
     def test_nothing_is_left_behind(self, folder_lake, root, file):

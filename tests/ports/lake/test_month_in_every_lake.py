@@ -47,9 +47,7 @@ def _load(machine: Callable[[], Trips]) -> list[str]:
 
 
 def _manifest(lake: Lake) -> Manifest:
-    manifest, _ = read_manifest(PARTITION, lake) or (None, 0)
-    assert manifest is not None
-    return manifest
+    return read_manifest(PARTITION, lake)[0]
 
 
 def _zones(lake: Lake) -> list[str]:

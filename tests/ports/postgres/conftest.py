@@ -1,16 +1,16 @@
 """Watch a warehouse while it changes."""
 
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from embedded.servers.postgres import PostgresServer
+from nyc_tlc.adapters.postgres import month_table
+from nyc_tlc.adapters.postgres.inspector import PostgresInspector
+from tests.conftest import postgres_server
 
 BLOCKED = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = %s"
 COPYING = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %green%'"
@@ -66,19 +66,26 @@ def seen_while(query) -> Callable[..., set[tuple]]:
     return read
 
 
+@pytest.fixture
+def parts(request, monkeypatch) -> int:
+    """In how many parts every month is loaded: two, or what the test is parametrized with."""
+    parts = getattr(request, "param", 2)
+    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
+    monkeypatch.setattr(month_table, "_MOST_PARTS", parts)
+    return parts
+
+
+@pytest.fixture
+def inspector(database, schema) -> PostgresInspector:
+    return PostgresInspector(database, schema)
+
+
 @pytest.fixture(scope="session")
 def primary() -> Iterator[PostgresServer]:
     """A server with PostgreSQL's defaults where ours has others: replicas, and few locks."""
-    with tempfile.TemporaryDirectory(prefix="nyc-tlc-primary-") as folder:
-        Path(folder).chmod(0o755)
-        server = PostgresServer(Path(folder) / "state")
-        try:
-            server.start()
-            for name in ("wal_level", "max_wal_senders", "max_locks_per_transaction"):
-                server.psql(f"ALTER SYSTEM SET {name} = {_DEFAULTS[name]}")
-            server.stop()
-            server.start()
-            yield server
-        finally:
-            server.stop()
-            shutil.rmtree((server.state_dir / "postgres-home").read_text())
+    with postgres_server() as server:
+        for name, value in _DEFAULTS.items():
+            server.psql(f"ALTER SYSTEM SET {name} = {value}")
+        server.stop()
+        server.start()
+        yield server

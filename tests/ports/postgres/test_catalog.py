@@ -40,16 +40,6 @@ def test_columns_are_those_of_the_contract_and_say_what_they_mean(query, service
     assert [meaning for *_, meaning in columns] == [*map(column_comment, service.contract.columns)]
 
 
-def test_every_month_has_the_checks_that_spare_scans(query):
-    checks = query(
-        "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'c' "
-        "AND convalidated AND NOT connoinherit AND conrelid = ANY(%s::regclass[]) ORDER BY 1, 2",
-        CHILDREN,
-    )
-    names = ("pickup_datetime_check", "source_month_check")
-    assert checks == [(child, name) for child in CHILDREN for name in names]
-
-
 @pytest.mark.parametrize(
     ("condition", "children"),
     [

@@ -1,12 +1,9 @@
 """What the audit relies on: the inspector sees what is there, all of it, and changes nothing."""
 
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 
-from nyc_tlc.adapters.postgres import month_table
-from nyc_tlc.adapters.postgres.inspector import PostgresInspector
 from nyc_tlc.core.audit.evidence import TableScan
 from nyc_tlc.core.contract.service import YELLOW
 from nyc_tlc.ports.audit import Inventory
@@ -16,38 +13,11 @@ MONTH = SampleMonth(quarantined=({"VendorID": 1},))
 OTHER = SampleMonth(partition=partition("2024-02", YELLOW), rows=7, sha256="b" * 64)
 
 
-@pytest.fixture
-def inspector(database, schema) -> PostgresInspector:
-    return PostgresInspector(database, schema)
-
-
-@pytest.fixture
-def parts(request, monkeypatch) -> int:
-    """In how many parts every month is loaded."""
-    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
-    monkeypatch.setattr(month_table, "_MOST_PARTS", request.param)
-    return request.param
-
-
 def test_schema_that_is_not_there_holds_nothing(inspector, query):
     assert inspector.inventory() == Inventory({}, frozenset(), {}, (), ())
     assert inspector.scan(MONTH.partition) is None
     assert not inspector.drop_leftover("green_2024_01_new")
     assert query("SELECT current_schema() IS NULL") == [(True,)]
-
-
-def test_what_was_loaded_is_there(warehouse, inspector):
-    load(warehouse, MONTH)
-    load(warehouse, OTHER)
-    warehouse.mark_reconciled(replace(OTHER.entry, seconds=1.5))
-    seen = inspector.inventory()
-    assert seen.attached == {MONTH.partition, OTHER.partition}
-    assert seen.quarantined == {MONTH.partition: 1}
-    assert (seen.leftovers, seen.foreign) == ((), ())
-    assert list(seen.ledger.values()) == warehouse.entries()
-    assert replace(seen.ledger[MONTH.partition], loaded_at=None) == MONTH.entry
-    assert inspector.scan(MONTH.partition) == TableScan(5, 0)
-    assert inspector.scan(OTHER.partition) == TableScan(7, 0)
 
 
 def test_ledger_of_an_earlier_shape_that_knows_a_month_whose_table_is_gone(
@@ -73,9 +43,8 @@ def test_ledger_of_an_earlier_shape_that_knows_a_month_whose_table_is_gone(
     ],
 )
 @pytest.mark.parametrize("parts", [1, 2], indirect=True)
-@pytest.mark.usefixtures("parts")
 def test_what_was_done_by_hand_is_noticed_in_every_part(
-    warehouse, inspector, connect, change, scan
+    warehouse, inspector, connect, parts, change, scan
 ):
     load(warehouse, MONTH)
     assert inspector.scan(MONTH.partition) == TableScan(5, 0)
@@ -85,7 +54,6 @@ def test_what_was_done_by_hand_is_noticed_in_every_part(
     assert inspector.scan(MONTH.partition) == scan
 
 
-@pytest.mark.parametrize("parts", [2], indirect=True)
 @pytest.mark.usefixtures("parts")
 def test_tables_that_others_attached_are_foreign(warehouse, inspector, query):
     load(warehouse, MONTH)
@@ -102,7 +70,6 @@ def test_tables_that_others_attached_are_foreign(warehouse, inspector, query):
     assert inspector.scan(MONTH.partition) == TableScan(5, 0)
 
 
-@pytest.mark.parametrize("parts", [2], indirect=True)
 @pytest.mark.usefixtures("parts")
 def test_a_month_that_was_detached_is_left_over_unless_others_put_something_in_it(
     warehouse, inspector, query

@@ -5,16 +5,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-import psycopg2
 import pytest
 
 from embedded.servers.cluster_home import find_home
 from embedded.servers.ports import HOST, free_port
-from nyc_tlc.adapters.postgres import month_table
 from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.inspector import PostgresInspector
 from nyc_tlc.adapters.postgres.marts import PostgresMarts
@@ -25,6 +23,7 @@ from nyc_tlc.core.errors import ConfigurationError, RetryableError
 from nyc_tlc.core.marts.declared import MARTS
 from nyc_tlc.ports.warehouse import StoreCounts
 from tests.ports.months import SampleMonth, at_once, load, load_dimensions
+from tests.ports.postgres.servers import sql
 
 _PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 MONTH = SampleMonth(rows=9, quarantined=[{}])
@@ -92,9 +91,9 @@ def through(pgbouncer, database):
     return make
 
 
+@pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize("mode", ["session", "transaction"])
-def test_everything_works_through_it(through, schema, query, monkeypatch, mode):
-    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
+def test_everything_works_through_it(through, schema, query, mode):
     pooled = through(mode)
     warehouse, inspector = PostgresWarehouse(pooled, schema), PostgresInspector(pooled, schema)
     marts = PostgresMarts(pooled, schema)
@@ -124,42 +123,30 @@ def test_turns_are_taken_and_nothing_is_left_of_them(through, schema, postgres):
     assert warehouse.count(MONTH.partition) == StoreCounts(9, 1)
     ours = ("search_path", "synchronous_commit", "idle_in_transaction_session_timeout",
             "lock_timeout", "default_statistics_target", "tcp_keepalives_idle")  # fmt: skip
-    expected = [postgres.psql(f"SHOW {name}").strip() for name in ours]
-    with closing(_client(pooled)) as client, client.cursor() as cursor:
-        for name, value in zip(ours, expected, strict=True):
-            cursor.execute(f"SHOW {name}")
-            assert cursor.fetchone() == (value,), name
+    shown = {name: sql(pooled, f"SHOW {name}") for name in ours}
+    assert shown == {name: [(postgres.psql(f"SHOW {name}").strip(),)] for name in ours}
     held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = x'544c43'::int"
     assert postgres.psql(held).strip() == "0"
     assert postgres.psql("SELECT count(*) FROM pg_prepared_statements").strip() == "0"
 
 
-def _client(pool: Database) -> psycopg2.extensions.connection:
-    return psycopg2.connect(
-        host=pool.host, port=pool.port, dbname=pool.dbname, user=pool.user, password=pool.password
-    )
-
-
 @pytest.mark.parametrize(
-    ("pool", "error", "words"),
+    ("asked", "error", "words"),
     [
         # libpq drops PgBouncer's own words (query_wait_timeout, …) when the connection ends.
-        ("narrow", RetryableError, "session was ended.*three connections for each of TLC_WORKERS"),
-        ("statement", RetryableError, "session was ended.*pool_mode session or transaction"),
-        ("absent", ConfigurationError, "no such database.*POSTGRES_DBNAME"),
+        ({"dbname": "narrow"}, RetryableError,
+         "session was ended.*three connections for each of TLC_WORKERS"),
+        ({"dbname": "statement"}, RetryableError,
+         "session was ended.*pool_mode session or transaction"),
+        ({"dbname": "absent"}, ConfigurationError, "no such database.*POSTGRES_DBNAME"),
+        ({"dbname": "session", "password": "wrong"}, ConfigurationError,
+         "authentication.*POSTGRES_PASSWORD"),
     ],
-)
-def test_what_it_refuses_is_said_as_its(
-    pgbouncer, database, schema, monkeypatch, pool, error, words
-):
-    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
-    warehouse = PostgresWarehouse(replace(database, port=pgbouncer, dbname=pool), schema)
+    ids=str,
+)  # fmt: skip
+@pytest.mark.usefixtures("parts")
+def test_what_it_refuses_is_said_as_its(pgbouncer, database, schema, asked, error, words):
+    warehouse = PostgresWarehouse(replace(database, port=pgbouncer, **asked), schema)
     with pytest.raises(error, match=words) as failure:
         load(warehouse, MONTH)
     assert "does not answer" not in str(failure.value)
-
-
-def test_a_password_that_it_does_not_know_is_said_as_one(pgbouncer, database):
-    other = replace(database, port=pgbouncer, dbname="session", password="wrong")
-    with pytest.raises(ConfigurationError, match=r"authentication.*POSTGRES_PASSWORD"):
-        PostgresWarehouse(other, "tlc").entries()

@@ -9,7 +9,6 @@ from functools import partial
 
 import pytest
 
-from nyc_tlc.adapters.postgres import month_table
 from nyc_tlc.adapters.postgres import warehouse as adapter
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.contract.service import GREEN
@@ -59,7 +58,7 @@ _BEFORE, _MIXED = (130, 130), (180, 130)
 MARCH = SampleMonth(partition("2024-03"), rows=50)
 
 
-@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("parts", [1, 2], indirect=True)
 @pytest.mark.parametrize("during", [False, True], ids=["before the load", "during the COPY"])
 @pytest.mark.parametrize(
     ("month", "snapshot", "seen"),
@@ -76,11 +75,9 @@ MARCH = SampleMonth(partition("2024-03"), rows=50)
     ],
 )
 def test_reader_with_an_older_snapshot_sees_whole_months(
-    loaded, connect, query, eventually, attempts, monkeypatch, parts, during, month, snapshot, seen
+    loaded, connect, query, eventually, attempts, parts, during, month, snapshot, seen
 ):
     attempts(1000)
-    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
-    monkeypatch.setattr(month_table, "_MOST_PARTS", parts)
     release = threading.Event()
     trips = after_its_rows(month.trips(), lambda: release.wait(60))
     with ThreadPoolExecutor(1) as pool, closing(connect()) as connection:
@@ -106,11 +103,11 @@ def test_reader_with_an_older_snapshot_sees_whole_months(
     assert query(_COUNTS) == [(180, 180)]
 
 
+@pytest.mark.usefixtures("parts")
 def test_reader_of_the_ledger_is_waited_for_where_parts_were_committed(
-    loaded, connect, query, eventually, attempts, monkeypatch
+    loaded, connect, query, eventually, attempts
 ):
     attempts(1000)
-    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
     with ThreadPoolExecutor(1) as pool, closing(connect()) as other, closing(connect()) as reader:
         with other.cursor() as cursor:
             cursor.execute("LOCK TABLE green IN SHARE UPDATE EXCLUSIVE MODE")
@@ -197,17 +194,17 @@ def test_reader_does_not_hold_up_a_load_of(loaded, connect, attempts, read, mont
     assert loaded.count(OLD.partition) == StoreCounts(month.rows, len(month.quarantined))
 
 
-def test_versions_loaded_at_once_leave_one_of_them(loaded):
-    versions = [SampleMonth(rows=10 + i, sha256=str(i) * 64) for i in range(4)]
-    entries = at_once([partial(load, loaded, month) for month in versions])
+@pytest.mark.parametrize(
+    "months",
+    [[SampleMonth(rows=10 + i, sha256=str(i) * 64) for i in range(4)], [NEW] * 4],
+    ids=["versions", "the same"],
+)
+def test_a_month_loaded_at_once_is_one_of_its_versions_loaded_once(loaded, months):
+    entries = at_once([partial(load, loaded, month) for month in months])
+    assert len({entry.loaded_at for entry in entries}) == len({month.sha256 for month in months})
     entry = loaded.entry(OLD.partition)
     assert entry in entries
-    assert loaded.count(OLD.partition) == StoreCounts(entry.accepted, 0)
-
-
-def test_same_month_loaded_at_once_is_loaded_once(warehouse):
-    entries = at_once([lambda: load(warehouse, NEW)] * 4)
-    assert len({entry.loaded_at for entry in entries}) == 1
+    assert loaded.count(OLD.partition) == StoreCounts(entry.accepted, entry.quarantined)
 
 
 def test_months_loaded_at_once_share_the_making_of_the_schema(warehouse, query):

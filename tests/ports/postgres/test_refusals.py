@@ -1,7 +1,9 @@
-"""What the server refuses is said in the right words, with what to do: every SQLSTATE, for real."""
+"""A server that is absent, refuses us or goes away: said in the right words, with what to do."""
 
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +20,57 @@ from nyc_tlc.core.errors import (
     ContractError,
     RetryableError,
 )
-from tests.ports.months import SampleMonth, load, load_dimensions
+from tests.ports.months import SampleMonth, after_its_rows, load, load_dimensions
+from tests.ports.postgres.conftest import COPYING, NOTHING_IS_OPEN, everything_said
 from tests.repository import ROOT
 
 MONTH = SampleMonth(quarantined=[{}])
 AGAIN = replace(MONTH, sha256="b" * 64)
+SECRET = "not-the-passw0rd"
 SQLSTATES = re.findall(
     r"^(\w{5}) +E ", (wheel_binaries().parent / "share" / "errcodes.txt").read_text(), re.M
 )
+
+
+@pytest.mark.parametrize(
+    ("other", "error", "said"),
+    [
+        ({"port": 1}, RetryableError, "127.0.0.1:1/.*POSTGRES_PORT"),
+        ({"host": "absent.invalid"}, RetryableError, "absent.invalid.*POSTGRES_HOST"),
+        ({"password": SECRET}, ConfigurationError, "POSTGRES_PASSWORD"),
+        ({"password": ""}, ConfigurationError, "POSTGRES_PASSWORD"),
+        ({"password": f"{SECRET} ' and \\"}, ConfigurationError, "POSTGRES_PASSWORD"),
+        ({"dbname": "absent"}, ConfigurationError, "absent.*POSTGRES_DBNAME"),
+        ({"user": "nobody at all"}, ConfigurationError, "nobody at all.*POSTGRES_USER"),
+    ],
+    ids=str,
+)
+def test_server_that_is_absent_or_refuses_us_is_named_without_the_password(
+    database, other, error, said
+):
+    warehouse = PostgresWarehouse(replace(database, **{"password": SECRET, **other}), "tlc")
+    with pytest.raises(error, match=said) as failure:
+        warehouse.entry(MONTH.partition)
+    assert failure.value.outage.startswith("Postgres ")  # one that serves no month
+    assert SECRET not in everything_said(failure.value)
+    assert SECRET not in repr(warehouse)
+
+
+def test_server_that_ends_the_session_is_retryable(warehouse, query, eventually):
+    load(warehouse, MONTH)
+    release = threading.Event()
+    trips = after_its_rows(MONTH.trips(), lambda: release.wait(60))
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(
+            warehouse.replace_partition, MONTH.entry, trips, MONTH.quarantine(), force=True
+        )
+        eventually(COPYING)
+        query(COPYING.replace("count(*) > 0", "pg_terminate_backend(pid)"))
+        release.set()
+        with pytest.raises(RetryableError, match=r"rolled back.*the server's log says why"):
+            loading.result()
+    assert warehouse.count(MONTH.partition).accepted == MONTH.rows
+    eventually(NOTHING_IS_OPEN)
 
 
 RAISE = "DO $$ BEGIN RAISE 'as it was said' USING ERRCODE = '{}'; END $$"

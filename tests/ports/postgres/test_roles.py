@@ -12,7 +12,6 @@ from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import ConfigurationError
 from tests.ports.months import SampleMonth, load, load_dimensions, partition
-from tests.ports.postgres.conftest import everything_said
 
 FIRST = SampleMonth(partition("2024-01"), quarantined=[{}])
 LATER = SampleMonth(partition("2024-02"))
@@ -103,28 +102,6 @@ def test_the_loader_is_no_superuser(loader, postgres):
             loader.transaction("tlc") as cursor,
         ):
             cursor.execute(statement)
-
-
-def test_the_reader_as_loader_gets_an_error_and_changes_nothing(warehouse, database, schema):
-    load(warehouse, FIRST)
-    with pytest.raises(ConfigurationError, match=r"permission denied.*own the schema") as failure:
-        load(PostgresWarehouse(database, schema), replace(FIRST, sha256="c" * 64))
-    assert database.password not in everything_said(failure.value)
-    assert warehouse.entry(FIRST.partition).content.sha256 == FIRST.sha256
-
-
-def test_a_loader_needs_to_own_its_schema_and_nothing_else(postgres, loader, schema):
-    owner = replace(loader, user=f"role_{schema}", password="x")
-    postgres.psql(
-        f"CREATE ROLE {owner.user} LOGIN PASSWORD 'x'; "
-        f"GRANT CONNECT ON DATABASE {owner.dbname} TO {owner.user}; "
-        f"CREATE SCHEMA {schema} AUTHORIZATION {owner.user}"
-    )
-    try:
-        for _ in range(2):
-            load(PostgresWarehouse(owner, schema), FIRST, force=True)
-    finally:
-        postgres.psql(f"DROP OWNED BY {owner.user} CASCADE; DROP ROLE {owner.user}")
 
 
 def test_tables_from_before_the_roles_change_hands(warehouse, postgres, loader, schema, query):

@@ -69,7 +69,7 @@ def test_a_standby_that_is_silent_holds_nobody_up_and_is_told_of(primary, wareho
 
 
 @pytest.fixture
-def standby(primary) -> Iterator[Database]:
+def standby(primary, loader) -> Iterator[Database]:
     """A streaming replica that was made by pg_basebackup, as a synchronous standby."""
     home = find_home(primary.state_dir)
     data, port = home.directory / "standby", free_port()
@@ -82,7 +82,7 @@ def standby(primary) -> Iterator[Database]:
     started = home.account.run([*control, "-o", f"-p {port}", "start"], environment)
     assert started.returncode == 0, started.stderr
     try:
-        yield Database(HOST, port, primary.database, "tlc_loader", primary.password_of("loader"), 5)
+        yield replace(loader, port=port)
     finally:
         home.account.run([*control, "-m", "immediate", "stop"], environment)
         shutil.rmtree(data)

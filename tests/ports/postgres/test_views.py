@@ -116,14 +116,6 @@ def test_views_without_dimensions_are_refused(warehouse, query):
     assert query("SELECT count(*) FROM pg_views WHERE schemaname = current_schema") == [(0,)]
 
 
-def test_month_is_replaced_under_its_views(named, query):
-    for rows in (7, 2):
-        load(named, SampleMonth(rows=rows, sha256=f"{rows}" * 64))
-        assert query("SELECT count(*), count(pu_zone) FROM green_named") == [(rows, 0)]
-    load_dimensions(named)
-    assert query("SELECT count(*) FROM trips") == [(7,)]
-
-
 def _grown(at: int) -> Contract:
     """The green contract with a column more."""
     columns = GREEN.contract.columns

@@ -12,6 +12,7 @@ import pytest
 from embedded.samples.months import write_month
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.catalog.ledger import Content
+from nyc_tlc.core.catalog.publication import MonthState, State
 from nyc_tlc.core.contract.model import Column, ColumnType
 from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
 from nyc_tlc.core.errors import PipelineError, ReconciliationError
@@ -157,7 +158,7 @@ def test_month_that_breaks_off_leaves_the_old_one(loaded, broken):
     assert failure.value is UNREADABLE
 
 
-def test_reconciled_month_is_marked_until_it_changes(loaded, query):
+def test_reconciled_month_is_marked_until_it_changes(loaded, query, eventually):
     before = {entry.partition: entry for entry in loaded.entries()}
     assert {entry.reconciled_at for entry in before.values()} == {None}
     query("ALTER TABLE ledger DROP COLUMN seconds")  # as in a ledger of an earlier shape
@@ -173,6 +174,7 @@ def test_reconciled_month_is_marked_until_it_changes(loaded, query):
     load(loaded, OTHER_JANUARY)
     again = loaded.entry(JANUARY.partition)
     assert (again.reconciled_at, again.seconds) == (None, None)
+    eventually(NOTHING_IS_OPEN)
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -263,3 +265,50 @@ def test_schema_needs_no_plain_name(database, query):
         assert PostgresWarehouse(database, name).count(JANUARY.partition).accepted == 4
     finally:
         query('DROP SCHEMA "Tables of ""TLC""" CASCADE')
+
+
+def test_states_are_recorded_and_replaced(warehouse):
+    assert warehouse.month_states() == {}
+    states = [MonthState(partition(f"2024-{n:02d}"), state) for n, state in enumerate(State, 1)]
+    warehouse.record_month_states(states)
+    assert warehouse.month_states() == {state.partition: state.state for state in states}
+    warehouse.record_month_states([replace(states[0], state=State.LATE)])
+    assert warehouse.month_states()[states[0].partition] is State.LATE
+    warehouse.record_month_states([])
+    assert len(warehouse.month_states()) == len(State)
+
+
+def test_a_service_of_a_later_version_is_left_alone(warehouse, query):
+    warehouse.record_month_states([MonthState(JANUARY.partition, State.LOADED)])
+    query("UPDATE publication SET service = 'uber'")
+    assert warehouse.month_states() == {}
+
+
+def row(query):
+    columns = "state, since, asked_at, bytes, last_modified, note"
+    ((state, since, asked_at, *known),) = query(f"SELECT {columns} FROM publication")
+    return state, since, asked_at, tuple(known)
+
+
+def test_since_when_is_kept_while_the_state_lasts(warehouse, query):
+    late = MonthState(JANUARY.partition, State.LATE, note="403")
+    warehouse.record_month_states([late])
+    query("UPDATE publication SET since = since - interval '1 day', asked_at = since")
+    _, first, asked, _ = row(query)
+    warehouse.record_month_states([late])
+    state, since, again, known = row(query)
+    assert (state, since, known) == ("late", first, (None, None, "403"))
+    assert again > asked
+    warehouse.record_month_states([replace(late, state=State.AVAILABLE, bytes=9, note="")])
+    state, since, _, known = row(query)
+    assert (state, known) == ("available", (9, None, ""))
+    assert since - first > timedelta(hours=23)
+
+
+@pytest.mark.parametrize("state", [State.LOADED, State.WITHDRAWN])
+def test_a_month_not_asked_about_keeps_what_was_known(warehouse, query, state):
+    known = MonthState(JANUARY.partition, state, bytes=9, last_modified="May", note="why")
+    warehouse.record_month_states([known])
+    before = row(query)
+    warehouse.record_month_states([MonthState(JANUARY.partition, state, asked=False)])
+    assert row(query) == before

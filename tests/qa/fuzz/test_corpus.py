@@ -1,7 +1,7 @@
 """Every input that fuzzing began with or found, read again by the same readers and promises."""
 
 import json
-from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
 
@@ -43,23 +43,17 @@ def test_every_target_has_results_and_every_finding_its_input():
         assert (result["crashes"], len(result["findings"])) == (0, len(found)), target
 
 
-def _raises(error: Exception) -> Callable[[bytes], None]:
-    def read(_: bytes) -> None:
-        raise error
-
-    return read
-
-
 @pytest.mark.parametrize(
     ("read", "found"),
     [
-        (_raises(KeyError("a defect")), "a defect"),
-        (_raises(SourceError("x" * 5_000)), "5,000 characters"),
+        (Mock(side_effect=KeyError("a defect")), "a defect"),
+        (Mock(side_effect=SourceError("x" * 5_000)), "5,000 characters"),
         (lambda _: require(holds=False, otherwise="one is not more"), "one is not more"),
     ],
 )
 def test_a_broken_promise_is_no_refusal(read, found):
     with pytest.raises((FaultError, KeyError), match=found):
         check(read, b"")
-    assert check(_raises(SourceError("x is not a valid trip file")), b"") == "SourceError"
+    refusal = SourceError("x is not a valid trip file")
+    assert check(Mock(side_effect=refusal), b"") == "SourceError"
     assert check(lambda _: None, b"") == ""

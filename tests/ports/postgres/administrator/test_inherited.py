@@ -21,12 +21,7 @@ WORK_OF_ATTACH = re.compile(
 """What the server says, at DEBUG1, when ATTACH has to do what should have been done before."""
 
 
-@pytest.fixture(params=[1, 2], ids=["one table", "parts"])
-def parts(request, monkeypatch) -> int:
-    """In how many parts every month is loaded."""
-    monkeypatch.setattr(month_table, "_WORTH_PARTS", 1)
-    monkeypatch.setattr(month_table, "_MOST_PARTS", request.param)
-    return request.param
+in_one_table_or_parts = pytest.mark.parametrize("parts", [1, 2], indirect=True)
 
 
 @pytest.fixture
@@ -79,8 +74,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.usefixtures("parts")
-def test_attach_finds_everything_made(loaded, query, said, kind):
+@in_one_table_or_parts
+def test_attach_finds_everything_made(loaded, query, said, parts, kind):
     query(KINDS[kind])
     for month in (NEW, NEXT):
         load(loaded, month)
@@ -130,8 +125,8 @@ def test_rows_that_an_addition_refuses_leave_the_old_month(loaded, query, additi
 
 
 @pytest.mark.parametrize("month", [NEW, NEXT], ids=["replaced", "new"])
-@pytest.mark.usefixtures("parts")
-def test_readers_go_on_while_an_index_is_built(loaded, query, connect, eventually, month):
+@in_one_table_or_parts
+def test_readers_go_on_while_an_index_is_built(loaded, query, connect, eventually, parts, month):
     """The index calls a function that waits for a lock of ours: the load is in the midst of it."""
     query(
         "CREATE FUNCTION slow(float8) RETURNS float8 IMMUTABLE LANGUAGE plpgsql AS "

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from nyc_tlc.adapters.postgres import month_table
-from nyc_tlc.adapters.postgres.inspector import PostgresInspector
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from tests.ports.months import SampleMonth, load, partition
 
@@ -48,11 +47,6 @@ LOOK_ALIKES = {
     "FROM green_2024_01",
 }  # fmt: skip
 """What others made beside ours, by how Postgres describes it."""
-
-
-@pytest.fixture
-def inspector(database, schema) -> PostgresInspector:
-    return PostgresInspector(database, schema)
 
 
 @pytest.fixture
