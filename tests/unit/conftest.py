@@ -1,5 +1,6 @@
 """What the tests of several rooms share: profiles of hypothesis, the sample zones, TLC's files."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -25,6 +26,30 @@ def polygons(tmp_path_factory: pytest.TempPathFactory) -> ZonePolygons:
     path = tmp_path_factory.mktemp("zones") / "taxi_zones.zip"
     write_zone_polygons(path)
     return parse_zone_polygons(path.read_bytes())
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """Settings that are enough for a job that reaches no store."""
+    for name, value in {
+        "POSTGRES_DBNAME": "trips", "POSTGRES_USER": "loader", "POSTGRES_PASSWORD": "not used",
+        "LAKE_URL": str(tmp_path / "lake"), "TLC_WORK_DIR": str(tmp_path / "work"),
+        "BIGQUERY_DATASET": "",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def logger(monkeypatch):
+    """The log as a new process has it."""
+    logger = logging.getLogger("nyc_tlc")
+    for name, value in {"level": logging.NOTSET, "handlers": [], "propagate": True}.items():
+        monkeypatch.setattr(logger, name, value)
+    logger.manager._clear_cache()
+    yield logger
+    for handler in logger.handlers:
+        handler.close()
+        logging.getLogger("py.warnings").removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

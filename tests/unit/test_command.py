@@ -32,15 +32,6 @@ def test_the_version_is_the_packages_and_costs_no_import_of_its_libraries():
     assert "pyarrow" not in done.stderr
 
 
-@pytest.fixture
-def settings(monkeypatch, tmp_path):
-    for name, value in {
-        "POSTGRES_DBNAME": "trips", "POSTGRES_USER": "loader", "POSTGRES_PASSWORD": "not used",
-        "LAKE_URL": str(tmp_path / "lake"), "BIGQUERY_DATASET": "",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -52,7 +43,7 @@ def settings(monkeypatch, tmp_path):
         (["rebuild", "postgres", "--service", "red"], "service red is unknown"),
     ],
 )
-@pytest.mark.usefixtures("settings")
+@pytest.mark.usefixtures("environment")
 def test_a_failure_is_its_message_and_a_status(words, said, capsys):
     assert main(words) == 1
     assert said in capsys.readouterr().err
@@ -68,7 +59,7 @@ def test_a_command_line_that_cannot_be_read_is_refused(words, capsys):
     assert "usage: nyc-tlc" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("settings")
+@pytest.mark.usefixtures("environment")
 def test_what_is_asked_for_reaches_the_job(monkeypatch):
     asked = {}
 

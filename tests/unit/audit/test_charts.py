@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from nyc_tlc.core.audit import charts
-from nyc_tlc.core.audit.drawing import Point
 from nyc_tlc.core.audit.verdicts import AuditedMonth, Verdict
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN, YELLOW, Service
@@ -137,15 +136,6 @@ def test_a_line_has_as_many_points_as_days_up_to_320(days, points, first, labels
     (panel,) = charts.trips_per_day(months)
     assert (len(_tips(panel)), _tips(panel)[0]) == (points, first)
     assert len(panel.chart.labels) == labels
-
-
-def test_a_point_of_several_days_has_their_mean_and_range():
-    days = [date(2024, 1, day) for day in (1, 2, 3)]
-    assert charts._day_point(7, days, [3, 5, 10]) == Point(
-        7,
-        {"low": 3, "high": 10, "mean": 6.0},
-        "2024-01-01 to 2024-01-03: 6 trips a day, from 3 to 10",
-    )
 
 
 @pytest.mark.parametrize(

@@ -71,41 +71,29 @@ def in_place_of(copied: int, replaced: int):
 @pytest.mark.parametrize(
     ("change", "columns"),
     [
-        (put("fare_amount", 1, 12.51), {"fare_amount"}),
-        (put("fare_amount", 1, 12.500000000000002), {"fare_amount"}),
-        (put("fare_amount", 1, -12.5), {"fare_amount"}),
-        (put("fare_amount", 2, 0.0), {"fare_amount"}),
-        (put("fare_amount", 3, 0.3), {"fare_amount"}),
-        (put("trip_distance", 2, float("nan")), {"trip_distance"}),
-        (put("trip_distance", 3, float("inf")), {"trip_distance"}),
-        (put("trip_distance", 3, None), {"trip_distance"}),
-        (put("pickup_datetime", 0, START + timedelta(microseconds=1)), {"pickup_datetime"}),
-        (put("passenger_count", 2, 0), {"passenger_count"}),
-        (put("passenger_count", 3, None), {"passenger_count"}),
-        (put("store_and_fwd_flag", 0, "n"), {"store_and_fwd_flag"}),
-        (put("store_and_fwd_flag", 0, "N "), {"store_and_fwd_flag"}),
-        (put("store_and_fwd_flag", 2, ""), {"store_and_fwd_flag"}),
-        (put("store_and_fwd_flag", 3, None), {"store_and_fwd_flag"}),
-        (put("extra_columns", 3, '{"b": 1.5}'), {"extra_columns"}),
-        (put("extra_columns", 0, None), {"extra_columns"}),
-        (put("quality_flags", 1, 5), {"quality_flags"}),
-        (put("source_row", 3, 4), {"source_row"}),
-        (swapped("fare_amount", 0, 1), {"fare_amount"}),
-        (swapped("store_and_fwd_flag", 2, 3), {"store_and_fwd_flag"}),
-        (swapped("extra_columns", 0, 3), {"extra_columns"}),
-        (in_place_of(0, 1), {"pickup_datetime", "trip_distance", "fare_amount", "passenger_count",
-                             "store_and_fwd_flag", "extra_columns", "source_row",
-                             "quality_flags"}),
-        (in_place_of(1, 2), {"pickup_datetime", "trip_distance", "fare_amount", "passenger_count",
-                             "store_and_fwd_flag", "source_row"}),
+        *((put(column, row, value), {column}) for column, row, value in [
+            ("fare_amount", 1, 12.51), ("fare_amount", 1, 12.500000000000002),
+            ("fare_amount", 1, -12.5), ("fare_amount", 2, 0.0), ("fare_amount", 3, 0.3),
+            ("trip_distance", 2, float("nan")), ("trip_distance", 3, float("inf")),
+            ("trip_distance", 3, None), ("passenger_count", 2, 0), ("passenger_count", 3, None),
+            ("pickup_datetime", 0, START + timedelta(microseconds=1)),
+            ("store_and_fwd_flag", 0, "n"), ("store_and_fwd_flag", 0, "N "),
+            ("store_and_fwd_flag", 2, ""), ("store_and_fwd_flag", 3, None),
+            ("extra_columns", 3, '{"b": 1.5}'), ("extra_columns", 0, None),
+            ("quality_flags", 1, 5), ("source_row", 3, 4),
+        ]),
+        *((swapped(column, one, other), {column}) for column, one, other in [
+            ("fare_amount", 0, 1), ("store_and_fwd_flag", 2, 3), ("extra_columns", 0, 3),
+        ]),
+        (in_place_of(0, 1), {*TRIPS.column_names}),
+        (in_place_of(1, 2), {*TRIPS.column_names} - {"extra_columns", "quality_flags"}),
     ],
 )  # fmt: skip
 def test_whatever_is_done_to_a_value_is_seen_in_its_column(change, columns):
     changed, rows, named = change(TRIPS), of_rows(IN_POSTGRES), of_columns(IN_POSTGRES)
     assert checked(TRIPS, rows) != checked(changed, rows)
     differing = differing_columns(checked(TRIPS, named), checked(changed, named))
-    assert set(differing) == columns
-    assert len(differing) == len(columns)
+    assert sorted(differing) == sorted(columns)
 
 
 @pytest.mark.parametrize(
@@ -138,14 +126,11 @@ def test_every_column_of_every_service_is_compared(service, part, as_in_the_lake
     schema = schemas[part](service.contract)
     pq.write_table(schema.empty_table(), file)
     columns = typed_columns(service.contract, part, as_in_the_lake=as_in_the_lake)
-    if part is Part.QUARANTINE and not as_in_the_lake:
-        assert [name for name, _ in columns] == ["source_row", "reason", "published"]
-    else:
-        assert [name for name, _ in columns] == schema.names
+    names = [name for name, _ in columns]
+    in_postgres = part is Part.QUARANTINE and not as_in_the_lake
+    assert names == (["source_row", "reason", "published"] if in_postgres else schema.names)
     asked = [*of_rows(columns), *of_columns(columns)]
-    assert {name for each in of_rows(columns) for name, _ in each.columns} == {
-        name for name, _ in columns
-    }
+    assert {name for each in of_rows(columns) for name, _ in each.columns} == {*names}
     assert set(checksums(schema.empty_table().to_batches(), asked).values()) == {0}
 
 

@@ -111,15 +111,8 @@ def test_the_table_has_a_row_per_month_and_one_per_finding_of_none():
 
 def _blank(**said: str) -> dict[str, object]:
     counts = dict.fromkeys(("published", "accepted", "quarantined", "megabytes", "seconds"), 0)
-    return {
-        "service": "",
-        "month": "",
-        "findings": "",
-        "wrong": "",
-        "sample": False,
-        **counts,
-        **said,
-    }
+    texts = dict.fromkeys(("service", "month", "findings", "wrong"), "")
+    return {**texts, "sample": False, **counts, **said}
 
 
 def test_a_run_ends_with_an_error_that_names_everything_that_is_wrong():

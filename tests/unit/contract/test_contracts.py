@@ -156,7 +156,8 @@ def test_a_month_before_the_first_vintage_is_refused_and_a_later_one_is_as_the_n
     service, source_format
 ):
     first = service.first_month_in(source_format)
-    with pytest.raises(ContractError, match=f"{service} {first - 1}: .* begins with {first}"):
+    told = f"{service} {first - 1}: .* begins with {first}. Nothing was written. Choose a later"
+    with pytest.raises(ContractError, match=f"{told}.*nyc_tlc/core/contract/{service}.py"):
         service.contract.vintage_of(first - 1, source_format)
     newest = _vintages(service, source_format)[-1]
     for month in (LAST + 1, Month(2099, 1)):

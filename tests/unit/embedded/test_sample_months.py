@@ -1,14 +1,12 @@
 """Sample months: TLC's names, types and defects, and the same bytes each time."""
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from embedded.samples.months import main, published_batches, published_schema, write_month
+from embedded.samples.months import main, published_schema, write_month
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
-from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.rows.conform import conform
@@ -81,45 +79,6 @@ def test_every_month_has_exactly_its_published_schema(service, tmp_path):
             compression = file.metadata.row_group(0).column(0).compression
             assert compression == ("ZSTD" if month >= Month(2023, 2) else "GZIP"), month
             bind(partition, file.schema_arrow)
-
-
-@EVERY
-def test_another_schema_has_the_same_trips(service):
-    """CSV and Parquet differ in what they publish of a trip, not in the trip."""
-    for month in service.first_month.through(Month(2020, 6))[:: 1 if service is YELLOW else 3]:
-        partition = Partition(service, month)
-        formats = {}
-        for source_format in SourceFormat:
-            schema = published_schema(partition, source_format)
-            (batch,) = published_batches(partition, 130, schema)
-            assert batch.schema.equals(schema)
-            assert batch.num_rows == 130
-            bindings = bind(partition, schema, source_format=source_format)
-            done = conform(batch, bindings, partition=partition, first_row=0)
-            assert not any(pc.any(mask).as_py() for mask in done.defects.values()), month
-            formats[source_format] = (done.trips, schema)
-        (parquet, types), (csv, _) = formats.values()
-        by_spelling = service.contract.by_spelling
-        filled = {by_spelling[field.name].name for field in types
-                  if field.name in by_spelling and not pa.types.is_null(field.type)}  # fmt: skip
-        both = filled & {by_spelling[name].name for name in formats[SourceFormat.CSV][1].names}
-        assert "pickup_datetime" in both
-        for name in both:
-            assert parquet.column(name).equals(csv.column(name)), (month, name)
-
-
-def test_trips_with_coordinates_lie_where_the_polygons_have_their_zones(tmp_path, polygons):
-    """The zones of a trip do not depend on how a month publishes them."""
-    partition = Partition(YELLOW, Month(2010, 5))
-    with_zones = pa.schema([("PULocationID", pa.int64()), ("DOLocationID", pa.int64())])
-    (meant,) = published_batches(partition, 800, with_zones)
-    verdict = _judged(pq.read_table(write_month(partition, 800, tmp_path)), partition, polygons)
-    trips = pa.concat_batches([verdict.accepted, verdict.rejected]).sort_by("source_row")
-    for name, spelling in (("pu_location_id", "PULocationID"), ("do_location_id", "DOLocationID")):
-        found = trips.column(name).to_pylist()
-        zones = [zone if zone < 264 else None for zone in meant.column(spelling).to_pylist()]
-        assert found == zones
-        assert 0 < found.count(None) < 40
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 99, 100])

@@ -5,13 +5,8 @@ from nyc_tlc.adapters.lake.folder import FolderLake
 from nyc_tlc.core.lake.paths import AUDIT_REPORT
 
 
-def test_the_report_is_fetched_from_the_lake(tmp_path, monkeypatch, capsys):
+def test_the_report_is_fetched_from_the_lake(environment, tmp_path, capsys):
     lake = FolderLake(tmp_path / "lake")
-    for name, value in {
-        "POSTGRES_DBNAME": "trips", "POSTGRES_USER": "loader", "POSTGRES_PASSWORD": "not used",
-        "LAKE_URL": lake.url, "TLC_WORK_DIR": str(tmp_path / "work"), "BIGQUERY_DATASET": "",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
     assert main(["report"]) == 1
     assert f"{AUDIT_REPORT} is not there yet. Run `make audit` first." in capsys.readouterr().err
     lake.write(AUDIT_REPORT, b"the page", if_generation=None)

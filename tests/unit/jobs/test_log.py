@@ -18,19 +18,6 @@ from nyc_tlc.jobs.log import configure_logging, on_one_screen, sentence
 from tests.repository import ROOT
 
 
-@pytest.fixture
-def logger(monkeypatch):
-    """The log as a new process has it."""
-    logger = logging.getLogger("nyc_tlc")
-    for name, value in {"level": logging.NOTSET, "handlers": [], "propagate": True}.items():
-        monkeypatch.setattr(logger, name, value)
-    logger.manager._clear_cache()
-    yield logger
-    for handler in logger.handlers:
-        handler.close()
-        logging.getLogger("py.warnings").removeHandler(handler)
-
-
 def _file(folder: Path) -> Path:
     (file,) = (folder / "logs").glob("*.log")
     return file

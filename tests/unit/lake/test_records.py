@@ -154,7 +154,26 @@ def test_a_hostile_object_is_a_source_error_that_repeats_nothing_of_it(hostile, 
     assert SECRET not in message
     for pydantic in ("input_value", "pydantic", "validation error", "https://errors"):
         assert pydantic not in message
-    assert "Nothing was changed" in message
+    assert "Nothing was changed. Delete that object and run the month again" in message
+
+
+def test_a_record_longer_than_a_megabyte_is_not_parsed():
+    most = 1 << 20
+    told = {most: "document: Invalid JSON: EOF", most + 1: "1,048,577 bytes, expected 1,048,576 at"}
+    for length, found in told.items():
+        with pytest.raises(SourceError, match=rf"landing record \({found}"):
+            parse_record(Landing, b" " * length, PATH)
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/raw/a", "raw/", "raw//a", "../a", "raw/../a", "raw/./a", "raw/a\n", "raw\\a"]
+)
+def test_a_record_that_names_an_object_outside_the_lake_is_refused(path):
+    record = {"sha256": "", "raw": path, "contract": ""}
+    with pytest.raises(SourceError, match=r"\(raw: Value error, expected a path inside the lake\)"):
+        parse_record(Superseded, json.dumps(record).encode(), PATH)
+    inside = json.dumps({**record, "raw": "raw/..a/b.c"}).encode()
+    assert parse_record(Superseded, inside, PATH).raw == "raw/..a/b.c"
 
 
 @given(st.binary(max_size=200))

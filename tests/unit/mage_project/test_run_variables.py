@@ -23,19 +23,11 @@ def test_an_object_is_read(monkeypatch, text, form):
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("{plan: true}", "no JSON"),
-        ("{'plan': true}", "no JSON"),
-        ("plan=true", "no JSON"),
-        ("{\\plan\\: true}", "no JSON"),
-        ('{"months": "2024-01"', "no JSON"),
-        ("[1]", "no object"),
-        ("[]", "no object"),
-        ("null", "no object"),
-        ("true", "no object"),
-        ('"plan"', "no object"),
-        ("0", "no object"),
+        *((text, "no JSON") for text in ("{plan: true}", "{'plan': true}", "plan=true",
+                                         "{\\plan\\: true}", '{"months": "2024-01"')),
+        *((text, "no object") for text in ("[1]", "[]", "null", "true", '"plan"', "0")),
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("form", ["apart", "joined"])
 def test_what_mage_would_drop_is_refused(monkeypatch, text, found, form):
     _command_line(monkeypatch, text, form)

@@ -7,12 +7,11 @@ import sys
 
 import pytest
 
-from embedded.environment import keep_secrets
 from mage_server import __main__
 from mage_server.environment import CLOSED, OWNER, SECRETS, safe_environment
 from mage_server.logs import VERBOSITY
 from nyc_tlc.core.errors import ConfigurationError
-from tests.repository import DEV_ENV, ROOT
+from tests.repository import ROOT
 
 SAFE = {
     "DEFAULT_OWNER_EMAIL": "me@example.org",
@@ -50,10 +49,6 @@ def test_everything_that_is_wrong_is_listed_and_no_value_is_shown():
     assert "short-secret" not in str(caught.value)
 
 
-def test_the_embedded_stack_makes_secrets_that_pass():
-    safe_environment({**SAFE, **keep_secrets({})})
-
-
 def test_the_process_ends_before_mage_is_there():
     bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     ended = subprocess.run(
@@ -65,10 +60,6 @@ def test_the_process_ends_before_mage_is_there():
     assert "Mage was not started, because it would be open" in ended.stderr
     assert "mage_ai" not in ended.stderr
     assert "Traceback" not in ended.stderr
-
-
-def test_every_variable_of_a_safe_start_is_in_dev_env():
-    assert {*OWNER, *SECRETS} <= DEV_ENV.keys()
 
 
 @pytest.mark.parametrize(("given", "taken"), [(None, "2"), ("", "2"), ("5", "5")])

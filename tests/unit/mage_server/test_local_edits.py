@@ -77,24 +77,6 @@ def test_an_edit_that_is_taken_back_leaves_no_file(project):
     assert not file.with_suffix(".local.yaml").exists()
 
 
-def test_an_edit_of_a_pipeline_of_ones_own_is_in_its_file(project):
-    file = project / "pipelines" / "mine" / "metadata.yaml"
-    write(file, RUN | {"variables": {"months": "2024-01"}})
-    assert yaml.safe_load(file.read_text())["variables"] == {"months": "2024-01"}
-
-
-def test_a_trigger_that_is_switched_on_is_kept_without_its_token(project):
-    file = project / "pipelines" / "tlc" / "triggers.yaml"
-    monthly = {"name": "monthly", "status": "inactive", "variables": {}}
-    file.write_text(yaml.safe_dump({"triggers": [monthly]}))
-    before = file.read_bytes()
-    on = {"status": "active", "token": "a-secret", "pipeline_uuid": "tlc", "envs": []}
-    write(file, {"triggers": [monthly | on]})
-    assert file.read_bytes() == before
-    assert read(file)["triggers"][0]["status"] == "active"
-    assert "a-secret" not in file.with_suffix(".local.yaml").read_text()
-
-
 @pytest.mark.parametrize("damaged", ["", "just text", "- a list"])
 def test_a_file_of_edits_that_somebody_broke_is_taken_for_none(project, damaged):
     file = project / "pipelines" / "tlc" / "metadata.yaml"

@@ -198,18 +198,6 @@ def test_a_sample_month_gets_no_real_zones(ports, published):
         _landed(ports)
 
 
-def test_tlcs_own_lookup_stays_before_a_sample(ports, published):
-    lookup = published.with_name("taxi_zone_lookup.csv")
-    write_zone_lookup(lookup)
-    samples = step.land_zone_lookup(ports)
-    generated = lookup.read_text("utf-8")
-    lookup.write_text(generated.replace('"Sample"', '"Boro Zone"'), "utf-8")
-    own = step.land_zone_lookup(ports)
-    assert own.sha256 != samples.sha256
-    lookup.write_text(generated, "utf-8")
-    assert step.land_zone_lookup(ports) == own
-
-
 def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 

@@ -172,15 +172,6 @@ def test_seconds_of_all_steps_add_up_whether_they_fail_or_not(error):
     assert 5.01 <= done.seconds < 6
 
 
-def test_a_row_whose_attempts_are_exhausted_fails_and_keeps_the_last_error(waits):
-    step = _failing("2024-01", RetryableError("the server answered 503"))
-    done = run_each("land", step, _rows(), EFFORT)
-    assert done[0].status is Status.FAILED
-    assert done[0].error.startswith("the server answered 503. Tried 3 times in 0 s.")
-    assert len(waits) == 2
-    assert sum(row.status is Status.CONFORMED for row in done) == 11
-
-
 @pytest.mark.parametrize(
     "error", [SourceError("broken"), NotPublishedYet("wait"), ValueError("a defect")], ids=repr
 )

@@ -298,7 +298,8 @@ def test_what_is_not_the_polygons_is_refused_and_says_what_was_found(found, spoi
     message = str(caught.value)
     assert message.startswith("taxi_zones.zip is not the taxi zones' polygons: found ")
     assert found in message
-    assert "The zones stay as they were" in message
+    assert "263 polygons in EPSG:2263 with the ids 1..263, each once. The zones stay as" in message
+    assert "as they were. Look at what the source serves" in message
     assert len(message) < 600
 
 
