@@ -17,14 +17,12 @@ from nyc_tlc.core.audit.evidence import (
 from nyc_tlc.core.audit.findings import KINDS, Finding, Remedy
 from nyc_tlc.core.catalog.counts import Counts
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
-from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Landing, Manifest, StoredObject, Superseded, WarehouseLoad
-from nyc_tlc.core.month import Month
+from tests.partitions import named
 from tests.repository import ascii_id
 
-MONTH = Partition(GREEN, Month(2024, 1))
+MONTH = named("green 2024-01")
 SHA = "a" * 64
 OTHER = "b" * 64
 RAW, OTHER_RAW = (lake_paths.raw(MONTH, sha256, ".parquet") for sha256 in (SHA, OTHER))

@@ -15,20 +15,21 @@ from nyc_tlc.core.audit.findings import Finding
 from nyc_tlc.core.audit.report import render
 from nyc_tlc.core.audit.verdicts import Audit, AuditedMonth, Verdict
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
+from nyc_tlc.core.contract.service import GREEN, SERVICES
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.rules import REASONS
+from tests.partitions import named
 from tests.unit.audit import test_charts as charts
 from tests.unit.audit.test_charts import LOADED_AT
 
-FEBRUARY = Partition(YELLOW, Month(2024, 2))
+FEBRUARY = named("yellow 2024-02")
 MONTHS = (
     charts.JANUARY,
     replace(charts.FEBRUARY, verdict=Verdict.WRONG),
     charts.proved(GREEN, "2023-11", published=1, raw_bytes=1, lake_bytes=1),
     replace(charts.DECEMBER, verdict=Verdict.REPAIRED),
-    AuditedMonth(Partition(GREEN, Month(2024, 1)), Verdict.NOT_LOADED),
-    AuditedMonth(Partition(GREEN, Month(2024, 2)), Verdict.NOT_PUBLISHED),
+    AuditedMonth(named("green 2024-01"), Verdict.NOT_LOADED),
+    AuditedMonth(named("green 2024-02"), Verdict.NOT_PUBLISHED),
 )
 AUDIT = Audit(
     MONTHS, (Finding("raw_missing", FEBRUARY, "raw/x"),), LOADED_AT, "gs://lake",

@@ -16,13 +16,11 @@ from nyc_tlc.core.audit.verdicts import (
     require_sound,
     to_frame,
 )
-from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import ReconciliationError
-from nyc_tlc.core.month import Month
+from tests.partitions import named
 from tests.unit.audit.test_compare import COUNTS, LOADED_AT, MANIFEST, MONTH, SOUND
 
-OTHER = Partition(GREEN, Month(2024, 2))
+OTHER = named("green 2024-02")
 RAW, LAKE = Finding("raw_missing", MONTH, "a"), Finding("lake_rows", MONTH, "b", "5 rows")
 NOTE, TABLE = Finding("raw_unreferenced", MONTH, "c"), Finding("table_orphan", None, "d")
 DONE = replace(RAW, repaired=True)
@@ -88,7 +86,7 @@ def _audit(months: list[AuditedMonth], findings: list[Finding]) -> Audit:
 def test_the_table_has_a_row_per_month_and_one_per_finding_of_none():
     large = replace(FULL, verdict=Verdict.WRONG, raw_bytes=12_345_678_901)
     untimed = AuditedMonth(OTHER, Verdict.PROVED)
-    stray = Finding("staging_orphan", Partition(GREEN, Month(2023, 1)), "e", repaired=True)
+    stray = Finding("staging_orphan", named("green 2023-01"), "e", repaired=True)
     others = Finding("object_foreign", None, "view mine")
     frame = to_frame(_audit([large, untimed], [LAKE, DONE, TABLE, others, stray]))
     assert frame.to_dict("records") == [

@@ -3,13 +3,13 @@
 import pytest
 
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import GREEN, YELLOW
+from nyc_tlc.core.contract.service import YELLOW
 from nyc_tlc.core.contract.source_format import SourceFormat, published_paths
-from nyc_tlc.core.month import Month
+from tests.partitions import named
 
 
 def test_names_of_a_partition():
-    partition = Partition(YELLOW, Month(2024, 1))
+    partition = named("yellow 2024-01")
     assert str(partition) == "yellow 2024-01"
     assert partition.file_stem == "yellow_tripdata_2024-01"
     assert partition.file_name == "yellow_tripdata_2024-01.parquet"
@@ -33,7 +33,7 @@ def test_the_parts_of_a_path_are_a_partition_or_none(parts, expected):
 
 
 def test_files_of_both_formats_are_where_their_publishers_have_them():
-    stem = Partition(GREEN, Month(2020, 12)).file_stem
+    stem = named("green 2020-12").file_stem
     parquet, csv = (published_paths(of, "green", stem) for of in SourceFormat)
     assert parquet == ("trip-data/green_tripdata_2020-12.parquet",)
     assert csv == ("green/green_tripdata_2020-12.csv.gz", "green/green_tripdata_2020-12.csv")

@@ -1,17 +1,15 @@
 """How many rows TLC published, where that was counted."""
 
-from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.row_counts import expected_rows, row_count_warning
-from nyc_tlc.core.contract.service import GREEN, YELLOW
-from nyc_tlc.core.month import Month
+from tests.partitions import named
 
 
 def test_a_row_count_is_noted_where_it_is_not_the_one_that_was_counted():
-    january = Partition(GREEN, Month(2024, 1))
+    january = named("green 2024-01")
     assert expected_rows(january) == 56_551
     assert row_count_warning(january, 56_551) == ""
     assert row_count_warning(january, 1_234) == (
         "1,234 rows published, 56,551 when TLC's files were counted"
     )
-    unknown = Partition(YELLOW, Month(2030, 1))
+    unknown = named("yellow 2030-01")
     assert (expected_rows(unknown), row_count_warning(unknown, 5)) == (None, "")

@@ -6,7 +6,7 @@ import pytest
 
 from embedded.samples.months import main, published_schema, write_month
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
+from nyc_tlc.core.contract.service import SERVICES, YELLOW
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.rows.conform import conform
@@ -14,6 +14,7 @@ from nyc_tlc.core.rows.judge import Judge, Judged, Neighbourhood
 from nyc_tlc.core.rows.rules import FLAGS
 from nyc_tlc.core.zones.lookup import parse_zones
 from nyc_tlc.core.zones.polygons import ZonePolygons, parse_zone_polygons
+from tests.partitions import named
 
 LAST = Month(2026, 8)
 EVERY = pytest.mark.parametrize("service", SERVICES.values(), ids=str)
@@ -83,7 +84,7 @@ def test_every_month_has_exactly_its_published_schema(service, tmp_path):
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 99, 100])
 def test_a_month_may_be_of_any_size(rows, tmp_path):
-    partition = Partition(GREEN, Month(2026, 6))
+    partition = named("green 2026-06")
     table = pq.read_table(write_month(partition, rows, tmp_path))
     assert table.num_rows == rows
     assert not rows or _judged(table, partition).accepted.num_rows > 0

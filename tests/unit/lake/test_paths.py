@@ -2,12 +2,10 @@
 
 import pytest
 
-from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import FHVHV
 from nyc_tlc.core.lake import paths
-from nyc_tlc.core.month import Month
+from tests.partitions import named
 
-MONTH = Partition(FHVHV, Month(2024, 1))
+MONTH = named("fhvhv 2024-01")
 HIVE = "service=fhvhv/year=2024/month=01"
 PATHS = {
     f"raw/{HIVE}/ab.csv.gz": paths.raw(MONTH, "ab", ".csv.gz"),

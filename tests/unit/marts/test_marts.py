@@ -1,13 +1,11 @@
 """What a mart's query says in each warehouse's dialect, and the table of what came of it."""
 
-from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import FHV
 from nyc_tlc.core.contract.sql import Dialect
 from nyc_tlc.core.marts.model import Mart
 from nyc_tlc.core.marts.query import month_query
-from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.mart_table import MartRow, summary
 from nyc_tlc.core.runs.run_table import Status
+from tests.partitions import named
 
 MART = Mart("daily_zone_trips", 1, "", (), ())
 ROWS = [
@@ -19,7 +17,7 @@ ROWS = [
 
 
 def test_a_query_reads_one_month_of_one_service_in_each_dialect():
-    february = Partition(FHV, Month(2024, 2))
+    february = named("fhv 2024-02")
     postgres = month_query(MART, february, Dialect.POSTGRES, "tlc")
     assert postgres.startswith('SELECT\n  "source_month",\n  "service",\n')
     for part in (

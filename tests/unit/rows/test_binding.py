@@ -13,12 +13,13 @@ from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import Bindings, bind
+from tests.partitions import named
 from tests.repository import ascii_id
 
 PARQUET, CSV = SourceFormat.PARQUET, SourceFormat.CSV
-YELLOW_2024 = Partition(YELLOW, Month(2024, 1))
-GREEN_2024 = Partition(GREEN, Month(2024, 1))
-FHV_2018 = Partition(FHV, Month(2018, 6))
+YELLOW_2024 = named("yellow 2024-01")
+GREEN_2024 = named("green 2024-01")
+FHV_2018 = named("fhv 2018-06")
 LAST = Month(2026, 8)
 INDEX = pa.field("__index_level_0__", pa.int64())
 of_every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=str)
@@ -181,7 +182,7 @@ def test_an_unknown_column_that_cannot_be_kept_stops_the_month(names_and_kinds, 
 
 @in_both_forms
 def test_unknown_columns_can_be_kept(form):
-    partition = Partition(GREEN, Month(2014, 1))
+    partition = named("green 2014-01")
     schema = published_schema(partition, form).append(pa.field("surge", pa.string()))
     assert _problems(partition, schema, form) == ["column surge (string) is unknown"]
     bindings = bind(partition, schema, source_format=form, keep_unknown=True)
@@ -221,7 +222,7 @@ def test_every_months_file_binds_with_every_column_found_and_the_stray_index_in_
 
 def test_the_stray_index_may_be_of_any_type_or_absent_but_not_doubled_or_past_json():
     """A row in quarantine is kept with all that was published of it."""
-    partition = Partition(YELLOW, Month(2010, 3))
+    partition = named("yellow 2010-03")
     schema = published_schema(partition)
     at = schema.get_field_index(INDEX.name)
     assert _problems(partition, schema.remove(at)) == []
@@ -273,7 +274,7 @@ def test_a_csv_may_have_the_columns_of_any_parquet_vintage(service):
 
 
 def test_a_csv_that_lacks_a_column_is_told_what_a_csv_of_the_month_has():
-    partition = Partition(YELLOW, Month(2019, 6))
+    partition = named("yellow 2019-06")
     schema = published_schema(partition, CSV)
     short = schema.remove(schema.get_field_index("payment_type"))
     expected = (
@@ -287,7 +288,7 @@ def test_a_csv_that_lacks_a_column_is_told_what_a_csv_of_the_month_has():
 def test_a_csv_does_not_pass_for_parquet():
     problems = _problems(YELLOW_2024, _texts(",".join(published_schema(YELLOW_2024).names)))
     assert problems[0] == "column VendorID is string, which cannot become smallint"
-    of_2012 = Partition(YELLOW, Month(2012, 1))
+    of_2012 = named("yellow 2012-01")
     problems = _problems(of_2012, published_schema(of_2012, CSV))
     assert "column PULocationID (int64) is missing" in problems
     assert "column payment_type is string, which cannot become smallint" in problems

@@ -10,24 +10,25 @@ import pytest
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import ColumnType
 from nyc_tlc.core.contract.schemas import arrow_schema
-from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, SERVICES, YELLOW
+from nyc_tlc.core.contract.service import SERVICES, YELLOW
 from nyc_tlc.core.contract.source_format import IRREGULAR_ROW, SourceFormat
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.rows.cast import Cast
 from nyc_tlc.core.rows.conform import ConformedBatch, _first_filled, conform
 from nyc_tlc.core.rows.rules import CODE_UNMAPPED, ROW_IRREGULAR, VALUE_UNCASTABLE
+from tests.partitions import named
 from tests.unit.rows.batches import conformed, published
 
 PARQUET, CSV = SourceFormat.PARQUET, SourceFormat.CSV
-YELLOW_2024 = Partition(YELLOW, Month(2024, 1))
-YELLOW_2009 = Partition(YELLOW, Month(2009, 3))
-YELLOW_2010 = Partition(YELLOW, Month(2010, 1))
-GREEN_2020 = Partition(GREEN, Month(2020, 12))
-GREEN_2024 = Partition(GREEN, Month(2024, 1))
-FHV_2018 = Partition(FHV, Month(2018, 6))
-FHV_2024 = Partition(FHV, Month(2024, 1))
-FHVHV_2024 = Partition(FHVHV, Month(2024, 1))
+YELLOW_2024 = named("yellow 2024-01")
+YELLOW_2009 = named("yellow 2009-03")
+YELLOW_2010 = named("yellow 2010-01")
+GREEN_2020 = named("green 2020-12")
+GREEN_2024 = named("green 2024-01")
+FHV_2018 = named("fhv 2018-06")
+FHV_2024 = named("fhv 2024-01")
+FHVHV_2024 = named("fhvhv 2024-01")
 of_every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=str)
 
 
@@ -206,8 +207,8 @@ _PLACES = {
     [
         (YELLOW_2009, PARQUET),
         (YELLOW_2010, PARQUET),
-        (Partition(YELLOW, Month(2015, 8)), CSV),
-        (Partition(GREEN, Month(2013, 8)), CSV),
+        (named("yellow 2015-08"), CSV),
+        (named("green 2013-08"), CSV),
     ],
     ids=str,
 )

@@ -13,24 +13,23 @@ from embedded.samples.months import published_batches, published_schema
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.columns import LINEAGE
 from nyc_tlc.core.contract.schemas import arrow_schema
-from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, YELLOW
 from nyc_tlc.core.contract.source_format import SourceFormat
-from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.rows.cast import cast
 from nyc_tlc.core.rows.judge import Judge, Neighbourhood
 from nyc_tlc.core.rows.rules import FLAGS, REASONS
+from tests.partitions import named
 from tests.unit.rows.batches import conformed
 
 PARQUET, CSV = SourceFormat.PARQUET, SourceFormat.CSV
 FORMS = [
-    (Partition(YELLOW, Month(2024, 1)), PARQUET),
-    (Partition(YELLOW, Month(2009, 3)), PARQUET),  # numbers as text, texts as numbers
-    (Partition(YELLOW, Month(2010, 3)), CSV),
-    (Partition(GREEN, Month(2019, 1)), PARQUET),
-    (Partition(GREEN, Month(2019, 1)), CSV),
-    (Partition(FHV, Month(2018, 6)), CSV),
-    (Partition(FHVHV, Month(2024, 1)), PARQUET),
+    (named("yellow 2024-01"), PARQUET),
+    (named("yellow 2009-03"), PARQUET),  # numbers as text, texts as numbers
+    (named("yellow 2010-03"), CSV),
+    (named("green 2019-01"), PARQUET),
+    (named("green 2019-01"), CSV),
+    (named("fhv 2018-06"), CSV),
+    (named("fhvhv 2024-01"), PARQUET),
 ]
 forms = pytest.mark.parametrize(
     ("partition", "source_format"), FORMS, ids=[f"{p} {form}" for p, form in FORMS]

@@ -12,27 +12,23 @@ from hypothesis import strategies as st
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.schemas import quarantine_arrow_schema
-from nyc_tlc.core.contract.service import FHV, FHVHV, GREEN, SERVICES, YELLOW
+from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
 from nyc_tlc.core.contract.source_format import IRREGULAR_ROW, SourceFormat
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.conform import ConformedBatch
 from nyc_tlc.core.rows.judge import _PAIR_KEY, Judge, Judged, Neighbourhood, neighbourhoods
 from nyc_tlc.core.rows.rules import FLAGS, REASONS, UNREADABLE
 from nyc_tlc.steps.conform import _quarantined
+from tests.partitions import named
 from tests.unit.rows.batches import conformed, judged, published
 
 PARQUET, CSV = SourceFormat.PARQUET, SourceFormat.CSV
-YELLOW_2024 = Partition(YELLOW, Month(2024, 1))
+YELLOW_2024 = named("yellow 2024-01")
 EVERY = [Partition(service, Month(2024, 1)) for service in SERVICES.values()]
-CSV_MONTHS = [
-    Partition(YELLOW, Month(2009, 6)),
-    Partition(YELLOW, Month(2014, 6)),
-    Partition(YELLOW, Month(2019, 6)),
-    Partition(GREEN, Month(2013, 8)),
-    Partition(GREEN, Month(2020, 12)),
-    Partition(FHV, Month(2018, 6)),
-    Partition(FHVHV, Month(2019, 6)),
-]
+CSV_MONTHS = [*map(named, (
+    "yellow 2009-06", "yellow 2014-06", "yellow 2019-06", "green 2013-08", "green 2020-12",
+    "fhv 2018-06", "fhvhv 2019-06",
+))]  # fmt: skip
 of_every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=str)
 START, END = YELLOW_2024.month.start, YELLOW_2024.month.end
 NOON = START + timedelta(days=14, hours=12)
@@ -259,12 +255,12 @@ def test_the_first_reason_wins(first):
     }
     codes = [rule.code for rule in REASONS]
     row = dict(spoiled[code] for code in reversed(codes[codes.index(first) :]))
-    verdict = _one(Partition(YELLOW, Month(2019, 6)), row, CSV)
+    verdict = _one(named("yellow 2019-06"), row, CSV)
     assert verdict.reasons.to_pylist() == [first]
 
 
 def test_every_row_has_its_own_reason_and_its_published_fields_or_its_line():
-    partition = Partition(GREEN, Month(2020, 12))
+    partition = named("green 2020-12")
     lines = [None, 'B02884,"2018-06-01', None, "a\tb\\xff,\u00e9", None, ""]
     values = {"pu_location_id": ["0", "1", "2", "3", "266", "5"]}
     verdict = judged(partition, source_format=CSV, irregular=lines, **values)

@@ -7,16 +7,14 @@ import pyarrow as pa
 import pytest
 
 from nyc_tlc.core.catalog.counts import Counts
-from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import ReconciliationError, SourceError
 from nyc_tlc.core.lake.records import Landing
-from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.rules import FLAGS
 from nyc_tlc.core.rows.tally import Tally, require_whole_month
+from tests.partitions import named
 from tests.unit.rows.batches import judged
 
-JANUARY = Partition(GREEN, Month(2024, 1))
+JANUARY = named("green 2024-01")
 LANDING = Landing.model_construct(rows=10, source_uri="https://tlc/green.parquet")
 
 

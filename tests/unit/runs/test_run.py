@@ -7,15 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.run import Run
 from nyc_tlc.core.runs.run_table import start
 from nyc_tlc.steps.staging import is_abandoned, staged_by, staging_folder
+from tests.partitions import named
 
-_GREEN = Partition(GREEN, Month(2024, 1))
+_GREEN = named("green 2024-01")
 _SHA256 = "ab" * 32
 _LANDED = lake_paths.raw(_GREEN, _SHA256, ".parquet")
 _NAME = "20240101T000000000000-12345678"

@@ -6,16 +6,14 @@ import pytest
 
 from nyc_tlc.adapters.lake.folder import FolderLake
 from nyc_tlc.core.catalog.counts import Counts
-from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import ContractError, ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Landing, Manifest, render_record
-from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.steps.load_from_lake import load_from_lake
+from tests.partitions import named
 
-PARTITION = Partition(GREEN, Month(2024, 1))
+PARTITION = named("green 2024-01")
 ROW = RunRow(service="green", month="2024-01", status=Status.PUBLISHED, run="r", sha256="0" * 64)
 ERRORS = (
     ReconciliationError("the job wrote 3 rows, the lake has 4"),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -59,16 +60,18 @@ def waits(monkeypatch):
     return recorded
 
 
-def _failing_times(times: int, error: Exception) -> Callable[[], str]:
-    """Fails so many times, then ends well."""
-    outcomes = [error] * times
+def _answering(*answers: BaseException | None, asked: list[Partition] | None = None) -> Any:
+    """A step that gives one answer after the other: an error, or a row; later ones go well."""
+    left = list(answers)
 
-    def attempt() -> str:
-        if outcomes:
-            raise outcomes.pop()
-        return "done"
+    def step(row: RunRow | None = None) -> RunRow | str:
+        if row and asked is not None:
+            asked.append(row.partition)
+        if error := left.pop(0) if left else None:
+            raise error
+        return _conformed(row) if row else "done"
 
-    return attempt
+    return step
 
 
 def test_a_run_begins_with_a_row_for_each_partition():
@@ -138,11 +141,8 @@ def test_a_month_not_published_yet_is_no_failure():
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
 def test_who_stops_the_run_stops_it(stop):
-    def step(row):
-        raise stop
-
     with pytest.raises(stop):
-        run_each("conform", step, _rows(), replace(EFFORT, workers=1))
+        run_each("conform", _answering(stop()), _rows(), replace(EFFORT, workers=1))
 
 
 @pytest.mark.parametrize("status", sorted(FINAL))
@@ -150,12 +150,7 @@ def test_a_final_row_is_not_touched(status):
     rows = _rows()
     rows[2] = replace(rows[2], status=status, error="as it was", seconds=1.25)
     touched = []
-
-    def step(row):
-        touched.append(row.partition)
-        return _conformed(row)
-
-    done = run_each("conform", step, rows, EFFORT)
+    done = run_each("conform", _answering(asked=touched), rows, EFFORT)
     assert done[2] is rows[2]
     assert sorted(map(str, touched)) == sorted(str(p) for p in PARTITIONS if p != PARTITIONS[2])
 
@@ -177,13 +172,13 @@ def test_seconds_of_all_steps_add_up_whether_they_fail_or_not(error):
 )
 def test_other_errors_are_not_tried_again(error, waits):
     with pytest.raises(type(error)):
-        retried(_failing_times(1, error), "yellow 2024-01", Effort(1, 5))
+        retried(_answering(error), "yellow 2024-01", Effort(1, 5))
     assert waits == []
 
 
 @pytest.mark.parametrize(("failures", "attempts"), [(0, 1), (1, 2), (4, 5), (2, 5)])
 def test_a_step_is_tried_again_until_it_succeeds(failures, attempts, waits, caplog):
-    attempt = _failing_times(failures, RetryableError("no answer"))
+    attempt = _answering(*[RetryableError("no answer")] * failures)
     with caplog.at_level(logging.WARNING, "nyc_tlc.steps.run_each"):
         assert retried(attempt, "yellow 2024-01", Effort(1, attempts)) == "done"
     assert len(waits) == len(caplog.messages) == failures
@@ -193,16 +188,13 @@ def test_a_step_is_tried_again_until_it_succeeds(failures, attempts, waits, capl
 
 @pytest.mark.parametrize(
     ("asked", "first_wait", "planned"),
-    [
-        (None, 0.5, [0.5, 1, 2, 4, 8, 16, 32, 60, 60]),
-        (3.0, 100.0, [3.0] * 9),
-    ],
+    [(None, 0.5, [0.5, 1, 2, 4, 8, 16, 32, 60, 60]), (3.0, 100.0, [3.0] * 9)],
     ids=["doubled, a minute at most", "as asked"],
 )
 def test_waits_between_attempts(asked, first_wait, planned, waits):
     busy = RetryableError("no answer", retry_after=asked)
     with pytest.raises(RetryableError, match="Tried 10 times") as caught:
-        retried(_failing_times(10, busy), "yellow 2024-01", Effort(1, 10, first_wait))
+        retried(_answering(*[busy] * 10), "yellow 2024-01", Effort(1, 10, first_wait))
     assert caught.value.__cause__ is busy
     for wait, usual in zip(waits, planned, strict=True):
         assert wait == usual if asked else usual * 0.8 <= wait <= usual * 1.2
@@ -224,16 +216,6 @@ def test_the_run_ends_with_every_failure_named():
     assert caught.value.details.splitlines() == [line.strip() for line in named[:2]]
 
 
-def _rejecting(error: PipelineError, asked: list[Partition]) -> Callable[[RunRow], RunRow]:
-    """A step of a system that serves no month."""
-
-    def step(row: RunRow) -> RunRow:
-        asked.append(row.partition)
-        raise error
-
-    return step
-
-
 @pytest.mark.parametrize(
     ("error", "tries"),
     [
@@ -244,7 +226,7 @@ def _rejecting(error: PipelineError, asked: list[Partition]) -> Callable[[RunRow
 )
 def test_a_system_that_serves_no_month_is_given_up_once(error, tries, waits):
     asked: list[Partition] = []
-    done = run_each("land", _rejecting(error, asked), _rows(), Effort(1, 3))
+    done = run_each("land", _answering(*[error] * tries, asked=asked), _rows(), Effort(1, 3))
     assert asked == [PARTITIONS[0]] * tries
     assert {row.error for row in done[1:]} == {"not tried, because nothing listens at tlc:443"}
     assert {row.status for row in done} == {Status.FAILED}
@@ -260,38 +242,24 @@ def test_a_system_that_serves_no_month_is_given_up_once(error, tries, waits):
 
 @pytest.mark.parametrize(
     ("answers", "asked"),
-    [
-        ("503", 6),
-        ("503 503", 2),
-        ("503 ok 503", 6),
-        ("503 absent 503", 6),
-        ("503 ok 503 503", 4),
-    ],
+    [("503", 6), ("503 503", 2), ("503 ok 503", 6), ("503 absent 503", 6), ("503 ok 503 503", 4)],
 )
 def test_a_status_is_of_one_month_until_the_next_meets_it(answers, asked):
     busy = RetryableError("503", outage="tlc:443 answered 503", unconfirmed=True)
     errors = {"503": busy, "absent": NotPublishedYet("wait"), "ok": None}
-    left = [errors[answer] for answer in answers.split()]
-    seen = []
-
-    def step(row):
-        seen.append(row)
-        if error := left.pop(0) if left else None:
-            raise error
-        return row
-
+    seen: list[Partition] = []
+    step = _answering(*(errors[answer] for answer in answers.split()), asked=seen)
     done = run_each("land", step, _rows()[:6], Effort(1, 1))
     assert len(seen) == asked
-    assert [row.error for row in done[asked:]] == ["not tried, because tlc:443 answered 503"] * (
-        6 - asked
-    )
+    left = [row.error for row in done[asked:]]
+    assert left == ["not tried, because tlc:443 answered 503"] * (6 - asked)
 
 
 def test_another_step_of_the_job_asks_again():
     effort, asked = Effort(1, 1), []
     down = RetryableError("no answer", outage="it is down")
     for step in ("land", "load"):
-        run_each(step, _rejecting(down, asked), _rows(), effort)
+        run_each(step, _answering(down, asked=asked), _rows(), effort)
     assert asked == [PARTITIONS[0]] * 2
 
 
@@ -336,7 +304,7 @@ def test_a_server_that_asks_for_more_than_our_patience_is_left_alone(answered, w
     busy = RetryableError("429", retry_after=120.0)
     effort = Effort(1, 5, outages=Outages({"yellow 2024-01"} if answered else set()))
     with pytest.raises(RetryableError, match=r"429; it asks to wait 120 s\. Tried"):
-        retried(_failing_times(9, busy), "yellow 2024-01", effort)
+        retried(_answering(*[busy] * 9), "yellow 2024-01", effort)
     assert waits == waited
 
 

@@ -6,15 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nyc_tlc.adapters.lake.folder import FolderLake
-from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.month import Month
 from nyc_tlc.core.runs.run_table import Status, start
 from nyc_tlc.steps.staging import clear_failed, clear_superseded
+from tests.partitions import named
 
-_GREEN = Partition(SERVICES["green"], Month(2024, 1))
-_NEIGHBOUR = Partition(SERVICES["green"], Month(2024, 2))
+_GREEN = named("green 2024-01")
+_NEIGHBOUR = named("green 2024-02")
 _NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
 
