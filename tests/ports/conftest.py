@@ -7,6 +7,7 @@ import pytest
 
 from embedded.servers.environment import NotInstallableError
 from tests.ports.lake.object_stores import ObjectStore, azure_server, s3_server
+from tests.ports.scripted_http import ScriptedServer, serve
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,13 @@ def _running(server: AbstractContextManager[ObjectStore]) -> Iterator[ObjectStor
         except NotInstallableError as reason:
             pytest.skip(str(reason))
         yield running
+
+
+@pytest.fixture
+def server(wire) -> Iterator[ScriptedServer]:
+    """Answers as the ``wire`` of the test does."""
+    with serve(wire.answer) as server:
+        yield server
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ The emulator knows no permissions, regions, bills nor faults; this server follow
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -28,7 +28,7 @@ from nyc_tlc.core.lake.records import Manifest, WarehouseJob
 from tests.ports.bigquery.wire import BUCKET, DATASET, ENDED_AT, PROJECT, BigQueryWire, error
 from tests.ports.months import SampleMonth
 from tests.ports.published_months import publish, recorded
-from tests.ports.scripted_http import Answer, ScriptedServer, serve
+from tests.ports.scripted_http import Answer, ScriptedServer
 
 MONTH = SampleMonth(rows=7, quarantined=[{}, {}])
 JANUARY = MONTH.partition
@@ -43,12 +43,6 @@ def wire() -> BigQueryWire:
     made = BigQueryWire()
     made.output_rows.extend([7, 2])
     return made
-
-
-@pytest.fixture
-def server(wire) -> Iterator[ScriptedServer]:
-    with serve(wire.answer) as server:
-        yield server
 
 
 @pytest.fixture

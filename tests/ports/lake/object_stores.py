@@ -7,7 +7,6 @@ moto at its first use, Azurite by `make azurite` (200 MB, a minute).
 import os
 import shutil
 import subprocess
-import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ import requests
 
 from embedded.servers.environment import NotInstallableError, own_python
 from embedded.servers.ports import HOST, free_port
+from tests.ports.waiting import wait_until
 
 BUCKET = "nyc-tlc-lake"
 AZURITE = "azurite@3.37.0"
@@ -30,7 +30,6 @@ AZURITE_KEY = (  # the one that Microsoft documents for every emulator
 )
 _SERVERS = Path(__file__).parents[3] / ".local" / "test-servers"
 _MOTO_PINS = Path(__file__).with_name("moto.txt")
-_ANSWERS_WITHIN = 30.0
 
 
 @dataclass(frozen=True)
@@ -96,15 +95,17 @@ def _running(command: Sequence[str | Path], port: int) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
         env={name: os.environ[name] for name in kept if name in os.environ},
     )
-    address, deadline = f"http://{HOST}:{port}", time.monotonic() + _ANSWERS_WITHIN
+    address = f"http://{HOST}:{port}"
+
+    def answers() -> bool:
+        assert server.poll() is None, f"the server ended with status {server.poll()}"
+        with suppress(requests.RequestException):
+            requests.get(address, timeout=2).close()
+            return True
+        return False
+
     try:
-        while True:
-            with suppress(requests.RequestException):
-                requests.get(address, timeout=2).close()
-                break
-            assert server.poll() is None, f"the server ended with status {server.poll()}"
-            assert time.monotonic() < deadline, "the server did not answer"
-            time.sleep(0.05)
+        wait_until(answers)
         yield address
     finally:
         server.terminate()

@@ -1,7 +1,6 @@
 """`make gcs-setup`: what it finds, says and changes in the settings of the lake's bucket."""
 
 import json
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ from nyc_tlc.core.lake.bucket import lifecycle_rules
 from nyc_tlc.jobs.bucket import set_up_bucket
 from nyc_tlc.settings import Settings
 from tests.ports.lake import gcs_wire
-from tests.ports.scripted_http import Answer, Request, ScriptedServer, serve
+from tests.ports.scripted_http import Answer, Request
 
 THEIRS = {
     "action": {"type": "SetStorageClass", "storageClass": "NEARLINE"},
@@ -54,14 +53,8 @@ class Bucket:
 
 
 @pytest.fixture
-def bucket() -> Bucket:
+def wire() -> Bucket:
     return Bucket()
-
-
-@pytest.fixture
-def server(bucket) -> Iterator[ScriptedServer]:
-    with serve(bucket.answer) as server:
-        yield server
 
 
 @pytest.fixture
@@ -79,27 +72,27 @@ def _set_up(lake_url: str, emulator: str | None = None, *, apply: bool) -> str:
     return set_up_bucket(settings, apply=apply)
 
 
-def test_dry_run_says_what_differs_and_changes_nothing(server, bucket):
-    before = deepcopy(bucket.settings)
+def test_dry_run_says_what_differs_and_changes_nothing(server, wire):
+    before = deepcopy(wire.settings)
     said = _set_up("gs://lake", server.url, apply=False)
     assert said.startswith("gs://lake (EU)\n")
     assert 'versioning:\n  is     null\n  should {"enabled": true}' in said
     assert "`make gcs-setup APPLY=true`" in said
     assert [request.method for request in server.requests] == ["GET"]
-    assert bucket.settings == before
+    assert wire.settings == before
 
 
-def test_what_is_applied_is_right_the_next_time(server, bucket):
+def test_what_is_applied_is_right_the_next_time(server, wire):
     assert _set_up("gs://lake", server.url, apply=True).endswith("It was changed.")
-    assert bucket.settings["lifecycle"]["rule"] == lifecycle_rules("")
-    assert bucket.settings["versioning"] == {"enabled": True}
-    assert bucket.settings["softDeletePolicy"] == {"retentionDurationSeconds": "0"}
+    assert wire.settings["lifecycle"]["rule"] == lifecycle_rules("")
+    assert wire.settings["versioning"] == {"enabled": True}
+    assert wire.settings["softDeletePolicy"] == {"retentionDurationSeconds": "0"}
     again = _set_up("gs://lake", server.url, apply=True)
     assert again == "gs://lake (EU) is set up as it should be. Nothing was changed."
     assert [request.method for request in server.requests] == ["GET", "PATCH", "GET"]
 
 
-def test_rules_of_others_are_kept_and_an_older_one_of_ours_is_replaced(lake, bucket):
+def test_rules_of_others_are_kept_and_an_older_one_of_ours_is_replaced(lake, wire):
     ours = deepcopy(lifecycle_rules("top/"))
     ours[0]["condition"]["age"] = 3
     # What was set up before 2026-11-28 would delete what others have below staging/.
@@ -111,31 +104,31 @@ def test_rules_of_others_are_kept_and_an_older_one_of_ours_is_replaced(lake, buc
             {"daysSinceNoncurrentTime": 30, "matchesPrefix": ["top/"]},
         )
     ]
-    bucket.settings["lifecycle"] = {"rule": [THEIRS, *older, *ours, UNHEARD_OF]}
+    wire.settings["lifecycle"] = {"rule": [THEIRS, *older, *ours, UNHEARD_OF]}
     found = lake.settings()
     lake.change(found, lake.wanted(found))
-    rules = bucket.settings["lifecycle"]["rule"]
+    rules = wire.settings["lifecycle"]["rule"]
     assert [rule for rule in rules if rule in (THEIRS, UNHEARD_OF)] == [THEIRS, UNHEARD_OF]
     assert sorted(map(str, rules)) == sorted(
         map(str, [THEIRS, UNHEARD_OF, *lifecycle_rules("top/")])
     )
 
 
-def test_bucket_that_somebody_else_changes_is_left_to_them(lake, bucket):
+def test_bucket_that_somebody_else_changes_is_left_to_them(lake, wire):
     found = lake.settings()
-    bucket.settings["metageneration"] = "8"
-    before = deepcopy(bucket.settings)
+    wire.settings["metageneration"] = "8"
+    before = deepcopy(wire.settings)
     with pytest.raises(RetryableError, match="changed by somebody else"):
         lake.change(found, lake.wanted(found))
-    assert bucket.settings == before
+    assert wire.settings == before
 
 
 @pytest.mark.parametrize("permission", ["get", "update"])
-def test_refusal_names_the_permission_and_the_role(lake, bucket, permission):
+def test_refusal_names_the_permission_and_the_role(lake, wire, permission):
     found = lake.settings()
     who = "robot@p.iam.gserviceaccount.com"
     message = f"{who} does not have storage.buckets.{permission} access to the bucket."
-    bucket.refusals.append(gcs_wire.error(403, message, "forbidden"))
+    wire.refusals.append(gcs_wire.error(403, message, "forbidden"))
     with pytest.raises(ConfigurationError) as failure:
         lake.settings() if permission == "get" else lake.change(found, lake.wanted(found))
     said = str(failure.value)
@@ -143,8 +136,8 @@ def test_refusal_names_the_permission_and_the_role(lake, bucket, permission):
     assert f"--member=serviceAccount:{who} --role=roles/storage.admin" in said
 
 
-def test_bucket_that_does_not_exist_is_named(lake, bucket):
-    bucket.refusals.append(gcs_wire.no_bucket())
+def test_bucket_that_does_not_exist_is_named(lake, wire):
+    wire.refusals.append(gcs_wire.no_bucket())
     with pytest.raises(ConfigurationError, match="gcloud storage buckets create gs://lake"):
         lake.settings()
 

@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,12 +48,6 @@ every_call = pytest.mark.parametrize("call", [call for _, call in CALLS.values()
 @pytest.fixture
 def wire() -> GcsWire:
     return GcsWire()
-
-
-@pytest.fixture
-def server(wire) -> Iterator[ScriptedServer]:
-    with serve(wire.answer) as server:
-        yield server
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from embedded.servers.postgres import PostgresServer
 from nyc_tlc.adapters.postgres import month_table
 from nyc_tlc.adapters.postgres.inspector import PostgresInspector
 from tests.conftest import postgres_server
+from tests.ports.waiting import wait_until
 
 BLOCKED = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = %s"
 COPYING = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %green%'"
@@ -30,15 +31,8 @@ def everything_said(error: BaseException | None) -> str:
 
 @pytest.fixture
 def eventually(query) -> Callable[..., None]:
-    """Wait until a statement says true; a minute is for ever here."""
-
-    def wait(statement: str, *values: object) -> None:
-        deadline = time.monotonic() + 60
-        while query(statement, *values) != [(True,)]:
-            assert time.monotonic() < deadline, statement
-            time.sleep(0.01)
-
-    return wait
+    """Wait until a statement says true."""
+    return lambda statement, *values: wait_until(lambda: query(statement, *values) == [(True,)])
 
 
 @pytest.fixture

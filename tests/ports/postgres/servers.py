@@ -4,9 +4,8 @@ import os
 import pwd
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import psycopg2
 
 from embedded.servers.ports import HOST, free_port
 from nyc_tlc.adapters.postgres.connection import Database
+from tests.ports.waiting import wait_until
 
 BINARIES = [Path(one) for one in os.environ.get("TLC_TEST_POSTGRES", "").split(os.pathsep) if one]
 """Such as /usr/lib/postgresql/15/bin:/usr/lib/postgresql/16/bin; none: the embedded one only."""
@@ -30,6 +30,12 @@ def sql(database: Database, statement: str, options: str = "") -> list[tuple[Any
         connection.autocommit = True
         cursor.execute(statement)
         return cursor.fetchall() if cursor.description else []
+
+
+def answers(database: Database) -> bool:
+    with suppress(psycopg2.OperationalError):
+        return bool(sql(database, "SELECT 1"))
+    return False
 
 
 @contextmanager
@@ -56,21 +62,8 @@ def started(binaries: Path, *settings: str) -> Iterator[Database]:
         )  # fmt: skip
         try:
             database = Database(HOST, port, "postgres", "tlc", "tlc", connect_timeout=5)
-            _await(database)
+            wait_until(lambda: answers(database))
             yield database
         finally:
             server.terminate()
             server.wait()
-
-
-def _await(database: Database) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            sql(database, "SELECT 1")
-        except psycopg2.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return

@@ -3,9 +3,7 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -23,7 +21,8 @@ from nyc_tlc.core.errors import ConfigurationError, RetryableError
 from nyc_tlc.core.marts.declared import MARTS
 from nyc_tlc.ports.warehouse import StoreCounts
 from tests.ports.months import SampleMonth, at_once, load, load_dimensions
-from tests.ports.postgres.servers import sql
+from tests.ports.postgres.servers import answers, sql
+from tests.ports.waiting import wait_until
 
 _PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 MONTH = SampleMonth(rows=9, quarantined=[{}])
@@ -46,8 +45,8 @@ query_wait_timeout = 3
 
 
 @pytest.fixture(scope="module")
-def pgbouncer(postgres) -> Iterator[int]:
-    """The port of one in front of the server."""
+def pgbouncer(postgres, database) -> Iterator[Database]:
+    """One in front of the server, by its pool ``session``."""
     if _PROGRAM is None:
         pytest.skip("pgbouncer is not installed: apt-get install pgbouncer")
     home = find_home(postgres.state_dir)
@@ -68,33 +67,20 @@ def pgbouncer(postgres) -> Iterator[int]:
         [_PROGRAM, "-q", str(settings)], user=home.account.uid, group=home.account.gid,
         extra_groups=None if home.account.uid is None else [], cwd="/",
     )  # fmt: skip
+    pool = replace(database, port=port, dbname="session")
     try:
-        yield port
+        wait_until(lambda: answers(pool))
+        yield pool
     finally:
         running.terminate()
         running.wait(30)
         shutil.rmtree(folder)
 
 
-@pytest.fixture
-def through(pgbouncer, database):
-    """The database as a pool of PgBouncer."""
-
-    def make(pool: str) -> Database:
-        pooled = replace(database, port=pgbouncer, dbname=pool)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with suppress(RetryableError), pooled.transaction("tlc"):
-                break
-        return pooled
-
-    return make
-
-
 @pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize("mode", ["session", "transaction"])
-def test_everything_works_through_it(through, schema, query, mode):
-    pooled = through(mode)
+def test_everything_works_through_it(pgbouncer, schema, query, mode):
+    pooled = replace(pgbouncer, dbname=mode)
     warehouse, inspector = PostgresWarehouse(pooled, schema), PostgresInspector(pooled, schema)
     marts = PostgresMarts(pooled, schema)
     assert "PostgreSQL 18" in warehouse.describe()
@@ -114,9 +100,9 @@ def test_everything_works_through_it(through, schema, query, mode):
     assert inspector.scan(month.partition).rows == 7
 
 
-def test_turns_are_taken_and_nothing_is_left_of_them(through, schema, postgres):
+def test_turns_are_taken_and_nothing_is_left_of_them(pgbouncer, schema, postgres):
     """Session settings, or locks for a session, would meet the next client of the connection."""
-    pooled = through("transaction")
+    pooled = replace(pgbouncer, dbname="transaction")
     months = [replace(MONTH, sha256=f"{n}" * 64) for n in range(4)]
     warehouse = PostgresWarehouse(pooled, schema)
     at_once([partial(load, warehouse, month) for month in months * 2])
@@ -139,14 +125,14 @@ def test_turns_are_taken_and_nothing_is_left_of_them(through, schema, postgres):
         ({"dbname": "statement"}, RetryableError,
          "session was ended.*pool_mode session or transaction"),
         ({"dbname": "absent"}, ConfigurationError, "no such database.*POSTGRES_DBNAME"),
-        ({"dbname": "session", "password": "wrong"}, ConfigurationError,
+        ({"password": "wrong"}, ConfigurationError,
          "authentication.*POSTGRES_PASSWORD"),
     ],
     ids=str,
 )  # fmt: skip
 @pytest.mark.usefixtures("parts")
-def test_what_it_refuses_is_said_as_its(pgbouncer, database, schema, asked, error, words):
-    warehouse = PostgresWarehouse(replace(database, port=pgbouncer, **asked), schema)
+def test_what_it_refuses_is_said_as_its(pgbouncer, schema, asked, error, words):
+    warehouse = PostgresWarehouse(replace(pgbouncer, **asked), schema)
     with pytest.raises(error, match=words) as failure:
         load(warehouse, MONTH)
     assert "does not answer" not in str(failure.value)

@@ -1,7 +1,6 @@
 """A server with standbys: none that is silent holds readers up; on one, a load says where it is."""
 
 import shutil
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,6 +15,7 @@ from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ConfigurationError, RetryableError
 from tests.ports.months import SampleMonth, load, load_dimensions
+from tests.ports.waiting import wait_until
 
 OLD = SampleMonth(rows=4)
 NEW = SampleMonth(rows=9, sha256="b" * 64)
@@ -42,8 +42,7 @@ def warehouse(primary, loader) -> Iterator[PostgresWarehouse]:
 def _set(server: PostgresServer, name: str, value: str) -> None:
     server.psql(f"ALTER SYSTEM SET {name} = '{value}'")
     server.psql("SELECT pg_reload_conf()")
-    while server.psql(f"SHOW {name}").strip() != value:
-        time.sleep(0.01)
+    wait_until(lambda: server.psql(f"SHOW {name}").strip() == value)
 
 
 def test_a_standby_that_is_silent_holds_nobody_up_and_is_told_of(primary, warehouse, monkeypatch):
@@ -92,11 +91,8 @@ def test_a_standby_has_every_load_and_takes_none(primary, warehouse, standby):
     _set(primary, "synchronous_standby_names", "other")
     load(warehouse, NEW)
     there = PostgresWarehouse(standby, "tlc")
-    deadline = time.monotonic() + 30
     # The standby has flushed it; that it shows it, too, takes a moment.
-    while there.entries() != warehouse.entries() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert there.entries() == warehouse.entries()
+    wait_until(lambda: there.entries() == warehouse.entries())
     assert there.count(NEW.partition).accepted == 9
     with pytest.raises(ConfigurationError, match=r"25006.*is a standby.*POSTGRES_HOST"):
         load(there, replace(NEW, sha256="c" * 64))

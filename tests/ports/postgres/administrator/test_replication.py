@@ -1,6 +1,5 @@
 """A subscriber gets every load of a service that is published via its root, and of no other."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from nyc_tlc.core.contract.schemas import postgres_columns
 from nyc_tlc.core.contract.service import GREEN, YELLOW
 from tests.ports.months import SampleMonth, load, partition
 from tests.ports.postgres.servers import sql, started
+from tests.ports.waiting import wait_until
 
 JANUARY, FEBRUARY = SampleMonth(rows=6), SampleMonth(partition("2024-02"), rows=5)
 REVISED = replace(JANUARY, rows=4, sha256="b" * 64, values={"fare_amount": [1.0, 2.0, None, 4.0]})
@@ -57,23 +57,16 @@ def subscribed(postgres) -> Iterator[SimpleNamespace]:
             sql(reader, f"DROP SUBSCRIPTION {name}")
 
 
-def eventually(read, expected) -> None:
-    deadline = time.monotonic() + 60
-    while (found := read()) != expected:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
-
-
 def test_every_load_reaches_a_subscriber_of_the_root(subscribed, monkeypatch):
     rows = f"{ROWS} ORDER BY 1, 2"
-    eventually(lambda: len(subscribed.received(rows)), JANUARY.rows)
+    wait_until(lambda: len(subscribed.received(rows)) == JANUARY.rows)
     table = "SELECT 'tlc.green_2024_01'::regclass::oid"
     before = subscribed.published(table)
     monkeypatch.setattr(month_table, "_WORTH_PARTS", 8)
     for month in (REVISED, FEBRUARY, LONG, JANUARY):
         load(subscribed.warehouse, month, force=True)
         held = subscribed.published(rows)
-        eventually(lambda held=held: subscribed.received(rows) == held, True)
+        wait_until(lambda held=held: subscribed.received(rows) == held)
     assert len(held) == JANUARY.rows + FEBRUARY.rows
     assert subscribed.published(table) == before
 
@@ -98,17 +91,17 @@ def test_a_load_in_place_keeps_a_view_on_the_month_and_ignores_defaults(subscrib
 
 def test_a_load_does_not_reach_a_subscriber_of_the_partitions(subscribed):
     count = "SELECT count(*) FROM tlc.yellow_2024_01"
-    eventually(lambda: subscribed.received(count), [(3,)])
+    wait_until(lambda: subscribed.received(count) == [(3,)])
     month = SampleMonth(partition(service=YELLOW), rows=8, sha256="e" * 64)
     load(subscribed.warehouse, month)
     ((now,),) = subscribed.published("SELECT pg_current_wal_lsn()")
     caught_up = (
         f"SELECT confirmed_flush_lsn >= '{now}' FROM pg_replication_slots WHERE slot_name = 'plain'"
     )
-    eventually(lambda: subscribed.published(caught_up), [(True,)])
+    wait_until(lambda: subscribed.published(caught_up) == [(True,)])
     assert subscribed.received(count) == [(3,)]
     # What the page for the database administrator says to do.
     subscribed.received("TRUNCATE tlc.yellow_2024_01")
     subscribed.received("ALTER SUBSCRIPTION plain SET PUBLICATION rooted")
     subscribed.received("ALTER SUBSCRIPTION plain SET PUBLICATION plain")
-    eventually(lambda: subscribed.received(count), [(8,)])
+    wait_until(lambda: subscribed.received(count) == [(8,)])
