@@ -1,4 +1,7 @@
-"""What a run is about: from the keyword arguments that Mage gives a block."""
+"""What a run is about: from the keyword arguments that Mage gives a block.
+
+A variable that makes no sense raises ConfigurationError, before anything is started.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,9 +28,6 @@ def run_partitions(kwargs: Mapping[str, Any]) -> tuple[Partition, ...]:
     ``months`` (or the course's ``year`` with ``month``) wins; else the month of
     ``execution_date``: of a backfill itself, of a trigger less the publication lag.
     ``interval_end_datetime`` is never read: Mage 0.9.80 has it wrong for a backfill's last month.
-
-    Raises:
-        ConfigurationError: there are neither months nor an execution date, or they make no sense.
     """
     current = Month.of(datetime.now(UTC).date())
     settings = Settings.load()
@@ -40,11 +40,7 @@ def run_partitions(kwargs: Mapping[str, Any]) -> tuple[Partition, ...]:
 
 
 def run_items(kwargs: Mapping[str, Any]) -> list[list[dict[str, str]]]:
-    """The partitions of a run as Mage takes them from a dynamic block: items, then their names.
-
-    Raises:
-        ConfigurationError: as of :func:`run_partitions`.
-    """
+    """The partitions of a run as Mage takes them from a dynamic block: items, then their names."""
     chosen = run_partitions(kwargs)
     return [
         [
@@ -56,39 +52,23 @@ def run_items(kwargs: Mapping[str, Any]) -> list[list[dict[str, str]]]:
 
 
 def run_force(kwargs: Mapping[str, Any]) -> bool:
-    """Whether to load months that have not changed.
-
-    Raises:
-        ConfigurationError: the variable is neither true nor false.
-    """
+    """Whether to load months that have not changed."""
     return _flag(kwargs, "force")
 
 
 def run_plan(kwargs: Mapping[str, Any]) -> bool:
-    """Whether only to say what the run would do.
-
-    Raises:
-        ConfigurationError: the variable is neither true nor false.
-    """
+    """Whether only to say what the run would do."""
     return _flag(kwargs, "plan")
 
 
 def run_services(kwargs: Mapping[str, Any]) -> tuple[Service, ...]:
-    """The services of a run; the course's ``color`` wins over ``service``.
-
-    Raises:
-        ConfigurationError: a name is not a service of this project.
-    """
+    """The services of a run; the course's ``color`` wins over ``service``."""
     require_readable(kwargs)
     return parse_services(kwargs.get("color") or kwargs.get("service") or "")
 
 
 def run_service(kwargs: Mapping[str, Any]) -> Service:
-    """The one service of a run that shows one.
-
-    Raises:
-        ConfigurationError: it is not a service of this project, or several.
-    """
+    """The one service of a run that shows one."""
     services = run_services(kwargs)
     if len(services) != 1:
         raise ConfigurationError(
@@ -104,29 +84,17 @@ def run_store(kwargs: Mapping[str, Any]) -> str:
 
 
 def run_month(kwargs: Mapping[str, Any]) -> Month | None:
-    """The one month of a run that shows one; None is the newest that there is.
-
-    Raises:
-        ConfigurationError: the variable is not a month.
-    """
+    """The one month of a run that shows one; None is the newest that there is."""
     return _one_month(kwargs, "month", "the newest month")
 
 
 def run_first_month(kwargs: Mapping[str, Any]) -> Month | None:
-    """From which month on a sync looks; None leaves it to TLC_FIRST_MONTH.
-
-    Raises:
-        ConfigurationError: the variable is not a month.
-    """
+    """From which month on a sync looks; None leaves it to TLC_FIRST_MONTH."""
     return _one_month(kwargs, "first_month", "TLC_FIRST_MONTH")
 
 
 def run_scope(kwargs: Mapping[str, Any]) -> Scope:
-    """Which months a sync asks about.
-
-    Raises:
-        ConfigurationError: the variable is neither of the two.
-    """
+    """Which months a sync asks about."""
     require_readable(kwargs)
     text = str(kwargs.get("scope") or "changed").strip().lower()
     if text not in {"changed", "all"}:
@@ -138,11 +106,7 @@ def run_scope(kwargs: Mapping[str, Any]) -> Scope:
 
 
 def run_audit(kwargs: Mapping[str, Any]) -> AuditScope:
-    """What an audit looks at: without ``months``, every month there can be, in either format.
-
-    Raises:
-        ConfigurationError: a variable makes no sense.
-    """
+    """What an audit looks at: without ``months``, every month there can be, in either format."""
     current = Month.of(datetime.now(UTC).date())
     services = run_services({"service": "all", **kwargs})
     asked = kwargs.get("months") or _year_and_month(kwargs)

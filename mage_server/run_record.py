@@ -4,7 +4,6 @@ A `mage run` is recorded when it ends, if Mage's database is there: where the UI
 and the demo never run, there is no list to be in.
 """
 
-import argparse
 import atexit
 import json
 import shutil
@@ -18,10 +17,8 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[1] / "mage_project"
 TRIGGER = "mage run"
 """Under which Mage lists these runs: it knows no run without a trigger."""
-_SWITCHES = ("--test", "--skip-sensors")
-_OF_PART = ("--block-uuid", "--execution-partition", "--block-run-id", "--pipeline-run-id")
-"""Of a block, or of a run that Mage has recorded itself."""
-_OTHERS = ("--runtime-vars", "--executor-type", "--callback-url")
+_OF_PART = ("block_uuid", "execution_partition", "block_run_id", "pipeline_run_id")
+"""Options of a block, or of a run that Mage has recorded itself."""
 
 
 @dataclass(frozen=True)
@@ -58,23 +55,18 @@ def parse_run(words: Sequence[str]) -> CommandLineRun | None:
     """What a command line runs; None when it is no `mage run`, or one of a part."""
     if len(words) < 2 or Path(words[0]).stem != "mage" or words[1] != "run":
         return None
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("project")
-    parser.add_argument("pipeline")
-    for switch in _SWITCHES:
-        parser.add_argument(switch, action="store_true")
-    for option in (*_OF_PART, *_OTHERS, "--template-runtime-configuration"):
-        parser.add_argument(option)
+    from click.exceptions import ClickException
+    from mage_ai.cli.main import app
+    from typer.main import get_group
+
     try:
-        given = vars(parser.parse_intermixed_args(words[2:]))
+        given = get_group(app).commands["run"].make_context("run", list(words[2:])).params
         variables = json.loads(given["runtime_vars"] or "{}")
-    except (argparse.ArgumentError, ValueError, SystemExit):
+    except (ClickException, ValueError):
         return None
-    if not isinstance(variables, dict) or any(
-        given[name.strip("-").replace("-", "_")] for name in _OF_PART
-    ):
+    if not isinstance(variables, dict) or any(given[name] for name in _OF_PART):
         return None
-    return CommandLineRun(given["pipeline"], variables, datetime.now(UTC))
+    return CommandLineRun(given["pipeline_uuid"], variables, datetime.now(UTC))
 
 
 def _record(run: CommandLineRun, *, completed: bool) -> None:
