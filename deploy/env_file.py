@@ -54,6 +54,16 @@ def filled(text: str) -> tuple[str, list[str]]:
     return text, made
 
 
+def write_private(path: Path, text: str) -> None:
+    """Replace a file, readable to its owner only, atomically."""
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    unfinished.replace(path)
+
+
 def main() -> None:
     """Write .env, from dev.env where there is none; what is set there stays."""
     path = _CHECKOUT / ".env"
@@ -62,13 +72,7 @@ def main() -> None:
         text, made = filled(decoded(source.read_bytes(), source.name))
     except ValueError as error:
         sys.exit(str(error))
-    unfinished = path.with_name(".env.new")
-    unfinished.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as file:
-        file.write(text)
-    unfinished.replace(path)
+    write_private(path, text)
     sys.stdout.write(f"{path} (readable to you alone): new are {', '.join(made) or 'none'}\n")
 
 

@@ -1,14 +1,13 @@
 """The environment variables of a run: those of the embedded stack, and who overrides them."""
 
 import io
-import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
 from dotenv.parser import parse_stream
 
-from deploy.env_file import decoded
+from deploy.env_file import decoded, write_private
 from mage_server.environment import SECRETS
 
 _HEADER = "# Written by `python -m embedded.stack start`. Put settings of your own in .env.\n"
@@ -49,16 +48,6 @@ def write_env_file(path: Path, settings: Mapping[str, str]) -> None:
     """Replace a dotenv file, readable to its owner only, atomically."""
     lines = [f"{name}={_quote(value)}\n" for name, value in settings.items()]
     write_private(path, "".join([_HEADER, *lines]))
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file, readable to its owner only, atomically."""
-    unfinished = path.with_suffix(".new")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    unfinished.replace(path)
 
 
 def merge(

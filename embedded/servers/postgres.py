@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from embedded.environment import write_private
+from deploy.env_file import write_private
 from embedded.servers.cluster_home import SERVER_ENV, ClusterHome, find_home, wheel_binaries
 from embedded.servers.daemon import Daemon, ServerStartError, program_of
 from embedded.servers.ports import HOST, free_port
