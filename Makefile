@@ -201,7 +201,7 @@ bench-settings: $(VENV)/installed ## Measure what each setting of the server doe
 	@$(call BENCH,settings)
 
 .PHONY: chaos
-chaos: $(VENV)/installed ## Kill runs, break servers, crowd the stores; writes docs/reliability.md (two hours) [ARGS="kills --quick"]
+chaos: $(VENV)/installed ## Kill runs, break servers, crowd the stores; writes docs/reliability.md (three hours) [ARGS="kills --quick"]
 	@$(BIN)/python -m qa.chaos $(ARGS)
 
 .PHONY: fuzz

@@ -13,8 +13,6 @@ from qa.benchmarks.results import Outcome, Results, StudyResult
 _PAGE = Path(__file__).with_name("RESULTS.md")
 _DISTURBED = 0.15
 """Cores. The harness and the kernel's own threads take a few hundredths."""
-_LONGEST_BAR = 10.0
-"""Of the chart, in times of the shortest: longer ones would make the others unreadable."""
 
 
 class Goal(NamedTuple):
@@ -105,9 +103,8 @@ def _section(study: str, result: StudyResult) -> str:
               "client CPU, s", "server CPU, s", "peak, MB")  # fmt: skip
     held_against = [outcomes.get(name) for name in bases.values()]
     rows = [_row(outcome, held_against) for outcome in outcomes.values()]
-    chart = _chart(result) if study == "compare" and outcomes else ""
     remarks = "".join(map(_remark, result.outcomes.values()))
-    return f"{conditions}\n\n{chart}{table(header, rows)}\n{remarks}"
+    return f"{conditions}\n\n{table(header, rows)}\n{remarks}"
 
 
 def _row(outcome: Outcome, bases: Sequence[Outcome | None]) -> list[str]:
@@ -132,18 +129,3 @@ def _remark(outcome: Outcome) -> str:
         return ""
     parts = (f"{step} {median(run.steps[step] for run in outcome.runs):.2f}" for step in steps)
     return f"* Seconds by step, {outcome.title}: {', '.join(parts)}.\n"
-
-
-def _chart(result: StudyResult) -> str:
-    """Bars of what is not too many times slower than the fastest; the table has the rest."""
-    times = sorted((one.seconds, one.title) for one in result.measured.values())
-    bars = [(seconds, title) for seconds, title in times if seconds <= _LONGEST_BAR * times[0][0]]
-    titles = (title.replace("`", "").replace('"', "'") for _, title in bars)
-    axis = ", ".join(f'"{title}"' for title in titles)
-    return (
-        "```mermaid\nxychart-beta horizontal\n"
-        f'  title "Seconds for {result.rows:,} trips, Parquet file to Postgres"\n'
-        f"  x-axis [{axis}]\n"
-        f'  y-axis "seconds" 0 --> {bars[-1][0] + 1:.0f}\n'
-        f"  bar [{', '.join(f'{seconds:.2f}' for seconds, _ in bars)}]\n```\n\n"
-    )

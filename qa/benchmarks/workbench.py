@@ -60,8 +60,6 @@ class Workbench:
         self, name: str, schema: str, source: Path, *words: str | Path, **settings: str
     ) -> Command:
         """One of :mod:`qa.benchmarks.programs`, to load what a folder publishes into a schema."""
-        now = (self.checkout / "qa" / "benchmarks").exists()
-        module = ("qa.benchmarks.programs", name) if now else (f"benchmarks.programs.{name}",)
         environment = {
             "PYTHONPATH": str(self.checkout),
             "PYTHONWARNINGS": "ignore",
@@ -78,7 +76,7 @@ class Workbench:
             "TLC_LOG_LEVEL": "WARNING",
             "MAGE_DATA_DIR": str(self.folder / "mage_data"),
         }
-        python = (sys.executable, "-m", *module)
+        python = (sys.executable, "-m", "qa.benchmarks.programs", name)
         return Command((*python, *words), inherited() | environment | settings, self.checkout)
 
     def run(self, command: Command) -> dict[str, Any]:

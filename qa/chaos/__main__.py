@@ -3,10 +3,8 @@
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from qa.chaos.crowd import run_crowd
 from qa.chaos.faults import DISK_FAULTS, http_faults, run_faults
@@ -20,25 +18,23 @@ from qa.chaos.world import temporary_world
 _EPILOG = """
 Each suite starts real servers in a temporary folder: PostgreSQL, emulators of Cloud Storage and
 BigQuery, a server of published files, and proxies that break what passes. It keeps its results and
-writes docs/reliability.md again. All of them take some two hours on two cores; the crowd takes 30
-minutes. --quick takes some minutes and writes nothing into the checkout. Filling a disk takes root:
-a small one is mounted.
+writes docs/reliability.md again. All of them take some three hours; the crowd takes 30 minutes.
+--quick takes some minutes and writes nothing into the checkout. Filling a disk takes root: a small
+one is mounted.
 """
 
 
-def _kills(
-    months: Sequence[TwoVersions], places: int | None, moments: int, of_mage: int
-) -> list[Trial]:
+def _kills(month: TwoVersions, places: int | None, moments: int, of_mage: int) -> list[Trial]:
     return [
-        *run_kills(months, places),
-        *run_random_kills(months, moments),
-        *run_mage_kills(months, of_mage),
+        *run_kills(month, places),
+        *run_random_kills(month, moments),
+        *run_mage_kills(month, of_mage),
     ]
 
 
-def _faults(months: Sequence[TwoVersions], every: int, only: str) -> list[Trial]:
+def _faults(month: TwoVersions, every: int, only: str) -> list[Trial]:
     faults = [*POSTGRES_FAULTS, *DISK_FAULTS, *http_faults()]
-    return run_faults(months, [fault for fault in faults if only in str(fault)][::every])
+    return run_faults(month, [fault for fault in faults if only in str(fault)][::every])
 
 
 _SUITES: Mapping[str, tuple[Callable[..., list[Trial]], tuple[Any, ...], tuple[Any, ...]]] = {
@@ -61,11 +57,8 @@ def main() -> int:
         effort = quick if options.quick else full
         if name == "faults":
             effort = (*effort, options.only)
-        number = options.worlds or (2 if name == "kills" else 1)
-        with ExitStack() as stack, ThreadPoolExecutor(number) as loading:
-            worlds = [stack.enter_context(temporary_world()) for _ in range(number)]
-            months = list(loading.map(TwoVersions, worlds))
-            trials = suite(months, *effort)
+        with temporary_world() as world:
+            trials = suite(TwoVersions(world), *effort)
         failed += sum(bool(trial.problems) for trial in trials)
         if not (options.quick or options.only):
             keep(name, trials)
@@ -84,15 +77,10 @@ def _options() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="try a sample; write no report")
     parser.add_argument("--only", default="", help="try the faults with these words; no report")
-    parser.add_argument("--worlds", type=int, help="servers side by side (kills: 2, others: 1)")
     return parser.parse_args()
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
     # As Ctrl-C: the servers are stopped on the way out.
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from nyc_tlc.core.catalog.partition import Partition
@@ -27,9 +27,9 @@ returns the bytes of another generation than the one asked for, where GCS answer
 
 
 def run_crowd(
-    worlds: Sequence[TwoVersions], processes: int, seconds: float, months: int = len(_MONTHS)
+    month: TwoVersions, processes: int, seconds: float, months: int = len(_MONTHS)
 ) -> list[Trial]:
-    trial = Crowd(worlds[0].world, months).gather(processes, seconds)
+    trial = Crowd(month.world, months).gather(processes, seconds)
     tell(trial)
     return [trial]
 

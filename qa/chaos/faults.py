@@ -45,8 +45,8 @@ class Fault:
         return f"{self.of}: {self.what}"
 
 
-def run_faults(months: Sequence[TwoVersions], chosen: Sequence[Fault]) -> list[Trial]:
-    return run_all(months, chosen, _try)
+def run_faults(month: TwoVersions, chosen: Sequence[Fault]) -> list[Trial]:
+    return run_all(chosen, partial(_try, month))
 
 
 def _try(month: TwoVersions, fault: Fault) -> Trial:

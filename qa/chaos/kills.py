@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -24,23 +25,23 @@ _MAGE_LOADS_FOR = 5.0
 """Seconds from `mage run`'s first request for the month to its end, on an idle machine."""
 
 
-def run_kills(months: Sequence[TwoVersions], most: int | None) -> list[Trial]:
+def run_kills(month: TwoVersions, most: int | None) -> list[Trial]:
     """Kill a run at every place, or at ``most`` places of as many kinds as possible."""
-    months[0].offer_other()
-    return run_all(months, _spread(_places(months[0].load()), most), _kill)
+    month.offer_other()
+    return run_all(_spread(_places(month.load()), most), partial(_kill, month))
 
 
-def run_random_kills(months: Sequence[TwoVersions], times: int) -> list[Trial]:
+def run_random_kills(month: TwoVersions, times: int) -> list[Trial]:
     """Kill a run at moments that nobody has chosen."""
-    months[0].offer_other()
+    month.offer_other()
     began = time.monotonic()
-    months[0].load()
-    return run_all(months, _moments(times, time.monotonic() - began), _kill_after)
+    month.load()
+    return run_all(_moments(times, time.monotonic() - began), partial(_kill_after, month))
 
 
-def run_mage_kills(months: Sequence[TwoVersions], times: int) -> list[Trial]:
+def run_mage_kills(month: TwoVersions, times: int) -> list[Trial]:
     """Kill `mage run mage_project tlc_trips` with all its processes, at random moments."""
-    return run_all(months, _moments(times, _MAGE_LOADS_FOR), _kill_mage)
+    return run_all(_moments(times, _MAGE_LOADS_FOR), partial(_kill_mage, month))
 
 
 def _places(passed: Mapping[str, int]) -> list[FailPoint]:

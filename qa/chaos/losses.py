@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from embedded.stack import CHECKOUT
 from qa.chaos.stores import Stores
@@ -12,8 +13,9 @@ _Loss = tuple[str, Callable[[Stores], object], str, str]
 """What is lost, how, what `nyc-tlc rebuild` is to rebuild (nothing: a run does), and how."""
 
 
-def run_losses(months: Sequence[TwoVersions]) -> list[Trial]:
-    return run_all(months[:1], _LOSSES[: None if months[0].world.stores.has_bigquery else 2], _try)
+def run_losses(month: TwoVersions) -> list[Trial]:
+    losses = _LOSSES if month.world.stores.has_bigquery else _LOSSES[:2]
+    return run_all(losses, partial(_try, month))
 
 
 def _try(month: TwoVersions, loss: _Loss) -> Trial:

@@ -1,10 +1,8 @@
 """Trials: a month that exists in two versions, each in turn replacing the other under a fault."""
 
-import queue
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -134,28 +132,12 @@ def unlike(world: World, month: Partition, expected: Shown) -> Iterator[str]:
         yield f"in the end there is an orphan: {orphan}"
 
 
-def run_all(
-    months: Sequence[TwoVersions],
-    cases: Sequence[_Case],
-    run_case: Callable[[TwoVersions, _Case], Trial],
-) -> list[Trial]:
-    """Run every case once, each in the first world that is free, and print what is left."""
-    free: queue.SimpleQueue[TwoVersions] = queue.SimpleQueue()
-    for month in months:
-        free.put(month)
+def run_all(cases: Sequence[_Case], run_case: Callable[[_Case], Trial]) -> list[Trial]:
+    """Run every case once, and print how long the others may take."""
     trials: list[Trial] = []
     began = time.monotonic()
-
-    def work(case: _Case) -> None:
-        month = free.get()
-        try:
-            trials.append(run_case(month, case))
-        finally:
-            free.put(month)
+    for case in cases:
+        trials.append(run_case(case))
         left = (time.monotonic() - began) / len(trials) * (len(cases) - len(trials))
         tell(f"{len(trials)}/{len(cases)}, {left / 60:.0f} min left  {trials[-1]}")
-
-    with ThreadPoolExecutor(len(months)) as worlds:
-        # After an error or Ctrl-C the cases under way are finished, and no further one is begun.
-        list(worlds.map(work, cases))
     return trials

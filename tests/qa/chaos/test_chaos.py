@@ -41,16 +41,16 @@ def month(world) -> TwoVersions:
 @pytest.mark.parametrize(
     ("run", "most", "reached"),
     [
-        pytest.param(lambda months: run_kills(months, most=3), 3, 2, id="at a boundary"),
-        pytest.param(lambda months: run_random_kills(months, 1), 1, 1, id="at any moment"),
-        pytest.param(lambda months: run_mage_kills(months, 1), 1, 1, id="mage run"),
-        pytest.param(lambda months: run_faults(months, _CHOSEN), 5, 5, id="faults"),
+        pytest.param(partial(run_kills, most=3), 3, 2, id="at a boundary"),
+        pytest.param(partial(run_random_kills, times=1), 1, 1, id="at any moment"),
+        pytest.param(partial(run_mage_kills, times=1), 1, 1, id="mage run"),
+        pytest.param(partial(run_faults, chosen=_CHOSEN), 5, 5, id="faults"),
         pytest.param(run_losses, 3, 2, id="lost stores"),
         pytest.param(partial(run_crowd, processes=3, seconds=6, months=2), 1, 1, id="crowd"),
     ],
 )
 def test_a_disturbed_run_leaves_one_version_and_the_next_run_repairs_it(month, run, most, reached):
-    trials = run([month])
+    trials = run(month)
     assert [str(trial) for trial in trials if trial.problems] == []
     assert reached <= sum(trial.reached for trial in trials) <= most
 
