@@ -36,16 +36,11 @@ def test_items_come_in_order_and_all_of_them(items, depth):
     assert _producers() == []
 
 
-def test_nothing_is_produced_before_the_first_item_is_asked_for():
-    produced: list[int] = []
-    prefetch(_counting(produced))
-    assert _settled(produced) == 0
-
-
 @pytest.mark.parametrize("depth", [1, 2, 5])
-def test_the_producer_is_never_more_than_depth_ahead(depth):
+def test_the_producer_begins_when_asked_and_is_never_more_than_depth_ahead(depth):
     produced: list[int] = []
     with_consumer = prefetch(_counting(produced), depth)
+    assert _settled(produced) == 0
     for consumed in range(1, 6):
         assert next(with_consumer) == consumed - 1
         assert _settled(produced) == consumed + depth

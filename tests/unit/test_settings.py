@@ -8,8 +8,6 @@ from typing import Any
 
 import certifi
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from nyc_tlc.core.errors import ConfigurationError
@@ -127,8 +125,8 @@ def _as_stated(value: object) -> str:
         ),
         *(
             ({"LAKE_URL": url}, "LAKE_URL: expected gs://bucket")
-            for url in ("gs://", "gs://B", "gs:/bucket", "hdfs://bucket", "s3:/bucket", "az://",
-                        "https://x/y", "file://", "a:b", "gs:///x")
+            for url in ("gs://", "gs://B", "gs:/bucket", "GS://bucket", "hdfs://bucket", "az://",
+                        "s3:/bucket", "https://x/y", "file://", "a:b", "gs:///x", "C:\\lake")
         ),
     ],
 )  # fmt: skip
@@ -213,10 +211,6 @@ def test_a_bucket_or_a_folder_is_a_lake(url: str) -> None:
         ("bucket/prefix", "gs://bucket/prefix for the bucket, or ./bucket/prefix for the folder"),
         ("my bucket", "could mean a bucket or a folder"),
         (".lake", "or ./.lake for the folder"),
-        ("C:\\lake", "expected gs://bucket"),
-        ("gs:/bucket", "expected gs://bucket"),
-        ("GS://bucket", "expected gs://bucket"),
-        ("https://bucket", "expected gs://bucket"),
     ],
 )
 def test_a_lake_that_could_be_either_is_refused_with_both(url: str, told: str) -> None:
@@ -313,19 +307,13 @@ def test_a_missing_io_config_is_a_configuration_error(tmp_path: Path) -> None:
         "a'b\"c", "back\\slash", "{{ 7 * 7 }}", "{% raw %}", "{# gone #}", "${HOME}", "%s", "# no",
         "- a", "a: b", "null", "None", "true", "12345", "0x10", "1e3", "~", "é", "ß", "密码", "🚕",
         "a\tb", "a\nb", "<script>&amp;", "*anchor", "!!str", "|", "@`", "a\u2028b", "\x7f",
-        "x" * 500, " leading", "trailing ", "  ", "line end\n",
+        "\"'\\{}%#", "x" * 500, " leading", "trailing ", "  ", "line end\n",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("profile", ["default", "dev"])
 def test_a_password_survives_io_config(password: str, profile: str) -> None:
     settings = _load(POSTGRES_PASSWORD=password, POSTGRES_HOST="h", TLC_PROFILE=profile)
     assert settings.postgres_password.get_secret_value() == password
-
-
-@given(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=1))
-@example("\"'\\{}%#")
-def test_any_password_that_a_keyboard_has_survives(password: str) -> None:
-    assert _load(POSTGRES_PASSWORD=password).postgres_password.get_secret_value() == password
 
 
 def test_no_secret_is_in_any_rendering_of_the_settings() -> None:
@@ -339,11 +327,6 @@ def test_no_secret_is_in_any_rendering_of_the_settings() -> None:
     for rendering in renderings:
         assert SECRET not in repr(rendering)
         assert SECRET not in str(rendering)
-
-
-def test_settings_cannot_be_changed() -> None:
-    with pytest.raises(ValueError, match="frozen"):
-        _load().postgres_port = 1  # type: ignore[misc] - that it cannot is the point
 
 
 def test_dev_env_lists_the_settings_and_nothing_that_is_mages_own() -> None:

@@ -1,7 +1,6 @@
 """What the comparison says of a month, by what each store says of it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -15,39 +14,17 @@ from nyc_tlc.core.audit.evidence import (
     Unreadable,
 )
 from nyc_tlc.core.audit.findings import KINDS, Finding, Remedy
-from nyc_tlc.core.catalog.counts import Counts
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.lake.records import Landing, Manifest, StoredObject, Superseded, WarehouseLoad
-from tests.partitions import named
+from nyc_tlc.core.lake.records import Manifest, Superseded, WarehouseLoad
 from tests.repository import ascii_id
+from tests.unit.records import COUNTS, LANDING, LOADED_AT, MANIFEST, MONTH, RAW, SHA, stored
 
-MONTH = named("green 2024-01")
-SHA = "a" * 64
 OTHER = "b" * 64
-RAW, OTHER_RAW = (lake_paths.raw(MONTH, sha256, ".parquet") for sha256 in (SHA, OTHER))
+OTHER_RAW = lake_paths.raw(MONTH, OTHER, ".parquet")
 LANDED, COMMIT = lake_paths.landing(MONTH), lake_paths.manifest(MONTH)
-LOADED_AT = datetime(2024, 3, 5, tzinfo=UTC)
 
 
-def _stored(path: str, **other: object) -> StoredObject:
-    said = {"path": path, "bytes": 100, "generation": 7, "crc32c": "AAAAAA=="}
-    return StoredObject.model_validate({**said, **other})
-
-
-LANDING = Landing(
-    source_uri="https://example.org/green_tripdata_2024-01.parquet", etag='"1"',
-    last_modified=None, bytes=1000, sha256=SHA, rows=10, raw=RAW,
-)  # fmt: skip
-COUNTS = Counts(
-    published=10, accepted=8, quarantined=2, by_reason={"pickup_missing": 2}, by_flag={},
-    first_pickup=None, last_pickup=None,
-)  # fmt: skip
-MANIFEST = Manifest(
-    service="green", month="2024-01", contract=MONTH.contract_id, vintage="2023-02",
-    landing=LANDING, counts=COUNTS, objects=(_stored("trips"), _stored("quarantine")),
-    superseded=(), run="run", published_at=LOADED_AT,
-)  # fmt: skip
 ENTRY = LedgerEntry(
     MONTH, Content(SHA, MONTH.contract_id), published=10, accepted=8, quarantined=2, run="run",
     loaded_at=LOADED_AT, reconciled_at=LOADED_AT, seconds=1.5,
@@ -61,10 +38,10 @@ SOUND = Evidence(
     partition=MONTH,
     landing=LANDING,
     manifest=MANIFEST,
-    raw={RAW: _stored(RAW, bytes=1000)},
+    raw={RAW: stored(RAW, bytes=1000)},
     files={
-        "trips": StoredFile(_stored("trips"), 8),
-        "quarantine": StoredFile(_stored("quarantine"), 2),
+        "trips": StoredFile(stored("trips"), 8),
+        "quarantine": StoredFile(stored("quarantine"), 2),
     },
     ledger=ENTRY,
     scan=TableScan(8, 0),
@@ -75,7 +52,7 @@ NOTHING = Evidence(MONTH)
 SUPERSEDED = Superseded(sha256=OTHER, raw=OTHER_RAW, contract=MANIFEST.contract)
 OTHER_CSV = lake_paths.raw(MONTH, OTHER, ".csv.gz")
 NEWER = LANDING.model_copy(update={"sha256": OTHER, "raw": OTHER_RAW})
-STORED = _stored(OTHER_RAW, bytes=1000)
+STORED = stored(OTHER_RAW, bytes=1000)
 """Of another version than the one that was loaded."""
 
 
@@ -88,7 +65,7 @@ def _counted(**other: object) -> Manifest:
 
 
 def _trips(rows: int | Unreadable = 8, crc32c: str | None = None, **other: object) -> object:
-    return {**SOUND.files, "trips": StoredFile(_stored("trips", **other), rows, crc32c)}
+    return {**SOUND.files, "trips": StoredFile(stored("trips", **other), rows, crc32c)}
 
 
 def _bigquery(load: WarehouseLoad | Unreadable | None, *rows: int) -> LakeWarehouseSays:
@@ -106,7 +83,7 @@ DIFFERENCES: dict[str, dict[str, object]] = {
     },
     f"landing_missing {LANDED}": {"landing": None},
     f"raw_missing {RAW}": {"raw": {}},
-    f"raw_tampered {RAW}: 1,001 bytes, expected 1,000": {"raw": {RAW: _stored(RAW, bytes=1001)}},
+    f"raw_tampered {RAW}: 1,001 bytes, expected 1,000": {"raw": {RAW: stored(RAW, bytes=1001)}},
     f"raw_tampered {RAW}: SHA-256 bbbbbbbbbbbb…, expected aaaaaaaaaaaa…": {"digests": {RAW: OTHER}},
     f"superseded_missing {OTHER_RAW}": {"manifest": _manifest(superseded=(SUPERSEDED,))},
     f"superseded_tampered {OTHER_RAW}: SHA-256 cccccccccccc…": {
@@ -152,7 +129,7 @@ DIFFERENCES: dict[str, dict[str, object]] = {
     "lake_tampered trips: generation 8, expected 7": {"files": _trips(generation=8)},
     "lake_tampered trips: generation 9, expected 7": {"files": _trips(generation=9, crc32c="")},
     "lake_tampered trips: CRC-32C BBBBBB==, expected AAAAAA==": {
-        "files": {**SOUND.files, "trips": StoredFile(_stored("trips", crc32c="BBBBBB=="), 8)}
+        "files": {**SOUND.files, "trips": StoredFile(stored("trips", crc32c="BBBBBB=="), 8)}
     },
     "lake_tampered trips: CRC-32C CCCCCC==, expected AAAAAA==": {"files": _trips(8, "CCCCCC==")},
     "lake_tampered trips: no footer": {"files": _trips(Unreadable("no footer"))},

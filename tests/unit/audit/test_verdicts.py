@@ -18,7 +18,8 @@ from nyc_tlc.core.audit.verdicts import (
 )
 from nyc_tlc.core.errors import ReconciliationError
 from tests.partitions import named
-from tests.unit.audit.test_compare import COUNTS, LOADED_AT, MANIFEST, MONTH, SOUND
+from tests.unit.audit.test_compare import SOUND
+from tests.unit.records import COUNTS, LOADED_AT, MANIFEST, MONTH
 
 OTHER = named("green 2024-02")
 RAW, LAKE = Finding("raw_missing", MONTH, "a"), Finding("lake_rows", MONTH, "b", "5 rows")

@@ -5,7 +5,6 @@ from datetime import date
 
 import pytest
 
-from nyc_tlc.core.catalog.counts import Counts
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import (
     MonthState,
@@ -21,12 +20,9 @@ from nyc_tlc.core.contract.service import FHVHV, GREEN, YELLOW
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.core.month import Month
+from tests.unit.records import COUNTS
 
 PUBLICATION = Publication(SourceFormat.PARQUET, lag=2, today=date(2024, 6, 15))
-COUNTS = Counts(
-    published=3, accepted=3, quarantined=0, by_reason={}, by_flag={},
-    first_pickup=None, last_pickup=None,
-)  # fmt: skip
 OLD, NEW = "a" * 64, "b" * 64
 
 

@@ -1,20 +1,16 @@
 """Whose fault it is when a warehouse has read other rows than the manifest names."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from nyc_tlc.adapters.lake.folder import FolderLake
-from nyc_tlc.core.catalog.counts import Counts
 from nyc_tlc.core.errors import ContractError, ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.lake.records import Landing, Manifest, render_record
+from nyc_tlc.core.lake.records import render_record
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.steps.load_from_lake import load_from_lake
-from tests.partitions import named
+from tests.unit.records import MANIFEST, MONTH, SHA
 
-PARTITION = named("green 2024-01")
-ROW = RunRow(service="green", month="2024-01", status=Status.PUBLISHED, run="r", sha256="0" * 64)
+ROW = RunRow("green", "2024-01", Status.PUBLISHED, run=MANIFEST.run, sha256=SHA)
 ERRORS = (
     ReconciliationError("the job wrote 3 rows, the lake has 4"),
     ContractError("the table and the published file do not fit one another"),
@@ -40,17 +36,10 @@ def lake(tmp_path):
     lake = FolderLake(tmp_path)
     objects = tuple(
         lake.write(path, b"rows", if_generation=None)
-        for path in (lake_paths.trips(PARTITION), lake_paths.quarantine(PARTITION))
+        for path in (lake_paths.trips(MONTH), lake_paths.quarantine(MONTH))
     )
-    manifest = Manifest(
-        service="green", month="2024-01", contract=PARTITION.contract_id, vintage="2024-01",
-        landing=Landing(source_uri="file:///x", etag=None, last_modified=None, bytes=4,
-                        sha256="0" * 64, rows=4, raw="raw/x"),
-        counts=Counts(published=4, accepted=4, quarantined=0, by_reason={}, by_flag={},
-                      first_pickup=None, last_pickup=None),
-        objects=objects, superseded=(), run="r", published_at=datetime(2024, 3, 1, tzinfo=UTC),
-    )  # fmt: skip
-    lake.write(lake_paths.manifest(PARTITION), render_record(manifest), if_generation=None)
+    manifest = MANIFEST.model_copy(update={"objects": objects})
+    lake.write(lake_paths.manifest(MONTH), render_record(manifest), if_generation=None)
     return lake
 
 
@@ -60,7 +49,7 @@ def test_rows_are_missing_unless_another_run_published_the_month_meanwhile(lake,
         load_from_lake(ROW, lake, ShortWarehouse(error, lambda: None))
 
     def publish():
-        lake.write(lake_paths.trips(PARTITION), b"other rows", if_generation=None)
+        lake.write(lake_paths.trips(MONTH), b"other rows", if_generation=None)
 
     with pytest.raises(ReconciliationError, match="another run published the month while"):
         load_from_lake(ROW, lake, ShortWarehouse(error, publish))

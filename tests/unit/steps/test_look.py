@@ -10,11 +10,11 @@ from nyc_tlc.core.catalog.publication import Sighting
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import RetryableError, SourceError
-from nyc_tlc.core.lake.records import Landing
 from nyc_tlc.core.month import Month
 from nyc_tlc.ports.source import SourceFileAbsentError
 from nyc_tlc.steps.look import find_source_path, look_at_each
 from nyc_tlc.steps.run_each import Effort
+from tests.unit.records import LANDING, SHA
 
 MONTHS = [Partition(GREEN, Month(2020, month)) for month in range(1, 13)]
 STEM = "green/green_tripdata_2020-01"
@@ -54,13 +54,6 @@ def test_each_month_fails_alone_and_only_trouble_that_may_pass_is_tried_again():
     assert [calls.count(month) for month in MONTHS[:3]] == [1, 3, 3]
 
 
-def landing(suffix):
-    return Landing(
-        source_uri="", etag='"1"', last_modified=None, bytes=1, sha256="a", rows=1,
-        raw=f"raw/a{suffix}",
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("there", "known", "asked"),
     [
@@ -81,7 +74,8 @@ def test_a_month_is_asked_for_wherever_it_may_lie(there, known, asked):
             raise SourceFileAbsentError(path, "404")
         return path
 
-    found = find_source_path(MONTHS[0], landing(known) if known else None, SourceFormat.CSV, ask)
+    landing = LANDING.model_copy(update={"raw": f"raw/{SHA}{known}"}) if known else None
+    found = find_source_path(MONTHS[0], landing, SourceFormat.CSV, ask)
     assert (found, calls) == (STEM + there, asked)
 
 
