@@ -102,11 +102,6 @@ _TYPES = {
 """Per service: a column's types, each with the month since when, and the columns that had them."""
 
 
-def _vintages(service: Service, source_format: SourceFormat) -> tuple[Vintage, ...]:
-    contract = service.contract
-    return contract.csv_vintages if source_format is SourceFormat.CSV else contract.vintages
-
-
 @EVERY
 def test_every_column_has_its_types_month_by_month(service):
     expected = {
@@ -127,9 +122,19 @@ def _changes(service: Service, name: str) -> Iterator[str]:
 
 @FORMATS
 @EVERY
-def test_every_months_names_map_to_one_column_each(service, source_format):
+def test_vintages_ascend_differ_and_map_every_months_names_to_one_column_each(
+    service, source_format
+):
     contract = service.contract
-    for month in service.first_month_in(source_format).through(LAST):
+    is_csv = source_format is SourceFormat.CSV
+    vintages = contract.csv_vintages if is_csv else contract.vintages
+    first = service.first_month_in(source_format)
+    firsts = [vintage.first for vintage in vintages]
+    assert firsts == sorted(set(firsts))
+    assert firsts[0] == first
+    for before, after in pairwise(vintages):
+        assert (before.published, before.ignored) != (after.published, after.ignored), after.first
+    for month in first.through(LAST):
         vintage = contract.vintage_of(month, source_format)
         assert vintage.first <= month
         names = Counter(contract.by_spelling[name].name for name in vintage.published)
@@ -137,31 +142,11 @@ def test_every_months_names_map_to_one_column_each(service, source_format):
         is_doubled = (service, source_format, month.year) == (FHV, SourceFormat.CSV, 2018)
         assert twice == (["dispatching_base_num"] if is_doubled else []), month
         assert "pickup_datetime" in names, month
-
-
-@FORMATS
-@EVERY
-def test_vintages_ascend_and_each_differs_from_the_one_before(service, source_format):
-    vintages = _vintages(service, source_format)
-    firsts = [vintage.first for vintage in vintages]
-    assert firsts == sorted(set(firsts))
-    assert firsts[0] == service.first_month_in(source_format)
-    for before, after in pairwise(vintages):
-        assert (before.published, before.ignored) != (after.published, after.ignored), after.first
-
-
-@FORMATS
-@EVERY
-def test_a_month_before_the_first_vintage_is_refused_and_a_later_one_is_as_the_newest(
-    service, source_format
-):
-    first = service.first_month_in(source_format)
+    for month in (LAST + 1, Month(2099, 1)):
+        assert contract.vintage_of(month, source_format) == vintages[-1]
     told = f"{service} {first - 1}: .* begins with {first}. Nothing was written. Choose a later"
     with pytest.raises(ContractError, match=f"{told}.*nyc_tlc/core/contract/{service}.py"):
-        service.contract.vintage_of(first - 1, source_format)
-    newest = _vintages(service, source_format)[-1]
-    for month in (LAST + 1, Month(2099, 1)):
-        assert service.contract.vintage_of(month, source_format) == newest
+        contract.vintage_of(first - 1, source_format)
 
 
 def _layouts(vintages: Iterable[Vintage]) -> list[str]:

@@ -89,6 +89,6 @@ def test_row_groups_without_rows_are_passed_over(tmp_path):
 
 def test_a_text_that_would_fill_the_memory_is_refused_before_its_rows(tmp_path):
     path = tmp_path / "bomb.parquet"
-    pq.write_table(pa.table({"a": ["x" * (1 << 20)] * 1000}), path, compression="zstd")
+    pq.write_table(pa.table({"a": ["x" * (1 << 20)] * 50}), path, compression="zstd")
     with pytest.raises(SourceError, match="1,048,576 bytes"):
         head(path, SourceFormat.PARQUET)

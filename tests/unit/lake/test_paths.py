@@ -29,19 +29,17 @@ def test_every_object_is_where_it_always_was():
     assert list(PATHS) == list(PATHS.values())
 
 
-@pytest.mark.parametrize("path", [*list(PATHS)[:2], *list(PATHS)[3:6], f"staging/{HIVE}/run/a"])
-def test_an_object_of_a_month_is_known_by_its_path(path):
-    assert paths.partition_of(path) == MONTH
-
-
 @pytest.mark.parametrize(
-    "path",
+    ("path", "month"),
     [
-        *list(PATHS)[6:], f"raw/{HIVE}", f"raw/{HIVE}/", f"{HIVE}/a",
-        "raw/service=red/year=2024/month=01/a",
-        "raw/service=fhvhv/year=0024/month=01/a", "raw/service=fhvhv/year=2024/month=13/a",
-        "raw/service=fhvhv/year=2024/month=1/a",
+        *((path, MONTH) for path in (*list(PATHS)[:2], *list(PATHS)[3:6], f"staging/{HIVE}/run/a")),
+        *((path, None) for path in (
+            *list(PATHS)[6:], f"raw/{HIVE}", f"raw/{HIVE}/", f"{HIVE}/a",
+            "raw/service=red/year=2024/month=01/a",
+            "raw/service=fhvhv/year=0024/month=01/a", "raw/service=fhvhv/year=2024/month=13/a",
+            "raw/service=fhvhv/year=2024/month=1/a",
+        )),
     ],
 )  # fmt: skip
-def test_what_is_of_no_month_is_known_as_that(path):
-    assert paths.partition_of(path) is None
+def test_of_which_month_an_object_is_says_its_path(path, month):
+    assert paths.partition_of(path) == month

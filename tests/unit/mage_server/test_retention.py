@@ -35,14 +35,10 @@ def test_runs_older_than_the_retention_are_removed(tmp_path, folder):
     assert [run.exists() for run in (old, *kept)] == [False, True, True]
 
 
-def test_a_run_that_still_writes_is_kept_complete(tmp_path):
+def test_a_run_that_still_writes_is_kept_complete_and_what_is_of_no_run_is_left_alone(tmp_path):
+    """`mage run` has one folder for each block, which the next run overwrites."""
     run = kept_run(tmp_path, ".variables", "20260101T000000", days_ago=91)
     (run / "conform_trips").mkdir()
-    assert clear_expired(tmp_path, ".variables", 90 * DAY, time.time()) == 0
-
-
-def test_outputs_outside_of_runs_are_left_alone(tmp_path):
-    """`mage run` has one folder for each block, which the next run overwrites."""
     output = tmp_path / "tlc_trips" / ".variables" / "land_trips" / "output_0"
     output.mkdir(parents=True)
     os.utime(output, (0, 0))

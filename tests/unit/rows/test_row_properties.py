@@ -1,4 +1,4 @@
-"""What holds of any rows of any service in either form, from the published file to both stores."""
+"""No value of any published row is lost without a reason, in any service and either form."""
 
 import math
 from typing import Any
@@ -11,11 +11,9 @@ from hypothesis import strategies as st
 
 from embedded.samples.months import published_batches, published_schema
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.columns import LINEAGE
 from nyc_tlc.core.contract.schemas import arrow_schema
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.rows.binding import bind
-from nyc_tlc.core.rows.cast import cast
 from nyc_tlc.core.rows.judge import Judge, Neighbourhood
 from nyc_tlc.core.rows.rules import FLAGS, REASONS
 from tests.partitions import named
@@ -31,9 +29,6 @@ FORMS = [
     (named("fhv 2018-06"), CSV),
     (named("fhvhv 2024-01"), PARQUET),
 ]
-forms = pytest.mark.parametrize(
-    ("partition", "source_format"), FORMS, ids=[f"{p} {form}" for p, form in FORMS]
-)
 ROWS, FIRST = 4, 70
 _NUMERALS = ["1", " 2 ", "1.0", "2.5", "-1", "1e3", "70000", "0x1", "nan", "inf", "1e400", "N", "y"]
 _TIMES = ["2009-03-04 05:06:07", "2009-03-04 05:06:07.25", "2009-02-30 00:00:00", "9999-12-31"]
@@ -77,7 +72,9 @@ def _missing(value: Any, *, as_text: bool) -> bool:
     return value is None or (as_text and isinstance(value, float) and math.isnan(value))
 
 
-@forms
+@pytest.mark.parametrize(
+    ("partition", "source_format"), FORMS, ids=[f"{p} {form}" for p, form in FORMS]
+)
 @settings(max_examples=25)
 @given(data=st.data())
 def test_no_value_is_lost_without_a_reason(partition, source_format, data):
@@ -105,21 +102,3 @@ def test_no_value_is_lost_without_a_reason(partition, source_format, data):
                     published, as_text=pt.is_string(became.type)
                 )
                 assert not is_lost or row in rejected, (name, published)
-
-
-@forms
-@settings(max_examples=25)
-@given(data=st.data())
-def test_what_was_conformed_once_stays_as_it_is(partition, source_format, data):
-    batch = data.draw(_batches(partition, source_format))
-    trips = conformed(partition, batch, source_format=source_format).trips
-    lineage = {column.name for column in LINEAGE}
-    for column in partition.service.contract.columns:
-        if column.name in lineage:
-            continue
-        once = trips.column(column.name)
-        again = cast(once, column)
-        # By their texts: NaN is no NaN's equal.
-        assert [str(v) for v in again.values] == [str(v) for v in once]
-        for mask in (again.uncastable, again.unmapped):
-            assert mask is None or not any(mask.to_pylist())

@@ -26,14 +26,10 @@ def test_summary_shows_what_is_not_simply_loaded():
         "5 months: 1 expected, 1 late, 1 available, 1 loaded, 1 revised",
         "asked about 3 of them; to load: 2, 123,458.5 MB",
     ]
-
-
-def test_a_summary_without_anything_to_say_is_its_sums():
     quiet = SyncRow("green", "2024-01", State.LOADED, asked=True)
     assert months_summary([quiet]).splitlines() == [
-        "1 months: 1 loaded",
-        "asked about 1 of them; to load: 0, 0.0 MB",
-    ]
+        "1 months: 1 loaded", "asked about 1 of them; to load: 0, 0.0 MB",
+    ]  # fmt: skip
 
 
 def begun(row, *, only_plan=False):
