@@ -23,11 +23,19 @@ def _base(name: str, meaning: str) -> Column:
     return Column(name, ColumnType.TEXT, meaning, is_base_number=True)
 
 
+def _instant(name: str, meaning: str) -> Column:
+    return Column(name, ColumnType.TIMESTAMP, meaning)
+
+
+def _zone(name: str, meaning: str) -> Column:
+    return Column(name, ColumnType.SMALLINT, f"{meaning} (taxi_zone.location_id)")
+
+
 VENDOR_ID = _coded("vendor_id", "Provider of the record's technology", codes.VENDOR)
 PICKUP_DATETIME = Column(
     "pickup_datetime", ColumnType.TIMESTAMP, "When the trip began", required=True
 )
-DROPOFF_DATETIME = Column("dropoff_datetime", ColumnType.TIMESTAMP, "When the trip ended")
+DROPOFF_DATETIME = _instant("dropoff_datetime", "When the trip ended")
 PASSENGER_COUNT = Column(
     "passenger_count", ColumnType.SMALLINT, "Passengers, as the driver entered it"
 )
@@ -40,12 +48,8 @@ STORE_AND_FWD_FLAG = _coded(
     "Whether the record was held in the vehicle for want of a connection",
     codes.STORE_AND_FWD,
 )
-PU_LOCATION_ID = Column(
-    "pu_location_id", ColumnType.SMALLINT, "Taxi zone where the trip began (taxi_zone.location_id)"
-)
-DO_LOCATION_ID = Column(
-    "do_location_id", ColumnType.SMALLINT, "Taxi zone where the trip ended (taxi_zone.location_id)"
-)
+PU_LOCATION_ID = _zone("pu_location_id", "Taxi zone where the trip began")
+DO_LOCATION_ID = _zone("do_location_id", "Taxi zone where the trip ended")
 PICKUP_LONGITUDE = _degrees("pickup_longitude", "Where the trip began, WGS 84")
 PICKUP_LATITUDE = _degrees("pickup_latitude", "Where the trip began, WGS 84")
 DROPOFF_LONGITUDE = _degrees("dropoff_longitude", "Where the trip ended, WGS 84")
@@ -75,12 +79,8 @@ AFFILIATED_BASE_NUMBER = _base("affiliated_base_number", "Base that the vehicle 
 ORIGINATING_BASE_NUM = _base("originating_base_num", "Base that received the request")
 SR_FLAG = _coded("sr_flag", "Shared-ride trip; null otherwise", codes.SHARED_RIDE)
 HVFHS_LICENSE_NUM = _coded("hvfhs_license_num", "Licence of the app company", codes.HVFHS_LICENSE)
-REQUEST_DATETIME = Column(
-    "request_datetime", ColumnType.TIMESTAMP, "When the passenger asked for the ride"
-)
-ON_SCENE_DATETIME = Column(
-    "on_scene_datetime", ColumnType.TIMESTAMP, "When the driver arrived (accessible vehicles)"
-)
+REQUEST_DATETIME = _instant("request_datetime", "When the passenger asked for the ride")
+ON_SCENE_DATETIME = _instant("on_scene_datetime", "When the driver arrived (accessible vehicles)")
 TRIP_TIME = Column("trip_time", ColumnType.INTEGER, "Time with the passenger", unit="seconds")
 BASE_PASSENGER_FARE = _dollars("base_passenger_fare", "Fare before tolls, tips, taxes and fees")
 BCF = _dollars("bcf", "Black Car Fund surcharge")

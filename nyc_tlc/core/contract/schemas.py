@@ -6,41 +6,20 @@ import pyarrow as pa
 
 from nyc_tlc.core.contract.model import Column, ColumnType, Contract
 
-_ARROW = {
-    ColumnType.SMALLINT: pa.int16(),
-    ColumnType.INTEGER: pa.int32(),
-    ColumnType.BIGINT: pa.int64(),
-    ColumnType.NUMERIC: pa.decimal128(38, 9),
-    ColumnType.DOUBLE: pa.float64(),
-    ColumnType.TIMESTAMP: pa.timestamp("us"),
-    ColumnType.DATE: pa.date32(),
-    ColumnType.TEXT: pa.string(),
-    ColumnType.JSON: pa.string(),
+_TYPES = {
+    ColumnType.SMALLINT: (pa.int16(), "smallint", "INT64"),
+    ColumnType.INTEGER: (pa.int32(), "integer", "INT64"),
+    ColumnType.BIGINT: (pa.int64(), "bigint", "INT64"),
+    ColumnType.NUMERIC: (pa.decimal128(38, 9), "numeric", "NUMERIC"),
+    ColumnType.DOUBLE: (pa.float64(), "double precision", "FLOAT64"),
+    ColumnType.TIMESTAMP: (pa.timestamp("us"), "timestamp without time zone", "DATETIME"),
+    ColumnType.DATE: (pa.date32(), "date", "DATE"),
+    ColumnType.TEXT: (pa.string(), "text", "STRING"),
+    # BigQuery's load from Parquet answers "Unsupported field type: JSON" (python-bigquery issue
+    # 2377); JSON_VALUE and its like read text just as well.
+    ColumnType.JSON: (pa.string(), "jsonb", "STRING"),
 }
-_POSTGRES = {
-    ColumnType.SMALLINT: "smallint",
-    ColumnType.INTEGER: "integer",
-    ColumnType.BIGINT: "bigint",
-    ColumnType.NUMERIC: "numeric",
-    ColumnType.DOUBLE: "double precision",
-    ColumnType.TIMESTAMP: "timestamp without time zone",
-    ColumnType.DATE: "date",
-    ColumnType.TEXT: "text",
-    ColumnType.JSON: "jsonb",
-}
-_BIGQUERY = {
-    ColumnType.SMALLINT: "INT64",
-    ColumnType.INTEGER: "INT64",
-    ColumnType.BIGINT: "INT64",
-    ColumnType.NUMERIC: "NUMERIC",
-    ColumnType.DOUBLE: "FLOAT64",
-    ColumnType.TIMESTAMP: "DATETIME",
-    ColumnType.DATE: "DATE",
-    ColumnType.TEXT: "STRING",
-    # A load from Parquet answers "Unsupported field type: JSON" (python-bigquery issue 2377);
-    # JSON_VALUE and its like read text just as well.
-    ColumnType.JSON: "STRING",
-}
+"""Of Arrow, Postgres and BigQuery."""
 QUARANTINE_COLUMNS = (
     Column("reason", ColumnType.TEXT, "Code of the first quarantine reason met", required=True),
     Column("published", ColumnType.TEXT, "The published row as JSON", required=True),
@@ -48,7 +27,7 @@ QUARANTINE_COLUMNS = (
 
 
 def arrow_type(column: Column) -> pa.DataType:
-    return _ARROW[column.type]
+    return _TYPES[column.type][0]
 
 
 def arrow_schema(contract: Contract) -> pa.Schema:
@@ -90,7 +69,7 @@ def bigquery_quarantine_schema(contract: Contract) -> list[dict[str, str]]:
 def postgres_columns(columns: Sequence[Column]) -> str:
     """Column definitions of a CREATE TABLE, names quoted."""
     return ",\n  ".join(
-        f'"{column.name}" {_POSTGRES[column.type]}{" NOT NULL" if column.required else ""}'
+        f'"{column.name}" {_TYPES[column.type][1]}{" NOT NULL" if column.required else ""}'
         for column in columns
     )
 
@@ -98,7 +77,7 @@ def postgres_columns(columns: Sequence[Column]) -> str:
 def _bigquery_field(column: Column, *, required: bool) -> dict[str, str]:
     return {
         "name": column.name,
-        "type": _BIGQUERY[column.type],
+        "type": _TYPES[column.type][2],
         "mode": "REQUIRED" if required else "NULLABLE",
         "description": column_comment(column),
     }

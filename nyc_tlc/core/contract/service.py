@@ -11,12 +11,7 @@ from nyc_tlc.core.month import Month
 
 @dataclass(frozen=True)
 class Service:
-    """One kind of trip record that TLC publishes.
-
-    Attributes:
-        first_month: First month published as Parquet.
-        first_csv_month: First month published as CSV.
-    """
+    """One kind of trip record that TLC publishes, since which month as Parquet and as CSV."""
 
     name: str
     first_month: Month
@@ -25,7 +20,6 @@ class Service:
 
     @property
     def earliest_month(self) -> Month:
-        """First month published in either format."""
         return min(self.first_month, self.first_csv_month)
 
     def first_month_in(self, source_format: SourceFormat) -> Month:

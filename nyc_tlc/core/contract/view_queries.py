@@ -1,7 +1,6 @@
 """Views that spare a reader the joins: each service with names, and all services in one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 
 from sqlglot import exp, parse_one
@@ -12,27 +11,8 @@ from nyc_tlc.core.contract.sql import Dialect, table
 _TRIP = "trip"
 
 
-@dataclass(frozen=True)
-class _Dimension:
-    """The table that names the values of a column.
-
-    Attributes:
-        names: Columns of the table and what they are called in the view.
-    """
-
-    table: str
-    key: str
-    names: Mapping[str, str]
-
-
 def view_queries(contracts: Sequence[Contract], dialect: Dialect, *where: str) -> Mapping[str, str]:
-    """Name and query of each view.
-
-    Args:
-        contracts: Of the services.
-        dialect: The warehouse's.
-        where: The tables are: the schema, or project and dataset.
-    """
+    """Name and query of each view, over tables in a schema, or in project and dataset."""
     queries = {f"{contract.service}_named": _named(contract, where) for contract in contracts}
     queries["trips"] = _all_services(contracts, where)
     if dialect is Dialect.BIGQUERY:
@@ -57,28 +37,29 @@ def _named(contract: Contract, where: Sequence[str]) -> exp.Query:
     for column in contract.columns:
         of_trip = exp.column(column.name, _TRIP)
         query = query.select(of_trip)
-        dimension = _dimension(column)
-        if dimension is None:
+        dimension, key, names = _dimension(column)
+        if not names:
             continue
         alias = f"{column.name}_of"
         query = query.select(
-            *(exp.alias_(exp.column(n, alias), called) for n, called in dimension.names.items())
+            *(exp.alias_(exp.column(name, alias), called) for name, called in names.items())
         ).join(
-            exp.alias_(table(*where, dimension.table), alias, table=True),
-            on=exp.column(dimension.key, alias).eq(of_trip),
+            exp.alias_(table(*where, dimension), alias, table=True),
+            on=exp.column(key, alias).eq(of_trip),
             join_type="left",
         )
     return query
 
 
-def _dimension(column: Column) -> _Dimension | None:
+def _dimension(column: Column) -> tuple[str, str, Mapping[str, str]]:
+    """The table that names a column's values, its key, and its names with those of the view."""
     place, is_zone, _ = column.name.partition("_location_id")
     if is_zone:
         names = {name: f"{place}_{name}" for name in ("borough", "zone")}
-        return _Dimension("taxi_zone", "location_id", names)
+        return "taxi_zone", "location_id", names
     if column.codes is None or column.name.endswith("_flag"):
-        return None
-    return _Dimension(column.codes.name, "code", {"meaning": f"{column.codes.name}_name"})
+        return "", "", {}
+    return column.codes.name, "code", {"meaning": f"{column.codes.name}_name"}
 
 
 def _all_services(contracts: Sequence[Contract], where: Sequence[str]) -> exp.Query:

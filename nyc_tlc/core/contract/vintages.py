@@ -56,9 +56,7 @@ def with_nulls(
 ) -> tuple[Vintage, ...]:
     """Split the vintages where TLC wrote a column without values, which makes its type ``null``.
 
-    Args:
-        vintages: Ascending.
-        null_months: By published name, the months in which the column is all null.
+    By published name, ``null_months`` has the months in which the column is all null.
     """
     split: list[Vintage] = []
     for month in vintages[0].first.through(LAST_KNOWN_MONTH):

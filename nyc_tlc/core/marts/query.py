@@ -21,11 +21,7 @@ _TRIPS = "service_trips"
 def month_query(mart: Mart, partition: Partition, dialect: Dialect, *where: str) -> str:
     """The query that gives one month's rows of a mart, in the order of its columns.
 
-    Args:
-        mart: The mart to build.
-        partition: The month; no other is read.
-        dialect: Of the warehouse.
-        where: The trips are: the schema, or project and dataset.
+    It reads the trips of no other month, in the schema, or project and dataset, ``where`` they are.
     """
     trips = _parsed(f"trips_{partition.service}.sql")
     for trip_table in trips.find_all(exp.Table):
