@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import fields
 from enum import StrEnum
 from typing import Any, TypeVar, get_type_hints
 
@@ -10,8 +11,9 @@ import pyarrow as pa
 from pandas.api.extensions import ExtensionDtype
 
 from nyc_tlc.core.errors import ReconciliationError
+from nyc_tlc.core.runs.run_table import MonthRow
 
-Row = TypeVar("Row")
+Row = TypeVar("Row", bound=MonthRow)
 _NULLABLE: dict[pa.DataType, ExtensionDtype] = {
     pa.bool_(): pd.BooleanDtype(),
     pa.string(): pd.StringDtype(),
@@ -31,10 +33,10 @@ def to_frame(kind: type[Row], rows: Iterable[Row]) -> pd.DataFrame:
 
     An enumeration becomes its text, a mapping becomes JSON; no rows give every column.
     """
-    hints = get_type_hints(kind)
-    records = [{name: _cell(getattr(row, name)) for name in hints} for row in rows]
-    frame = pd.DataFrame(records, columns=list(hints))
-    return frame.astype({name: "str" for name, hint in hints.items() if _is_text(hint)})
+    hints, names = get_type_hints(kind), [field.name for field in fields(kind)]
+    records = [{name: _cell(getattr(row, name)) for name in names} for row in rows]
+    frame = pd.DataFrame(records, columns=names)
+    return frame.astype({name: "str" for name in names if _is_text(hints[name])})
 
 
 def shown(rows: pa.Table) -> pd.DataFrame:

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import TypeVar
 
-from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import (
     NotPublishedYet,
     PartitionsFailedError,
@@ -17,7 +16,7 @@ from nyc_tlc.core.errors import (
 )
 from nyc_tlc.core.os_errors import os_errors_explained
 from nyc_tlc.core.runs.failures import NOT_TRIED, failures
-from nyc_tlc.core.runs.run_table import FINAL, Status
+from nyc_tlc.core.runs.run_table import FINAL, Status, WorkedRow
 
 _logger = logging.getLogger(__name__)
 _LONGEST_WAIT = 60.0
@@ -32,25 +31,7 @@ _AFTER_AN_ANSWER = 10
 T = TypeVar("T")
 
 
-class Row(Protocol):
-    """A row of a table whose partitions are worked on one by one: a frozen dataclass."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def partition(self) -> Partition: ...
-    @property
-    def status(self) -> Status: ...
-    @property
-    def seconds(self) -> float: ...
-    @property
-    def error(self) -> str: ...
-
-    def failed(self, error: str, error_type: str = "") -> Self:
-        """The row of a partition that failed."""
-
-
-RowT = TypeVar("RowT", bound=Row)
+RowT = TypeVar("RowT", bound=WorkedRow)
 Step = Callable[[RowT], RowT]
 
 
@@ -116,14 +97,13 @@ def run_each(
     A partition that fails is marked with its error, and the others go on.
     """
     with ThreadPoolExecutor(effort.workers, thread_name_prefix=name) as pool:
-        return list(
-            pool.map(
-                lambda row: row if row.status in done else _run_one(name, step, row, effort), rows
-            )
+        outcomes = pool.map(
+            lambda row: row if row.status in done else _run_one(name, step, row, effort), rows
         )
+        return list(outcomes)
 
 
-def require_all(rows: Sequence[Row]) -> None:
+def require_all(rows: Sequence[WorkedRow]) -> None:
     """End the run with an error if any partition failed.
 
     Raises:
@@ -179,12 +159,6 @@ def retried(attempt: Callable[[], T], what: str, effort: Effort, step: str = "")
     nothing, whichever partition is asked for, is given up after the effort's patience, and is not
     asked again by this step; one that answers with an error, once two partitions have met it.
 
-    Args:
-        attempt: What to call.
-        what: What it is about, for the log.
-        effort: How hard to try.
-        step: Name of the step.
-
     Raises:
         RetryableError: the last attempt failed too.
     """
@@ -192,7 +166,8 @@ def retried(attempt: Callable[[], T], what: str, effort: Effort, step: str = "")
     if step in given_up:
         raise PipelineError(f"{NOT_TRIED}{given_up[step]}")
     try:
-        done = _tried(attempt, what, effort, _patience(effort, step))
+        patience = effort.patience * (_AFTER_AN_ANSWER if step in effort.outages.answered else 1)
+        done = _tried(attempt, what, effort, patience)
     except PipelineError as error:
         effort.outages.learn(step, what, error)
         raise
@@ -208,7 +183,10 @@ def _tried(attempt: Callable[[], T], what: str, effort: Effort, patience: float)
             with os_errors_explained():
                 return attempt()
         except RetryableError as error:
-            wait = _wait(error, effort.first_wait * 2 ** (number - 1))
+            wait = min(effort.first_wait * 2 ** (number - 1), _LONGEST_WAIT)
+            wait *= random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+            if error.retry_after is not None:
+                wait = error.retry_after
             if error.in_vain:
                 silence += min(time.monotonic() - began, _LONGEST_SILENCE) + wait
             if number == effort.attempts or silence >= patience:
@@ -220,10 +198,6 @@ def _tried(attempt: Callable[[], T], what: str, effort: Effort, patience: float)
     raise AssertionError("a step is tried at least once")
 
 
-def _patience(effort: Effort, step: str) -> float:
-    return effort.patience * (_AFTER_AN_ANSWER if step in effort.outages.answered else 1)
-
-
 def _given_up(error: RetryableError, number: int, seconds: float) -> RetryableError:
     asked = "" if error.retry_after is None else f"; it asks to wait {error.retry_after:,.0f} s"
     times = "time" if number == 1 else "times"
@@ -233,10 +207,3 @@ def _given_up(error: RetryableError, number: int, seconds: float) -> RetryableEr
         outage=error.outage,
         unconfirmed=error.unconfirmed,
     )
-
-
-def _wait(error: RetryableError, usual: float) -> float:
-    """Seconds until the next attempt: what the other side asks, or the usual with jitter."""
-    if error.retry_after is not None:
-        return error.retry_after
-    return min(usual, _LONGEST_WAIT) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter

@@ -10,12 +10,7 @@ from nyc_tlc.core.runs.run_table import RunRow, Status
 
 @dataclass(frozen=True)
 class Alert:
-    """One message.
-
-    Attributes:
-        title: One line that names no partition.
-        lines: One per partition: which, why, and the next step.
-    """
+    """A title that names no partition, and a line for each: which, why, and the next step."""
 
     title: str
     lines: tuple[str, ...]
@@ -40,19 +35,15 @@ def run_alerts(rows: Sequence[RunRow], *, successes: bool) -> list[Alert]:
     """The alerts of a run that has ended.
 
     A month whose columns are not the contract's is reported once, as a schema change, whether it
-    stopped the month or its columns were kept.
-
-    Args:
-        rows: Every partition of the run.
-        successes: Report the months that were loaded, too.
+    stopped the month or its columns were kept. Months that were loaded are ``successes``.
     """
     changed = [row for row in rows if _schema_changed(row)]
     failed = [row for row in rows if row.status is Status.FAILED and row not in changed]
     loaded = [row for row in rows if row.status is Status.RECONCILED] if successes else []
     reported = (
-        ("failed", [f"{_name(row)}: {row.error}" for row in failed]),
-        ("with other columns", [f"{_name(row)}: {_schema_change(row)}" for row in changed]),
-        ("loaded", [f"{_name(row)}: {_loaded(row)}" for row in loaded]),
+        ("failed", [f"{row.partition}: {row.error}" for row in failed]),
+        ("with other columns", [f"{row.partition}: {_schema_change(row)}" for row in changed]),
+        ("loaded", [f"{row.partition}: {_loaded(row)}" for row in loaded]),
     )
     return [
         Alert(f"NYC TLC: {_months(len(lines))} {what}", tuple(lines))
@@ -72,11 +63,7 @@ def mart_alert(rows: Iterable[MartRow]) -> Alert | None:
 
 
 def late_alert(months: Iterable[tuple[str, str]]) -> Alert | None:
-    """The alert of months that TLC has not published in its usual time.
-
-    Args:
-        months: Partition, and the day since which it is expected.
-    """
+    """The alert of months not published in TLC's usual time, with when they were expected."""
     lines = tuple(
         f"{partition}: expected since {since} and not published. Nothing was changed. See "
         "nyc.gov/tlc for an announcement; the next sync looks again."
@@ -106,10 +93,6 @@ def _loaded(row: RunRow) -> str:
         f"{row.published:,} rows, {row.quarantined:,} of them quarantined{why}, in "
         f"{row.seconds:,.0f} s"
     )
-
-
-def _name(row: RunRow) -> str:
-    return f"{row.service} {row.month}"
 
 
 def _months(number: int) -> str:

@@ -16,24 +16,14 @@ _MOST_SAID = 700
 
 @dataclass(frozen=True)
 class Failures:
-    """The partitions that failed, and why.
-
-    Attributes:
-        brief: At most ten reasons, each once.
-        complete: Every partition with its own error.
-    """
+    """Why partitions failed: at most ten reasons, each once, and every partition's own error."""
 
     brief: str
     complete: str
 
 
 def failures(failed: Sequence[tuple[Partition, str]], *, of: int) -> Failures:
-    """Tell which partitions failed, and why; those that failed for the same reason together.
-
-    Args:
-        failed: Partition and error, at least one.
-        of: How many partitions the run had.
-    """
+    """Tell which ``of`` so many partitions failed; those with the same reason together."""
     groups: dict[str, list[tuple[Partition, str]]] = {}
     for partition, error in failed:
         groups.setdefault(_reason(partition, error), []).append((partition, error))

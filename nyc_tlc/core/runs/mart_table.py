@@ -1,24 +1,18 @@
 """The table that says what came of each month of each mart: one row per store, mart and month."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import SERVICES
-from nyc_tlc.core.month import Month
-from nyc_tlc.core.runs.run_table import Status, aligned
+from nyc_tlc.core.runs.run_table import Status, WorkedRow, aligned
 
 
 @dataclass(frozen=True)
-class MartRow:
+class MartRow(WorkedRow):
     """One month of a mart in one store.
 
     Attributes:
         store: Warehouse that holds the mart.
         service: Empty, like mart and month, where a whole store is skipped.
-        month: ``2024-01``.
         trips: Accepted rows of the month, which is what the mart's trips must add up to.
         rows: Rows of the mart; 0 until it is built.
         note: Why the month is skipped, if it is; no failure.
@@ -35,13 +29,6 @@ class MartRow:
     note: str = ""
     error: str = ""
     error_type: str = ""
-
-    @property
-    def partition(self) -> Partition:
-        return Partition(SERVICES[self.service], Month.parse(self.month))
-
-    def failed(self, error: str, error_type: str = "") -> MartRow:
-        return replace(self, status=Status.FAILED, error=error, error_type=error_type)
 
 
 def summary(rows: Sequence[MartRow]) -> str:

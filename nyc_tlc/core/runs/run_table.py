@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from nyc_tlc.core.catalog.ledger import Content
 from nyc_tlc.core.catalog.partition import Partition
@@ -42,25 +42,44 @@ IN_THE_LAKE = FINAL | {Status.PUBLISHED}
 """Those and the one of partitions that need not be made again to be loaded from the lake."""
 
 
+class MonthRow:
+    """A row about one month of one service: a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    service: str
+    month: str
+
+    @property
+    def partition(self) -> Partition:
+        return Partition(SERVICES[self.service], Month.parse(self.month))
+
+
+class WorkedRow(MonthRow):
+    """A row of a table whose months are worked on one by one."""
+
+    status: Status
+    seconds: float
+    error: str
+
+    def failed(self, error: str, error_type: str = "") -> Self:
+        return replace(self, status=Status.FAILED, error=error, error_type=error_type)
+
+
 @dataclass(frozen=True)
-class RunRow:
+class RunRow(WorkedRow):
     """One partition on its way through a run.
 
     Attributes:
-        month: ``2024-01``.
         published: Rows of the published file; 0 until it has landed.
-        bytes: Size of the published file.
         sha256: Content hash of the published file; empty until it has landed.
         staged: Lake folder of the conformed files; empty until conformed.
         reasons: Quarantined rows by reason, the most frequent first.
         unknown_columns: Published columns outside the contract, kept in ``extra_columns``.
         seconds: Time spent on the partition so far, all steps together.
-        run: The run that this row belongs to.
         force: Whether to load the month even when nothing changed.
         only_plan: Whether the run only says what it would do.
         is_sample: Whether the month was generated, instead of published by TLC.
         warning: What is odd about the published file, if anything; no failure.
-        error: Why it failed; empty otherwise.
         error_type: Name of the error's class, which says what the operator does about it.
     """
 
@@ -85,15 +104,8 @@ class RunRow:
     error_type: str = ""
 
     @property
-    def partition(self) -> Partition:
-        return Partition(SERVICES[self.service], Month.parse(self.month))
-
-    @property
     def content(self) -> Content:
         return Content(self.sha256, self.partition.contract_id)
-
-    def failed(self, error: str, error_type: str = "") -> RunRow:
-        return replace(self, status=Status.FAILED, error=error, error_type=error_type)
 
 
 def start(

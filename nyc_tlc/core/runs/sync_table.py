@@ -4,12 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import TO_LOAD, State
-from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.errors import shorten
-from nyc_tlc.core.month import Month
-from nyc_tlc.core.runs.run_table import RunRow, Status, aligned, few_of
+from nyc_tlc.core.runs.run_table import MonthRow, RunRow, Status, aligned, few_of
 
 _STATUS = {
     State.LOADED: Status.UNCHANGED,
@@ -22,12 +19,10 @@ _QUIET = frozenset({State.LOADED, State.EXPECTED})
 
 
 @dataclass(frozen=True)
-class SyncRow:
+class SyncRow(MonthRow):
     """What is known of a month when a sync begins to load.
 
     Attributes:
-        month: ``2024-01``.
-        asked: Whether the source was asked about it.
         published: Rows of the published file, as loaded last; 0 when it was not.
         bytes: Size of the published file as the source states it; 0 when it was not asked or
             does not say.
@@ -44,10 +39,6 @@ class SyncRow:
     bytes: int = 0
     last_modified: str = ""
     note: str = ""
-
-    @property
-    def partition(self) -> Partition:
-        return Partition(SERVICES[self.service], Month.parse(self.month))
 
 
 def run_row(row: SyncRow, begun: RunRow) -> RunRow:
