@@ -66,35 +66,21 @@ class Survey:
 
     def named(self, partition: Partition) -> set[str]:
         """The objects that a month may have: data only if a record or the warehouse knows it."""
-        inventory, manifest = self.inventory, lake_paths.manifest(partition)
-        is_known = (
-            any(path.startswith(lake_paths.RAW_PREFIX) for path in self.objects[partition])
-            or manifest in self.objects[partition]
-            or partition in inventory.attached
-            or partition in inventory.ledger
-            or partition in inventory.quarantined
-        )
+        inventory = self.inventory
         data = {lake_paths.trips(partition), lake_paths.quarantine(partition)}
-        return {manifest, *(data if is_known else ())}
+        is_known = bool(self.objects[partition].keys() - data) or any(
+            partition in months
+            for months in (inventory.attached, inventory.ledger, inventory.quarantined)
+        )
+        return {lake_paths.manifest(partition), *(data if is_known else ())}
 
 
 Ask = Callable[[Sequence[Projection]], Checksums]
 """A store for the checksums of one part of one month."""
 
 
-@dataclass(frozen=True)
-class _Holder:
-    """A warehouse's table with one part of a month.
-
-    Attributes:
-        code: Of the finding, should its values be others.
-        rows: How many it has of the month; None where readers do not see it.
-    """
-
-    code: str
-    rows: int | None
-    columns: tuple[Typed, ...]
-    ask: Ask
+_Holders = Mapping[str, tuple[tuple[Typed, ...], Ask]]
+"""Warehouses' tables with one part of a month, by the code of the finding should values differ."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +144,11 @@ class Inspection:
             raw=raw,
             digests={path: self._checksum(sha256_of, path) for path in raw if self.deep},
             files={
-                path: self._file(objects[path])
+                path: StoredFile(
+                    objects[path],
+                    _rows(path, lake),
+                    self._checksum(crc32c_of, path) if self.deep else None,
+                )
                 for path in (lake_paths.trips(partition), lake_paths.quarantine(partition))
                 if path in objects
             },
@@ -180,7 +170,7 @@ class Inspection:
             file = seen.files.get(stored.path)
             if file is None or file.crc32c != stored.crc32c:
                 continue
-            holders = [holder for holder in self._holders(seen, part) if holder.rows == file.rows]
+            holders = self._holders(seen, part, file.rows)
             ask_lake = partial(_checksums_in_the_lake, stored.path, self.ports.lake)
             for code, columns in (_compared(ask_lake, holders) if holders else {}).items():
                 # One finding tells of both tables in BigQuery.
@@ -188,22 +178,22 @@ class Inspection:
                 found[code] = (*found.get(code, ()), *(of + column for column in columns))
         return found
 
-    def _holders(self, seen: Evidence, part: Part) -> list[_Holder]:
-        partition, said = seen.partition, seen.bigquery
-        contract = partition.service.contract
+    def _holders(self, seen: Evidence, part: Part, rows: int | Unreadable) -> _Holders:
+        """Those with so many rows of it."""
+        partition, said, bigquery = seen.partition, seen.bigquery, self.ports.bigquery
         in_postgres, code = {
             Part.TRIPS: (seen.scan.rows if seen.scan else None, "table_values"),
             Part.QUARANTINE: (seen.quarantined, "quarantine_values"),
         }[part]
-        ask = partial(self.inspector.checksums, partition, part)
-        columns = typed_columns(contract, part, as_in_the_lake=False)
-        holders = [_Holder(code, in_postgres, columns, ask)]
-        bigquery = self.ports.bigquery
-        if bigquery is not None and said is not None and said.rows is not None:
-            rows = dict(zip(Part, said.rows, strict=True))[part]
+        columns = partial(typed_columns, partition.service.contract, part)
+        holders: dict[str, tuple[tuple[Typed, ...], Ask]] = {}
+        if in_postgres == rows:
+            ask = partial(self.inspector.checksums, partition, part)
+            holders[code] = (columns(as_in_the_lake=False), ask)
+        counts = dict(zip(Part, said.rows, strict=True)) if said and said.rows else {}
+        if bigquery is not None and counts.get(part) == rows:
             ask = partial(bigquery.checksums, partition, part)
-            columns = typed_columns(contract, part, as_in_the_lake=True)
-            holders.append(_Holder("bigquery_values", rows, columns, ask))
+            holders["bigquery_values"] = (columns(as_in_the_lake=True), ask)
         return holders
 
     def _in_bigquery(self, partition: Partition) -> LakeWarehouseSays | None:
@@ -216,10 +206,6 @@ class Inspection:
             return LakeWarehouseSays(path, load, None)
         counts = bigquery.count(partition).counts
         return LakeWarehouseSays(path, load, (counts.accepted, counts.quarantined))
-
-    def _file(self, stored: StoredObject) -> StoredFile:
-        crc32c = self._checksum(crc32c_of, stored.path) if self.deep else None
-        return StoredFile(stored, _rows(stored.path, self.ports.lake), crc32c)
 
     def _checksum(self, checksum: Callable[[BinaryIO], str], path: str) -> str:
         with self.ports.lake.open(path) as source:
@@ -257,7 +243,10 @@ def beside(survey: Survey) -> tuple[Finding, ...]:
     # What is of others is of no month, whatever its name says.
     objects = [
         *(("object_foreign", None, stored) for stored in (*survey.foreign, *unnamed)),
-        *(("staging_orphan", _month_of(stored), stored) for stored in survey.abandoned),
+        *(
+            ("staging_orphan", lake_paths.partition_of(stored.path), stored)
+            for stored in survey.abandoned
+        ),
     ]
     inventory = survey.inventory
     return (
@@ -271,20 +260,16 @@ def beside(survey: Survey) -> tuple[Finding, ...]:
     )
 
 
-def _month_of(stored: StoredObject) -> Partition | None:
-    return lake_paths.partition_of(stored.path)
-
-
-def _compared(ask_lake: Ask, holders: Sequence[_Holder]) -> Mapping[str, tuple[str, ...]]:
+def _compared(ask_lake: Ask, holders: _Holders) -> Mapping[str, tuple[str, ...]]:
     """Code of the finding to the columns that differ, which are only asked for where rows do."""
-    proofs = {holder.code: of_rows(holder.columns) for holder in holders}
+    proofs = {code: of_rows(columns) for code, (columns, _) in holders.items()}
     ours = ask_lake(list(dict.fromkeys(each for of in proofs.values() for each in of)))
     found = {}
-    for holder in holders:
-        theirs = holder.ask(proofs[holder.code])
+    for code, (columns, ask) in holders.items():
+        theirs = ask(proofs[code])
         if any(ours[each] != theirs[each] for each in theirs):
-            of = of_columns(holder.columns)
-            found[holder.code] = differing_columns(ask_lake(of), holder.ask(of))
+            of = of_columns(columns)
+            found[code] = differing_columns(ask_lake(of), ask(of))
     return {code: columns for code, columns in found.items() if columns}
 
 

@@ -2,8 +2,6 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import TypeVar
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import Publication
@@ -27,8 +25,6 @@ from nyc_tlc.steps.records import (
 )
 from nyc_tlc.steps.staging import work_folder
 
-T = TypeVar("T")
-
 
 def land(
     row: RunRow, ports: Ports, publication: Publication, *, keep_origin: bool = False
@@ -39,66 +35,63 @@ def land(
     ``row.force``); then nothing was downloaded or read. One that only BigQuery lacks, because it
     was configured later, makes it ``published``: the lake has what is to be loaded. One that was
     located with polygons which others have replaced since is loaded again, by force. With
-    ``row.force`` the file is fetched and stored again, which also repairs a damaged copy.
-
-    Args:
-        row: The partition to land.
-        ports: Source, lake and ledger are used.
-        publication: In which form the source has the month, and when at the latest.
-        keep_origin: Refuse a sample in a real month's place, and the reverse, even with force.
+    ``row.force`` the file is fetched and stored again, which also repairs a damaged copy; only
+    ``keep_origin`` then still refuses a sample in a real month's place, and the reverse.
 
     Raises:
         NotPublishedYet: the month is missing, within its lag.
         SourceError: it is missing after its lag, or is not a complete file of its format.
         ConfigurationError: it is a sample and the stores hold the real month, or the reverse.
     """
-    partition = row.partition
+    partition, force = row.partition, row.force
     with work_folder(ports.work_dir, f"land_{partition.table_name}") as folder:
         known = landed(partition, ports.lake)
         try:
-            fetched = _fetch(row, known, ports, publication.source_format, folder)
+            fetched = find_source_path(
+                partition,
+                known,
+                publication.source_format,
+                lambda path, etag: ports.source.fetch(
+                    path, folder, unless_etag=None if force else etag
+                ),
+            )
         except SourceFileAbsentError as error:
             raise absent(partition, error, publication) from error
         if fetched:
-            row = _counted(row, fetched)
-            if keep_origin or not row.force:
-                try:
+            try:
+                row = _counted(row, fetched)
+                if keep_origin or not force:
                     require_same_origin(row, known, ports)
-                except ConfigurationError:
-                    fetched.path.unlink()
-                    raise
+            except (SourceError, ConfigurationError):
+                fetched.path.unlink()
+                raise
         landing = _store(row, fetched, ports.lake) if fetched else known
     assert landing is not None  # noqa: S101 - "not modified" answers only a known version
-    manifest = None if row.force else proved_manifest(partition, landing, ports)
+    manifest = None if force else proved_manifest(partition, landing, ports)
     if manifest is not None and has_outdated_zones(manifest, ports.lake):
         # What the month is made from has not changed, so the stores would keep it as it is.
         row, manifest = replace(row, force=True), None
-    counts = manifest.counts if manifest else None
     if not fetched:
         row = replace(row, is_sample=_is_sample(landing, manifest, ports.lake))
-    asks_for_zones = manifest is None and not row.is_sample
-    notes = (_warning(row, landing), _note_on_zones(ports.lake) if asks_for_zones else "")
-    return RunRow(
-        service=row.service,
-        month=row.month,
-        status=_status(partition, manifest, ports),
-        published=landing.rows,
-        accepted=counts.accepted if counts else 0,
-        quarantined=counts.quarantined if counts else 0,
-        reasons=counts.reasons if counts else {},
-        bytes=landing.bytes,
-        sha256=landing.sha256,
-        run=row.run,
-        force=row.force,
-        is_sample=row.is_sample,
-        warning="; ".join(filter(None, notes)),
+    row = _as_landed(row, landing)
+    if manifest is None:
+        notes = (row.warning, _note_on_zones(row, ports.lake))
+        return replace(row, warning="; ".join(filter(None, notes)))
+    counts = manifest.counts
+    is_everywhere = is_proved_in_bigquery(partition, manifest, ports)
+    return replace(
+        row,
+        status=Status.UNCHANGED if is_everywhere else Status.PUBLISHED,
+        accepted=counts.accepted,
+        quarantined=counts.quarantined,
+        reasons=counts.reasons,
     )
 
 
-def _note_on_zones(lake: Lake) -> str:
+def _note_on_zones(row: RunRow, lake: Lake) -> str:
     """Of TLC's own month, whose zones would be named by what a demo has left in the stores."""
     own = lake_paths.ZONE_LOOKUP_LANDING
-    if lake.stat(own) is not None or lake.stat(lake_paths.of_samples(own)) is None:
+    if row.is_sample or lake.stat(own) or not lake.stat(lake_paths.of_samples(own)):
         return ""
     return "the zones in the stores are samples: tlc_zones loads TLC's own (make zones)"
 
@@ -115,7 +108,10 @@ def landed_before(row: RunRow, lake: Lake) -> RunRow:
             f"{row.partition}: {lake.url}/{lake_paths.landing(row.partition)} or the published "
             "file that it names is gone. Nothing was changed. Load the month from the source."
         )
-    row = replace(row, is_sample=_is_sample(landing, None, lake))
+    return _as_landed(replace(row, is_sample=_is_sample(landing, None, lake)), landing)
+
+
+def _as_landed(row: RunRow, landing: Landing) -> RunRow:
     return replace(
         row,
         published=landing.rows,
@@ -161,28 +157,10 @@ def landed_version(partition: Partition, sha256: str, lake: Lake) -> Landing:
     return landing
 
 
-def _fetch(
-    row: RunRow,
-    known: Landing | None,
-    ports: Ports,
-    source_format: SourceFormat,
-    folder: Path,
-) -> Fetched | None:
-    """The month's file from wherever it may lie; None when it is the one that we know."""
-
-    def fetch(path: str, etag: str | None) -> Fetched | None:
-        return ports.source.fetch(path, folder, unless_etag=None if row.force else etag)
-
-    return find_source_path(row.partition, known, source_format, fetch)
-
-
 def require_same_origin(row: RunRow, known: Landing | None, ports: Ports) -> None:
     """Refuse to let a sample take a real month's place, or a real month a sample's.
 
-    Args:
-        row: The month that is about to be stored.
-        known: The version landed last, if any.
-        ports: What the ledger says counts, and what the landed bytes say of themselves.
+    What the ledger says counts, and what the bytes landed last, if any, say of themselves.
 
     Raises:
         ConfigurationError: the stores hold the other.
@@ -224,7 +202,6 @@ def _counted(row: RunRow, fetched: Fetched) -> RunRow:
         with fetched.path.open("rb") as file:
             generated = is_sample(file, fetched.uri, SourceFormat.of(fetched.path.name))
     except SourceError as error:
-        fetched.path.unlink()
         raise SourceError(f"{row.partition}: {error}") from error
     return replace(row, published=rows, sha256=fetched.sha256, is_sample=generated)
 
@@ -253,11 +230,3 @@ def landing_of(fetched: Fetched, rows: int, raw: str) -> Landing:
         rows=rows,
         raw=raw,
     )
-
-
-def _status(partition: Partition, manifest: Manifest | None, ports: Ports) -> Status:
-    if manifest is None:
-        return Status.LANDED
-    if is_proved_in_bigquery(partition, manifest, ports):
-        return Status.UNCHANGED
-    return Status.PUBLISHED

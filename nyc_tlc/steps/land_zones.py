@@ -77,7 +77,8 @@ def land_zone_polygons(ports: Ports) -> Landing:
         ContractError: what the source has is something else.
     """
     with work_folder(ports.work_dir, "land_zone_polygons") as folder:
-        known = _landed_last(_POLYGONS, ports.lake)
+        samples = lake_paths.of_samples(_POLYGONS)
+        known = landed_at(_POLYGONS, ports.lake) or landed_at(samples, ports.lake)
         try:
             fetched = ports.source.fetch(
                 f"misc/{polygons.FILE_NAME}", folder, unless_etag=known.etag if known else None
@@ -101,9 +102,7 @@ def land_zone_polygons(ports: Ports) -> Landing:
 def landed_zone_polygons(ports: Ports, *, is_sample: bool = False) -> tuple[ZonePolygons, str]:
     """The polygons landed last and the SHA-256 of their file; landed now if none were before.
 
-    Args:
-        ports: Lake and source are used.
-        is_sample: For a month that was generated; TLC's own months never get the zones of samples.
+    TLC's own months never get the zones of samples.
 
     Raises:
         SourceError: neither the lake nor the source has them.
@@ -151,7 +150,12 @@ def read_zone_polygons(path: str, lake: Lake) -> ZonePolygons:
 def _store(fetched: Fetched, parse: Callable[[bytes], T], landing: Landing, lake: Lake) -> T:
     """Move a fetched file into ``raw/`` if it parses; delete it if it does not."""
     try:
-        parsed = parse(_content(fetched))
+        if fetched.bytes > MOST_ZONE_BYTES:
+            raise ContractError(  # noqa: TRY301 - refused like what does not parse
+                f"{fetched.uri} is not a zone file: {fetched.bytes:,} bytes, expected at most "
+                f"{MOST_ZONE_BYTES:,}. The zones stay as they were. Look at what the source serves."
+            )
+        parsed = parse(fetched.path.read_bytes())
     except ContractError:
         fetched.path.unlink()
         raise
@@ -159,22 +163,8 @@ def _store(fetched: Fetched, parse: Callable[[bytes], T], landing: Landing, lake
     return parsed
 
 
-def _landed_last(record: str, lake: Lake) -> Landing | None:
-    """TLC's own, where they were ever landed; else a sample."""
-    return landed_at(record, lake) or landed_at(lake_paths.of_samples(record), lake)
-
-
 def _recorded(record: str, landing: Landing, lake: Lake, *, is_sample: bool) -> Landing:
     """Record what was landed; gives what the stores are to hold, which samples never replace."""
     path = lake_paths.of_samples(record) if is_sample else record
     lake.write(path, render_record(landing), if_generation=None)
     return landed_at(record, lake) or landing
-
-
-def _content(fetched: Fetched) -> bytes:
-    if fetched.bytes > MOST_ZONE_BYTES:
-        raise ContractError(
-            f"{fetched.uri} is not a zone file: {fetched.bytes:,} bytes, expected at most "
-            f"{MOST_ZONE_BYTES:,}. The zones stay as they were. Look at what the source serves."
-        )
-    return fetched.path.read_bytes()

@@ -39,13 +39,7 @@ def load(row: RunRow, ports: Ports) -> RunRow:
 
 
 def load_objects(row: RunRow, objects: Sequence[StoredObject], ports: Ports) -> None:
-    """Replace one month in the warehouse with what two objects of the lake hold.
-
-    Args:
-        row: What the rows are.
-        objects: Conformed trips, then quarantine.
-        ports: Lake and warehouse are used.
-    """
+    """Replace one month in the warehouse with two objects of the lake: trips, then quarantine."""
     partition, lake = row.partition, ports.lake
     trips, quarantine = (stored.path for stored in objects)
     # Open until the end: what reads a group opens the same copy on local disk again.
@@ -98,13 +92,12 @@ def _filled(metadata: pq.FileMetaData, groups: Sequence[int]) -> list[str]:
         if name == "source_row"
         or (
             name != "source_month"
-            and any(_has_values(metadata.row_group(group).column(at)) for group in groups)
+            and any(
+                chunk.statistics is None or chunk.statistics.null_count < chunk.num_values
+                for chunk in (metadata.row_group(group).column(at) for group in groups)
+            )
         )
     ]
-
-
-def _has_values(chunk: pq.ColumnChunkMetaData) -> bool:
-    return chunk.statistics is None or chunk.statistics.null_count < chunk.num_values
 
 
 def _quarantine(

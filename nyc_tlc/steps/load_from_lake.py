@@ -33,8 +33,17 @@ def load_from_lake(row: RunRow, lake: Lake, warehouse: LakeWarehouse) -> RunRow:
     if known is None or not known.is_of(manifest) or not warehouse.holds(partition, known):
         path = lake_paths.warehouse_load(partition, warehouse.address)
         lake.delete(path)
-        jobs = _loaded(partition, manifest, lake, warehouse)
-        record = _record(row, manifest, warehouse, jobs)
+        record = WarehouseLoad(
+            service=row.service,
+            month=row.month,
+            warehouse=warehouse.address,
+            contract=manifest.contract,
+            sha256=manifest.landing.sha256,
+            objects=manifest.objects,
+            jobs=_loaded(partition, manifest, lake, warehouse),
+            run=row.run,
+            loaded_at=datetime.now(UTC),
+        )
         lake.write(path, render_record(record), if_generation=None)
     return replace(row, status=Status.LOADED)
 
@@ -73,25 +82,6 @@ def _published(row: RunRow, lake: Lake) -> Manifest:
             "Run the month again."
         )
     return manifest
-
-
-def _record(
-    row: RunRow,
-    manifest: Manifest,
-    warehouse: LakeWarehouse,
-    jobs: tuple[WarehouseJob, ...],
-) -> WarehouseLoad:
-    return WarehouseLoad(
-        service=row.service,
-        month=row.month,
-        warehouse=warehouse.address,
-        contract=manifest.contract,
-        sha256=manifest.landing.sha256,
-        objects=manifest.objects,
-        jobs=jobs,
-        run=row.run,
-        loaded_at=datetime.now(UTC),
-    )
 
 
 def restore(row: RunRow, ports: Ports) -> RunRow:

@@ -14,7 +14,7 @@ from nyc_tlc.core.errors import NotPublishedYet, PipelineError, SourceError
 from nyc_tlc.core.lake.records import Landing
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.bundles import Ports
-from nyc_tlc.ports.source import Probed, SourceFileAbsentError
+from nyc_tlc.ports.source import SourceFileAbsentError
 from nyc_tlc.steps.records import (
     has_outdated_zones,
     is_proved_in_bigquery,
@@ -29,7 +29,25 @@ Look = Callable[[Partition], Sighting]
 
 def look(partition: Partition, ports: Ports, publication: Publication) -> Sighting:
     """Ask the source about a month with one conditional request per path it may lie under."""
-    return _ask(partition, ports, publication)[0]
+    known = landed(partition, ports.lake)
+    try:
+        published = find_source_path(
+            partition,
+            known,
+            publication.source_format,
+            lambda path, etag: ports.source.probe(path, unless_etag=etag),
+        )
+    except SourceFileAbsentError as error:
+        return Sighting(absent=str(error))
+    if published is not None:
+        return Sighting(bytes=published.bytes, last_modified=published.last_modified)
+    assert known is not None  # noqa: S101 - "not modified" answers only a known version
+    return Sighting(
+        sha256=known.sha256,
+        counts=_proved_counts(partition, known, ports),
+        bytes=known.bytes,
+        last_modified=known.last_modified,
+    )
 
 
 def look_at_each(
@@ -38,9 +56,8 @@ def look_at_each(
     """Look at partitions, a few at a time; one that cannot be asked about gives its error."""
 
     def outcome(partition: Partition) -> Sighting | PipelineError:
-        attempt = partial(step, partition)
         try:
-            return retried(attempt, str(partition), effort, "look")
+            return retried(partial(step, partition), str(partition), effort, "look")
         except PipelineError as error:
             return error
 
@@ -55,10 +72,9 @@ def plan_landing(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
         NotPublishedYet: the month is missing, within its lag.
         SourceError: it is missing after its lag.
     """
-    partition = row.partition
-    sighting, error = _ask(partition, ports, publication)
-    if error is not None:
-        raise absent(partition, error, publication) from error
+    sighting = look(row.partition, ports, publication)
+    if sighting.absent:
+        raise absent(row.partition, sighting.absent, publication)
     size = sighting.bytes or 0
     counts = sighting.counts
     if counts is not None and not row.force:
@@ -67,29 +83,6 @@ def plan_landing(row: RunRow, ports: Ports, publication: Publication) -> RunRow:
             published=counts.published, accepted=counts.accepted, quarantined=counts.quarantined,
         )  # fmt: skip
     return replace(row, status=Status.PLANNED, bytes=size, warning=_why(row, sighting))
-
-
-def _ask(
-    partition: Partition, ports: Ports, publication: Publication
-) -> tuple[Sighting, SourceFileAbsentError | None]:
-    known = landed(partition, ports.lake)
-
-    def probe(path: str, etag: str | None) -> Probed | None:
-        return ports.source.probe(path, unless_etag=etag)
-
-    try:
-        published = find_source_path(partition, known, publication.source_format, probe)
-    except SourceFileAbsentError as error:
-        return Sighting(absent=str(error)), error
-    if published is not None:
-        return Sighting(bytes=published.bytes, last_modified=published.last_modified), None
-    assert known is not None  # noqa: S101 - "not modified" answers only a known version
-    return Sighting(
-        sha256=known.sha256,
-        counts=_proved_counts(partition, known, ports),
-        bytes=known.bytes,
-        last_modified=known.last_modified,
-    ), None
 
 
 def _why(row: RunRow, sighting: Sighting) -> str:
@@ -105,9 +98,7 @@ def _proved_counts(partition: Partition, landing: Landing, ports: Ports) -> Coun
     manifest = proved_manifest(partition, landing, ports)
     if manifest is None or has_outdated_zones(manifest, ports.lake):
         return None
-    if not is_proved_in_bigquery(partition, manifest, ports):
-        return None
-    return manifest.counts
+    return manifest.counts if is_proved_in_bigquery(partition, manifest, ports) else None
 
 
 def find_source_path(
@@ -118,39 +109,35 @@ def find_source_path(
 ) -> T:
     """Ask for the month's file under each of its paths, until the source has one.
 
-    Args:
-        partition: The month.
-        known: The version landed last; its tag is of use only under its own path.
-        source_format: Decides the paths.
-        ask: Called with a path and the tag that we know of it.
+    The tag of the version landed last is of use only under its own path.
 
     Raises:
         SourceFileAbsentError: it is under none of them.
     """
-    *others, last = published_paths(source_format, partition.service.name, partition.file_stem)
-    for path in (*others, last):
+    paths = published_paths(source_format, partition.service.name, partition.file_stem)
+    for path in paths:
         suffix = path.rpartition(partition.file_stem)[2]
         same_name = known is not None and known.raw.endswith(known.sha256 + suffix)
         try:
             return ask(path, known.etag if known is not None and same_name else None)
         except SourceFileAbsentError:
-            if path == last:
+            if path == paths[-1]:
                 raise
     raise AssertionError("every format has a path")
 
 
 def absent(
-    partition: Partition, error: SourceFileAbsentError, publication: Publication
+    partition: Partition, answer: SourceFileAbsentError | str, publication: Publication
 ) -> NotPublishedYet | SourceError:
     """What it means that the source does not have the month: no failure within its lag."""
     lag = publication.lag
     if not publication.is_late(partition.month):
         return NotPublishedYet(
-            f"{partition} is not published yet: {error}; TLC publishes a month some {lag} months "
+            f"{partition} is not published yet: {answer}; TLC publishes a month some {lag} months "
             "after its end. Nothing was changed. Try again later."
         )
     return SourceError(
-        f"{partition} is missing: {error}, though its publication lag of {lag} months is over "
+        f"{partition} is missing: {answer}, though its publication lag of {lag} months is over "
         "(the CDN also says 403 when it throttles). The month stays as it was. Check "
         f"TLC_SOURCE_URL and TLC_SOURCE_FORMAT ({publication.source_format}), or try again later."
     )

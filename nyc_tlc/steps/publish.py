@@ -1,17 +1,13 @@
 """Publish: let the staged month take its place in the lake, and commit it by its manifest."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.lake.records import (
-    Conformed,
-    Manifest,
-    StoredObject,
-    render_record,
-)
+from nyc_tlc.core.lake.records import Conformed, Manifest, StoredObject, render_record
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.ports.lake import Lake
@@ -33,33 +29,34 @@ def publish(row: RunRow, ports: Ports) -> RunRow:
     partition, lake = row.partition, ports.lake
     conformed = read_conformed(row, lake)
     # Seen before the manifest is: whoever commits from now on changes one of them.
-    seen = [lake.stat(target) for target in _targets(partition)]
+    targets = (lake_paths.trips(partition), lake_paths.quarantine(partition))
+    seen = {target: lake.stat(target) for target in targets}
     previous, generation = read_manifest(partition, lake) or (None, 0)
     if previous is None:
-        for stored in filter(None, seen):
+        for stored in filter(None, seen.values()):
             require_ours(stored.path, {"source_month", "source_row"}, lake)
-    if previous is None or row.force or not _same(previous, conformed, lake):
-        objects = _replace(partition, conformed, seen, lake)
-        manifest = _committed(row, conformed, objects, previous)
-        lake.write(
-            lake_paths.manifest(partition), render_record(manifest), if_generation=generation
-        )
+    elif not row.force and previous.content == conformed.content and is_in_place(previous, lake):
+        return replace(row, status=Status.PUBLISHED)
+    manifest = Manifest(
+        **conformed.model_dump(exclude={"staged"}),
+        objects=_replace(partition, conformed, seen, lake),
+        superseded=previous.superseded_by(conformed.landing) if previous else (),
+        warning=row.warning,
+        run=row.run,
+        published_at=datetime.now(UTC),
+    )
+    lake.write(lake_paths.manifest(partition), render_record(manifest), if_generation=generation)
     return replace(row, status=Status.PUBLISHED)
 
 
-def _same(previous: Manifest, conformed: Conformed, lake: Lake) -> bool:
-    return previous.content == conformed.content and is_in_place(previous, lake)
-
-
-def _targets(partition: Partition) -> tuple[str, str]:
-    return lake_paths.trips(partition), lake_paths.quarantine(partition)
-
-
 def _replace(
-    partition: Partition, conformed: Conformed, seen: list[StoredObject | None], lake: Lake
+    partition: Partition,
+    conformed: Conformed,
+    seen: Mapping[str, StoredObject | None],
+    lake: Lake,
 ) -> tuple[StoredObject, ...]:
     objects = []
-    for staged, target, before in zip(conformed.staged, _targets(partition), seen, strict=True):
+    for staged, (target, before) in zip(conformed.staged, seen.items(), strict=True):
         stored = lake.copy(staged.path, target, if_generation=before.generation if before else 0)
         if (stored.bytes, stored.crc32c) != (staged.bytes, staged.crc32c):
             raise ReconciliationError(
@@ -68,25 +65,3 @@ def _replace(
             )
         objects.append(stored)
     return tuple(objects)
-
-
-def _committed(
-    row: RunRow,
-    conformed: Conformed,
-    objects: tuple[StoredObject, ...],
-    previous: Manifest | None,
-) -> Manifest:
-    return Manifest(
-        service=conformed.service,
-        month=conformed.month,
-        contract=conformed.contract,
-        vintage=conformed.vintage,
-        zone_polygons=conformed.zone_polygons,
-        landing=conformed.landing,
-        counts=conformed.counts,
-        objects=objects,
-        superseded=previous.superseded_by(conformed.landing) if previous else (),
-        warning=row.warning,
-        run=row.run,
-        published_at=datetime.now(UTC),
-    )

@@ -1,9 +1,8 @@
 """Reconcile: prove that published = accepted + quarantined = every store, then clear up."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
-from nyc_tlc.core.catalog.ledger import Content
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import PipelineError, ReconciliationError
 from nyc_tlc.core.files.parquet_file import open_parquet
@@ -16,13 +15,6 @@ from nyc_tlc.steps.records import is_in_place, mark_reconciled, read_load, read_
 from nyc_tlc.steps.staging import clear_superseded, ledger_entry
 
 _NEW, _MIXED = "the new version", "files that its manifest does not name"
-
-
-@dataclass(frozen=True)
-class _InBigQuery:
-    load: WarehouseLoad
-    generation: Generation
-    counted: Counted
 
 
 def reconcile(row: RunRow, ports: Ports) -> RunRow:
@@ -46,7 +38,8 @@ def reconcile(row: RunRow, ports: Ports) -> RunRow:
     held = {"Postgres": ports.warehouse.count(partition)}
     in_bigquery = _in_bigquery(partition, manifest, ports)
     if in_bigquery is not None:
-        held[f"BigQuery ({in_bigquery.load.warehouse})"] = in_bigquery.counted.counts
+        (load, _), counted = in_bigquery
+        held[f"BigQuery ({load.warehouse})"] = counted.counts
     elif ports.bigquery is not None:
         problems.append(f"BigQuery ({ports.bigquery.address}) is not recorded to hold this version")
     if manifest is not None:
@@ -65,8 +58,8 @@ def reconcile(row: RunRow, ports: Ports) -> RunRow:
             "recorded as reconciled. Run it again; if that does not help, with force."
         )
     if in_bigquery is not None:
-        record = (in_bigquery.load, in_bigquery.generation)
-        mark_reconciled(partition, ports.lake, record, in_bigquery.counted.job)
+        record, counted = in_bigquery
+        mark_reconciled(partition, ports.lake, record, counted.job)
     clear_superseded(row, ports.lake)
     ports.ledger.mark_reconciled(replace(entry, seconds=row.seconds))
     return replace(row, status=Status.RECONCILED)
@@ -74,14 +67,14 @@ def reconcile(row: RunRow, ports: Ports) -> RunRow:
 
 def _in_bigquery(
     partition: Partition, manifest: Manifest | None, ports: Ports
-) -> _InBigQuery | None:
+) -> tuple[tuple[WarehouseLoad, Generation], Counted] | None:
     """What BigQuery is recorded to hold of the published version, counted."""
     if ports.bigquery is None or manifest is None:
         return None
     record = read_load(partition, ports.lake, ports.bigquery.address)
     if record is None or not record[0].is_of(manifest):
         return None
-    return _InBigQuery(*record, ports.bigquery.count(partition))
+    return record, ports.bigquery.count(partition)
 
 
 def _manifest_problems(row: RunRow, manifest: Manifest | None, lake: Lake) -> list[str]:
@@ -106,18 +99,14 @@ def tell_where_failed_months_stand(rows: Sequence[RunRow], ports: Ports) -> list
     Each store commits for itself: when one refuses after another has committed, they stand apart
     until the next run of the month, which makes them equal.
     """
-    stores: dict[str, Callable[[RunRow, Ports], str]] = {
-        "Postgres": _in_postgres,
-        "the lake": _in_the_lake,
-        **({"BigQuery": _recorded_of_bigquery} if ports.bigquery else {}),
-    }
+    stores = ("Postgres", "the lake", *(("BigQuery",) if ports.bigquery else ()))
     silent: set[str] = set()
 
     def held(row: RunRow, store: str) -> str:
         # Once for all months: a store that is down takes its time to say nothing.
         if store not in silent:
             try:
-                return stores[store](row, ports)
+                return _version(row, store, ports)
             except PipelineError:
                 silent.add(store)
         return "it does not say"
@@ -135,25 +124,20 @@ def tell_where_failed_months_stand(rows: Sequence[RunRow], ports: Ports) -> list
     return list(map(told, rows))
 
 
-def _in_postgres(row: RunRow, ports: Ports) -> str:
-    entry = ports.ledger.entry(row.partition)
-    return _version(row, entry.content if entry else None)
-
-
-def _in_the_lake(row: RunRow, ports: Ports) -> str:
-    manifest, _ = read_manifest(row.partition, ports.lake) or (None, 0)
-    if manifest is not None and not is_in_place(manifest, ports.lake):
-        return _MIXED
-    return _version(row, manifest.content if manifest else None)
-
-
-def _recorded_of_bigquery(row: RunRow, ports: Ports) -> str:
-    address = ports.bigquery.address if ports.bigquery else ""
-    load, _ = read_load(row.partition, ports.lake, address) or (None, 0)
-    return _version(row, load.content if load else None)
-
-
-def _version(row: RunRow, content: Content | None) -> str:
-    if content is None:
+def _version(row: RunRow, store: str, ports: Ports) -> str:
+    """Which version a store is recorded to hold."""
+    partition, held = row.partition, None
+    if store == "Postgres":
+        entry = ports.ledger.entry(partition)
+        held = entry.content if entry else None
+    elif store == "the lake":
+        manifest, _ = read_manifest(partition, ports.lake) or (None, 0)
+        if manifest is not None and not is_in_place(manifest, ports.lake):
+            return _MIXED
+        held = manifest.content if manifest else None
+    elif ports.bigquery is not None:
+        load, _ = read_load(partition, ports.lake, ports.bigquery.address) or (None, 0)
+        held = load.content if load else None
+    if held is None:
         return "none on record"
-    return _NEW if content == row.content else "an earlier version"
+    return _NEW if held == row.content else "an earlier version"

@@ -30,11 +30,7 @@ def staging_folder(row: RunRow) -> str:
 def staged_by(path: str, landed: Iterable[str]) -> Run | None:
     """The run that staged an object; None when no record of ours tells of one.
 
-    The object's name has the run and the hash of what it conformed, which lies in ``raw/``.
-
-    Args:
-        path: Of an object below ``staging/``.
-        landed: The objects of its month in ``raw/``.
+    The object's name has the run and the hash of what it conformed, one of ``landed`` in ``raw/``.
     """
     named = lake_paths.staged_by(path)
     if named is None or not any(PurePosixPath(of).name.startswith(named[0]) for of in landed):

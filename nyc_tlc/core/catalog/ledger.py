@@ -8,12 +8,7 @@ from nyc_tlc.core.catalog.partition import Partition
 
 @dataclass(frozen=True)
 class Content:
-    """What a partition's rows are made from: equal content gives equal rows.
-
-    Attributes:
-        sha256: Hash of the published file.
-        contract: Name and version, ``yellow/1``.
-    """
+    """A published file, by its hash, and a contract (``yellow/1``): equal content, equal rows."""
 
     sha256: str
     contract: str

@@ -137,12 +137,7 @@ def worth_asking(
     files from December 2023 to August 2024, though their Last-Modified differed between its
     listings.
 
-    Args:
-        expected: Service by service, ascending.
-        loaded: Proved, under today's contract.
-        before: States recorded by earlier runs.
-        publication: Decides which months are over.
-        recent: Loaded months of each service to ask about.
+    ``expected`` is ascending, service by service; ``loaded`` is proved, under today's contract.
     """
     over = [partition for partition in expected if publication.is_over(partition.month)]
     newest = {
@@ -163,11 +158,7 @@ def state_of(
 ) -> MonthState:
     """The state of a partition that the source was asked about.
 
-    Args:
-        partition: Which month of which service.
-        sighting: What asking showed.
-        loaded_sha256: Content that the ledger has for it; empty when it has none.
-        publication: Decides whether an absent month is late.
+    The ledger has the content ``loaded_sha256`` for it; empty when it has none.
     """
     if sighting.absent and loaded_sha256:
         note = (

@@ -1,4 +1,4 @@
-"""Which months of which services a run is about."""
+"""Which months of which services a run is about; what cannot be read is a ConfigurationError."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,11 +12,7 @@ _GRAMMAR = "2024-01, 2024-01:2024-06, 2024, latest, or a list of these"
 
 
 def parse_services(text: str | Sequence[str]) -> tuple[Service, ...]:
-    """Read one service, a list (or comma-separated text) of them, or ``all``.
-
-    Raises:
-        ConfigurationError: a name is not a service of this project.
-    """
+    """Read one service, a list (or comma-separated text) of them, or ``all``."""
     names = _items(text)
     if names == ["all"]:
         return tuple(SERVICES.values())
@@ -32,15 +28,7 @@ def parse_services(text: str | Sequence[str]) -> tuple[Service, ...]:
 def parse_months(months: str | int | Sequence[str | int], *, latest: Month) -> tuple[Month, ...]:
     """Read the months grammar: ``2024-01``, ``2024-01:2024-06``, ``2024``, ``latest``, a list.
 
-    Args:
-        months: The text as a user gives it; a year may be a number.
-        latest: What the word ``latest`` stands for.
-
-    Returns:
-        The months in ascending order, each once.
-
-    Raises:
-        ConfigurationError: an item is not of the grammar, or a range runs backwards.
+    The months come ascending, each once.
     """
     spans = sorted({_span_of(item, latest) for item in _items(months)})
     if not spans:
@@ -60,14 +48,8 @@ def partitions(
 ) -> tuple[Partition, ...]:
     """Every partition of a run, service by service, ascending.
 
-    Args:
-        services: Which services; of all of them, those not yet begun in a month are left out.
-        months: Which months.
-        current: The month we are in; a later one cannot have been published.
-        source_format: CSV begins earlier than Parquet for green.
-
-    Raises:
-        ConfigurationError: a month is before a service's first or after ``current``.
+    A month before a service's first in this format, or after the ``current`` one, is refused; of
+    all services together, those that had not begun by then are left out.
     """
     services = tuple(services)
     first = {service.name: service.first_month_in(source_format) for service in services}

@@ -9,7 +9,7 @@ from typing import Any
 STAGING = "staging/"
 STAGED_FILES = ("trips.parquet", "quarantine.parquet", "conformed.json")
 """What a run stages of a month, in a folder of its own."""
-_FOLDERS = ("raw", "trips", "quarantine", "manifests", "loads", "reference", "report")
+FOLDERS = ("raw", "trips", "quarantine", "manifests", "loads", "reference", "report")
 STAGING_DAYS = 7
 """A run deletes what it staged, minutes later: this is the net for runs that died."""
 STAGING_NONCURRENT_DAYS = 1
@@ -41,13 +41,7 @@ def bucket_settings(prefix: str) -> dict[str, Any]:
 
 
 def is_outdated(rule: Mapping[str, Any], rules: Iterable[Mapping[str, Any]], prefix: str) -> bool:
-    """Whether we set a rule before 2026-11-28: it would delete what others have in the bucket.
-
-    Args:
-        rule: One of the bucket's.
-        rules: All of the bucket's.
-        prefix: The lake's path in the bucket.
-    """
+    """Whether we set a rule before 2026-11-28: it would delete what others have in the bucket."""
     staging = [f"{prefix}{STAGING}"]
     if rule["condition"].get("matchesPrefix") == staging:
         return True
@@ -68,7 +62,7 @@ def lifecycle_rules(prefix: str) -> list[dict[str, Any]]:
         "matchesPrefix": [f"{prefix}{STAGING}service="],
         "matchesSuffix": [f"/{name}" for name in STAGED_FILES],
     }
-    written = [f"{prefix}{folder}/" for folder in _FOLDERS]
+    written = [f"{prefix}{folder}/" for folder in FOLDERS]
     conditions: list[dict[str, Any]] = [
         {"age": STAGING_DAYS, "isLive": True, **of_runs},
         {"daysSinceNoncurrentTime": STAGING_NONCURRENT_DAYS, **of_runs},

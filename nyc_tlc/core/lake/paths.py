@@ -5,7 +5,7 @@ import re
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.code_lists import code_lists
 from nyc_tlc.core.contract.service import SERVICES, Service
-from nyc_tlc.core.lake.bucket import STAGED_FILES, STAGING
+from nyc_tlc.core.lake.bucket import FOLDERS, STAGED_FILES, STAGING
 
 _OF_A_MONTH = re.compile(r"[a-z]+/service=([a-z]+)/year=([1-9][0-9]{3})/month=([0-9]{2})[/.].+")
 _HIVE = rf"service=(?:{'|'.join(SERVICES)})/year=[1-9][0-9]{{3}}/month=(?:0[1-9]|1[0-2])"
@@ -27,23 +27,13 @@ _OURS = re.compile(
         )
     )
 )
-PREFIXES = (
-    "raw/",
-    "trips/",
-    "quarantine/",
-    "manifests/",
-    "loads/",
-    "reference/",
-    "report/",
-    STAGING,
-)
+PREFIXES = (*(f"{folder}/" for folder in FOLDERS), STAGING)
 """Below which we write; ``raw/``, by which staged files are known, before ``staging/``."""
 DATA_PREFIXES = ("trips/", "quarantine/", "manifests/")
 """Below which everything is of the last load of some month."""
 _LOADS = "loads/bigquery/"
 RAW_PREFIX = "raw/service="
 CHECK_PREFIX = f"{STAGING}check_connections/"
-STAGING_PREFIX = STAGING
 ZONE_LOOKUP_LANDING = "raw/taxi_zone/landing.json"
 ZONE_POLYGONS_LANDING = "raw/taxi_zones/landing.json"
 """Records of TLC's own lookup and polygons that were landed last; samples have others."""
@@ -84,7 +74,7 @@ def landing(partition: Partition) -> str:
 
 
 def staging(partition: Partition) -> str:
-    return f"{STAGING_PREFIX}{partition.hive_path}/"
+    return f"{STAGING}{partition.hive_path}/"
 
 
 def trips(partition: Partition) -> str:

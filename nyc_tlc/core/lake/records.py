@@ -50,11 +50,7 @@ Azure. S3's is the same for the same bytes, the others change with every write. 
 
 
 class StoredObject(Record):
-    """An object of the lake, exactly identified.
-
-    Attributes:
-        crc32c: Base64 of the big-endian checksum, as GCS gives it.
-    """
+    """An object of the lake, exactly identified: ``crc32c`` is Base64, big-endian, as GCS's."""
 
     path: LakePath
     bytes: int
@@ -62,15 +58,14 @@ class StoredObject(Record):
     crc32c: str
 
 
-class Conformed(Record):
-    """What conform made of a landed file; the part of the manifest that does not depend on a store.
+class _Reshaped(Record):
+    """What conform made of a landed file, wherever the rows are.
 
     Attributes:
         contract: Name and version, ``yellow/1``.
         vintage: First month of the vintage that the file was read as.
         zone_polygons: SHA-256 of the zones by which coordinates became location ids; empty for a
             file that has ids.
-        staged: The conformed files: trips, then quarantine.
     """
 
     service: str
@@ -80,11 +75,16 @@ class Conformed(Record):
     zone_polygons: str = ""
     landing: Landing
     counts: Counts
-    staged: tuple[StoredObject, ...]
 
     @property
     def content(self) -> Content:
         return Content(self.landing.sha256, self.contract)
+
+
+class Conformed(_Reshaped):
+    """The record that conform leaves with the files it stages: trips, then quarantine."""
+
+    staged: tuple[StoredObject, ...]
 
 
 class Superseded(Record):
@@ -95,7 +95,7 @@ class Superseded(Record):
     contract: str
 
 
-class Manifest(Record):
+class Manifest(_Reshaped):
     """The commit record of a partition in the lake, written last.
 
     Attributes:
@@ -104,22 +104,11 @@ class Manifest(Record):
         warning: What is odd about the published file; empty when nothing is.
     """
 
-    service: str
-    month: str
-    contract: str
-    vintage: str
-    zone_polygons: str = ""
-    landing: Landing
-    counts: Counts
     objects: tuple[StoredObject, ...]
     superseded: tuple[Superseded, ...]
     warning: str = ""
     run: str
     published_at: datetime
-
-    @property
-    def content(self) -> Content:
-        return Content(self.landing.sha256, self.contract)
 
     def superseded_by(self, landing: Landing) -> tuple[Superseded, ...]:
         """What a version made from this landing replaces: this one and those before it."""
