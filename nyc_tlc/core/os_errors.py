@@ -10,12 +10,7 @@ from nyc_tlc.core.errors import ConfigurationError, PipelineError, RetryableErro
 
 
 class OsRefusal(NamedTuple):
-    """What we make of an errno.
-
-    Attributes:
-        kind: The error that we raise.
-        next_step: What the operator does; a sentence without its full stop.
-    """
+    """What we make of an errno: an error, and what the operator does, without its full stop."""
 
     kind: type[PipelineError]
     next_step: str

@@ -142,18 +142,15 @@ def volume(months: Sequence[AuditedMonth]) -> list[Panel]:
         for month in months:
             sizes = by_month.setdefault(month.partition.month, {})
             sizes[month.partition.service.name] = size(month) / 1e6
-        points = [
-            Point(_ordinal(of), sizes, _sizes_tip(of, sizes)) for of, sizes in by_month.items()
-        ]
+        points = []
+        for of, sizes in by_month.items():
+            tip = [f"{of}", *(f"{name}: {megabytes:,.2f} MB" for name, megabytes in sizes.items())]
+            points.append(Point(_ordinal(of), sizes, "\n".join(tip)))
         total = sum(size(month) for month in months) / 1e6
         label = f"{title}: megabytes per month of the trips, {_span(months)}; {total:,.1f} in all"
         chart = stacked_bars(axis, points, services, label)
         panels.append(Panel(title, f"{total:,.1f} MB in all, MB per month", chart))
     return panels
-
-
-def _sizes_tip(month: Month, sizes: Mapping[str, float]) -> str:
-    return "\n".join([f"{month}", *(f"{name}: {size:,.2f} MB" for name, size in sizes.items())])
 
 
 def load_speed(months: Sequence[AuditedMonth]) -> list[Panel]:

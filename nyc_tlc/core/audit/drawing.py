@@ -29,13 +29,7 @@ Shape = tuple[str, str]
 
 @dataclass(frozen=True)
 class Point:
-    """One place on the horizontal axis.
-
-    Attributes:
-        x: Position, in units of the axis.
-        values: Height by series; a series that is missing has none.
-        tip: What the tooltip says.
-    """
+    """A place on the horizontal axis: the heights of the series that have one, and its tooltip."""
 
     x: float
     values: Mapping[str, float]
@@ -44,13 +38,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Axis:
-    """The horizontal axis.
-
-    Attributes:
-        first: Left end.
-        last: Right end, included.
-        labels: Position to what is written there.
-    """
+    """The horizontal axis: its ends, both included, and what is written at which position."""
 
     first: float
     last: float
@@ -72,10 +60,9 @@ class Axis:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart, laid out in the units of its SVG.
+    """A chart, laid out in the units of its SVG, and what it shows in words.
 
     Attributes:
-        label: What the chart shows, in words.
         ticks: Height and number of each level of the grid.
         labels: Position, anchor and text of what is written below it.
         groups: Tooltip, which may be empty, and the shapes that it belongs to.

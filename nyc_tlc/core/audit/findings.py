@@ -19,12 +19,7 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True)
 class Kind:
-    """One thing that can be found.
-
-    Attributes:
-        code: Stable name, for people and programs.
-        sentence: What it means.
-    """
+    """One thing that can be found: its stable code, what it means and what fixes it."""
 
     code: str
     sentence: str

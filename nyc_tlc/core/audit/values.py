@@ -66,10 +66,7 @@ Checksums: TypeAlias = Mapping[Projection, int]
 def typed_columns(contract: Contract, part: Part, *, as_in_the_lake: bool) -> tuple[Typed, ...]:
     """The columns of a part, with what they are: JSON is a text in the lake and in BigQuery.
 
-    Args:
-        contract: Of the service.
-        part: Trips or quarantine.
-        as_in_the_lake: Every column of the file; otherwise those of the table in Postgres.
+    As in the lake, every column of the file; otherwise those of the table in Postgres.
     """
     columns: tuple[Column, ...] = contract.columns
     json_names = {column.name for column in columns if column.type is ColumnType.JSON}
@@ -143,34 +140,25 @@ def _texts(batch: pa.RecordBatch, name: str, kind: ColumnType) -> pa.StringArray
     if kind in {ColumnType.SMALLINT, ColumnType.INTEGER}:
         return values.cast(pa.string())
     if kind in {ColumnType.TEXT, ColumnType.JSON}:
-        texts = _as_jsonb(values) if kind is ColumnType.JSON else values
+        texts = values
+        if kind is ColumnType.JSON:
+            documents = (None if text is None else jsonb(text) for text in values.to_pylist())
+            texts = pa.array(documents, pa.string())
         return pc.binary_join_element_wise(pc.binary_length(texts).cast(pa.string()), texts, ":")
-    return _hexadecimal(_FIXED[kind](values), pc.is_valid(values))
+    return _hexadecimal(_fixed(values, kind), pc.is_valid(values))
 
 
-def _double(values: pa.Array) -> npt.NDArray[Any]:
-    numbers = _numbers(values, 0.0)
-    return np.where(np.isnan(numbers), np.nan, numbers + 0.0).astype(">f8")
+_WHOLE = {ColumnType.TIMESTAMP: (pa.int64(), _MICROSECONDS), ColumnType.DATE: (pa.int32(), _DAYS)}
+"""The number that Arrow counts with, and the one at which ours begins."""
 
 
-def _timestamp(values: pa.Array) -> npt.NDArray[Any]:
-    return (_numbers(values.cast(pa.int64()), 0) - _MICROSECONDS).astype(">i8")
-
-
-def _date(values: pa.Array) -> npt.NDArray[Any]:
-    return (_numbers(values.cast(pa.int32()), 0) - _DAYS).astype(">i4")
-
-
-def _numbers(values: pa.Array, of_null: float) -> npt.NDArray[Any]:
-    numbers: npt.NDArray[Any] = values.fill_null(of_null).to_numpy(zero_copy_only=False)
-    return numbers
-
-
-_FIXED = {
-    ColumnType.DOUBLE: _double,
-    ColumnType.TIMESTAMP: _timestamp,
-    ColumnType.DATE: _date,
-}
+def _fixed(values: pa.Array, kind: ColumnType) -> npt.NDArray[Any]:
+    """The numbers, big-endian; any number where a value is null."""
+    whole, start = _WHOLE.get(kind, (pa.float64(), 0.0))
+    numbers: npt.NDArray[Any] = values.cast(whole).fill_null(0).to_numpy(zero_copy_only=False)
+    if kind is ColumnType.DOUBLE:
+        return np.where(np.isnan(numbers), np.nan, numbers + 0.0).astype(">f8")
+    return (numbers - start).astype(numbers.dtype.newbyteorder(">"))
 
 
 def _hexadecimal(numbers: npt.NDArray[Any], is_valid: pa.BooleanArray) -> pa.StringArray:
@@ -179,12 +167,6 @@ def _hexadecimal(numbers: npt.NDArray[Any], is_valid: pa.BooleanArray) -> pa.Str
     offsets = np.arange(0, len(digits) + 1, width, np.int32)
     texts = pa.StringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(digits))
     return pc.if_else(is_valid, texts, None)
-
-
-def _as_jsonb(documents: pa.StringArray) -> pa.StringArray:
-    return pa.array(
-        [None if text is None else jsonb(text) for text in documents.to_pylist()], pa.string()
-    )
 
 
 def jsonb(document: str) -> str:

@@ -115,10 +115,7 @@ def after_repair(
 ) -> tuple[Finding, ...]:
     """What was found, marked as repaired where it is found no more, then what is new.
 
-    Args:
-        before: Found before the repair.
-        after: Found after it, about the same months.
-        trouble: Why the repair of a month failed.
+    Where the repair of a month failed, ``trouble`` says why.
     """
     left, seen = ({finding.what for finding in found} for found in (after, before))
 

@@ -1,4 +1,7 @@
-"""Published CSV files, gzip or not: checked for completeness, and streamed batch by batch."""
+"""Published CSV files, gzip or not: checked for completeness, and streamed batch by batch.
+
+Whatever is damaged, incomplete or out of bounds is a SourceError, in which ``uri`` names the file.
+"""
 
 import csv
 import zlib
@@ -39,12 +42,7 @@ class GzipBombError(Exception):
 
 @dataclass(frozen=True)
 class CsvFile:
-    """An open file, read up to the end of its header.
-
-    Attributes:
-        schema: The header's columns, in its order and spelling; all of them text.
-        pieces: The lines after the header, to be read once.
-    """
+    """An open file: the header's columns, all of them text, and the lines after it, read once."""
 
     schema: pa.Schema
     pieces: Iterator[bytes]
@@ -55,9 +53,6 @@ def count_rows(path: Path, uri: str) -> int:
 
     They are counted without being parsed, so that the rows that :func:`read_batches` yields can
     be compared with them.
-
-    Raises:
-        SourceError: the file is not a complete CSV file, compressed as its name says.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -98,15 +93,7 @@ def _bounded(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
 
 @contextmanager
 def open_csv(source: Path | BinaryIO, uri: str) -> Iterator[CsvFile]:
-    """Open a CSV file for streaming, as gzip if it begins like gzip.
-
-    Args:
-        source: A file, or a seekable stream of one.
-        uri: The file's name in errors.
-
-    Raises:
-        SourceError: it is damaged, or has no header.
-    """
+    """Open a CSV file for streaming, as gzip if it begins like gzip; a stream must be seekable."""
     with (
         _text(source) as text,
         closing(prefetch(cut_at_line_ends(_chunks(text)), _AHEAD)) as ahead,
@@ -142,9 +129,6 @@ def read_batches(file: CsvFile, uri: str) -> Iterator[pa.RecordBatch]:
 
     A batch with irregular rows has one more column, ``IRREGULAR_ROW``; see
     :func:`nyc_tlc.core.files.csv_rows.parse_rows`.
-
-    Raises:
-        SourceError: a later part of the file is damaged.
     """
     with _as_source_errors(uri):
         parsed = (parse_rows(piece, file.schema) for piece in file.pieces)

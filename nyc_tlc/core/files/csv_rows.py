@@ -66,7 +66,7 @@ def parse_header(line: bytes) -> pa.Schema:
         csv.Error: a name has more than 128 KB.
     """
     text = line.removeprefix(BOM_UTF8).decode(errors="backslashreplace").replace("\r", " ")
-    names = next(csv.reader([text.strip()], skipinitialspace=True), [])
+    names = next(csv.reader([text.strip()], skipinitialspace=True))
     return pa.schema([(name.strip(), pa.string()) for name in names])
 
 

@@ -1,4 +1,7 @@
-"""Published Parquet files: checked for completeness, and streamed batch by batch."""
+"""Published Parquet files: checked for completeness, and streamed batch by batch.
+
+Whatever is damaged, incomplete or out of bounds is a SourceError, in which ``uri`` names the file.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,11 +33,7 @@ _PAGE = 1 << 20
 
 
 def count_rows(path: Path, uri: str) -> int:
-    """Return the number of rows of a downloaded file, from its footer.
-
-    Raises:
-        SourceError: the file is not a complete Parquet file.
-    """
+    """Return the number of rows of a downloaded file, from its footer."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -98,11 +97,7 @@ def _out_of_bounds(uri: str, what: str, found: int, most: int) -> SourceError:
 
 @contextmanager
 def open_parquet(source: Path | BinaryIO, uri: str) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file for streaming.
-
-    Raises:
-        SourceError: its footer is damaged.
-    """
+    """Open a Parquet file for streaming."""
     with _as_source_errors(uri):
         # Without pre-buffering, memory is bounded by a batch and not by a row group.
         file = pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20)
@@ -122,19 +117,10 @@ def require_short_texts(
     uri: str,
     row_groups: Sequence[int] | None = None,
 ) -> None:
-    """Check the dictionaries of a file's texts before any row is decoded.
+    """Check the dictionaries of a file's texts before any row is decoded; ``source`` is the file.
 
     A dictionary holds a text once and its rows repeat a number: with one text of a megabyte, a
     file of some kilobytes becomes 64 GB in a batch.
-
-    Args:
-        file: An open file.
-        source: The same file, to be opened again.
-        uri: The file's name in errors.
-        row_groups: Only these; None for all.
-
-    Raises:
-        SourceError: a text is longer than ``LONGEST_TEXT``.
     """
     texts = [field.name for field in file.schema_arrow if is_text(field.type)]
     if not texts:
@@ -157,17 +143,7 @@ def read_batches(
     row_groups: Sequence[int] | None = None,
     columns: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Stream a file's rows in order.
-
-    Args:
-        file: An open file.
-        uri: The file's name in errors.
-        row_groups: Only these; None for all.
-        columns: Only these; None for all.
-
-    Raises:
-        SourceError: a page of the file is damaged.
-    """
+    """Stream a file's rows in order."""
     with _as_source_errors(uri):
         yield from file.iter_batches(
             BATCH_ROWS, row_groups=row_groups, columns=columns, use_threads=False
@@ -175,11 +151,7 @@ def read_batches(
 
 
 def read_head(file: pq.ParquetFile, uri: str, rows: int) -> pa.Table:
-    """A file's first rows; of each column, no more is read than the pages that hold them.
-
-    Raises:
-        SourceError: a page of them is damaged.
-    """
+    """A file's first rows; of each column, no more is read than the pages that hold them."""
     head = pa.Table.from_batches([], file.schema_arrow)
     for group in filled_row_groups(file):
         if head.num_rows == rows:

@@ -1,4 +1,7 @@
-"""A published file of either format: checked when it lands, streamed when it is conformed."""
+"""A published file of either format: checked when it lands, streamed when it is conformed.
+
+A file that is damaged, or not what its name says, is a SourceError.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,12 +19,7 @@ from nyc_tlc.core.files.short_text import require_short_text
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """An open file.
-
-    Attributes:
-        batches: Its rows in order, to be read once.
-        is_sample: Whether it was generated, instead of published by TLC.
-    """
+    """An open file: its rows in order, to be read once, and whether it was generated."""
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
@@ -29,11 +27,7 @@ class PublishedFile:
 
 
 def count_rows(path: Path, uri: str) -> int:
-    """Count the rows of a downloaded file, by its footer or by its lines.
-
-    Raises:
-        SourceError: the file is not a complete one of the format that its name says.
-    """
+    """Count the rows of a downloaded file, by its footer or by its lines."""
     if SourceFormat.of(path.name) is SourceFormat.PARQUET:
         return parquet_file.count_rows(path, uri)
     return csv_file.count_rows(path, uri)
@@ -43,33 +37,21 @@ def count_rows(path: Path, uri: str) -> int:
 def open_published(
     source: BinaryIO, uri: str, source_format: SourceFormat
 ) -> Iterator[PublishedFile]:
-    """Open a landed file for streaming.
-
-    Raises:
-        SourceError: the file cannot be read.
-    """
+    """Open a landed file for streaming."""
     if source_format is SourceFormat.PARQUET:
         with parquet_file.open_parquet(source, uri) as parquet:
             parquet_file.require_short_texts(parquet, source, uri)
-            batches = parquet_file.read_batches(parquet, uri)
-            yield PublishedFile(
-                parquet.schema_arrow,
-                _with_short_texts(batches, uri),
-                parquet_file.is_sample(parquet),
-            )
+            batches = _with_short_texts(parquet_file.read_batches(parquet, uri), uri)
+            yield PublishedFile(parquet.schema_arrow, batches, parquet_file.is_sample(parquet))
         return
-    is_sample = csv_file.is_sample(source)
+    generated = csv_file.is_sample(source)
     with csv_file.open_csv(source, uri) as csv:
-        batches = csv_file.read_batches(csv, uri)
-        yield PublishedFile(csv.schema, _with_short_texts(batches, uri), is_sample)
+        batches = _with_short_texts(csv_file.read_batches(csv, uri), uri)
+        yield PublishedFile(csv.schema, batches, generated)
 
 
 def is_sample(source: BinaryIO, uri: str, source_format: SourceFormat) -> bool:
-    """Whether a landed file was generated, instead of published by TLC.
-
-    Raises:
-        SourceError: the file cannot be read.
-    """
+    """Whether a landed file was generated, instead of published by TLC."""
     if source_format is SourceFormat.CSV:
         return csv_file.is_sample(source)
     with parquet_file.open_parquet(source, uri) as parquet:
@@ -79,11 +61,7 @@ def is_sample(source: BinaryIO, uri: str, source_format: SourceFormat) -> bool:
 def read_published_head(
     source: BinaryIO, uri: str, source_format: SourceFormat, rows: int
 ) -> pa.Table:
-    """The first rows of a landed file as published, without reading what follows them.
-
-    Raises:
-        SourceError: the file cannot be read.
-    """
+    """The first rows of a landed file as published, without reading what follows them."""
     if source_format is SourceFormat.PARQUET:
         with parquet_file.open_parquet(source, uri) as parquet:
             first = parquet_file.filled_row_groups(parquet)[:1]

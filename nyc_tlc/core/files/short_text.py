@@ -14,11 +14,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def require_short_text(column: pa.Array, name: str, uri: str) -> None:
-    """Check every value of a column, if it is text.
-
-    Raises:
-        SourceError: a value is longer than ``LONGEST_TEXT``.
-    """
+    """Check every value of a column, if it is text."""
     if pt.is_dictionary(column.type):
         column = column.dictionary
     if not is_text(column.type):

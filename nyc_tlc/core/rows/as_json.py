@@ -14,9 +14,7 @@ def to_json(rows: pa.RecordBatch) -> pa.StringArray:
     Datetimes are ``2024-01-01 03:04:05.000123``. What JSON or ``jsonb`` cannot hold is written
     as text: a column with NaN, infinity or a datetime outside the years 1 to 9999 (then as its
     number), decimals, dates and times of day, and bytes that are not text or are NUL as ``\xNN``.
-
-    Args:
-        rows: Columns of types that :func:`is_expressible`.
+    Every column must be one that :func:`is_expressible`.
     """
     import polars as pl  # late: costs 0.2 s, and most months need it for a handful of rows or none
 

@@ -59,13 +59,8 @@ def bind(
 ) -> Bindings:
     """Match the columns of a published file with the contract.
 
-    Args:
-        partition: The month that the file was published for.
-        published: The file's schema.
-        source_format: The form of the file. A CSV may also have the columns of the month's Parquet
-            file (TLC's own samples of 2020-04 do).
-        keep_unknown: Let columns that the contract does not know pass; they are kept in
-            ``extra_columns``.
+    A CSV may also have the columns of the month's Parquet file (TLC's own samples of 2020-04 do).
+    With ``keep_unknown``, columns that the contract does not know pass, for ``extra_columns``.
 
     Raises:
         ContractError: a column is unknown, missing, doubled or of a type that cannot be cast;

@@ -33,12 +33,9 @@ class Cast:
 
 
 def cast(array: pa.Array, column: Column) -> Cast:
-    """One published column as its canonical one.
+    """One published column, text in a file that gives numbers as text, as its canonical one.
 
-    Args:
-        array: Values as published; text for any column of a file that gives numbers as text.
-            Blank text is a missing number, code or datetime.
-        column: What they become.
+    Blank text is a missing number, code or datetime.
     """
     target = arrow_type(column)
     if pt.is_null(array.type):

@@ -48,14 +48,8 @@ def conform(
     """Reshape one published batch to the contract.
 
     Rows are neither dropped nor reordered. A value that cannot be cast without loss becomes
-    null and marks its row in ``ConformedBatch.defects``, for ``Judge`` to judge.
-
-    Args:
-        batch: Rows as published.
-        bindings: From :func:`nyc_tlc.core.rows.binding.bind` on the file's schema.
-        partition: The month that the file was published for.
-        first_row: 0-based row of the file at which the batch begins.
-        polygons: Where the zones are, for a file that locates by coordinates.
+    null and marks its row in ``ConformedBatch.defects``, for ``Judge`` to judge. The batch begins
+    at row ``first_row`` of the file; one that locates by coordinates needs the ``polygons``.
     """
     rows = batch.num_rows
     casts = {binding.column.name: _cast(batch, binding) for binding in bindings.columns}

@@ -79,10 +79,6 @@ class Tally:
             by_day={str(_EPOCH + timedelta(day)): self.by_day[day] for day in sorted(self.by_day)},
         )
 
-    def unreadable(self) -> int:
-        """Rows that are quarantined because they could not be read."""
-        return sum(self.by_reason.get(reason, 0) for reason in UNREADABLE)
-
 
 def require_whole_month(partition: Partition, landing: Landing, tally: Tally) -> None:
     """Refuse a file that lost rows on the way, cannot be read, or is of another month.
@@ -99,10 +95,12 @@ def require_whole_month(partition: Partition, landing: Landing, tally: Tally) ->
             f"{landing.rows:,}. Nothing was staged; the month stays as it was. Look at the "
             "file; if it is complete, this is a defect of conform."
         )
-    if 2 * tally.unreadable() >= tally.published:
+    unreadable = {code: tally.by_reason[code] for code in UNREADABLE if code in tally.by_reason}
+    if 2 * sum(unreadable.values()) >= tally.published:
+        counted = ", ".join(f"{code} {rows:,}" for code, rows in unreadable.items())
         raise SourceError(
-            f"{partition}: {tally.unreadable():,} of {tally.published:,} rows of "
-            f"{landing.source_uri} cannot be read ({_counted(tally)}; for example "
+            f"{partition}: {sum(unreadable.values()):,} of {tally.published:,} rows of "
+            f"{landing.source_uri} cannot be read ({counted}; for example "
             f"{shorten(tally.example)}), expected hardly any. Nothing was staged; the month "
             "stays as it was. Look at what the source serves under this name."
         )
@@ -115,11 +113,3 @@ def require_whole_month(partition: Partition, landing: Landing, tally: Tally) ->
             f"{tally.first_pickup} to {tally.last_pickup}). Nothing was staged; the month stays "
             "as it was. Look at what the source serves under this name."
         )
-
-
-def _counted(tally: Tally) -> str:
-    return ", ".join(
-        f"{reason} {tally.by_reason[reason]:,}"
-        for reason in UNREADABLE
-        if reason in tally.by_reason
-    )
