@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from nyc_tlc.core.contract.source_format import IRREGULAR_ROW
 from nyc_tlc.core.errors import SourceError
 from nyc_tlc.core.files import csv_file, csv_rows
-from nyc_tlc.core.files.csv_file import count_rows, open_csv, read_batches
+from nyc_tlc.core.files.csv_file import open_csv, read_batches
 from nyc_tlc.core.files.csv_rows import count_lines, cut_at_line_ends
 from nyc_tlc.core.files.parquet_file import BATCH_ROWS
+from nyc_tlc.core.files.published_file import count_rows
 
 Row = tuple[str | None, ...]
 NEXT = r"[Tt]he month stays as it was\. Check what the source serves[,.]"
@@ -70,7 +71,8 @@ def _irregular(line: str) -> Row:
         "a,b,c\r\n1,x,\r\n1,x,\r\n", "a,b,c\n1,x,\n1,x,\n", "a,b,c\n\r\n1,x,\r\n1,x,\r\n",
         "a,b,c\r\n1,x,,,\r\n1,x,,,\r\n", "a,b,c\r\n1,x,,,\r\n1,x,\r\n", "a,b,c\r\n1,x,\r\n1,x,,,",
         "a, b, c\n\r\n1,x,\r\n1,x,\r\n", "a,b,c \n1,x,\n1,x,\n", "a,b,c\n1,x,\n1,x,",
-        "\n\r\na,b,c\n\n1,x,\n\n\r\n\r\n1,x,\n\n", "\ufeffa,b,c\n1,x,\n1,x,\r",
+        "\n\r\na,b,c\n\n1,x,\n\n\r\n\r\n1,x,\n\n", "a\r,b,c\n1,x,\n1,x,\n",
+        "\ufeffa,b,c\n1,x,\n1,x,\r",
         '"a","b","c"\r\n"1","x",""\r\n1,x,', '\ufeff"a", "b" ,c\n1,x,\n1,x,',
     ],
 )  # fmt: skip
@@ -130,9 +132,12 @@ def test_the_quick_way_reads_what_the_slow_way_reads(lines, width):
     assert csv_rows._parse_all(lines, width) in (None, each)
 
 
-def test_two_columns_of_one_name_stay_two():
-    (batch,) = _batches(io.BytesIO(b"a,b,a\n1,2,3\n"))
-    assert batch.schema.names == ["a", "b", "a"]
+@pytest.mark.parametrize(
+    ("header", "names"), [(b"a,b,a", ["a", "b", "a"]), (b"a,\xff,c\r \r", ["a", r"\xff", "c"])]
+)
+def test_a_name_is_kept_be_it_there_twice_or_no_text(header, names):
+    (batch,) = _batches(io.BytesIO(header + b"\n1,2,3\n"))
+    assert batch.schema.names == names
     assert [column.to_pylist() for column in batch.columns] == [["1"], ["2"], ["3"]]
 
 

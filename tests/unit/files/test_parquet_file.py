@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import SourceError
 from nyc_tlc.core.files import parquet_file
+from nyc_tlc.core.files.file_kind import SAMPLE_KEY
 from nyc_tlc.core.files.published_file import count_rows, open_published
 
 ROWS = 300
@@ -50,6 +51,16 @@ def test_rows_are_counted_and_read_in_batches(group_rows, tmp_path, monkeypatch)
         batches = list(file.batches)
     assert pa.Table.from_batches(batches).equals(TABLE)
     assert max(batch.num_rows for batch in batches) == 64
+
+
+@pytest.mark.parametrize(
+    ("metadata", "generated"), [(None, False), ({"other": "x"}, False), ({SAMPLE_KEY: "x"}, True)]
+)
+def test_a_sample_says_so_itself(metadata, generated):
+    table = TABLE.replace_schema_metadata(metadata)
+    content = io.BytesIO(_written(table, store_schema=metadata is not None))
+    with open_published(content, "the file", SourceFormat.PARQUET) as file:
+        assert file.is_sample is generated
 
 
 def test_only_the_row_groups_and_columns_asked_for_are_read():
