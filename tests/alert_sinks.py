@@ -2,7 +2,6 @@
 
 import json
 import socketserver
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
-from tests.ports.scripted_http import Answer, Request, serve
+from tests.ports.scripted_http import Answer, Request, running, serve
 
 
 @dataclass
@@ -87,11 +86,5 @@ class _MailSession(socketserver.StreamRequestHandler):
 
 @contextmanager
 def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with MailServer() as server, running(server):
+        yield server

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from embedded.samples.months import write_month
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.code_lists import code_lists, code_table
@@ -20,7 +21,7 @@ from nyc_tlc.core.contract.service import GREEN, Service
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.rows.conform import conform
-from nyc_tlc.core.rows.judge import Judge, neighbourhoods
+from nyc_tlc.core.rows.judge import Judge, Neighbourhood
 from nyc_tlc.core.zones.lookup import SCHEMA
 from nyc_tlc.ports.warehouse import AnyWarehouse, Batches, RowGroups, Warehouse
 from nyc_tlc.steps.load import _QUARANTINE_SCHEMA
@@ -136,17 +137,10 @@ def load_dimensions(warehouse: AnyWarehouse) -> None:
         warehouse.replace_table(name, code_table(codes), key="code", comment="")
 
 
-def judged(part: Partition, file: Path) -> tuple[pa.Table, int]:
-    """The accepted rows of a published file, and how many were rejected."""
-    published = pq.read_table(file).combine_chunks()
-    bindings = bind(part, published.schema)
-    judge = Judge(part)
-    judged = [
-        judge.judge(neighbourhood)
-        for neighbourhood in neighbourhoods(
-            conform(batch, bindings, partition=part, first_row=0)
-            for batch in published.to_batches()
-        )
-    ]
-    accepted = pa.Table.from_batches([one.accepted for one in judged])
-    return accepted, sum(one.rejected.num_rows for one in judged)
+def judged(part: Partition, rows: int, folder: Path) -> SampleMonth:
+    """A month as TLC would publish it, in the rows of it that are accepted."""
+    (batch,) = pq.read_table(write_month(part, rows, folder)).combine_chunks().to_batches()
+    done = conform(batch, bind(part, batch.schema), partition=part, first_row=0)
+    accepted = Judge(part).judge(Neighbourhood(None, done, None)).accepted
+    assert 0.8 * rows < accepted.num_rows <= rows
+    return SampleMonth(part, accepted.num_rows, values=accepted.to_pydict())

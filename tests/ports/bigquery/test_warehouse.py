@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 import pytest
 from google.cloud import bigquery as library
 
-from embedded.samples.months import write_month
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset, BigQuerySettings, connect
 from nyc_tlc.adapters.bigquery.tables import LABELS
 from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
@@ -154,12 +153,11 @@ def test_loaded_month_is_counted_and_no_other(store):
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
 def test_rows_arrive_as_they_were_judged(service, store, tmp_path):
-    part = partition("2024-03", service)
-    accepted, _ = judged(part, write_month(part, 2_000, tmp_path))
-    store.load(SampleMonth(part, accepted.num_rows, values=accepted.to_pydict()))
-    names = ", ".join(accepted.column_names)
+    month = judged(partition("2024-03", service), 2_000, tmp_path)
+    store.load(month)
+    names = ", ".join(month.values)
     found = store.rows(f"SELECT {names} FROM `{{}}.{service}` ORDER BY source_row")
-    assert found == list(zip(*accepted.to_pydict().values(), strict=True))
+    assert found == list(zip(*month.values.values(), strict=True))
 
 
 def test_values_have_the_checksums_that_the_lake_says(store):

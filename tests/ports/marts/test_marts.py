@@ -12,7 +12,6 @@ from unittest import mock
 import pyarrow.parquet as pq
 import pytest
 
-from embedded.samples.months import write_month
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset
 from nyc_tlc.adapters.postgres.marts import PostgresMarts
 from nyc_tlc.core.contract.model import Column, ColumnType
@@ -53,14 +52,12 @@ def store(request) -> Store:
 def test_numbers_are_those_of_another_engine(store, tmp_path, service):
     files = []
     for month in ("2024-03", "2025-02"):
-        part = partition(month, service)
-        accepted, _ = judged(part, write_month(part, 3_000, tmp_path))
+        sample = judged(partition(month, service), 3_000, tmp_path)
         files.append(tmp_path / f"{month}.canonical.parquet")
-        pq.write_table(accepted, files[-1])
-        sample = SampleMonth(part, accepted.num_rows, values=accepted.to_pydict())
+        pq.write_table(sample.table(), files[-1])
         built = store.marts.replace_month(DAILY_ZONE_TRIPS, store.load(sample))
-        assert built.trips == accepted.num_rows
-        assert 0 < built.rows < accepted.num_rows
+        assert built.trips == sample.rows
+        assert 0 < built.rows < sample.rows
     found = store.held()
     assert len(found) == len(set(found))
     assert set(found) == daily_zone_trips(service.name, files)

@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from embedded.samples.months import write_month
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.catalog.ledger import Content
 from nyc_tlc.core.catalog.publication import MonthState, State
@@ -78,13 +77,10 @@ def test_loaded_month_is_counted_and_recorded(warehouse, month):
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=str)
 def test_real_rows_arrive_as_they_were_judged(warehouse, query, tmp_path, service):
-    part = partition("2024-03", service)
-    accepted, rejected = judged(part, write_month(part, 5_000, tmp_path))
-    assert 4_000 < accepted.num_rows == 5_000 - rejected
-    load(warehouse, SampleMonth(part, accepted.num_rows, values=accepted.to_pydict()))
-    columns = ", ".join(accepted.column_names)
-    stored = query(f"SELECT {columns} FROM {service} ORDER BY source_row")
-    assert stored == list(zip(*accepted.to_pydict().values(), strict=True))
+    month = judged(partition("2024-03", service), 5_000, tmp_path)
+    load(warehouse, month)
+    stored = query(f"SELECT {', '.join(month.values)} FROM {service} ORDER BY source_row")
+    assert stored == list(zip(*month.values.values(), strict=True))
 
 
 @pytest.mark.parametrize("force", [False, True])
