@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from typing import Generic, Literal, TypeVar
 
@@ -29,6 +30,7 @@ class TcpFault:
     """What happens once a client has sent so many bytes on one connection.
 
     Attributes:
+        down: It is bytes of the server that count.
         action: Done while nothing passes; then the connection goes on. None: it is reset.
         times: Connections to which it happens; the others pass.
     """
@@ -36,6 +38,7 @@ class TcpFault:
     after: int
     action: Callable[[], object] | None = None
     times: int = 1
+    down: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,25 +167,27 @@ class TcpHandler(socketserver.BaseRequestHandler):
     proxy: Proxy[TcpFault]
 
     def handle(self) -> None:
-        client, passed = self.request, 0
+        client, passed = self.request, {False: 0, True: 0}
         with (
             suppress(OSError),
             closing(socket.create_connection((HOST, self.proxy.upstream))) as server,
         ):
 
-            def break_line(size: int) -> None:
-                nonlocal passed
-                passed += size
-                fault = self.proxy.due(lambda fault: passed >= fault.after)
+            def break_line(size: int, *, down: bool) -> None:
+                passed[down] += size
+                fault = self.proxy.due(
+                    lambda fault: fault.down is down and passed[down] >= fault.after
+                )
                 if fault is not None and fault.action is not None:
                     fault.action()
                 elif fault is not None:
                     _reset(client)
                     _reset(server)
 
-            back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+            answers = (server, client, partial(break_line, down=True))
+            back = threading.Thread(target=_pump, args=answers, daemon=True)
             back.start()
-            _pump(client, server, break_line)
+            _pump(client, server, partial(break_line, down=False))
             back.join()
 
 
@@ -237,15 +242,12 @@ class HttpHandler(BaseHTTPRequestHandler):
         self.close_connection |= answer.headers.get("Content-Length") != str(len(answer.body))
 
 
-def _pump(
-    source: socket.socket, target: socket.socket, passed: Callable[[int], None] | None = None
-) -> None:
+def _pump(source: socket.socket, target: socket.socket, passed: Callable[[int], None]) -> None:
     """Pass on what comes until it ends, in order or by a reset; then end the other side."""
     with suppress(OSError):
         while chunk := source.recv(_CHUNK):
             target.sendall(chunk)
-            if passed is not None:
-                passed(len(chunk))
+            passed(len(chunk))
     # A close alone would not end the other thread's read, nor so the connection.
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)

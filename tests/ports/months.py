@@ -107,8 +107,12 @@ def after_its_rows(trips: RowGroups, end: Callable[[], object]) -> RowGroups:
     return replace(trips, read=read)
 
 
-def load(warehouse: Warehouse, month: SampleMonth, *, force: bool = False) -> LedgerEntry:
-    return warehouse.replace_partition(month.entry, month.trips(), month.quarantine(), force=force)
+def load(
+    warehouse: Warehouse, month: SampleMonth, *, force: bool = False, **others: Any
+) -> LedgerEntry:
+    """Load a month; ``others`` stand in for its entry, trips or quarantine."""
+    own = {"entry": month.entry, "trips": month.trips(), "quarantine": month.quarantine()}
+    return warehouse.replace_partition(**own | others, force=force)
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:

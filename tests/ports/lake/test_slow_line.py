@@ -6,27 +6,26 @@ The full case, 600 MB and a stall of 90 seconds, is `pytest -m slow`; every run 
 
 import json
 import os
-import socket
-import socketserver
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from nyc_tlc.adapters.lake import gcs
+from nyc_tlc.adapters.lake.gcs import GcsLake
+from qa.chaos.proxies import Proxy, TcpFault, TcpHandler
 from tests.ports.lake.gcs_wire import GcsWire
-from tests.ports.scripted_http import running, serve
+from tests.ports.scripted_http import ScriptedServer, serve
 
 ROOT = Path(__file__).parents[3]
 MIB = 1 << 20
 STALL = 90.0
 HASTE = 45
-BLOCK = 1 << 16
 UPLOAD = """
 import json, sys
 from pathlib import Path
@@ -46,60 +45,22 @@ print(json.dumps({"bytes": stored.bytes, "before": before, "peak": peak()}))
 """
 
 
-class Line(socketserver.ThreadingTCPServer):
-    """Forwards to a server, and falls silent once ``after`` bytes have gone up, or down."""
-
-    daemon_threads = True  # a client may keep its connection for later
-
-    def __init__(self, port: int, after: int, seconds: float, *, down: bool = False) -> None:
-        super().__init__(("127.0.0.1", 0), _Connection, bind_and_activate=False)
-        # Inherited by what is accepted: the sender is to feel the stall, and not a buffer of ours.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BLOCK)
-        self.server_bind()
-        self.server_activate()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.port, self.after, self.seconds, self.down = port, after, seconds, down
-        self.carried = 0
-        self.stalled = False
-        self.lock = threading.Lock()
-
-    def count(self, data: bytes) -> None:
-        with self.lock:
-            self.carried += len(data)
-            if self.carried > self.after and not self.stalled:
-                time.sleep(self.seconds)
-                self.stalled = True
-
-
-class _Connection(socketserver.BaseRequestHandler):
-    server: Line
-    request: socket.socket
-
-    def handle(self) -> None:
-        with socket.create_connection(("127.0.0.1", self.server.port)) as far:
-            stalls = (self.server.count, lambda _data: None)
-            up, down = reversed(stalls) if self.server.down else stalls
-            back = threading.Thread(target=_carry, args=(far, self.request, down))
-            back.start()
-            _carry(self.request, far, up)
-            back.join()
-
-
-def _carry(sender: socket.socket, receiver: socket.socket, count: Callable[[bytes], None]) -> None:
-    with suppress(OSError):
-        while data := sender.recv(BLOCK):
-            count(data)
-            receiver.sendall(data)
-    for end in (sender, receiver):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-
-
 @contextmanager
-def stalling(port: int, after: int, *, down: bool = False, haste: float = HASTE) -> Iterator[Line]:
-    with Line(port, after, STALL / haste, down=down) as line, running(line):
-        yield line
-    assert line.stalled
+def stalling(
+    wire: GcsWire, after: int, *, down: bool = False, haste: float = HASTE, remember: bool = True
+) -> Iterator[tuple[str, ScriptedServer]]:
+    """A store behind a line that falls silent, once so many bytes have gone up, or down."""
+    fault = TcpFault(after, partial(time.sleep, STALL / haste), down=down)
+    with (
+        serve(wire.answer, remember=remember) as server,
+        closing(Proxy(server.server_port, TcpHandler)) as line,
+        line.broken_by(fault),
+    ):
+        yield line.url, server
+
+
+def connect(url: str, folder: Path) -> GcsLake:
+    return gcs.connect("gs://lake", cache=folder / "cache", emulator=url, key_file=None)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read of /proc")
@@ -112,19 +73,16 @@ def test_large_file_outlasts_a_stall_in_flat_memory(tmp_path, size, haste, capsy
     os.truncate(file, size)
     wire = GcsWire()
     began = time.monotonic()
-    with (
-        serve(wire.answer, remember=False) as server,
-        stalling(server.server_port, size // 2, haste=haste) as line,
-    ):
+    with stalling(wire, size // 2, haste=haste, remember=False) as (url, _):
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", UPLOAD, line.url, file, str(haste)],
+            [sys.executable, "-W", "ignore", "-c", UPLOAD, url, file, str(haste)],
             cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
     seconds = time.monotonic() - began
     said = json.loads(done.stdout)
     with capsys.disabled() if haste == 1 else nullcontext():
         sys.stdout.write(
-            f"\n{size // MIB} MiB in {seconds:.0f} s, {line.seconds:.0f} s of them stalled; "
+            f"\n{size // MIB} MiB in {seconds:.0f} s, {STALL / haste:.0f} s of them stalled; "
             f"memory rose by {(said['peak'] - said['before']) / MIB:.0f} MiB "
             f"to {said['peak'] / MIB:.0f} MiB; {wire.chunks} requests\n",
         )
@@ -140,9 +98,8 @@ def test_chunk_that_a_stall_broke_is_sent_again(tmp_path, monkeypatch):
     content = os.urandom(MIB) * 24
     file.write_bytes(content)
     wire = GcsWire()
-    with serve(wire.answer) as server, stalling(server.server_port, 12 * MIB) as line:
-        lake = gcs.connect("gs://lake", cache=tmp_path / "cache", emulator=line.url, key_file=None)
-        stored = lake.upload(file, "x")
+    with stalling(wire, 12 * MIB) as (url, _):
+        stored = connect(url, tmp_path).upload(file, "x")
     assert wire.objects == {"x": (stored.generation, content)}
     assert wire.chunks > 3
 
@@ -153,9 +110,10 @@ def test_download_outlasts_a_stall(tmp_path, monkeypatch):
     wire = GcsWire()
     content = os.urandom(MIB) * 16
     wire.put("x", content)
-    with serve(wire.answer) as server, stalling(server.server_port, 8 * MIB, down=True) as line:
-        lake = gcs.connect("gs://lake", cache=tmp_path / "cache", emulator=line.url, key_file=None)
-        with lake.open("x") as stream:
-            assert stream.read() == content
+    with (
+        stalling(wire, 8 * MIB, down=True) as (url, server),
+        connect(url, tmp_path).open("x") as stream,
+    ):
+        assert stream.read() == content
     downloads = [request for request in server.requests if request.path.startswith("/download")]
     assert len(downloads) == 1  # none was started again

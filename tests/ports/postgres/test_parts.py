@@ -30,8 +30,7 @@ def worth_parts(monkeypatch) -> None:
 
 
 def load_long(warehouse: PostgresWarehouse, trips: RowGroups = TRIPS, **changes: object) -> None:
-    entry = replace(MONTH.entry, **changes)
-    warehouse.replace_partition(entry, trips, MONTH.quarantine(), force=True)
+    load(warehouse, MONTH, force=True, trips=trips, entry=replace(MONTH.entry, **changes))
 
 
 def test_a_month_in_parts_reads_as_one_table_with_every_column(warehouse, query):

@@ -83,12 +83,12 @@ def test_reader_with_an_older_snapshot_sees_whole_months(
     with ThreadPoolExecutor(1) as pool, closing(connect()) as connection:
         connection.set_session(isolation_level="REPEATABLE READ")
         if during:
-            loading = _begin(pool, loaded, month, trips)
+            loading = pool.submit(load, loaded, month, trips=trips)
             eventually(COPYING)
         with connection.cursor() as cursor:
             cursor.execute(snapshot)
             if not during:
-                loading = _begin(pool, loaded, month, trips)
+                loading = pool.submit(load, loaded, month, trips=trips)
                 eventually(COPYING)
             found = [_read(cursor, snapshot)]
             release.set()
@@ -111,7 +111,7 @@ def test_reader_of_the_ledger_is_waited_for_where_parts_were_committed(
     with ThreadPoolExecutor(1) as pool, closing(connect()) as other, closing(connect()) as reader:
         with other.cursor() as cursor:
             cursor.execute("LOCK TABLE green IN SHARE UPDATE EXCLUSIVE MODE")
-            loading = _begin(pool, loaded, MARCH, MARCH.trips())
+            loading = pool.submit(load, loaded, MARCH)
             eventually(BLOCKED, "relation")
         reader.set_session(isolation_level="REPEATABLE READ")
         with reader.cursor() as cursor:
@@ -123,11 +123,6 @@ def test_reader_of_the_ledger_is_waited_for_where_parts_were_committed(
         reader.rollback()
         loading.result()
     assert query(_COUNTS) == [(180, 180)]
-
-
-def _begin(pool, warehouse, month, trips):
-    quarantine = month.quarantine()
-    return pool.submit(warehouse.replace_partition, month.entry, trips, quarantine, force=False)
 
 
 def _read(cursor, snapshot):
@@ -221,9 +216,7 @@ def test_second_load_of_a_month_waits_for_the_first(warehouse, eventually):
     release = threading.Event()
     slow = after_its_rows(OLD.trips(), lambda: release.wait(60))
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(
-            warehouse.replace_partition, OLD.entry, slow, OLD.quarantine(), force=False
-        )
+        first = pool.submit(load, warehouse, OLD, trips=slow)
         eventually(COPYING)
         second = pool.submit(load, warehouse, NEW)
         eventually(BLOCKED, "advisory")

@@ -61,9 +61,7 @@ def test_server_that_ends_the_session_is_retryable(warehouse, query, eventually)
     release = threading.Event()
     trips = after_its_rows(MONTH.trips(), lambda: release.wait(60))
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(
-            warehouse.replace_partition, MONTH.entry, trips, MONTH.quarantine(), force=True
-        )
+        loading = pool.submit(load, warehouse, MONTH, trips=trips, force=True)
         eventually(COPYING)
         query(COPYING.replace("count(*) > 0", "pg_terminate_backend(pid)"))
         release.set()
@@ -85,7 +83,7 @@ def test_every_sqlstate_of_the_server_has_its_next_step(connect):
                 cursor.execute(RAISE.format(code))
             refusal = REFUSALS.get(code) or REFUSALS[code[:2]]
             error = refused(failure.value, "tlc@db:5432/trips", committing=False, ended=False)
-            assert type(error) is refusal.kind
+            assert (code, type(error)) == (code, refusal.kind)
             said = rf"tlc@db:5432/trips refused: as it was said .*SQLSTATE {code}\)"
             assert re.search(said, str(error))
             assert f"rolled back: what was there stays as it was. {refusal.next_step}" in str(error)

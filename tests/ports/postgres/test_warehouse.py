@@ -99,10 +99,7 @@ def test_rerunning_a_month_leaves_one_copy(loaded, force):
 )
 def test_other_content_replaces_that_month_and_no_other(loaded, query, content):
     others = [loaded.entry(month.partition) for month in (FEBRUARY, YELLOW_JANUARY)]
-    month = OTHER_JANUARY
-    loaded.replace_partition(
-        replace(month.entry, content=content), month.trips(), month.quarantine(), force=False
-    )
+    load(loaded, OTHER_JANUARY, entry=replace(OTHER_JANUARY.entry, content=content))
     for month in (OTHER_JANUARY, FEBRUARY, YELLOW_JANUARY):
         assert loaded.count(month.partition) == _counts(month)
     assert [loaded.entry(month.partition) for month in (FEBRUARY, YELLOW_JANUARY)] == others
@@ -130,27 +127,25 @@ def _revised(**values: object) -> SampleMonth:
     ],
 )
 def test_month_that_is_refused_leaves_the_old_one(loaded, month, counts, said):
-    entry = replace(month.entry, published=99, **counts)
     with pytest.raises((PipelineError, pa.ArrowException), match=said):
-        loaded.replace_partition(entry, month.trips(), month.quarantine(), force=False)
+        load(loaded, month, entry=replace(month.entry, published=99, **counts))
 
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("broken", ["trips", "quarantine"])
 def test_month_that_breaks_off_leaves_the_old_one(loaded, broken):
     month = replace(OTHER_JANUARY, quarantined=[{}, {}, {}])
-    trips, quarantine = month.trips(), month.quarantine()
 
     def break_off() -> Iterator[pa.RecordBatch]:
         yield from month.quarantine().batches
         raise UNREADABLE
 
-    if broken == "trips":
-        trips = after_its_rows(trips, lambda: list(break_off()))
-    else:
-        quarantine = Batches(quarantine.schema, break_off())
+    rows = {
+        "trips": after_its_rows(month.trips(), lambda: list(break_off())),
+        "quarantine": Batches(month.quarantine().schema, break_off()),
+    }
     with pytest.raises(RuntimeError) as failure:
-        loaded.replace_partition(month.entry, trips, quarantine, force=False)
+        load(loaded, month, **{broken: rows[broken]})
     assert failure.value is UNREADABLE
 
 
