@@ -1,5 +1,6 @@
 """Real servers for the tests that need one, each started once."""
 
+import os
 import re
 import shutil
 import tempfile
@@ -13,6 +14,8 @@ import psycopg2
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+from embedded.servers import cluster_home
+from embedded.servers import postgres as embedded_postgres
 from embedded.servers.bigquery import BigQueryServer
 from embedded.servers.environment import NotInstallableError
 from embedded.servers.gcs import GcsServer
@@ -23,6 +26,13 @@ from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.settings import Settings
 
 Query = Callable[..., list[tuple[Any, ...]]]
+
+
+def pytest_configure() -> None:
+    """Run another version: the folder of its programs, such as /usr/lib/postgresql/15/bin."""
+    if binaries := os.environ.get("TLC_TEST_POSTGRES"):
+        cluster_home._runnable_binaries = lambda *_: Path(binaries).resolve()
+        embedded_postgres._LOCALE = ("--locale=C",)  # the builtin provider is of version 17
 
 
 class _Scheduling(LoadFileScheduling):

@@ -28,6 +28,8 @@ _ROLES = Path(__file__).resolve().parents[2] / "deploy" / "postgres" / "roles.ps
 _READY_SECONDS = 120.0
 # After kill -9 the orphaned backends need a moment to notice and let go of shared memory.
 _ORPHAN_SECONDS = 15.0
+# PostgreSQL's own locale: the same order of text on every system.
+_LOCALE = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 _PASSING_OBSTACLES = ("shared memory block", "Address already in use")
 
 # setting, value, reason. None of them risks committed data: fsync, full_page_writes and
@@ -159,8 +161,7 @@ class PostgresServer(Daemon):
         initdb: list[str | Path] = [
             home.binaries / "initdb", "-D", unfinished, "-U", self.user,
             "--pwfile", password_file, "--auth=scram-sha-256", "--encoding=UTF8",
-            # PostgreSQL's own locale: the same order of text on every system.
-            "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+            *_LOCALE,
         ]  # fmt: skip
         try:
             made = home.account.run(initdb, SERVER_ENV)

@@ -156,9 +156,11 @@ def read_month_states(cursor: Cursor) -> Mapping[Partition, State]:
     }
 
 
-def take_turn(cursor: Cursor, schema: str, partition: Partition) -> None:
+def take_turn(
+    cursor: Cursor, schema: str, partition: Partition, *, within: str = _TURN_TIMEOUT
+) -> None:
     """Let runs at the same partition follow one another, until the transaction ends."""
-    cursor.execute("SET LOCAL lock_timeout = %s", [_TURN_TIMEOUT])
+    cursor.execute("SET LOCAL lock_timeout = %s", [within])
     cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", lock_keys(schema, partition))
 
 

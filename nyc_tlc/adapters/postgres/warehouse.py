@@ -31,6 +31,7 @@ from nyc_tlc.ports.warehouse import Batches, RowGroups, StoreCounts
 _LOCK_TIMEOUT = "300ms"
 """How long a swap may wait for readers, and so how long it may make others wait behind it."""
 _SWAP_ATTEMPTS = 100
+_ROLLED_BACK_WITHIN = "5s"
 _LONGEST_PAUSE = 3.0
 """Seconds between attempts to swap, so that the readers queued behind one get through: together
 some five minutes of patience with a long reader."""
@@ -93,8 +94,9 @@ class PostgresWarehouse:
     def _drop_parts(self, partition: Partition) -> None:
         """Clear up after a load that failed, unless the next one has begun, which does it too."""
         with suppress(PipelineError), self._transaction() as cursor:
-            if ledger.is_my_turn(cursor, self._schema, partition):
-                month_table.drop_parts(cursor, partition)
+            # The server rolls back what failed, and gives up its turn, a moment after we hung up.
+            ledger.take_turn(cursor, self._schema, partition, within=_ROLLED_BACK_WITHIN)
+            month_table.drop_parts(cursor, partition)
 
     def count(self, partition: Partition) -> StoreCounts:
         with self._transaction() as cursor:

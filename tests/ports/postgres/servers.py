@@ -1,4 +1,4 @@
-"""PostgreSQL of other versions, run from the folders of programs that TLC_TEST_POSTGRES names."""
+"""PostgreSQL with settings of its own, for one test."""
 
 import os
 import pwd
@@ -14,9 +14,6 @@ import psycopg2
 from embedded.servers.ports import HOST, free_port
 from nyc_tlc.adapters.postgres.connection import Database
 from tests.ports.waiting import wait_until
-
-BINARIES = [Path(one) for one in os.environ.get("TLC_TEST_POSTGRES", "").split(os.pathsep) if one]
-"""Such as /usr/lib/postgresql/15/bin:/usr/lib/postgresql/16/bin; none: the embedded one only."""
 
 
 def sql(database: Database, statement: str, options: str = "") -> list[tuple[Any, ...]]:

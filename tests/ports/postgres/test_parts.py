@@ -2,11 +2,13 @@
 
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 
 from nyc_tlc.adapters.postgres import month_table
+from nyc_tlc.adapters.postgres.ledger import take_turn
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ReconciliationError, SourceError
 from nyc_tlc.ports.warehouse import RowGroups, StoreCounts
@@ -105,6 +107,17 @@ def test_parts_that_fail_leave_the_old_month_and_nothing_else(
         load_long(warehouse, trips, **changes)
     assert query(TABLES) == [("green_2024_01",)]
     assert query("SELECT count(*) FROM green") == [(4,)]
+
+
+def test_parts_are_dropped_though_the_server_is_slow_to_roll_back(warehouse, schema, query):
+    """Its turn is taken for a moment longer than our connection is open."""
+    load(warehouse, SHORT)
+    query("CREATE TABLE green_2024_01_new_1 AS SELECT * FROM green_2024_01")
+    with ExitStack() as dying:
+        take_turn(dying.enter_context(warehouse._transaction()), schema, MONTH.partition)
+        threading.Timer(0.3, dying.close).start()
+        warehouse._drop_parts(MONTH.partition)
+    assert query(TABLES) == [("green_2024_01",)]
 
 
 @pytest.mark.parametrize("month", [MONTH, replace(SHORT, sha256="c" * 64)], ids=["long", "short"])

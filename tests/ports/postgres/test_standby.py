@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from embedded.servers.cluster_home import SERVER_ENV, find_home
+from embedded.servers.cluster_home import SERVER_ENV, find_home, wheel_binaries
 from embedded.servers.ports import HOST, free_port
 from embedded.servers.postgres import PostgresServer
 from nyc_tlc.adapters.postgres import connection
@@ -73,10 +73,17 @@ def standby(primary, loader) -> Iterator[Database]:
     home = find_home(primary.state_dir)
     data, port = home.directory / "standby", free_port()
     connect = f"host={HOST} port={primary.port} user={primary.user} application_name=other"
-    command = ["pg_basebackup", "-d", connect, "-D", data, "-R", "-c", "fast", "-X", "stream"]
+    # Packages of a server alone lack it. A newer one serves older servers; only what it would write
+    # into their configuration (-R), they do not read.
+    is_there = (home.binaries / "pg_basebackup").exists()
+    program = (home.binaries if is_there else wheel_binaries()) / "pg_basebackup"
     environment = {**SERVER_ENV, "PGPASSWORD": primary.password}
-    made = home.account.run([home.binaries / command[0], *command[1:]], environment)
+    command = [program, "-d", connect, "-D", data, "-c", "fast", "-X", "stream"]
+    made = home.account.run(command, environment)
     assert made.returncode == 0, made.stderr
+    (data / "standby.signal").touch()
+    with (data / "postgresql.auto.conf").open("a") as settings:
+        settings.write(f"primary_conninfo = '{connect} password={primary.password}'\n")
     control = [home.binaries / "pg_ctl", "-D", data, "-w", "-l", home.directory / "standby.log"]
     started = home.account.run([*control, "-o", f"-p {port}", "start"], environment)
     assert started.returncode == 0, started.stderr

@@ -13,7 +13,7 @@ from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ConfigurationError
 from tests.ports.months import SampleMonth, load, partition
-from tests.ports.postgres.servers import BINARIES, sql, started
+from tests.ports.postgres.servers import sql
 
 MONTHS = [SampleMonth(partition(f"2024-0{number}"), rows=6) for number in (1, 2, 3)]
 OLD = MONTHS[0]
@@ -156,7 +156,7 @@ REFUSED = {
 
 @dataclass(frozen=True)
 class Place:
-    """A schema of its own on some server."""
+    """A schema of its own."""
 
     database: Database
     schema: str
@@ -172,20 +172,11 @@ class Place:
         return sql(self.database, statement, here)
 
 
-@pytest.fixture(scope="module", params=["embedded", *BINARIES], ids=str)
-def server(request) -> Iterator[Database]:
-    if request.param == "embedded":
-        yield request.getfixturevalue("database")
-        return
-    with started(request.param) as database:
-        yield database
-
-
 @pytest.fixture(scope="module", params=[500_000, 1], ids=["one table", "parts"])
-def place(request, server) -> Iterator[Place]:
+def place(request, database) -> Iterator[Place]:
     """Where three months are loaded, all in one piece or all in parts."""
     leaf = "green_2024_02" if request.param > 1 else "green_2024_02_0"
-    place = Place(server, f"test_{uuid.uuid4().hex[:12]}", leaf)
+    place = Place(database, f"test_{uuid.uuid4().hex[:12]}", leaf)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(month_table, "_WORTH_PARTS", request.param)
         for month in MONTHS:
