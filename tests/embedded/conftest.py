@@ -12,7 +12,7 @@ from embedded.stack import Stack
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory) -> Iterator[Stack]:
     running = Stack(tmp_path_factory.mktemp("a state dir") / "lo'cal")
     running.start()
     yield running
@@ -21,7 +21,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def own_stack(tmp_path: Path) -> Iterator[Stack]:
+def own_stack(tmp_path) -> Iterator[Stack]:
     unstarted = Stack(tmp_path / "state")
     yield unstarted
     unstarted.stop()

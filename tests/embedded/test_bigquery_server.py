@@ -3,7 +3,6 @@
 import hashlib
 import os
 from io import BytesIO
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,16 +12,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as api
 
 from embedded.servers import environment
-from embedded.servers.bigquery import BigQueryServer
-from embedded.stack import Stack
 
 
-def test_stack_does_without_it_and_says_why(
-    own_stack: Stack,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_stack_does_without_it_and_says_why(own_stack, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(environment, "_LOCAL", tmp_path / "local")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("UV_OFFLINE", "1")
@@ -36,7 +28,7 @@ def test_stack_does_without_it_and_says_why(
 
 
 @pytest.fixture(scope="module")
-def client(bigquery: BigQueryServer) -> api.Client:
+def client(bigquery) -> api.Client:
     return api.Client(
         project=bigquery.project,
         credentials=AnonymousCredentials(),
@@ -54,7 +46,7 @@ def upload(client: api.Client, table: str, rows: list[dict], **options: str) -> 
 
 
 @pytest.mark.parametrize("rows", [200, 2_000], ids=["in one request", "in parts"])
-def test_an_upload_arrives_byte_for_byte(client: api.Client, rows: int) -> None:
+def test_an_upload_arrives_byte_for_byte(client, rows):
     """Google's client sends more than 5 MB in parts."""
     client.create_dataset(f"upload_{rows}")
     sent = [{"row": row, "bytes": os.urandom(3_000)} for row in range(rows)]
@@ -64,7 +56,7 @@ def test_an_upload_arrives_byte_for_byte(client: api.Client, rows: int) -> None:
     assert [tuple(row) for row in found] == expected
 
 
-def test_a_load_makes_a_table_and_makes_it_anew_only_where_all_is_replaced(client) -> None:
+def test_a_load_makes_a_table_and_makes_it_anew_only_where_all_is_replaced(client):
     def loaded(*rows: dict, **options: str) -> list[dict]:
         upload(client, "anew.t", list(rows), **options)
         return [dict(row) for row in client.query("select * from anew.t").result()]

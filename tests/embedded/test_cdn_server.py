@@ -3,7 +3,6 @@
 import http.client
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
@@ -15,7 +14,7 @@ _NAME = "trip-data/yellow_tripdata_2024-01.parquet"
 
 
 @pytest.fixture
-def cdn(tmp_path: Path) -> Iterator[CdnServer]:
+def cdn(tmp_path) -> Iterator[CdnServer]:
     root = tmp_path / "the cdn"
     for folder in ("trip-data", "misc"):
         (root / folder).mkdir(parents=True)
@@ -31,9 +30,7 @@ def _get(cdn: CdnServer, name: str = _NAME, **headers: str) -> requests.Response
     return requests.get(f"{cdn.url}/{name}", headers=headers, timeout=10)
 
 
-def test_file_is_served_with_validators_that_follow_its_content(
-    cdn: CdnServer, tmp_path: Path
-) -> None:
+def test_file_is_served_with_validators_that_follow_its_content(cdn, tmp_path):
     answer, head = _get(cdn), requests.head(f"{cdn.url}/{_NAME}", timeout=10)
     assert (answer.status_code, answer.content, head.content) == (200, _CONTENT, b"")
     for name in ("Content-Length", "ETag", "Last-Modified", "Accept-Ranges"):
@@ -65,7 +62,7 @@ def test_file_is_served_with_validators_that_follow_its_content(
         "/" + "x" * 5000,
     ],
 )
-def test_everything_else_is_access_denied(cdn: CdnServer, target: str) -> None:
+def test_everything_else_is_access_denied(cdn, target):
     # http.client sends the target as it is; requests would tidy it up first.
     connection = http.client.HTTPConnection(cdn.url.removeprefix("http://"), timeout=10)
     connection.request("GET", target)

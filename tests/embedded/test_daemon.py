@@ -2,12 +2,11 @@
 
 import os
 import subprocess
-from pathlib import Path
 
 from embedded.servers.daemon import Account, Daemon, program_of
 
 
-def test_server_is_known_while_it_lives_and_not_as_a_zombie(tmp_path: Path) -> None:
+def test_server_is_known_while_it_lives_and_not_as_a_zombie(tmp_path):
     with subprocess.Popen(["/bin/sleep", "60"]) as child:
         assert program_of(child.pid) == "sleep"
         child.kill()

@@ -10,13 +10,12 @@ import pytest
 from embedded.servers import cluster_home
 from embedded.servers.cluster_home import find_home
 from embedded.servers.daemon import ServerStartError
-from embedded.servers.postgres import PostgresServer, psql_environment, psql_program
-from embedded.stack import Stack
+from embedded.servers.postgres import psql_environment, psql_program
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="root only: another account is needed")
 
 
-def test_settings_are_in_force(stack: Stack) -> None:
+def test_settings_are_in_force(stack):
     expected = {
         "wal_level": "minimal", "fsync": "on", "full_page_writes": "on",
         "synchronous_commit": "on", "data_checksums": "on", "server_encoding": "UTF8",
@@ -30,14 +29,14 @@ def test_settings_are_in_force(stack: Stack) -> None:
     assert stack.postgres.psql(locale) == "b|C.UTF-8\n"
 
 
-def test_wrong_password_is_refused(stack: Stack) -> None:
+def test_wrong_password_is_refused(stack):
     address = f"host=127.0.0.1 port={stack.postgres.port} user=tlc dbname=nyc_tlc password=guess"
     with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
         psycopg2.connect(address)
 
 
 @pytest.mark.parametrize("schema", ["tlc", "Taxi trips", 'a "b" \\ c', "$user"])
-def test_a_sql_prompt_begins_in_the_schema_of_the_trips(schema: str, stack: Stack) -> None:
+def test_a_sql_prompt_begins_in_the_schema_of_the_trips(schema, stack):
     where = psql_environment({**stack.start(), "POSTGRES_SCHEMA": schema})
     answer = subprocess.run(
         [psql_program(), "--no-psqlrc", "--tuples-only", "--command", "SHOW search_path"],
@@ -48,14 +47,12 @@ def test_a_sql_prompt_begins_in_the_schema_of_the_trips(schema: str, stack: Stac
 
 
 @as_root
-def test_server_does_not_run_as_root(stack: Stack) -> None:
+def test_server_does_not_run_as_root(stack):
     assert Path(f"/proc/{stack.postgres.pid}").stat().st_uid != 0
 
 
 @as_root
-def test_closed_checkout_and_wheel_are_worked_around(
-    tmp_path: Path, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_closed_checkout_and_wheel_are_worked_around(tmp_path, server, monkeypatch):
     copy = tmp_path / "closed" / "site-packages"
     cluster_home.copy_wheel(copy)
     copy.parent.chmod(0o700)
@@ -70,22 +67,13 @@ def test_closed_checkout_and_wheel_are_worked_around(
     assert server.start()
 
 
-def test_recorded_home_of_somebody_else_is_not_trusted(server: PostgresServer) -> None:
+def test_recorded_home_of_somebody_else_is_not_trusted(server):
     server.state_dir.mkdir()
     (server.state_dir / "postgres-home").write_text("/")
     assert find_home(server.state_dir).directory == server.state_dir / "postgres"
 
 
-def test_failure_to_start_shows_the_log(server: PostgresServer) -> None:
-    server.start()
-    server.stop()
-    with (find_home(server.state_dir).data_dir / "postgresql.conf").open("a") as settings:
-        settings.write("no_such_setting = 1\n")
-    with pytest.raises(ServerStartError, match="unrecognized configuration parameter"):
-        server.start()
-
-
-def test_interrupted_initdb_leaves_no_cluster(server: PostgresServer) -> None:
+def test_interrupted_initdb_leaves_no_cluster(server):
     home = find_home(server.state_dir)
     assert " " in str(server.state_dir)
     assert home.directory == server.state_dir / "postgres"
@@ -96,7 +84,7 @@ def test_interrupted_initdb_leaves_no_cluster(server: PostgresServer) -> None:
     assert server.psql("select 1") == "1\n"
 
 
-def test_lock_naming_a_bystander_is_dropped(server: PostgresServer) -> None:
+def test_a_bystanders_lock_is_dropped_and_a_failure_to_start_shows_the_log(server):
     server.start()
     server.stop()
     home = find_home(server.state_dir)
@@ -105,3 +93,8 @@ def test_lock_naming_a_bystander_is_dropped(server: PostgresServer) -> None:
         lock.write_text(f"{bystander.pid}\n{home.data_dir}\n1\n1\n\n127.0.0.1\n\nready\n")
         assert server.start()
         bystander.kill()
+    server.stop()
+    with (home.data_dir / "postgresql.conf").open("a") as settings:
+        settings.write("no_such_setting = 1\n")
+    with pytest.raises(ServerStartError, match="unrecognized configuration parameter"):
+        server.start()

@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import sys
-from pathlib import Path
 
 import psutil
 import pytest
@@ -16,6 +15,7 @@ from dotenv import dotenv_values
 
 from embedded.environment import read_env_file, write_env_file
 from embedded.stack import CHECKOUT, Stack, run_environment
+from nyc_tlc.adapters.lake import gcs
 
 _SECRETS = ("POSTGRES_PASSWORD", "DEFAULT_OWNER_PASSWORD", "JWT_SECRET", "JWT_DOWNLOAD_SECRET")
 
@@ -32,7 +32,7 @@ def _pids(stack: Stack) -> dict[str, int | None]:
     return {server.name: server.pid for server in stack.servers}
 
 
-def test_starting_a_running_stack_reuses_it(stack: Stack) -> None:
+def test_starting_a_running_stack_reuses_it(stack):
     before = _pids(stack)
     again = Stack(stack.state_dir)
     assert again.start() == read_env_file(stack.env_file)
@@ -40,7 +40,7 @@ def test_starting_a_running_stack_reuses_it(stack: Stack) -> None:
     assert None not in before.values()
 
 
-def test_environment_file_is_private_and_reads_back(stack: Stack, tmp_path: Path) -> None:
+def test_environment_file_is_private_and_reads_back(stack, tmp_path):
     assert stat.S_IMODE(stack.env_file.stat().st_mode) == 0o600
     assert dotenv_values(stack.env_file)["TLC_WORK_DIR"] == str(stack.state_dir / "work")
     settings = {"PLAIN": "a=b", "SPACE": "a b", "ODD": 'it\'s $HOME \\ # "x"'}
@@ -49,7 +49,7 @@ def test_environment_file_is_private_and_reads_back(stack: Stack, tmp_path: Path
 
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed")
-def test_no_secret_is_printed_or_shows_in_process_list_or_files_others_read(stack: Stack) -> None:
+def test_no_secret_is_printed_or_shows_in_process_list_or_files_others_read(stack):
     environment = read_env_file(stack.env_file)
     shown = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True)
     texts = [shown.stdout, stack.postgres.log.read_text(encoding="utf-8")]
@@ -64,7 +64,7 @@ def test_no_secret_is_printed_or_shows_in_process_list_or_files_others_read(stac
 
 
 @pytest.mark.skipif(not psutil.LINUX, reason="elsewhere only root sees every socket")
-def test_servers_listen_on_loopback_only(stack: Stack) -> None:
+def test_servers_listen_on_loopback_only(stack):
     ports = {server.port for server in stack.servers}
     listening = {
         tuple(socket.laddr)
@@ -74,23 +74,9 @@ def test_servers_listen_on_loopback_only(stack: Stack) -> None:
     assert listening == {("127.0.0.1", port) for port in ports}
 
 
-def test_killed_and_stopped_servers_come_back_with_data_secrets_and_ports(own_stack: Stack) -> None:
-    environment = own_stack.start()
-    own_stack.postgres.psql("create table kept as select generate_series(1, 100000)")
-    postgres, gcs = own_stack.postgres.pid, own_stack.gcs.pid
-    assert postgres is not None
-    os.kill(postgres, signal.SIGKILL)
-    assert own_stack.postgres.await_end(5)
-    assert not own_stack.is_running()
-    assert own_stack.start() == environment
-    assert own_stack.gcs.pid == gcs
-    assert sorted(own_stack.stop()) == ["bigquery", "cdn", "gcs", "postgres"]
-    assert set(_pids(own_stack).values()) == {None}
-    assert Stack(own_stack.state_dir).start() == environment
-    assert own_stack.postgres.psql("select count(*) from kept") == "100000\n"
-
-
-def test_two_starts_at_once_make_one_stack(own_stack: Stack) -> None:
+def test_two_starts_at_once_make_one_stack_that_comes_back_with_data_secrets_and_ports(
+    own_stack, tmp_path
+):
     words = [sys.executable, "-m", "embedded.stack", "--state", str(own_stack.state_dir), "start"]
     both = [
         subprocess.Popen(words, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True) for _ in range(2)
@@ -98,9 +84,26 @@ def test_two_starts_at_once_make_one_stack(own_stack: Stack) -> None:
     logged = [start.communicate(timeout=60)[1] for start in both]
     assert [start.returncode for start in both] == [0, 0]
     assert sorted(text.count("already running") for text in logged) == [0, 4]
+    environment = own_stack.start()
+    own_stack.postgres.psql("create table kept as select generate_series(1, 100000)")
+    lake = gcs.connect(
+        environment["LAKE_URL"], cache=tmp_path, emulator=own_stack.gcs.url, key_file=None
+    )
+    written = lake.write("raw/a=1/kept", b"1", if_generation=None)
+    postgres, emulator = own_stack.postgres.pid, own_stack.gcs.pid
+    os.kill(postgres, signal.SIGKILL)
+    assert own_stack.postgres.await_end(5)
+    assert not own_stack.is_running()
+    assert own_stack.start() == environment
+    assert own_stack.gcs.pid == emulator
+    assert sorted(own_stack.stop()) == ["bigquery", "cdn", "gcs", "postgres"]
+    assert set(_pids(own_stack).values()) == {None}
+    assert Stack(own_stack.state_dir).start() == environment
+    assert own_stack.postgres.psql("select count(*) from kept") == "100000\n"
+    assert list(lake.list("")) == [written]
 
 
-def test_recycled_pid_is_never_ended(own_stack: Stack) -> None:
+def test_recycled_pid_is_never_ended(own_stack):
     with subprocess.Popen(["sleep", "60"]) as bystander:
         run_file = own_stack.state_dir / "run" / "gcs.json"
         run_file.parent.mkdir(parents=True)
@@ -110,7 +113,7 @@ def test_recycled_pid_is_never_ended(own_stack: Stack) -> None:
         bystander.kill()
 
 
-def test_taken_port_is_replaced(own_stack: Stack) -> None:
+def test_taken_port_is_replaced(own_stack):
     own_stack.cdn_root.mkdir(parents=True)
     own_stack.cdn.start()
     own_stack.cdn.stop()
@@ -122,7 +125,7 @@ def test_taken_port_is_replaced(own_stack: Stack) -> None:
         assert own_stack.cdn.port != taken
 
 
-def test_commands_start_what_is_needed_and_it_outlives_their_terminal(own_stack: Stack) -> None:
+def test_commands_start_what_is_needed_and_it_outlives_their_terminal(own_stack):
     done = _command(own_stack, "stop")
     assert (done.returncode, done.stderr) == (0, "nothing was running\n")
     assert _command(own_stack, "status").returncode == 3
@@ -152,8 +155,8 @@ def test_commands_start_what_is_needed_and_it_outlives_their_terminal(own_stack:
     ids=["exported wins over .env", "a password for compose does not hide the stack's"],
 )
 def test_settings_that_the_user_gives_win_over_the_stack(
-    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own, exported, expected
-) -> None:
+    stack, tmp_path, monkeypatch, own, exported, expected
+):
     (tmp_path / ".env").write_text(own)
     for name, value in exported.items():
         monkeypatch.setenv(name, value)
@@ -162,20 +165,20 @@ def test_settings_that_the_user_gives_win_over_the_stack(
     assert {name: found[name] for name in expected} == expected
 
 
-def test_own_database_needs_no_stack(own_stack: Stack, tmp_path: Path) -> None:
+def test_own_database_needs_no_stack(own_stack, tmp_path):
     (tmp_path / ".env").write_text("POSTGRES_HOST=db.example\n")
     found = run_environment(own_stack, tmp_path / ".env")
     assert (found["POSTGRES_HOST"], found.get("LAKE_URL")) == ("db.example", None)
     assert not own_stack.state_dir.exists()
 
 
-def test_exit_status_is_the_commands(stack: Stack) -> None:
+def test_exit_status_is_the_commands(stack):
     assert _command(stack, "exec", "--", "sh", "-c", "exit 7").returncode == 7
     assert _command(stack, "exec", "--", "no-such-program").returncode == 127
     assert _command(stack, "exec").returncode == 2
 
 
-def test_a_command_that_needs_no_server_starts_none(tmp_path: Path) -> None:
+def test_a_command_that_needs_no_server_starts_none(tmp_path):
     """`make schedules` asks the Mage of the containers, too."""
     done = _command(Stack(tmp_path / "state"), "exec", "--no-start", "--", "echo", "ran")
     assert (done.returncode, done.stdout) == (0, "ran\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from embedded.servers.mage import MageServer
 
@@ -23,20 +23,26 @@ expect.set_options(timeout=PATIENCE)
 class Looking:
     """A browser window, and what nobody should see in it: errors, requests to other hosts."""
 
-    def __init__(self, page: Page, url: str, width: str) -> None:
-        self.page, self.url, self.width = page, url, width
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url = page, url
         self.wrong: list[str] = []
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("request", self._asked)
 
     def at(self, path: str) -> Page:
+        self.wrong.clear()
         self.page.goto(f"{self.url}{path}")
         return self.page
 
-    def saw_nothing_wrong(self, picture: str, **options: bool) -> None:
-        """Take a picture of what the test came to see."""
-        self.page.screenshot(path=PICTURES / f"{picture}-{self.width}.png", **options)
+    def saw_nothing_wrong(self, picture: str, *visible: Locator, **options: bool) -> None:
+        """Take a picture; where something has to be visible, on a phone, too."""
+        for width, size in WIDTHS.items() if visible else [("desktop", WIDTHS["desktop"])]:
+            self.page.set_viewport_size(size)
+            for one in visible:
+                expect(one).to_be_visible()
+            self.page.screenshot(path=PICTURES / f"{picture}-{width}.png", **options)
+        self.page.set_viewport_size(WIDTHS["desktop"])
         assert self.wrong == [], self.wrong
 
     def _said(self, message: object) -> None:
@@ -83,12 +89,18 @@ def sign_in(browser: Browser, server: MageServer) -> dict:
 
 
 @contextmanager
-def window(browser: Browser, session: dict, url: str, width: str = "desktop") -> Iterator[Looking]:
+def window(browser: Browser, session: dict, url: str) -> Iterator[Looking]:
     """A window of its own, in which somebody is signed in."""
-    context = browser.new_context(viewport=WIDTHS[width], storage_state=session)
+    context = browser.new_context(viewport=WIDTHS["desktop"], storage_state=session)
     context.set_default_timeout(PATIENCE)
     # As after "Don't show again": Mage takes a kernel that starts late for one that has restarted,
     # and its warning lies over the buttons.
     context.add_init_script("localStorage.hide_kernel_warning = 1")
-    yield Looking(context.new_page(), url, width)
+    yield Looking(context.new_page(), url)
     context.close()
+
+
+@pytest.fixture(scope="module")
+def looking(browser, signed_in, scheduled) -> Iterator[Looking]:
+    with window(browser, signed_in, scheduled.server.url) as looking:
+        yield looking

@@ -4,11 +4,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg2
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as api
@@ -22,11 +20,11 @@ from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
 from nyc_tlc.ports.lake import Lake
 from nyc_tlc.settings import Settings
-from nyc_tlc.wiring import connect_stores
 from tests.alert_sinks import Webhook, webhook
-from tests.integration.browser import browser, signed_in  # noqa: F401 - fixtures of every file
+from tests.integration.browser import browser, looking, signed_in  # noqa: F401 - of every file
+from tests.integration.world import World
+from tests.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("TLC_SHARED", ROOT.parent / "shared" / "tlc"))
 
 
@@ -58,8 +56,13 @@ class Mage:
         return run.stdout
 
     @property
+    def world(self) -> World:
+        """The same stores without Mage."""
+        return World(Settings.load(self.environment))
+
+    @property
     def lake(self) -> Lake:
-        return connect_stores(Settings.load(self.environment)).lake
+        return self.world.lake
 
     def download(self, prefix: str, into: Path) -> Path:
         """Bring every object below a prefix into a folder, for readers that know only files."""
@@ -72,16 +75,7 @@ class Mage:
         return into / prefix
 
     def sql(self, statement: str, *values: object) -> list[tuple]:
-        names = ("host", "port", "dbname", "user", "password")
-        where = {name: self.environment[f"POSTGRES_{name.upper()}"] for name in names}
-        options = f"-c search_path={self.environment['POSTGRES_SCHEMA']}"
-        with (
-            closing(psycopg2.connect(**where, options=options)) as connection,
-            connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(statement, values or None)
-            return cursor.fetchall()
+        return self.world.sql(statement, *values)
 
     @property
     def has_bigquery(self) -> bool:

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import requests
 
 from embedded.servers.mage import until
 from tests.alert_sinks import webhook
@@ -54,15 +55,26 @@ def test_a_month_that_fails_under_the_scheduler_is_reported_once_with_its_reason
     assert reports_of(scheduled, "tlc_trips failed") == []
 
 
-def test_a_block_that_fails_before_there_are_months_is_reported_once(scheduled):
-    ended = run(scheduled, "2019-13")
+def test_a_call_with_a_variable_that_nothing_reads_runs_no_step_and_is_reported_once(scheduled):
+    scheduled.publish("green", "2022-01", 500)
+    server, trigger = scheduled.server, scheduled.server.trigger("tlc_trips", "load_months")
+    rotate = {"pipeline_schedule": {"id": trigger["id"], "rotate_token": True}}
+    token = server.put(f"pipeline_schedules/{trigger['id']}", rotate)["pipeline_schedule"]["token"]
+    variables = {"service": "green", "months": "2022-01", "forse": True}
+    answer = requests.post(
+        f"{server.url}/api/pipeline_schedules/{trigger['id']}/pipeline_runs/{token}",
+        json={"pipeline_run": {"variables": variables}}, timeout=60,
+    )  # fmt: skip
+    ended = server.finished(answer.json()["pipeline_run"]["id"])
     assert ended["status"] == "failed"
-    failed = next(block for block in ended["block_runs"] if block["status"] == "failed")
+    (failed,) = [block for block in ended["block_runs"] if block["status"] == "failed"]
+    assert failed["block_uuid"] == "land_trips"
     (error,) = errors_in_the_ui(scheduled, failed["id"])
-    assert "'2019-13' is not a month" in error
-    (message,) = reports_of(scheduled, "2019-13")
+    assert "tlc_trips has no variable 'forse'" in error
+    (message,) = reports_of(scheduled, "'forse'")
     assert message.startswith("NYC TLC: tlc_trips failed\n")
     assert "Nothing was started" in message
+    assert not list(scheduled.on.lake.list("raw/service=green/year=2022/month=01/"))
 
 
 def test_a_run_that_takes_too_long_is_told_and_then_ended(scheduled):

@@ -128,29 +128,3 @@ def test_nothing_half_written_is_left(damaged_run):
         if p.is_file() and p.suffix not in {".lock", ".log"}
     ]
     assert left == []
-
-
-UNSET = {"POSTGRES_PASSWORD": "", "LAKE_URL": "", "TLC_WORKERS": "many"}
-
-
-@pytest.mark.parametrize(
-    ("pipeline", "service", "settings", "found"),
-    [
-        ("tlc_trips", "purple", {}, ["service purple is unknown", "Nothing was started"]),
-        ("tlc_trips", "green", UNSET, ["POSTGRES_PASSWORD: not set", "Nothing was started"]),
-        ("check_connections", "", UNSET, [f"  {name}: " for name in UNSET]),
-        ("tlc_trips", "green", {"POSTGRES_PORT": "1", "TLC_ATTEMPTS": "1"},
-         ["127.0.0.1:1/", "does not answer"]),
-    ],
-    ids=["a service that there is not", "settings of a load", "settings of a check", "no answer"],
-)  # fmt: skip
-def test_bad_parameters_settings_and_stores_fail_the_run(
-    mage, source, tmp_path, pipeline, service, settings, found
-):
-    here = mage.on("bad", tmp_path, source.as_uri())
-    variables = json.dumps({"service": service, "months": GOOD} if service else {})
-    run = here.run(pipeline, variables, **settings)
-    assert run.returncode == 1
-    for text in found:
-        assert text in run.stdout
-    assert here.environment["POSTGRES_PASSWORD"] not in run.stdout

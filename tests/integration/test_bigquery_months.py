@@ -4,49 +4,37 @@ import gc
 import json
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import pytest
 
-from embedded.samples.months import write_month
-from embedded.servers.bigquery import BigQueryServer
-from embedded.servers.gcs import GcsServer
 from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import PartitionsFailedError
 from nyc_tlc.core.month import Month
 from nyc_tlc.jobs.connections import check_bigquery
-from nyc_tlc.jobs.trips import Trips
-from nyc_tlc.settings import Settings
-from nyc_tlc.wiring import connect_stores
+from tests.integration.world import World
 
 MONTHS = [Partition(GREEN, Month(2024, month)) for month in (1, 2)]
 REVISED = {"2024-01": "reconciled", "2024-02": "unchanged"}
 
 
-@dataclass(frozen=True)
-class Pipeline:
+class Pipeline(World):
     """tlc_trips without Mage, on the servers of the tests and its own stores."""
 
-    settings: Settings
-    published: Path
-
     def run(self, *, force: bool = False, bigquery: bool = True) -> dict[str, str]:
-        """Each month's status in the end."""
+        """Each month's status in the end, in stores that are connected to anew."""
         changes = {} if bigquery else {"bigquery_dataset": None}
-        settings = self.settings.model_copy(update=changes)
-        trips = Trips(settings, connect_stores(settings))
-        return {row.month: row.status for row in trips.load(trips.land(MONTHS, force=force))}
+        anew = World(self.settings.model_copy(update=changes))
+        return {row.month: row.status for row in anew.load(*MONTHS, force=force)}
 
-    def revise(self, rows: int) -> None:
-        write_month(MONTHS[0], rows, self.published, seed=7)
+    def revise(self) -> None:
+        self.publish(MONTHS[0], rows=500, seed=7)
 
     @property
     def warehouse(self) -> BigQueryWarehouse:
-        return connect_stores(self.settings).bigquery
+        return self.ports.bigquery
 
     def in_bigquery(self) -> list[int]:
         counts = [self.warehouse.count(partition).counts for partition in MONTHS]
@@ -54,18 +42,12 @@ class Pipeline:
 
     def records(self) -> list[dict]:
         """What the lake says that BigQuery holds, January first."""
-        lake = connect_stores(self.settings).lake
-        paths = [stored.path for stored in lake.list("loads/bigquery/")]
-        return [json.loads(found[0]) for path in paths if (found := lake.read(path))]
+        paths = [stored.path for stored in self.lake.list("loads/bigquery/")]
+        return [json.loads(found[0]) for path in paths if (found := self.lake.read(path))]
 
 
 @pytest.fixture
-def pipeline(
-    settings: Settings, gcs: GcsServer, bigquery: BigQueryServer, schema: str, tmp_path: Path
-) -> Pipeline:
-    published = tmp_path / "published"
-    for partition, rows in zip(MONTHS, (400, 300), strict=True):
-        write_month(partition, rows, published)
+def pipeline(settings, gcs, bigquery, schema) -> Pipeline:
     changes = {
         "lake_url": f"gs://{gcs.bucket}/{schema}",
         "storage_emulator_host": gcs.url,
@@ -74,16 +56,17 @@ def pipeline(
         "bigquery_emulator_host": bigquery.url,
         "tlc_attempts": 1,
     }
-    return Pipeline(settings.model_copy(update=changes), published)
+    pipeline = Pipeline(settings.model_copy(update=changes))
+    for partition, rows in zip(MONTHS, (400, 300), strict=True):
+        pipeline.publish(partition, rows=rows)
+    return pipeline
 
 
 def _all(status: str) -> dict[str, str]:
     return {str(partition.month): status for partition in MONTHS}
 
 
-def test_a_process_that_loads_for_hours_opens_no_more_connections(
-    pipeline: Pipeline, bigquery: BigQueryServer, gcs: GcsServer
-) -> None:
+def test_a_process_that_loads_for_hours_opens_no_more_connections(pipeline, bigquery, gcs):
     """Each run had its own clients, which Python closes when it comes to look for cycles."""
 
     def connections() -> int:
@@ -101,7 +84,7 @@ def test_a_process_that_loads_for_hours_opens_no_more_connections(
         gc.enable()
 
 
-def test_only_what_is_new_or_forced_is_loaded_proved_and_recorded(pipeline: Pipeline) -> None:
+def test_only_what_is_new_or_forced_is_loaded_proved_and_recorded(pipeline):
     assert pipeline.run() == _all("reconciled")
     assert pipeline.in_bigquery() == [400, 300]
     january, february = before = pipeline.records()
@@ -112,7 +95,7 @@ def test_only_what_is_new_or_forced_is_loaded_proved_and_recorded(pipeline: Pipe
     assert february["month"] == "2024-02"
     assert pipeline.run() == _all("unchanged")
     assert pipeline.records() == before
-    pipeline.revise(rows=500)
+    pipeline.revise()
     assert pipeline.run() == REVISED
     assert pipeline.records()[1] == february
     assert pipeline.run(force=True) == _all("reconciled")
@@ -122,8 +105,8 @@ def test_only_what_is_new_or_forced_is_loaded_proved_and_recorded(pipeline: Pipe
 
 
 def test_bigquery_that_is_wanted_later_gets_the_months_that_are_there(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+    pipeline, monkeypatch, caplog
+):
     assert pipeline.run(bigquery=False) == _all("reconciled")
     with caplog.at_level("INFO", logger="nyc_tlc.jobs.trips"):
         assert pipeline.run(bigquery=False) == _all("unchanged")
@@ -134,14 +117,6 @@ def test_bigquery_that_is_wanted_later_gets_the_months_that_are_there(
     assert pipeline.run() == _all("reconciled")
     assert pipeline.in_bigquery() == [400, 300]
     assert pipeline.run() == _all("unchanged")
-
-
-def test_dataset_that_was_dropped_is_filled_again(pipeline: Pipeline) -> None:
-    pipeline.run()
-    dataset = pipeline.warehouse._dataset
-    dataset.client.delete_dataset(dataset.reference, delete_contents=True)
-    assert pipeline.run() == _all("reconciled")
-    assert pipeline.in_bigquery() == [400, 300]
 
 
 def _dies(before: str, after: Callable | None = None) -> Callable:
@@ -165,10 +140,10 @@ KILLS = {
 
 @pytest.mark.parametrize(("moment", "carried_out"), KILLS.values(), ids=KILLS)
 def test_run_killed_at_any_point_is_repaired_by_the_next(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, moment: str, *, carried_out: bool
-) -> None:
+    pipeline, monkeypatch, moment, *, carried_out
+):
     pipeline.run()
-    pipeline.revise(rows=500)
+    pipeline.revise()
     with monkeypatch.context() as patch:
         patch.setattr(moment, _dies(moment, pkgutil.resolve_name(moment) if carried_out else None))
         with pytest.raises(KeyboardInterrupt):
@@ -178,9 +153,7 @@ def test_run_killed_at_any_point_is_repaired_by_the_next(
     assert pipeline.run() == _all("unchanged")
 
 
-def test_rows_that_somebody_removed_are_found_by_the_proof(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_that_somebody_removed_are_found_by_the_proof(pipeline, monkeypatch):
     """The load did its work; before the proof somebody deletes rows."""
     count = BigQueryWarehouse.count
 
@@ -198,7 +171,7 @@ def test_rows_that_somebody_removed_are_found_by_the_proof(
     assert pipeline.in_bigquery() == [400, 300]
 
 
-def test_connection_is_proved(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_is_proved(pipeline, monkeypatch):
     for name, value in pipeline.settings.model_dump(exclude_none=True).items():
         monkeypatch.setenv(name.upper(), str(value))
     dataset, lake = pipeline.settings.bigquery_dataset, pipeline.settings.lake_url

@@ -12,51 +12,47 @@ import yaml
 from nyc_tlc import __version__
 
 ROOT = Path(__file__).parents[2]
-RELEASE = (ROOT / ".github" / "workflows" / "release.yml").read_text()
-WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
-JOBS = WORKFLOW["jobs"]
-STEPS = [step for job in JOBS.values() for step in job["steps"]]
-COMMANDS = [step["run"] for step in STEPS if "run" in step]
+TEXTS = {name: (ROOT / f".github/workflows/{name}.yml").read_text() for name in ("ci", "release")}
+CI, RELEASE = (yaml.safe_load(text) for text in TEXTS.values())
+STEPS = [step for job in CI["jobs"].values() for step in job["steps"]]
 
 
-def test_it_runs_what_the_makefile_has():
-    assert "make check test" in COMMANDS
+def test_it_runs_what_the_makefile_has_in_one_environment():
+    commands = [step["run"] for step in STEPS if "run" in step]
+    assert "make check test" in commands
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
-    named = {word for c in COMMANDS if c.startswith("make ") for word in c.split()[1:]}
+    named = {word for c in commands if c.startswith("make ") for word in c.split()[1:]}
     assert named <= targets
+    keys = {step["with"]["key"] for step in STEPS if "actions/cache@" in step.get("uses", "")}
+    assert len(keys) == 1
 
 
-def test_it_may_do_no_more_than_it_needs():
-    assert WORKFLOW["permissions"] == {"contents": "read"}
-    assert WORKFLOW["concurrency"]["group"]
-    for job in JOBS.values():
+def test_they_may_do_no_more_than_they_need():
+    assert CI["permissions"] == RELEASE["permissions"] == {"contents": "read"}
+    assert CI["concurrency"]["group"]
+    for job in CI["jobs"].values():
         assert job["timeout-minutes"] <= 30
         assert "permissions" not in job
     for step in STEPS:
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
-
-
-def test_a_release_may_write_only_where_it_publishes():
-    release = yaml.safe_load(RELEASE)
-    assert release["permissions"] == {"contents": "read"}
-    may = {name: job["permissions"] for name, job in release["jobs"].items()}
     publish = {"contents": "read", "packages": "write"}
     signing = {"id-token": "write", "attestations": "write"}
+    may = {name: job["permissions"] for name, job in RELEASE["jobs"].items()}
     assert may == {"image": publish, "index": publish | signing}
-    build = release["jobs"]["image"]["steps"][-1]["with"]
+    build = RELEASE["jobs"]["image"]["steps"][-1]["with"]
     assert (build["provenance"], build["sbom"], build["push"]) == ("mode=max", True, True)
-    pinned = re.findall(r"uses: (.*)", RELEASE)
-    steps = [step for job in release["jobs"].values() for step in job["steps"]]
-    assert len(pinned) == sum("uses" in step for step in steps)
-    for action in pinned:
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_every_action_is_pinned_by_its_commit(text):
+    for action in re.findall(r"uses: (.*)", text):
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
 
 
 @pytest.mark.parametrize(("tag", "status"), [("v{}", 0), ("v0.0.0", 1)])
 def test_a_release_is_refused_whose_tag_is_not_the_version(tag, status, tmp_path):
-    steps = yaml.safe_load(RELEASE)["jobs"]["image"]["steps"]
-    (step,) = [step for step in steps if step.get("id") == "name"]
+    (step,) = [s for s in RELEASE["jobs"]["image"]["steps"] if s.get("id") == "name"]
     environment = {
         "PATH": os.environ["PATH"], "GITHUB_OUTPUT": str(tmp_path / "output"),
         "GITHUB_REF_NAME": tag.format(__version__), "GITHUB_REPOSITORY": "Some-One/Taxi",
@@ -85,7 +81,7 @@ def test_every_action_is_pinned_by_its_commit_and_jobs_share_one_environment():
 
 @pytest.mark.integration
 def test_its_mage_run_loads_a_month_into_its_own_postgres(postgres_environment, tmp_path):
-    job = JOBS["mage-run"]
+    job = CI["jobs"]["mage-run"]
     service = job["services"]["postgres"]["env"]
     assert job["env"]["POSTGRES_DBNAME"] == service["POSTGRES_DB"]
     assert job["env"]["POSTGRES_PASSWORD"] == service["POSTGRES_PASSWORD"]

@@ -6,17 +6,14 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
-import psycopg2
 import pyarrow.parquet as pq
 import pytest
 from markupsafe import escape
 
-from embedded.samples.months import write_month
 from embedded.servers.ports import HOST
 from embedded.servers.postgres import PostgresServer
 from nyc_tlc.adapters.postgres.ledger import take_turn
@@ -26,80 +23,14 @@ from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.errors import ConfigurationError, PipelineError, ReconciliationError
 from nyc_tlc.core.lake import paths as lake_paths
-from nyc_tlc.core.lake.records import Manifest, Record, WarehouseLoad, parse_record, render_record
+from nyc_tlc.core.lake.records import Manifest, WarehouseLoad, render_record
 from nyc_tlc.core.month import Month
-from nyc_tlc.jobs.audit import AuditScope, LakeAudit
-from nyc_tlc.jobs.trips import Trips
-from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.inspect_month import Inspection
-from nyc_tlc.wiring import connect_inspector, connect_stores
+from nyc_tlc.wiring import connect_inspector
+from tests.integration.world import World
 
 FIRST = Month(2021, 3)
-
-
-@dataclass(frozen=True)
-class World:
-    """Real stores with some months in them."""
-
-    settings: Settings
-    ports: Ports
-    published: Path
-
-    @property
-    def lake(self):
-        return self.ports.lake
-
-    @property
-    def trips(self):
-        return Trips(self.settings, self.ports)
-
-    def load(self, *partitions: Partition, seed: int = 0) -> None:
-        self.publish(*partitions, seed=seed)
-        self.trips.load(self.trips.land(partitions, force=False))
-
-    def publish(self, *partitions: Partition, seed: int = 0) -> None:
-        for partition in partitions:
-            write_month(partition, 400, self.published, seed=seed)
-
-    def connection(self):
-        settings = self.settings
-        return psycopg2.connect(
-            host=settings.postgres_host, port=settings.postgres_port,
-            dbname=settings.postgres_dbname, user=settings.postgres_user,
-            password=settings.postgres_password.get_secret_value(),
-            options=f"-c search_path={settings.postgres_schema}",
-        )  # fmt: skip
-
-    def sql(self, statement: str) -> list[tuple]:
-        with closing(self.connection()) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-
-    def manifest(self, partition: Partition) -> Manifest:
-        path = lake_paths.manifest(partition)
-        return parse_record(Manifest, self.lake.read(path)[0], path)
-
-    def rewrite(self, path: str, change: Callable[[bytes], bytes]) -> None:
-        self.lake.write(path, change(self.lake.read(path)[0]), if_generation=None)
-
-    def amend(self, path: str, kind: type[Record], **changes: object) -> None:
-        """Change what a record says."""
-        record = parse_record(kind, self.lake.read(path)[0], path)
-        self.rewrite(path, lambda _: render_record(record.model_copy(update=changes)))
-
-    def holdings(self) -> tuple[dict, list[tuple]]:
-        """Every object but the report, and the ledger."""
-        objects = {s.path: s.generation for s in self.lake.list("")}
-        objects.pop(lake_paths.AUDIT_REPORT)
-        return objects, self.sql("SELECT * FROM ledger ORDER BY service, source_month")
-
-    def report(self) -> str:
-        return self.lake.read(lake_paths.AUDIT_REPORT)[0].decode()
-
-    def audit(self, *partitions: Partition, **how: bool):
-        audit = LakeAudit(self.settings, self.ports, connect_inspector(self.settings))
-        return audit.audit(AuditScope(partitions, **how))
 
 
 @contextmanager
@@ -111,7 +42,7 @@ def world_in(postgres: PostgresServer, folder: Path, **stores: str) -> Iterator[
         postgres_schema=name(), tlc_source_url=(folder / "published").as_uri(),
         tlc_work_dir=folder / "work", tlc_attempts=3, tlc_log_level="ERROR", **stores,
     )  # fmt: skip
-    world = World(settings, connect_stores(settings), folder / "published")
+    world = World(settings)
     try:
         yield world
     finally:
@@ -124,6 +55,13 @@ def name() -> str:
 
 def in_bucket(gcs) -> dict[str, str]:
     return {"lake_url": f"gs://{gcs.bucket}/{name()}", "storage_emulator_host": gcs.url}
+
+
+def holdings(world: World) -> tuple[dict, list[tuple]]:
+    """Every object but the report, and the ledger."""
+    objects = {s.path: s.generation for s in world.lake.list("")}
+    objects.pop(lake_paths.AUDIT_REPORT)
+    return objects, world.sql("SELECT * FROM ledger ORDER BY service, source_month")
 
 
 def flipped(data: bytes) -> bytes:
@@ -151,7 +89,8 @@ def land_revision(world: World, month: Partition) -> None:
 def spoil_superseded(world: World, month: Partition) -> None:
     """Two revisions: the first version is spoilt, the second lost."""
     for seed in (1, 2):
-        world.load(month, seed=seed)
+        world.publish(month, seed=seed)
+        world.load(month)
     second, first = world.manifest(month).superseded
     world.rewrite(first.raw, flipped)
     world.lake.delete(second.raw)
@@ -357,6 +296,7 @@ def story(gcs, postgres, tmp_path_factory) -> Iterator[SimpleNamespace]:
     every = {"ask_source": True, "deep": True}
     months = tuple(MONTHS.values())
     with world_in(postgres, tmp_path_factory.mktemp("audit"), **in_bucket(gcs)) as world:
+        world.publish(*months)
         world.load(*months)
         told = SimpleNamespace(world=world, before=world.audit(*months, **every))
         for codes, tamper in DONE.items():
@@ -364,9 +304,9 @@ def story(gcs, postgres, tmp_path_factory) -> Iterator[SimpleNamespace]:
         told.others = [world.lake.write(path, b"mine", if_generation=0) for path in OF_OTHERS]
         world.sql("CREATE VIEW green_2099_01_new_0 AS SELECT 1 AS a")
         told.raw = {stored.path for stored in world.lake.list("raw/")}
-        told.held_before = world.holdings()
+        told.held_before = holdings(world)
         told.found = world.audit(*months, **every)
-        told.held_after, told.report = world.holdings(), world.report()
+        told.held_after, told.report = holdings(world), world.report()
         told.repaired = world.audit(*months, **every, repair=True)
         told.after = world.audit(*months, **every)
         yield told
@@ -403,28 +343,22 @@ def test_it_is_found_as_what_it_is_and_nothing_else_and_repaired(story, tamperin
     assert left == codes & BEYOND_REPAIR
 
 
-def test_a_table_that_readers_see_and_no_load_made_is_left_to_a_person(story):
-    for frame in (story.found, story.repaired, story.after):
-        assert "table_foreign mine" in set(frame.findings)
-    assert story.world.sql("SELECT to_regclass('mine') IS NOT NULL") == [(True,)]
-
-
 def test_what_others_keep_beside_ours_is_named_and_left(story):
     assert [story.world.lake.stat(path) for path in OF_OTHERS] == story.others
     assert story.world.sql("SELECT a FROM green_2099_01_new_0") == [(1,)]
+    # A table that readers see and no load made.
+    assert story.world.sql("SELECT to_regclass('mine') IS NOT NULL") == [(True,)]
     beside = {path for path in OF_OTHERS if not path.startswith(("backup/", "staging_old/"))}
     for frame in (story.found, story.repaired, story.after):
         named = {
             text.removeprefix("object_foreign ") for text in "; ".join(frame.findings).split("; ")
         }
         assert beside | {"view green_2099_01_new_0"} <= named
+        assert "table_foreign mine" in set(frame.findings)
 
 
-def test_looking_changes_nothing(story):
+def test_looking_changes_nothing_and_raw_is_never_deleted_from(story):
     assert story.held_after == story.held_before
-
-
-def test_raw_is_never_deleted_from(story):
     assert story.raw <= {stored.path for stored in story.world.lake.list("raw/")}
 
 
@@ -459,6 +393,7 @@ def bigquery_world(gcs, bigquery, postgres, tmp_path) -> Iterator[World]:
 
 def test_what_is_wrong_in_bigquery_is_found_and_repaired(bigquery_world):
     months = dict(zip(DONE_TO_BIGQUERY, MONTHS.values(), strict=False))
+    bigquery_world.publish(*months.values())
     bigquery_world.load(*months.values())
     for codes, month in months.items():
         DONE_TO_BIGQUERY[codes](bigquery_world, month)
@@ -485,6 +420,7 @@ def test_what_is_wrong_in_bigquery_is_found_and_repaired(bigquery_world):
 def world(postgres, tmp_path) -> Iterator[World]:
     """One month in a folder's lake."""
     with world_in(postgres, tmp_path, lake_url=str(tmp_path / "lake")) as world:
+        world.publish(MONTH, OTHER)
         world.load(MONTH)
         yield world
 

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +19,6 @@ import requests
 
 from embedded.servers.mage import ROOT, MageServer, until
 from mage_server.api import CLIENT_ID
-from tests.integration.conftest import Scheduled
 
 pytestmark = pytest.mark.integration
 
@@ -141,12 +140,12 @@ def files_of(folder: Path) -> dict[Path, bytes]:
 
 
 @pytest.fixture(scope="module")
-def server(scheduled: Scheduled) -> MageServer:
+def server(scheduled) -> MageServer:
     return scheduled.server
 
 
 @pytest.fixture(scope="module")
-def viewer(server: MageServer) -> dict[str, str]:
+def viewer(server) -> dict[str, str]:
     """The headers of a user with the Viewer role."""
     roles = {role["name"]: role["id"] for role in server.get("roles")["roles"]}
     user = {**VIEWER, "username": "viewer", "password_confirmation": VIEWER["password"]}
@@ -161,7 +160,7 @@ def viewer(server: MageServer) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-API-KEY": CLIENT_ID}], ids=["bare", "public key"])
-def test_without_a_login_every_call_is_refused(server: MageServer, headers: dict[str, str]) -> None:
+def test_without_a_login_every_call_is_refused(server, headers):
     assert let_through(server, METHODS, example_paths(), headers) <= OPEN.keys()
 
 
@@ -174,12 +173,17 @@ def test_without_a_login_every_call_is_refused(server: MageServer, headers: dict
         {"Cookie": "oauth_token=" + jwt.encode({"token": "x"}, "materia")},  # Mage's default
     ],
 )
-def test_an_unknown_or_forged_login_is_none(server: MageServer, login: dict[str, str]) -> None:
+def test_an_unknown_or_forged_login_is_none(server, login):
     answer = call(server, "GET", "/api/pipelines", **login, **{"X-API-KEY": CLIENT_ID})
     assert answer.status_code == 401
 
 
-def test_what_is_open_runs_nothing_and_shows_no_secret(server: MageServer) -> None:
+def test_mage_s_own_default_login_is_refused(server):
+    for who in ("admin@admin.com", "admin", server.email):
+        assert sign_in(server, who, "admin") is None
+
+
+def test_what_is_open_runs_nothing_and_shows_no_secret(server):
     before = server.get("pipeline_runs")["metadata"]["count"]
     for known in OPEN:
         method, path = known.split()
@@ -196,12 +200,7 @@ def test_what_is_open_runs_nothing_and_shows_no_secret(server: MageServer) -> No
     assert server.get("pipeline_runs")["metadata"]["count"] == before
 
 
-def test_mage_s_own_default_login_is_refused(server: MageServer) -> None:
-    for who in ("admin@admin.com", "admin", server.email):
-        assert sign_in(server, who, "admin") is None
-
-
-def test_a_viewer_changes_and_runs_nothing(server: MageServer, viewer: dict[str, str]) -> None:
+def test_a_viewer_changes_and_runs_nothing(server, viewer):
     files, runs = files_of(server.project), server.get("pipeline_runs")["metadata"]["count"]
     users = server.get("users")["users"]
     # The sessions log out, and log in; the tests need the login.
@@ -212,7 +211,7 @@ def test_a_viewer_changes_and_runs_nothing(server: MageServer, viewer: dict[str,
     assert server.get("users")["users"] == users
 
 
-def test_a_viewer_reads_empty_lists_at_most(server: MageServer, viewer: dict[str, str]) -> None:
+def test_a_viewer_reads_empty_lists_at_most(server, viewer):
     read = set()
     for path in example_paths(through_parents=False):
         answer = call(server, "GET", path, **viewer)
@@ -222,14 +221,14 @@ def test_a_viewer_reads_empty_lists_at_most(server: MageServer, viewer: dict[str
 
 
 @pytest.mark.parametrize("place", ["/etc/hostname", "/proc/self/environ", str(ROOT / "dev.env")])
-def test_no_user_reads_files_by_the_hole_of_browser_items(server: MageServer, place: str) -> None:
+def test_no_user_reads_files_by_the_hole_of_browser_items(server, place):
     quoted = place.replace("/", "%2F")
     for path in (f"browser_items/{quoted}", f"browser_items?directory={quoted}"):
         answer = server.session.get(f"{server.url}/api/{path}", timeout=60)
         assert answer.status_code == 403
 
 
-def test_no_token_is_in_the_servers_log(server: MageServer) -> None:
+def test_no_token_is_in_the_servers_log(server):
     token = "a-token-that-nobody-else-knows"
     for path in (f"pipeline_schedules/1/pipeline_runs/{token}", "no_such_call"):
         body = {"pipeline_run": {}}
@@ -240,7 +239,7 @@ def test_no_token_is_in_the_servers_log(server: MageServer) -> None:
     assert token not in log.read_text("utf-8")
 
 
-def test_the_web_sockets_ask_for_an_editor(server: MageServer, viewer: dict[str, str]) -> None:
+def test_the_web_sockets_ask_for_an_editor(server, viewer):
     def connect(path: str, **headers: str) -> int:
         connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=60)
         with closing(connection):
@@ -255,7 +254,7 @@ def test_the_web_sockets_ask_for_an_editor(server: MageServer, viewer: dict[str,
     assert connect("/websocket/terminal?term_name=x", Cookie=owner) == 403
 
 
-def test_a_page_of_somebody_else_cannot_use_the_login(server: MageServer) -> None:
+def test_a_page_of_somebody_else_cannot_use_the_login(server):
     for origin, expected in (("http://evil.example", 403), ("null", 403), (server.url, 200)):
         answer = server.session.get(
             f"{server.url}/api/pipelines", headers={"Origin": origin}, timeout=60
@@ -263,7 +262,7 @@ def test_a_page_of_somebody_else_cannot_use_the_login(server: MageServer) -> Non
         assert answer.status_code == expected
 
 
-def test_from_another_address_than_loopback_nothing_answers(scheduled: Scheduled) -> None:
+def test_from_another_address_than_loopback_nothing_answers(scheduled):
     ours = [scheduled.server.url, scheduled.on.environment["STORAGE_EMULATOR_HOST"]]
     ports = {int(url.rpartition(":")[2]) for url in ours}
     ports |= {int(scheduled.on.environment["POSTGRES_PORT"])}
@@ -272,60 +271,59 @@ def test_from_another_address_than_loopback_nothing_answers(scheduled: Scheduled
     assert {c.laddr.ip for c in listening if c.laddr.port in ports} == {"127.0.0.1"}
 
 
-def test_a_database_with_the_default_owner_is_not_served(
-    server: MageServer, tmp_path: Path
-) -> None:
-    database = tmp_path / "mage-ai.db"
+@pytest.fixture
+def copied(server, tmp_path) -> Callable[..., list[tuple]]:
+    """Ask and change a copy of Mage's database."""
     (kept,) = Path(server.environment["MAGE_DATA_DIR"]).rglob("mage-ai.db")
-    with sqlite3.connect(kept) as source, sqlite3.connect(database) as copy:
+    with sqlite3.connect(kept) as source, sqlite3.connect(tmp_path / "mage-ai.db") as copy:
         source.backup(copy)
-        hashed = bcrypt.hashpw(b"admin", bcrypt.gensalt(4)).decode()
-        copy.execute(
-            "UPDATE user SET email = 'admin@admin.com', password_hash = ? WHERE email = ?",
-            [hashed, server.email],
-        )
-    began = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "mage_server", server.project, "--port", "1"],
-        env={**server.environment, "MAGE_DATABASE_CONNECTION_URL": f"sqlite:///{database}"},
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
+
+    def run(statement: str, *values: str) -> list[tuple]:
+        with sqlite3.connect(tmp_path / "mage-ai.db") as copy:
+            return copy.execute(statement, values).fetchall()
+
+    return run
+
+
+def hashed(password: str) -> str:
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+
+
+def python(server: MageServer, folder: Path, *words: object, **settings: str):
+    """Run a program of Mage's Python on the copied database."""
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", *words],
+        env={**server.environment, **settings,
+             "MAGE_DATABASE_CONNECTION_URL": f"sqlite:///{folder}/mage-ai.db"},
+        cwd=folder, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
+
+
+def test_a_database_with_the_default_owner_is_not_served(server, copied, tmp_path):
+    admin = "UPDATE user SET email = 'admin@admin.com', password_hash = ? WHERE email = ?"
+    copied(admin, hashed("admin"), server.email)
+    began = python(server, tmp_path, "-m", "mage_server", server.project, "--port", "1")
     assert began.returncode == 1
     assert "admin@admin.com with the published password" in began.stderr
     assert "Traceback" not in began.stderr
 
 
 def test_the_owners_password_follows_the_environment_and_not_the_other_way(
-    server: MageServer, tmp_path: Path
-) -> None:
-    database, data = tmp_path / "mage-ai.db", tmp_path / "data"
-    (kept,) = Path(server.environment["MAGE_DATA_DIR"]).rglob("mage-ai.db")
-    with sqlite3.connect(kept) as source, sqlite3.connect(database) as copy:
-        source.backup(copy)
+    server, copied, tmp_path
+):
+    data = tmp_path / "data"
 
     def start(password: str) -> str:
         """Follow the environment as a start does; the hash that Mage's database has then."""
         code = "import os; from mage_server.owner import follow_password as f; f(os.environ)"
-        subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", code],
-            env={
-                **server.environment, "DEFAULT_OWNER_PASSWORD": password,
-                "MAGE_DATABASE_CONNECTION_URL": f"sqlite:///{database}",
-                "MAGE_DATA_DIR": str(data),
-            },
-            check=True, timeout=300,
-        )  # fmt: skip
-        with sqlite3.connect(database) as copy:
-            query = "SELECT password_hash FROM user WHERE email = ?"
-            return str(copy.execute(query, [server.email]).fetchone()[0])
+        given = {"DEFAULT_OWNER_PASSWORD": password, "MAGE_DATA_DIR": str(data)}
+        followed = python(server, tmp_path, "-c", code, **given)
+        assert followed.returncode == 0, followed.stderr
+        return copied("SELECT password_hash FROM user WHERE email = ?", server.email)[0][0]
 
-    def change_in_the_ui(password: bytes) -> None:
-        with sqlite3.connect(database) as copy:
-            hashed = bcrypt.hashpw(password, bcrypt.gensalt(4)).decode()
-            copy.execute("UPDATE user SET password_hash = ?", [hashed])
-
-    change_in_the_ui(b"chosen in the UI")
+    copied("UPDATE user SET password_hash = ?", hashed("chosen in the UI"))
     # An installation of before this file: nobody knows what its owner meant.
-    assert bcrypt.checkpw(b"chosen in the UI", start("of .env").encode())
-    assert bcrypt.checkpw(b"chosen in the UI", start("of .env").encode())
+    for _ in range(2):
+        assert bcrypt.checkpw(b"chosen in the UI", start("of .env").encode())
     assert bcrypt.checkpw(b"another of .env", start("another of .env").encode())
     assert (data / "owner-password").stat().st_mode & 0o077 == 0

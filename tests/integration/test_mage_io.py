@@ -147,7 +147,7 @@ def schema() -> str:
 
 
 @pytest.fixture(scope="module")
-def on(mage: Mage, stack, schema, tmp_path_factory) -> Iterator[Mage]:
+def on(mage, stack, schema, tmp_path_factory) -> Iterator[Mage]:
     """The same servers, entered with a password of every awkward character."""
     role, password = f"{schema}_role", PASSWORD.replace("'", "''")
     stack.postgres.psql(f"CREATE ROLE {role} LOGIN IN ROLE {LOADER} PASSWORD '{password}'")
@@ -159,7 +159,7 @@ def on(mage: Mage, stack, schema, tmp_path_factory) -> Iterator[Mage]:
 
 
 @pytest.fixture(scope="module")
-def read(on: Mage, schema, tmp_path_factory) -> dict[str, list[dict[str, Any]]]:
+def read(on, schema, tmp_path_factory) -> dict[str, list[dict[str, Any]]]:
     """The rows of `trips`, and those that each block read, by its name."""
     folder = tmp_path_factory.mktemp("project")
     project, collected = folder / "io_project", folder / "collected.json"

@@ -13,8 +13,7 @@ from nyc_tlc.core.contract.service import GREEN, SERVICES
 from nyc_tlc.core.errors import PartitionsFailedError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.month import Month
-from nyc_tlc.jobs.trips import Trips
-from nyc_tlc.wiring import connect_stores
+from tests.integration.world import World
 
 BEFORE, SINCE = Month(2024, 1), Month(2024, 2)
 CURB_FEE = Column("curb_fee", ColumnType.DOUBLE, "For stops at the curb", unit="US dollars")
@@ -35,10 +34,8 @@ def declared(monkeypatch):
     """What a developer writes into columns.py and green.py."""
     vintages = GREEN.contract.vintages
     published = {**GREEN.contract.vintage_of(SINCE).published, "Curb_fee": "double"}
-    at = next(
-        i for i, column in enumerate(GREEN.contract.columns) if column.name == "extra_columns"
-    )
     columns = list(GREEN.contract.columns)
+    at = columns.index(GREEN.contract.by_name["extra_columns"])
     columns.insert(at, CURB_FEE.spelled("Curb_fee"))
     contract = replace(
         GREEN.contract,
@@ -55,10 +52,8 @@ def declared(monkeypatch):
 
 def load(settings, *months, **changes):
     """Status of each month, as `make run` leaves it."""
-    settings = settings.model_copy(update=changes)
-    trips = Trips(settings, connect_stores(settings))
-    rows = trips.load(trips.land([Partition(SERVICES["green"], month) for month in months]))
-    return [row.status for row in rows]
+    world = World(settings.model_copy(update=changes))
+    return [row.status for row in world.load(*(Partition(SERVICES["green"], m) for m in months))]
 
 
 def test_every_step_from_the_failing_month_to_the_declared_column(settings, declared, query):
@@ -80,8 +75,7 @@ def test_every_step_from_the_failing_month_to_the_declared_column(settings, decl
     assert query("SELECT sum(curb_fee) FROM green") == total
     assert query("SELECT count(extra_columns), count(curb_fee) FILTER (WHERE source_month = "
                  "'2024-01-01') FROM green") == [(0, 0)]  # fmt: skip
-    lake = connect_stores(settings).lake
     for month in (BEFORE, SINCE):
-        with lake.open(lake_paths.trips(Partition(GREEN, month))) as file:
+        with World(settings).lake.open(lake_paths.trips(Partition(GREEN, month))) as file:
             assert "curb_fee" in pq.read_schema(file).names
     assert load(settings, BEFORE, SINCE) == ["unchanged", "unchanged"]

@@ -17,7 +17,7 @@ from embedded.servers.mage import until
 from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.settings import Settings
 from nyc_tlc.wiring import connect_stores
-from tests.integration.browser import PICTURES, window
+from tests.integration.browser import PICTURES
 from tests.repository import ROOT, files
 
 pytestmark = pytest.mark.integration
@@ -32,13 +32,6 @@ ANSWER = "select count(*), count(distinct lpep_pickup_date), array_agg(distinct 
 def git(project, *words):
     said = subprocess.run(["git", *words], cwd=project, capture_output=True, text=True, check=True)
     return said.stdout
-
-
-@pytest.fixture(scope="module")
-def looking(browser, signed_in, scheduled):
-    with window(browser, signed_in, scheduled.server.url) as looking:
-        looking.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        yield looking
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +88,7 @@ def add_block(page, project, menu, name, code):
 
 def test_the_page_leads_to_a_run_by_schedule(looking, scheduled, zones):
     page = looking.at("/pipelines")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     kind, name = say(r"\*\*New › ([^*]+)\*\*\. Name it `([^`]+)`, then \*\*Create\*\*")
     page.get_by_role("button", name="New", exact=True).click()
     page.get_by_text(kind, exact=True).click()

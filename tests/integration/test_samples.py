@@ -2,14 +2,12 @@
 
 import shutil
 import zipfile
-from contextlib import closing
 
-import psycopg2
 import pyarrow.parquet as pq
 import pytest
 
 from embedded.samples.csv_months import write_csv_month
-from embedded.samples.months import published_batches, published_schema, write_month
+from embedded.samples.months import published_batches, published_schema
 from embedded.samples.polygons import write_zone_polygons
 from embedded.samples.zones import write_zone_lookup
 from nyc_tlc import __version__
@@ -17,15 +15,11 @@ from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN, YELLOW
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import PartitionsFailedError
-from nyc_tlc.core.lake.paths import AUDIT_REPORT
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.rules import FLAGS
-from nyc_tlc.jobs.audit import AuditScope, LakeAudit
 from nyc_tlc.jobs.rebuild import Rebuild
-from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.jobs.zones import Zones
-from nyc_tlc.steps.records import read_manifest
-from nyc_tlc.wiring import connect_inspector, connect_stores
+from tests.integration.world import World
 
 MONTH = Partition(GREEN, Month(2024, 1))
 LOCATED = Partition(YELLOW, Month(2009, 1))
@@ -33,26 +27,16 @@ SAMPLE_BIT = 1 << [rule.code for rule in FLAGS].index("sample")
 HELD = "The month stays as it was. Check TLC_SOURCE_URL, or let tlc_trips replace it with force"
 
 
-class World:
-    """A source folder and the stores of one test."""
-
-    def __init__(self, settings, tmp_path):
-        self.settings = settings
-        self.published = tmp_path / "published"
-        self.ports = connect_stores(settings)
-        write_zone_lookup(self.published / "taxi_zone_lookup.csv")
-        write_zone_polygons(self.published / "taxi_zones.zip")
-
-    def load(self, partition, **options):
-        trips = Trips(self.settings, self.ports)
-        return trips.load(trips.land([partition], **options))[0]
+class Samples(World):
+    """Months and zones of either kind at the source."""
 
     def sample(self, partition, rows=200):
-        return write_month(partition, rows, self.published)
+        self.publish(partition, rows=rows)
 
     def own(self, partition, rows=200):
         """A file as TLC publishes it: the same rows, without what marks a sample."""
-        file = self.sample(partition, rows)
+        self.sample(partition, rows)
+        file = self.published / partition.file_name
         pq.write_table(pq.read_table(file).replace_schema_metadata(None), file)
 
     def own_zones(self):
@@ -66,33 +50,30 @@ class World:
             for name, data in parts.items():
                 archive.writestr(name, data.replace(b"sample\0", b"length\0"))
 
-    def sql(self, statement):
-        settings = self.settings
-        with closing(
-            psycopg2.connect(
-                host=settings.postgres_host, port=settings.postgres_port,
-                dbname=settings.postgres_dbname, user=settings.postgres_user,
-                password=settings.postgres_password.get_secret_value(),
-                options=f"-c search_path={settings.postgres_schema}",
-            )
-        ) as connection, connection.cursor() as cursor:  # fmt: skip
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else connection.commit()
+    def load_one(self, partition, **options):
+        return self.load(partition, **options)[0]
 
     def ledger(self):
         return self.sql("SELECT is_sample, version, sha256 FROM ledger")
 
+    def zone_kinds(self):
+        """What the stores say of the kind of their zones, but for those outside of town."""
+        return self.sql("SELECT DISTINCT service_zone FROM taxi_zone WHERE location_id < 264")
+
 
 @pytest.fixture
-def world(settings, tmp_path):
-    return World(settings, tmp_path)
+def world(settings):
+    world = Samples(settings)
+    write_zone_lookup(world.published / "taxi_zone_lookup.csv")
+    write_zone_polygons(world.published / "taxi_zones.zip")
+    return world
 
 
 def flagged(world, partition):
     """The shares of rows in Postgres and in the lake that say that they are of a sample."""
     table = partition.service.name
     (in_postgres,) = world.sql(f"SELECT avg((quality_flags & {SAMPLE_BIT} > 0)::int) FROM {table}")
-    with world.ports.lake.open(f"trips/{partition.hive_path}/part-0.parquet") as file:
+    with world.lake.open(f"trips/{partition.hive_path}/part-0.parquet") as file:
         flags = pq.read_table(file, columns=["quality_flags"])["quality_flags"].to_numpy()
     return float(in_postgres[0]), float(((flags & SAMPLE_BIT) > 0).mean())
 
@@ -107,49 +88,46 @@ def test_a_sample_says_so_from_the_source_to_every_store(world, form):
         batches = published_batches(partition, 200, published_schema(partition, SourceFormat.CSV))
         write_csv_month(partition, batches, world.published, compressed=form == "csv.gz")
         world.settings = world.settings.model_copy(update={"tlc_source_format": SourceFormat.CSV})
-    row = world.load(partition)
+    row = world.load_one(partition)
     assert row.is_sample
     assert "a sample: generated for a trial" in row.warning
     assert flagged(world, partition) == (1.0, 1.0)
     assert [entry[:2] for entry in world.ledger()] == [(True, __version__)]
-    manifest, _ = read_manifest(partition, world.ports.lake)
-    assert manifest.counts.by_flag["sample"] == manifest.counts.accepted > 0
-    again = world.load(partition)
+    counts = world.manifest(partition).counts
+    assert counts.by_flag["sample"] == counts.accepted > 0
+    again = world.load_one(partition)
     assert (again.status, again.is_sample, again.warning) == ("unchanged", True, row.warning)
-    audit = LakeAudit(world.settings, world.ports, connect_inspector(world.settings))
-    assert audit.audit(AuditScope((partition,)))["sample"].tolist() == [True]
-    page = world.ports.lake.read(AUDIT_REPORT)[0].decode()
-    assert "1 of them is a sample" in page
-    assert f"nyc-tlc {__version__}" in page
+    assert world.audit(partition)["sample"].tolist() == [True]
+    assert "1 of them is a sample" in world.report()
+    assert f"nyc-tlc {__version__}" in world.report()
 
 
 @pytest.mark.parametrize("first", ["sample", "own"])
 def test_neither_takes_the_others_place_without_force(world, first):
     second = {"sample": "own", "own": "sample"}[first]
     getattr(world, first)(MONTH)
-    world.load(MONTH)
+    world.load_one(MONTH)
     before = world.ledger()
     assert before[0][0] is (first == "sample")
     getattr(world, second)(MONTH, rows=300)
     with pytest.raises(PartitionsFailedError, match=HELD):
-        world.load(MONTH)
+        world.load_one(MONTH)
     assert world.ledger() == before
 
     # A repair fetches what raw/ has lost, and does not bring the other along.
-    manifest, _ = read_manifest(MONTH, world.ports.lake)
-    world.ports.lake.delete(manifest.landing.raw)
+    world.lake.delete(world.manifest(MONTH).landing.raw)
     with pytest.raises(PartitionsFailedError, match=HELD):
-        Trips(world.settings, world.ports).load_again(MONTH, fetch=True)
+        world.trips.load_again(MONTH, fetch=True)
     assert world.ledger() == before
 
-    world.load(MONTH, force=True)
+    world.load_one(MONTH, force=True)
     assert world.ledger()[0][0] is (second == "sample")
     assert flagged(world, MONTH) == (float(second == "sample"),) * 2
 
 
 def test_a_lake_of_samples_does_not_restore_over_a_real_month(world):
     world.sample(MONTH)
-    world.load(MONTH)
+    world.load_one(MONTH)
     world.sql("UPDATE ledger SET is_sample = false, sha256 = 'another'")
     with pytest.raises(PartitionsFailedError, match=HELD):
         Rebuild(world.settings, world.ports).postgres([MONTH])
@@ -158,61 +136,48 @@ def test_a_lake_of_samples_does_not_restore_over_a_real_month(world):
 
 def test_a_store_from_before_samples_were_marked_is_read_as_before(world):
     world.own(MONTH)
-    world.load(MONTH)
+    world.load_one(MONTH)
     world.sql("ALTER TABLE ledger DROP COLUMN is_sample, DROP COLUMN version")
-    assert world.load(MONTH).status == "unchanged"
+    assert world.load_one(MONTH).status == "unchanged"
     world.own(MONTH, rows=300)  # a revision
-    assert world.load(MONTH).status == "reconciled"
+    assert world.load_one(MONTH).status == "reconciled"
     assert [entry[:2] for entry in world.ledger()] == [(False, __version__)]
 
 
 def test_no_real_month_is_made_with_the_zones_of_samples(world):
     """The demo's polygons once outlived the demo, and the proof did not see it."""
     world.sample(LOCATED)
-    world.load(LOCATED)
+    world.load_one(LOCATED)
     world.own(LOCATED)
     with pytest.raises(PartitionsFailedError, match="TLC's own and the zones of the source are"):
-        world.load(LOCATED, force=True)
+        world.load_one(LOCATED, force=True)
     world.own_zones()
-    assert not world.load(LOCATED, force=True).is_sample
-    own = read_manifest(LOCATED, world.ports.lake)[0].zone_polygons
+    assert not world.load_one(LOCATED, force=True).is_sample
+    own = world.manifest(LOCATED).zone_polygons
 
     # Zones landed later: what was located with others is no longer as it should be.
     zones = world.published / "taxi_zones.zip"
     zones.write_bytes(zones.read_bytes() + b"\0")
-    assert world.load(LOCATED).status == "unchanged"  # nobody has landed them yet
+    assert world.load_one(LOCATED).status == "unchanged"  # nobody has landed them yet
     Zones(world.settings, world.ports).land()
-    audit = LakeAudit(world.settings, world.ports, connect_inspector(world.settings))
-    found = audit.audit(AuditScope((LOCATED,)))
-    assert "zones_outdated" in found["findings"][0]
-    assert world.load(LOCATED, only_plan=True).status == "planned"
-    assert world.load(LOCATED).status == "reconciled"
-    assert read_manifest(LOCATED, world.ports.lake)[0].zone_polygons != own
-    assert world.load(LOCATED).status == "unchanged"
+    assert "zones_outdated" in world.audit(LOCATED)["findings"][0]
+    assert world.load_one(LOCATED, only_plan=True).status == "planned"
+    assert world.load_one(LOCATED).status == "reconciled"
+    assert world.manifest(LOCATED).zone_polygons != own
+    assert world.load_one(LOCATED).status == "unchanged"
 
 
-def test_a_real_month_beside_the_zones_of_a_demo_says_so(world):
+def test_a_real_month_beside_a_demos_zones_says_so_and_those_never_come_back(world, tmp_path):
+    kept = shutil.copytree(world.published, tmp_path / "samples")
     zones = Zones(world.settings, world.ports)
     zones.load_to_postgres(zones.land())
-    assert world.sql("SELECT DISTINCT service_zone FROM taxi_zone WHERE location_id < 264") == [
-        ("Sample",)
-    ]
+    assert world.zone_kinds() == [("Sample",)]
     world.own(MONTH)
-    assert "the zones in the stores are samples" in world.load(MONTH).warning
+    assert "the zones in the stores are samples" in world.load_one(MONTH).warning
     world.own_zones()
-    zones.land()
-    assert "zones" not in world.load(MONTH, force=True).warning
-
-
-def test_sample_zones_do_not_replace_tlcs_own_names(world, tmp_path):
-    kept = tmp_path / "samples"
-    shutil.copytree(world.published, kept)
-    world.own_zones()
-    zones = Zones(world.settings, world.ports)
     zones.load_to_postgres(zones.land())
-    for file in kept.iterdir():
-        shutil.copy(file, world.published)
+    assert "zones" not in world.load_one(MONTH, force=True).warning
+    assert world.zone_kinds() == [("Boro Zone",)]
+    shutil.copytree(kept, world.published, dirs_exist_ok=True)
     zones.load_to_postgres(zones.land())
-    assert world.sql("SELECT DISTINCT service_zone FROM taxi_zone WHERE location_id < 264") == [
-        ("Boro Zone",)
-    ]
+    assert world.zone_kinds() == [("Boro Zone",)]

@@ -18,7 +18,6 @@ from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN
 from nyc_tlc.core.month import Month
 from nyc_tlc.settings import Settings
-from tests.integration.conftest import Mage
 from tests.ports.scripted_http import Answer, serve
 
 pytestmark = pytest.mark.integration
@@ -52,7 +51,7 @@ def key_file(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def left(mage: Mage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def left(mage, tmp_path_factory) -> dict[str, bytes]:
     """What a run with a month that loads and a month that fails left behind, by place."""
     folder = tmp_path_factory.mktemp("secrets")
     (folder / "cdn" / "misc").mkdir(parents=True)
@@ -113,7 +112,7 @@ def unpacked(content: bytes) -> bytes:
         return content
 
 
-def test_every_secret_of_the_settings_has_a_marker() -> None:
+def test_every_secret_of_the_settings_has_a_marker():
     secret = {
         name.upper()
         for name, field in Settings.model_fields.items()
@@ -123,7 +122,7 @@ def test_every_secret_of_the_settings_has_a_marker() -> None:
 
 
 @pytest.mark.parametrize("name", [*SECRETS, "POSTGRES_PASSWORD"])
-def test_a_secret_comes_out_nowhere(mage: Mage, left: dict[str, bytes], name: str) -> None:
+def test_a_secret_comes_out_nowhere(mage, left, name):
     for kind in ("standard output", "/.variables/", "lake manifests/", "lake raw/", "table ledger"):
         assert any(kind in place for place in left), kind
     # It has no character that an address or JSON would write differently.

@@ -3,16 +3,9 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.integration.browser import window
 from tests.mage_editor import WHICH_SERVER, ask_postgres, expect_answer
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def looking(browser, signed_in, scheduled):
-    with window(browser, signed_in, scheduled.server.url) as looking:
-        yield looking
 
 
 def test_a_sql_block_on_the_profile_dev_shows_the_rows_of_our_postgres(looking, scheduled):

@@ -1,8 +1,8 @@
 """TLC publishes a month, revises it and withdraws it: what a sync makes of that, and asks for."""
 
-import json
 from collections import Counter
 from datetime import UTC, datetime
+from functools import cached_property
 
 import pyarrow.parquet as pq
 import pytest
@@ -16,10 +16,8 @@ from nyc_tlc.core.errors import PartitionsFailedError
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.month import Month
 from nyc_tlc.jobs.sync import Sync
-from nyc_tlc.jobs.trips import Trips
-from nyc_tlc.settings import Settings
-from nyc_tlc.wiring import connect_stores
 from tests.alert_sinks import webhook
+from tests.integration.world import World
 
 pytestmark = pytest.mark.integration
 ROWS = 300
@@ -60,17 +58,15 @@ def tlc(tmp_path):
         yield Published(server, folder)
 
 
-class Syncing:
+class Syncing(World):
     """The blocks of tlc_sync in this process."""
 
-    def __init__(self, settings, sql):
-        ports = connect_stores(settings)
-        self.settings, self.lake, self.sql = settings, ports.lake, sql
-        self._sync = Sync(settings, ports)
-        self.trips = Trips(settings, ports)
+    @cached_property
+    def _sync(self):
+        return Sync(self.settings, self.ports)
 
     def with_settings(self, **changes):
-        return Syncing(self.settings.model_copy(update=changes), self.sql)
+        return Syncing(self.settings.model_copy(update=changes))
 
     def find(self, *, scope="changed", only_plan=False):
         return self._sync.find([GREEN], first=FIRST, scope=scope, only_plan=only_plan)
@@ -94,8 +90,8 @@ class Syncing:
 
 
 @pytest.fixture
-def sync(settings, query, tlc):
-    return Syncing(settings.model_copy(update={"tlc_source_url": tlc.server.url}), query)
+def sync(settings, tlc):
+    return Syncing(settings.model_copy(update={"tlc_source_url": tlc.server.url}))
 
 
 def test_a_sync_loads_what_is_new_replaces_what_is_revised_and_reports_what_is_gone(sync, tlc):
@@ -207,7 +203,7 @@ def test_an_unchanged_month_costs_one_conditional_request_and_no_byte(sync, tlc)
     tlc.publish(LATE[0])
     for status, answered in (("reconciled", 200), ("unchanged", 304)):
         asked = len(tlc.server.requests)
-        (row,) = sync.trips.load(sync.trips.land([Partition(GREEN, Month.parse(LATE[0]))]))
+        (row,) = sync.load(Partition(GREEN, Month.parse(LATE[0])))
         assert row.status == status
         *_, last = requests = tlc.server.requests[asked:]
         assert last.status == answered
@@ -252,21 +248,3 @@ def test_late_months_are_told_of_once(sync, tlc):
     assert "2 months late" in told
     assert all(f"green {month}: expected since " in told for month in LATE[1:])
     assert f"green {LATE[2]}: expected since {Month.parse(LATE[2]) + 3}" in told
-
-
-def test_mage_runs_a_sync_and_a_failing_month_fails_alone(mage, tlc, tmp_path):
-    here = mage.on("synced_by_mage", tmp_path, tlc.server.url)
-    sync = Syncing(Settings.load(here.environment), here.sql)
-    good, bad = LATE[:2]
-    tlc.publish(good)
-    tlc.publish(bad)
-    content = tlc.file(bad).read_bytes()
-    tlc.file(bad).write_bytes(content[:-100])
-    run = here.run("tlc_sync", json.dumps({"service": "green", "first_month": str(FIRST)}))
-    assert run.returncode == 1
-    assert "7 months: 1 expected, 3 not published yet, 1 late, 2 available" in run.stdout
-    assert f"green {good}  reconciled" in run.stdout
-    assert f"green {bad}: " in run.stdout.split("partitions failed")[-1]
-    assert [sync.recorded()[month] for month in (good, bad)] == ["loaded", "failed"]
-    tlc.file(bad).write_bytes(content)
-    assert sync()[1].items() >= {good: "unchanged", bad: "reconciled"}.items()

@@ -1,33 +1,31 @@
 """Mage's web pages and the report as a person sees them, in Chromium; pictures in .screenshots/."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from mage_project.run_variables import HINT
 from mage_server.run_record import TRIGGER
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.month import Month
-from nyc_tlc.jobs.audit import AuditScope, LakeAudit, download_report
+from nyc_tlc.jobs.audit import download_report
 from nyc_tlc.settings import Settings
-from nyc_tlc.wiring import connect_inspector, connect_stores
-from tests.integration.browser import WIDTHS, Looking, window
+from tests.integration.browser import WIDTHS
+from tests.integration.world import World
 
 pytestmark = pytest.mark.integration
-FOLDED = (
-    "for (const side of ['before', 'after']) localStorage[`pipeline_editor_${side}_hidden`] = true"
-)
+FOLDED = """
+for (const side of ['before', 'after'])
+  localStorage[`pipeline_editor_${side}_hidden`] = !location.search.includes('sideview')
+"""
+"""Mage's side panes, unless one is asked for: on a phone they leave no room for a page."""
 
 
-@pytest.fixture(params=WIDTHS)
-def looking(request, browser, signed_in, scheduled) -> Iterator[Looking]:
-    with window(browser, signed_in, scheduled.server.url, request.param) as looking:
-        yield looking
-
-
-DESKTOP = pytest.mark.parametrize("looking", ["desktop"], indirect=True)
+@pytest.fixture(scope="module", autouse=True)
+def folded(looking) -> None:
+    looking.page.add_init_script(FOLDED)
 
 
 @pytest.fixture(scope="module")
@@ -41,33 +39,26 @@ def loaded(scheduled) -> None:
 @pytest.fixture(scope="module")
 def report(scheduled, loaded, tmp_path_factory) -> Path:
     """What `make report` fetches after an audit of the stores that the scheduler loads."""
-    settings = Settings.load(scheduled.on.environment)
-    ports = connect_stores(settings)
+    world = World(Settings.load(scheduled.on.environment))
     months = Month.parse("2023-03").through(Month.parse("2023-05"))
-    scope = AuditScope(tuple(Partition(SERVICES["green"], month) for month in months))
-    LakeAudit(settings, ports, connect_inspector(settings)).audit(scope)
-    fetched = download_report(ports.lake, tmp_path_factory.mktemp("report"))
+    world.audit(*(Partition(SERVICES["green"], month) for month in months))
+    fetched = download_report(world.lake, tmp_path_factory.mktemp("report"))
     assert fetched is not None
     return fetched
 
 
 def test_the_list_of_pipelines_says_what_each_is_for(looking):
     page = looking.at("/pipelines")
-    expect(page.get_by_text("tlc_trips", exact=True)).to_be_visible()
-    expect(page.get_by_text("Months of trips from TLC")).to_be_visible()
-    looking.saw_nothing_wrong("pipelines")
+    name, purpose = page.get_by_text("tlc_trips", exact=True), "Months of trips from TLC"
+    looking.saw_nothing_wrong("pipelines", name, page.get_by_text(purpose))
 
 
 @pytest.mark.parametrize("pipeline", ["tlc_trips", "tlc_sync"])
 def test_a_pipelines_page_begins_with_what_it_does_and_its_flow(looking, pipeline):
-    if looking.width == "phone":
-        # As after folding both side panes away: Mage gives the page to them otherwise.
-        looking.page.add_init_script(FOLDED)
     page = looking.at(f"/pipelines/{pipeline}/edit")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    expect(page.locator("pre", has_text="─▶ conform_trips")).to_be_visible()
-    expect(page.get_by_text("def land_").first).to_be_visible()
-    looking.saw_nothing_wrong(pipeline)
+    heading = page.get_by_role("heading", level=1)
+    flow = page.locator("pre", has_text="─▶ conform_trips")
+    looking.saw_nothing_wrong(pipeline, heading, flow, page.get_by_text("def land_").first)
 
 
 def test_the_charts_draw_the_last_run(looking, loaded):
@@ -79,14 +70,14 @@ def test_the_charts_draw_the_last_run(looking, loaded):
     }
     for chart in drawn:
         button_of(page, chart, "edit").click()
-    for chart, label in drawn.items():
         button_of(page, chart, "run").click()
-        expect(page.locator("svg g text", has_text=label).first).to_be_visible()
+    labels = [page.locator("svg g text", has_text=label).first for label in drawn.values()]
+    for label in labels:
+        expect(label).to_be_visible()
     button_of(page, "rows_by_month", "run").scroll_into_view_if_needed()
-    looking.saw_nothing_wrong("charts")
+    looking.saw_nothing_wrong("charts", *labels)
 
 
-@DESKTOP
 def test_each_block_shows_its_run_table_and_rows_of_the_last_month(looking, loaded):
     page = looking.at("/pipelines/tlc_trips/edit")
     tabs = {
@@ -107,9 +98,8 @@ def test_each_block_shows_its_run_table_and_rows_of_the_last_month(looking, load
     looking.saw_nothing_wrong("rows")
 
 
-@DESKTOP
 def test_a_month_is_shown_by_the_button_of_the_block(looking, scheduled, loaded):
-    page = looking.at("/pipelines/look_at_trips/edit")
+    page = looking.at("/pipelines/look_at_trips/edit?sideview=tree")
     page.get_by_text("def look_at_trips").wait_for()
     page.locator("//*[normalize-space()='DATA LOADER' and not(*)]/following::button[1]").click()
     expect(page.get_by_text("100 rows x")).to_be_visible()
@@ -121,7 +111,6 @@ def test_a_month_is_shown_by_the_button_of_the_block(looking, scheduled, loaded)
     looking.saw_nothing_wrong("look")
 
 
-@DESKTOP
 def test_the_overview_counts_what_was_run_on_the_command_line(looking, scheduled, loaded):
     runs = scheduled.server.get("pipeline_runs", pipeline_uuid="tlc_trips")["pipeline_runs"]
     recorded = [run for run in runs if run["pipeline_schedule_name"] == TRIGGER]
@@ -146,31 +135,32 @@ def test_a_trigger_asks_for_service_and_months_in_a_form(looking, scheduled):
     trigger = scheduled.server.trigger("tlc_trips", "monthly_green")["id"]
     page = looking.at(f"/pipelines/tlc_trips/triggers/{trigger}/edit")
     page.get_by_text("Customize", exact=False).first.click()
-    expect(page.get_by_text("Which months")).to_be_visible()
     service = page.locator("select", has=page.locator("option[value=fhvhv]"))
     expect(service).to_have_value("green")
     offered = {option.get_attribute("value") for option in service.locator("option").all()}
     assert {*SERVICES, "all"} <= offered
-    looking.saw_nothing_wrong("trigger")
+    looking.saw_nothing_wrong("trigger", page.get_by_text("Which months"))
+
+
+def test_running_once_asks_for_every_variable(looking):
+    page = looking.at("/pipelines/tlc_trips/triggers")
+    page.get_by_text("Run@once").click()
+    shown = [
+        page.get_by_text(f"{variable}{hint}", exact=True).last
+        for variable in ("force", "months", "plan", "service")
+        for hint in ("", HINT)
+    ]
+    looking.saw_nothing_wrong("run-once", page.get_by_text("Run pipeline now").last, *shown)
 
 
 def test_the_report_of_the_stores_needs_no_network(looking, report):
     looking.page.context.set_offline(True)
     page = looking.page
     page.goto(report.as_uri())
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
     assert "2023-05" in page.content()
+    looking.wrong.clear()  # of the page that is left, without its server
+    looking.saw_nothing_wrong("report", page.get_by_role("heading", level=1), full_page=True)
+    page.set_viewport_size(WIDTHS["phone"])
     widest = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(widest) <= 0, "the page is wider than the window"
-    looking.saw_nothing_wrong("report", full_page=True)
-
-
-def test_running_once_asks_for_every_variable(looking):
-    page = looking.at("/pipelines/tlc_trips/triggers")
-    page.get_by_text("Run@once").click()
-    dialog = page.locator("div", has=page.get_by_text("Run pipeline now")).last
-    for variable in ("force", "months", "plan", "service"):
-        expect(page.get_by_text(variable, exact=True).last).to_be_visible()
-        expect(page.get_by_text(f"{variable}_takes", exact=True).last).to_be_visible()
-    assert dialog.is_visible()
-    looking.saw_nothing_wrong("run-once")
+    page.context.set_offline(False)

@@ -7,33 +7,22 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from embedded.samples.months import write_month
 from embedded.samples.polygons import write_zone_polygons
 from embedded.samples.zones import write_zone_lookup
-from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.code_lists import code_lists
-from nyc_tlc.core.contract.service import GREEN
-from nyc_tlc.core.month import Month
-from nyc_tlc.jobs.trips import Trips
-from nyc_tlc.settings import Settings
-from nyc_tlc.wiring import connect_stores
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
 def here(mage, tmp_path_factory):
-    """Zones, and a month that was loaded under their views."""
     folder = tmp_path_factory.mktemp("zones")
     for published in ("trip-data", "misc"):
         (folder / "cdn" / published).mkdir(parents=True)
     write_zone_lookup(folder / "cdn" / "misc" / "taxi_zone_lookup.csv")
     write_zone_polygons(folder / "cdn" / "misc" / "taxi_zones.zip")
-    write_month(Partition(GREEN, Month(2024, 5)), 300, folder / "cdn" / "trip-data")
     here = mage.on("zones", folder, (folder / "cdn").as_uri())
     here.succeed("tlc_zones")
-    settings = Settings.load(here.environment)
-    Trips(settings, connect_stores(settings)).load_one("green", "2024-05", force=False)
     return here
 
 
@@ -52,7 +41,8 @@ def test_zones_keep_their_na_as_text_in_both_stores(here, reference):
     assert duckdb.sql(nowhere.format(names, file)).fetchall() == expected
 
 
-def test_code_lists_are_those_of_the_contract_in_both_stores(here, reference):
+def test_code_lists_are_those_of_the_contract_in_both_stores_and_views_name_them(here, reference):
+    assert here.sql("SELECT count(do_zone), count(payment_type_name) FROM green_named") == [(0, 0)]
     assert ("HV0003", "Uber") in here.sql("SELECT code, meaning FROM hvfhs_license")
     for name, codes in code_lists().items():
         listed = duckdb.sql(f"SELECT * FROM read_parquet('{reference}/{name}/part-0.parquet')")
@@ -73,14 +63,3 @@ def test_zones_have_the_same_place_on_the_map_in_both_stores(here, reference):
         drawn = shapely.from_geojson(json.dumps(geometry))
         assert shapely.equals_exact(drawn, shapely.from_wkb(zone["geometry"]))
         assert shapely.contains_xy(drawn, longitude, latitude)
-
-
-def test_views_name_the_trips_of_a_month_loaded_under_them(here):
-    ((accepted,),) = here.sql("SELECT rows_accepted FROM ledger")
-    assert here.sql("SELECT count(*) FROM green_named") == [(accepted,)]
-    assert here.sql("SELECT service, count(*) FROM trips GROUP BY 1") == [("green", accepted)]
-    unlike = here.sql(
-        "SELECT count(*) FROM green_named JOIN taxi_zone ON location_id = do_location_id "
-        "WHERE (zone, borough) IS DISTINCT FROM (do_zone, do_borough)"
-    )
-    assert unlike == [(0,)]

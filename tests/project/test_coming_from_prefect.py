@@ -26,16 +26,11 @@ def triggers() -> set[str]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_a_row_names_a_test_that_there_is(row):
-    _there, _here, shown = row
+def test_a_row_names_a_test_triggers_variables_and_pipelines_that_there_are(row):
+    _there, here, shown = row
     ((path, name),) = re.findall(r'\]\((tests/[\w/]+\.py) "(\w+)"\)', shown)
     functions = ast.walk(ast.parse((ROOT / path).read_text()))
     assert name in {node.name for node in functions if isinstance(node, ast.FunctionDef)}
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_a_row_names_triggers_variables_and_pipelines_that_there_are(row):
-    here = row[1]
     assert set(re.findall(r"TRIGGER=(\w+)", here)) <= triggers()
     for start in re.findall(r"TLC_[A-Z_]+", here):
         assert any(name.upper().startswith(start) for name in Settings.model_fields) or (

@@ -30,7 +30,7 @@ def may_look_like_one(kind: str, name: str) -> bool:
     )
 
 
-def test_no_file_has_one() -> None:
+def test_no_file_has_one():
     committed = files()
     assert len(committed) > 100
     for file in committed:
@@ -40,7 +40,7 @@ def test_no_file_has_one() -> None:
         assert [kind for kind in found if not may_look_like_one(kind, name)] == [], name
 
 
-def test_what_has_settings_and_keys_is_not_committed() -> None:
+def test_what_has_settings_and_keys_is_not_committed():
     for name in (".env", "secrets/key.json", ".local/stack.env", "mage-ai.db", "mage_data/x"):
         ignored = subprocess.run(["git", "check-ignore", "-q", name], cwd=ROOT, check=False)
         assert ignored.returncode == 0, name
