@@ -20,7 +20,7 @@ import requests
 
 from embedded.servers.environment import NotInstallableError, own_python
 from embedded.servers.ports import HOST, free_port
-from tests.ports.waiting import wait_until
+from tests.ports.meanwhile import wait_until
 
 BUCKET = "nyc-tlc-lake"
 AZURITE = "azurite@3.37.0"

@@ -17,7 +17,7 @@ from nyc_tlc.adapters.lake.gcs import GcsLake
 from nyc_tlc.core.errors import ConfigurationError, ReconciliationError
 from nyc_tlc.core.lake.records import Generation
 from nyc_tlc.ports.lake import Lake
-from tests.ports.lake.meanwhile import meanwhile
+from tests.ports.meanwhile import meanwhile
 from tests.ports.months import at_once
 
 PATH = "trips/service=green/year=2024/month=01/green 2024-01.parquet"

@@ -1,9 +1,6 @@
 """Watch a warehouse while it changes."""
 
-import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -11,7 +8,7 @@ from embedded.servers.postgres import PostgresServer
 from nyc_tlc.adapters.postgres import month_table
 from nyc_tlc.adapters.postgres.inspector import PostgresInspector
 from tests.conftest import postgres_server
-from tests.ports.waiting import wait_until
+from tests.ports.meanwhile import meanwhile, wait_until
 
 BLOCKED = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND locktype = %s"
 COPYING = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %green%'"
@@ -40,21 +37,12 @@ def seen_while(query) -> Callable[..., set[tuple]]:
     """What a reader in a loop sees while changes are made; it gets to see every version."""
 
     def read(statement: str, *changes: Callable[[], object]) -> set[tuple]:
-        rows, done = [], threading.Event()
-
-        def loop() -> None:
-            while not done.is_set():
-                rows.extend(query(statement))
-
-        with ThreadPoolExecutor(1) as pool:
-            reader = pool.submit(loop)
+        rows: list[tuple] = []
+        with meanwhile(lambda: rows.extend(query(statement))):
             for change in changes:
                 before = len(rows)
                 change()
-                while len(rows) < before + 2 and not reader.done():
-                    time.sleep(0.001)
-            done.set()
-            reader.result()
+                wait_until(lambda before=before: len(rows) >= before + 2)
         return set(rows)
 
     return read

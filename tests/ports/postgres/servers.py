@@ -13,7 +13,7 @@ import psycopg2
 
 from embedded.servers.ports import HOST, free_port
 from nyc_tlc.adapters.postgres.connection import Database
-from tests.ports.waiting import wait_until
+from tests.ports.meanwhile import wait_until
 
 
 def sql(database: Database, statement: str, options: str = "") -> list[tuple[Any, ...]]:

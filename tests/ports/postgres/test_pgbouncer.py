@@ -20,9 +20,9 @@ from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.errors import ConfigurationError, RetryableError
 from nyc_tlc.core.marts.declared import MARTS
 from nyc_tlc.ports.warehouse import StoreCounts
+from tests.ports.meanwhile import wait_until
 from tests.ports.months import SampleMonth, at_once, load, load_dimensions
 from tests.ports.postgres.servers import answers, sql
-from tests.ports.waiting import wait_until
 
 _PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 MONTH = SampleMonth(rows=9, quarantined=[{}])

@@ -14,8 +14,8 @@ from nyc_tlc.adapters.postgres import connection
 from nyc_tlc.adapters.postgres.connection import Database
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.errors import ConfigurationError, RetryableError
+from tests.ports.meanwhile import wait_until
 from tests.ports.months import SampleMonth, load, load_dimensions
-from tests.ports.waiting import wait_until
 
 OLD = SampleMonth(rows=4)
 NEW = SampleMonth(rows=9, sha256="b" * 64)

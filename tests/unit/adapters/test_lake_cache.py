@@ -4,7 +4,7 @@ import pytest
 
 from nyc_tlc.adapters.lake.bucket import LakeCache
 from nyc_tlc.core.lake.records import StoredObject
-from tests.ports.lake.meanwhile import meanwhile
+from tests.ports.meanwhile import meanwhile
 
 DATA = b"trips"
 MONTH = "raw/service=green/year=2024/month=01/"

@@ -12,9 +12,9 @@ from nyc_tlc.adapters.postgres.inspector import PostgresInspector
 from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.core.contract.schemas import postgres_columns
 from nyc_tlc.core.contract.service import GREEN, YELLOW
+from tests.ports.meanwhile import wait_until
 from tests.ports.months import SampleMonth, load, partition
 from tests.ports.postgres.servers import sql, started
-from tests.ports.waiting import wait_until
 
 JANUARY, FEBRUARY = SampleMonth(rows=6), SampleMonth(partition("2024-02"), rows=5)
 REVISED = replace(JANUARY, rows=4, sha256="b" * 64, values={"fare_amount": [1.0, 2.0, None, 4.0]})
