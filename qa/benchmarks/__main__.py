@@ -15,14 +15,13 @@ from qa.benchmarks.cases import PAIRED, STUDIES, Case
 from qa.benchmarks.measure import CHECKOUT, CaseFailedError, machine, measured
 from qa.benchmarks.report import table, write_report
 from qa.benchmarks.results import Outcome, Run, StudyResult, read_results, write_results
-from qa.benchmarks.workbench import Workbench, delete_workbench, open_workbench
+from qa.benchmarks.workbench import Workbench, open_workbench
 
 _RESULTS = Path(__file__).with_name("results.json")
 _QUICK_ROWS = 5_000
 _EPILOG = """
 studies:
 {studies}
-  clean       delete what a killed run left: its server and its files
 
 A study takes its cases in turn, so that whatever else the machine does meets all of them alike;
 its numbers replace those of its last run in results.json, the other studies keep theirs. With
@@ -41,10 +40,7 @@ pair and writes no results. The other checkout runs with the packages of this on
 def main() -> int:
     options = _options()
     try:
-        if options.study == "clean":
-            delete_workbench(options.workbench)
-        else:
-            _measure(options)
+        _measure(options)
     except RuntimeError as error:  # of a case, or of the server: the message has the reason
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -161,7 +157,7 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("study", choices=[*STUDIES, "clean"], metavar="STUDY")
+    add("study", choices=STUDIES, metavar="STUDY")
     add("--rows", type=int, help="rows of the month, of each month, or of the scale's unit")
     add("--rounds", type=int, help="counted rounds, after one of warm-up")
     add("--cases", help="only these, comma-separated (default: all)")
@@ -173,14 +169,14 @@ def _options() -> argparse.Namespace:
         parser.error("--against belongs to compare")
     # A folder inside it, because what the workbench is opened in is deleted.
     options.workbench = options.folder.absolute() / "workbench"
-    if study := STUDIES.get(options.study):
-        names = PAIRED if options.against else study.cases
-        options.cases = options.cases.split(",") if options.cases else [*names]
-        if unknown := sorted(set(options.cases) - set(names)):
-            parser.error(f"no case of {options.study}: {', '.join(unknown)} ({', '.join(names)})")
-        options.rows = options.rows or (_QUICK_ROWS if options.quick else study.rows)
-        options.rounds = options.rounds or (1 if options.quick else study.rounds)
-        options.warm_ups = 0 if options.quick else 1
+    study = STUDIES[options.study]
+    names = PAIRED if options.against else study.cases
+    options.cases = options.cases.split(",") if options.cases else [*names]
+    if unknown := sorted(set(options.cases) - set(names)):
+        parser.error(f"no case of {options.study}: {', '.join(unknown)} ({', '.join(names)})")
+    options.rows = options.rows or (_QUICK_ROWS if options.quick else study.rows)
+    options.rounds = options.rounds or (1 if options.quick else study.rounds)
+    options.warm_ups = 0 if options.quick else 1
     return options
 
 

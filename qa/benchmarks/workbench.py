@@ -1,5 +1,6 @@
 """A folder with its own Postgres, in which every study works; nothing else is touched."""
 
+import fcntl
 import os
 import shutil
 import sys
@@ -110,21 +111,24 @@ def open_workbench(folder: Path) -> Iterator[Workbench]:
     """Start a new server in a new folder; both are deleted at the end, whatever happens.
 
     Raises:
-        CaseFailedError: another benchmark runs there, or was killed.
+        CaseFailedError: another benchmark runs there.
     """
-    server = PostgresServer(folder / "server", database="bench")
-    if server.pid is not None:
-        raise CaseFailedError(
-            f"another benchmark uses {folder}. Wait for it, or give another --folder. If it was "
-            "killed, delete what it left: python -m qa.benchmarks clean"
-        )
-    delete_workbench(folder)
-    folder.mkdir(parents=True)
-    try:
-        server.start()
-        yield Workbench(folder, server)
-    finally:
-        delete_workbench(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CaseFailedError(
+                f"another benchmark uses {folder}. Wait for it, or give another --folder."
+            ) from None
+        delete_workbench(folder)  # what a killed run left
+        folder.mkdir()
+        server = PostgresServer(folder / "server", database="bench")
+        try:
+            server.start()
+            yield Workbench(folder, server)
+        finally:
+            delete_workbench(folder)
 
 
 def delete_workbench(folder: Path) -> None:

@@ -7,12 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from embedded.servers.postgres import PostgresServer
+from qa.benchmarks.measure import CaseFailedError
 from qa.benchmarks.report import write_report
 from qa.benchmarks.results import read_results
-from qa.benchmarks.workbench import delete_workbench
+from qa.benchmarks.workbench import delete_workbench, open_workbench
 
 ROOT = Path(__file__).parents[3]
 
@@ -71,6 +73,17 @@ def test_an_interrupted_run_stops_its_server(folder):
     _, printed = process.communicate(timeout=300)
     assert process.returncode == 130, printed
     assert server.pid is None
+
+
+def test_what_a_killed_run_left_is_deleted_and_a_run_under_way_is_not(folder):
+    left = PostgresServer(folder / "workbench" / "server")
+    left.start()
+    pid = left.pid
+    with open_workbench(folder / "workbench") as bench:
+        assert not psutil.pid_exists(pid)
+        with pytest.raises(CaseFailedError, match="another benchmark uses"):
+            open_workbench(folder / "workbench").__enter__()
+        assert bench.server.psql("SELECT 1") == "1\n"
 
 
 def test_the_page_is_written_from_the_numbers_in_the_repository(tmp_path):
