@@ -10,9 +10,8 @@ import pytest
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import ColumnType
 from nyc_tlc.core.contract.schemas import arrow_schema
-from nyc_tlc.core.contract.service import SERVICES, YELLOW
+from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.contract.source_format import IRREGULAR_ROW, SourceFormat
-from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.binding import bind
 from nyc_tlc.core.rows.cast import Cast
 from nyc_tlc.core.rows.conform import ConformedBatch, _first_filled, conform
@@ -22,13 +21,8 @@ from tests.unit.rows.batches import conformed, published
 
 PARQUET, CSV = SourceFormat.PARQUET, SourceFormat.CSV
 YELLOW_2024 = named("yellow 2024-01")
-YELLOW_2009 = named("yellow 2009-03")
-YELLOW_2010 = named("yellow 2010-01")
 GREEN_2020 = named("green 2020-12")
-GREEN_2024 = named("green 2024-01")
 FHV_2018 = named("fhv 2018-06")
-FHV_2024 = named("fhv 2024-01")
-FHVHV_2024 = named("fhvhv 2024-01")
 of_every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=str)
 
 
@@ -98,11 +92,11 @@ def test_a_number_may_be_null_integer_or_double_in_every_vintage_that_has_it(ser
          "tpep_dropoff_datetime dropoff_datetime, PULocationID pu_location_id, "
          "DOLocationID do_location_id, Airport_fee airport_fee, "
          "store_and_fwd_flag store_and_fwd_flag"),
-        (FHV_2024,
+        (named("fhv 2024-01"),
          "pickup_datetime pickup_datetime, dropOff_datetime dropoff_datetime, "
          "PUlocationID pu_location_id, DOlocationID do_location_id, SR_Flag sr_flag, "
          "Affiliated_base_number affiliated_base_number"),
-        (FHVHV_2024,
+        (named("fhvhv 2024-01"),
          "hvfhs_license_num hvfhs_license_num, PULocationID pu_location_id, "
          "DOLocationID do_location_id, trip_miles trip_distance, trip_time trip_time, "
          "tolls tolls_amount, tips tip_amount, on_scene_datetime on_scene_datetime, "
@@ -111,16 +105,23 @@ def test_a_number_may_be_null_integer_or_double_in_every_vintage_that_has_it(ser
     ids=str,
 )  # fmt: skip
 def test_values_arrive_under_their_canonical_names(partition, spellings):
-    batch = published(partition)
+    distinct = {"sr_flag": [1, None] * 3, "tip_amount": [2.5, 0.0] * 3, "airport_fee": [1.75] * 6}
+    batch = published(partition, **distinct)
     result = conformed(partition, batch)
     for was, becomes in (spelling.split() for spelling in spellings.split(",")):
         assert _column(result, becomes) == batch.column(was).to_pylist(), becomes
 
 
-def test_lineage_says_which_row_of_which_month():
-    result = conformed(GREEN_2024, published(GREEN_2024), 131_072)
+@pytest.mark.parametrize("month", [2, 3])
+def test_lineage_says_which_row_of_which_month_and_a_stray_index_is_no_extra_column(month):
+    partition = named(f"yellow 2010-{month:02}")
+    batch = published(partition)
+    assert "__index_level_0__" in batch.schema.names
+    result = conformed(partition, batch, 131_072)
     assert _column(result, "source_row") == list(range(131_072, 131_078))
-    assert set(_column(result, "source_month")) == {date(2024, 1, 1)}
+    assert set(_column(result, "source_month")) == {date(2010, month, 1)}
+    assert _column(result, "extra_columns") == [None] * 6
+    assert "__index_level_0__" not in result.trips.schema.names
 
 
 def test_columns_may_come_in_any_order_under_any_spelling_and_from_later_months():
@@ -163,7 +164,7 @@ def test_unknown_columns_can_be_kept_as_json_with_their_values_intact(form):
     ]
 
 
-@pytest.mark.parametrize("partition", [YELLOW_2009, YELLOW_2010], ids=str)
+@pytest.mark.parametrize("partition", [named("yellow 2009-03"), named("yellow 2010-01")], ids=str)
 def test_vendors_payments_and_times_of_2009_and_2010_come_as_text(partition):
     batch = published(
         partition,
@@ -184,16 +185,6 @@ def test_vendors_payments_and_times_of_2009_and_2010_come_as_text(partition):
     assert _lost(result, CODE_UNMAPPED) == [False, False, False, True, False, True]
 
 
-@pytest.mark.parametrize("month", [2, 3])
-def test_the_stray_index_of_two_months_is_no_extra_column(month):
-    partition = Partition(YELLOW, Month(2010, month))
-    batch = published(partition)
-    assert "__index_level_0__" in batch.schema.names
-    result = conformed(partition, batch)
-    assert _column(result, "extra_columns") == [None] * 6
-    assert "__index_level_0__" not in result.trips.schema.names
-
-
 _PLACES = {
     "pickup_longitude": [-73.97, 0.0, None, -74.172, -73.97],
     "pickup_latitude": [40.75, 0.0, None, 40.735, None],
@@ -205,8 +196,8 @@ _PLACES = {
 @pytest.mark.parametrize(
     ("partition", "form"),
     [
-        (YELLOW_2009, PARQUET),
-        (YELLOW_2010, PARQUET),
+        (named("yellow 2009-03"), PARQUET),
+        (named("yellow 2010-01"), PARQUET),
         (named("yellow 2015-08"), CSV),
         (named("green 2013-08"), CSV),
     ],
