@@ -20,6 +20,7 @@ from embedded.servers.ports import HOST
 from embedded.servers.postgres import LOADER, PostgresServer, psql_environment, psql_program
 from mage_server.environment import closed_settings
 from mage_server.io_classes import io_class_environment
+from mage_server.private_files import keep_private
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_STATE_DIR = CHECKOUT / ".local"
@@ -54,7 +55,9 @@ class Stack:
             ClusterHomeError: PostgreSQL has no place or account here.
         """
         with self._locked():
-            for folder in ("cdn/trip-data", "cdn/misc", "work", "mage_data"):
+            for folder in ("work", "mage_data"):
+                keep_private(self.state_dir / folder)
+            for folder in ("cdn/trip-data", "cdn/misc"):
                 (self.state_dir / folder).mkdir(parents=True, exist_ok=True)
             with ThreadPoolExecutor(len(self.servers)) as pool:
                 starts = [pool.submit(server.start) for server in self.servers]
@@ -115,6 +118,8 @@ class Stack:
     def _locked(self) -> Iterator[None]:
         # Held by the kernel for this process alone: it cannot be left behind.
         self.state_dir.mkdir(parents=True, exist_ok=True)
+        # Root's PostgreSQL runs under another account, which has to reach its cluster in there.
+        self.state_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
         with (self.state_dir / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

@@ -10,6 +10,7 @@ from mage_server.io_classes import io_class_environment
 from mage_server.linked_files import open_links
 from mage_server.local_edits import keep_apart, keep_apart_in_server
 from mage_server.logs import quiet
+from mage_server.private_files import keep_private, mage_data_dir
 from mage_server.retention import start_clearing
 from mage_server.worker_pool import keep_awake
 from nyc_tlc.core.errors import ConfigurationError
@@ -35,6 +36,7 @@ def main(words: Sequence[str]) -> None:
         sys.exit(str(error))
     for name, value in _INSTEAD.items():
         os.environ[name] = os.environ.get(name) or value
+    keep_private(mage_data_dir(os.environ))
     named = bool(words) and not words[0].startswith("-")
     project, *options = words if named else (str(_PROJECT), *words)
     # Mage takes "localhost", its default, for every address that the machine has.

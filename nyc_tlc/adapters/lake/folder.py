@@ -24,7 +24,8 @@ _ABANDONED_AFTER = 86_400.0
 class FolderLake:
     """A lake in a folder. Objects are replaced by rename, which is atomic.
 
-    The generation of an object is the file's modification time in nanoseconds.
+    The generation of an object is the file's modification time in nanoseconds. Everything in the
+    lake has the permissions of its top folder, whatever the umask of who writes it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -111,7 +112,7 @@ class FolderLake:
     def _new_file(self, path: str) -> Iterator[Path]:
         """A temporary file next to the objects, for bytes on their way to ``path``."""
         with os_errors_explained(str(self._file(path))):
-            self._incoming.mkdir(parents=True, exist_ok=True)
+            self._make(self._incoming)
             incoming = self._incoming / uuid.uuid4().hex
             try:
                 yield incoming
@@ -138,16 +139,29 @@ class FolderLake:
             # The kernel's own file time ticks in milliseconds: two writes could share one.
             written = max(time.time_ns(), generation + 1)
             os.utime(incoming, ns=(written, written))
-            target.parent.mkdir(parents=True, exist_ok=True)
+            self._make(target.parent)
+            incoming.chmod(self._root.stat().st_mode & 0o666)
             incoming.replace(target)
         return _stored(path, target.stat(), checksum)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        self._make(self._incoming)
         with (self._incoming / "lock").open("w") as lock:
+            with suppress(PermissionError):  # another user made it
+                os.fchmod(lock.fileno(), self._root.stat().st_mode & 0o666)
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder of the lake, with the permissions of its top."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        permissions = self._root.stat().st_mode & 0o7777
+        below = takewhile(lambda parent: parent != self._root, (folder, *folder.parents))
+        for absent in reversed([part for part in below if not part.is_dir()]):
+            with suppress(FileExistsError):  # another writer was faster
+                absent.mkdir()
+                absent.chmod(permissions)
 
 
 def _stored(path: str, stat: os.stat_result, checksum: str) -> StoredObject:

@@ -297,6 +297,25 @@ class TestFolderLake:
             folder_lake.copy("staged", "x", if_generation=0)
         assert _incoming(root) == []
 
+    @pytest.mark.parametrize("permissions", [0o755, 0o2770, 0o700], ids=oct)
+    def test_everything_has_the_permissions_of_the_top_folder(
+        self, folder_lake, root, file, permissions
+    ):
+        """Who shares a lake in a folder decides there, whatever the umask of a run is."""
+        root.mkdir()
+        root.chmod(permissions)
+        umask = os.umask(0o077)
+        try:
+            folder_lake.write(PATH, b"1", if_generation=None)
+            folder_lake.upload(file(b"rows"), "staging/a/b")
+            folder_lake.copy(
+                "staging/a/b", "raw/b", if_generation=folder_lake.stat("staging/a/b").generation
+            )
+        finally:
+            os.umask(umask)
+        found = {path: path.stat().st_mode & 0o7777 for path in root.rglob("*")}
+        assert found == {p: permissions if p.is_dir() else permissions & 0o666 for p in found}
+
     def test_lake_can_be_opened_while_others_write(self, folder_lake, root):
         with meanwhile(lambda: folder_lake.write("x", b"", if_generation=None), threads=2):
             for _ in range(1000):
