@@ -17,6 +17,7 @@ from embedded.environment import without_proxy_for_us
 from embedded.samples.months import write_cdn
 from embedded.servers.postgres import psql_environment, psql_program
 from embedded.stack import CHECKOUT, DEFAULT_STATE_DIR, Stack
+from mage_server.private_files import make_private_files
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN, YELLOW
 from nyc_tlc.core.lake import paths
@@ -62,6 +63,7 @@ What next:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    make_private_files()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE_DIR, help="where all is kept")
     began = time.monotonic()

@@ -10,6 +10,7 @@ from pathlib import Path
 from embedded.environment import read_env_file
 from embedded.stack import CHECKOUT, DEFAULT_STATE_DIR, Stack, become, run_environment
 from mage_project.run_variables import require_known
+from mage_server.private_files import make_private_files
 from nyc_tlc.core.errors import ConfigurationError
 
 _FROM_TLC = ("tlc_trips", "tlc_sync", "tlc_zones")
@@ -56,6 +57,7 @@ def mage_command(pipeline: str, given: Mapping[str, str]) -> list[str]:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Become `mage run`; returns only where that may not or cannot be."""
+    make_private_files()
     parser = argparse.ArgumentParser(prog="python -m embedded.run", description=__doc__)
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE_DIR, metavar="DIR")
     parser.add_argument("--env-file", type=Path, default=CHECKOUT / ".env", metavar="FILE")

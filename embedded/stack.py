@@ -20,7 +20,7 @@ from embedded.servers.ports import HOST
 from embedded.servers.postgres import LOADER, PostgresServer, psql_environment, psql_program
 from mage_server.environment import closed_settings
 from mage_server.io_classes import io_class_environment
-from mage_server.private_files import keep_private
+from mage_server.private_files import keep_private, make_private_files
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_STATE_DIR = CHECKOUT / ".local"
@@ -229,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run one command of the command line and exit with its status."""
+    make_private_files()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     parser = _parser()
     arguments = parser.parse_args(words)

@@ -10,9 +10,9 @@ from mage_server.io_classes import io_class_environment
 from mage_server.linked_files import open_links
 from mage_server.local_edits import keep_apart, keep_apart_in_server
 from mage_server.logs import quiet
-from mage_server.private_files import keep_private, mage_data_dir
+from mage_server.private_files import keep_private, mage_data_dir, make_private_files
 from mage_server.retention import start_clearing
-from mage_server.worker_pool import keep_awake
+from mage_server.watch import watch_scheduler
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.core.rows.preview import MOST_ACCEPTED
 
@@ -36,6 +36,7 @@ def main(words: Sequence[str]) -> None:
         sys.exit(str(error))
     for name, value in _INSTEAD.items():
         os.environ[name] = os.environ.get(name) or value
+    make_private_files()
     keep_private(mage_data_dir(os.environ))
     named = bool(words) and not words[0].startswith("-")
     project, *options = words if named else (str(_PROJECT), *words)
@@ -43,7 +44,7 @@ def main(words: Sequence[str]) -> None:
     if "--host" not in options:
         options = ["--host", _LOOPBACK, *options]
     _close_server(project)
-    keep_awake()
+    watch_scheduler()
     start_clearing()
     from mage_ai.cli.main import app
 
@@ -84,7 +85,7 @@ if __name__ == "__mp_main__":
     # Where there is no fork (macOS), Mage's scheduler and workers begin with this module.
     keep_apart()
     keep_apart_in_server(Path(os.environ["MAGE_REPO_PATH"]))
-    keep_awake()
+    watch_scheduler()
 
 if __name__ == "__main__":
     main(sys.argv[1:])

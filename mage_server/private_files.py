@@ -8,14 +8,18 @@ from pathlib import Path
 _OTHERS = 0o077
 
 
+def make_private_files() -> None:
+    """Leave others no right to what this process and those that it starts will make."""
+    os.umask(_OTHERS)
+
+
 def keep_private(folder: Path) -> None:
-    """Take everybody else's rights to a folder, to what is in it, and to what this process makes.
+    """Take others' rights to a folder and to what is in it.
 
     Mage 0.9.80 makes its database, with the tokens of who is logged in, as the umask of the moment
     has it. What another account owns, such as the cluster of PostgreSQL under root, is left alone.
     """
-    os.umask(_OTHERS)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in (folder, *folder.rglob("*")):
         with suppress(FileNotFoundError):
             found = path.lstat()

@@ -7,9 +7,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
 _logger = logging.getLogger(__name__)
+_OUTPUTS = ".variables"
+_AT_ONCE = 500
+"""Rows of one statement: SQLite takes a thousand values."""
 _DAILY = 86_400.0
 _FIRST_AFTER = 60.0
 """Seconds: the server is up, and its scheduler has been forked."""
@@ -47,6 +54,29 @@ def clear_expired(kept: Path, folder: str, seconds: float, now: float) -> int:
     return len(expired)
 
 
+def forget_runs(before: datetime) -> int:
+    """Delete the rows of ended runs that were begun before; returns how many runs.
+
+    The last run of each trigger stays: a trigger that fires once would fire again without it.
+    """
+    from mage_ai.orchestration.db import engine
+    from mage_ai.orchestration.db.models.schedules import BlockRun, PipelineRun
+
+    status = PipelineRun.PipelineRunStatus
+    ended = (status.COMPLETED, status.FAILED, status.CANCELLED)
+    last = select(func.max(PipelineRun.id)).group_by(PipelineRun.pipeline_schedule_id)
+    expired = select(PipelineRun.id).where(
+        PipelineRun.created_at < before, PipelineRun.status.in_(ended), PipelineRun.id.not_in(last)
+    )
+    with engine.begin() as connection:
+        ids = list(connection.scalars(expired))
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            connection.execute(delete(BlockRun).where(BlockRun.pipeline_run_id.in_(some)))
+            connection.execute(delete(PipelineRun).where(PipelineRun.id.in_(some)))
+    return len(ids)
+
+
 def _clear_forever(every: float) -> None:
     time.sleep(min(every, _FIRST_AFTER))
     while True:
@@ -54,7 +84,11 @@ def _clear_forever(every: float) -> None:
             for kept, folder, seconds in _retentions():
                 removed = clear_expired(kept, folder, seconds, time.time())
                 _logger.info("%s of %d runs were older than is kept, in %s", folder, removed, kept)
-        except OSError as error:
+            # The rows go with the outputs.
+            for _, folder, seconds in _retentions():
+                if folder == _OUTPUTS:
+                    forget_runs(datetime.now(UTC) - timedelta(seconds=seconds))
+        except (OSError, SQLAlchemyError) as error:
             _logger.warning("what Mage keeps of its runs was not cleared: %s; next in a day", error)
         time.sleep(every)
 
@@ -67,7 +101,7 @@ def _retentions() -> Iterator[tuple[Path, str, float]]:
     config = get_repo_config()
     kept = Path(config.variables_dir) / "pipelines"
     for folder, period in (
-        (".variables", config.variables_retention_period),
+        (_OUTPUTS, config.variables_retention_period),
         (".logs", (config.logging_config or {}).get("retention_period")),
     ):
         if period:

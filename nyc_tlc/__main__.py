@@ -40,6 +40,16 @@ def _sync(options: argparse.Namespace) -> None:
     Trips.open().load(sync.land(found, only_plan=options.plan))
 
 
+def _overdue(options: argparse.Namespace) -> None:
+    """Alert and fail if a month is not proved though it should be; for cron."""
+    from nyc_tlc.core.catalog.selection import parse_services
+    from nyc_tlc.jobs.sync import Sync
+
+    services = parse_services(options.service)
+    found = Sync.open().require_none_overdue(services, first=options.first_month)
+    sys.stdout.write(f"{found}\n")
+
+
 def _zones(_: argparse.Namespace) -> None:
     """Load taxi zones, code lists and the views that name both."""
     from nyc_tlc.jobs.zones import CodeLists, Views, Zones
@@ -145,9 +155,10 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--service", default="green", help=_SERVICE)
     load.add_argument("--months", required=True, help=_MONTHS)
     sync = command(_sync, "plan")
-    sync.add_argument("--service", default="all", help=_SERVICE)
     sync.add_argument("--scope", choices=["changed", "all"], default="changed")
-    sync.add_argument("--first-month", type=_month, help="2025-01 (default: TLC_FIRST_MONTH)")
+    for some in (sync, command(_overdue)):
+        some.add_argument("--service", default="all", help=_SERVICE)
+        some.add_argument("--first-month", type=_month, help="2025-01 (default: TLC_FIRST_MONTH)")
     command(_zones)
     command(_marts, "force")
     audit = command(_audit, "deep", "source", "repair")

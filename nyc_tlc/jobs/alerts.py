@@ -1,12 +1,15 @@
-"""Send an alert for a block that failed, where the run cannot send it itself."""
+"""Send an alert for a run that ended in a way of which it cannot tell itself."""
 
 import logging
+from collections.abc import Mapping
 
 from nyc_tlc.core.errors import ConfigurationError, PartitionsFailedError
 from nyc_tlc.core.runs.alerts import Alert
 from nyc_tlc.jobs.log import configure_logging, sentence
 from nyc_tlc.jobs.open import open_job
 from nyc_tlc.wiring import connect_alerts
+
+_logger = logging.getLogger(__name__)
 
 
 def tell_of_failed_block(pipeline: str, error: object) -> None:
@@ -22,6 +25,27 @@ def tell_of_failed_block(pipeline: str, error: object) -> None:
         configure_logging()
         alerts = None
     # Mage's own entry is its stack trace.
-    logging.getLogger(__name__).error("%s", sentence(error))
+    _logger.error("%s", sentence(error))
     if alerts is not None and not isinstance(error, PartitionsFailedError):
         alerts.send(Alert(f"NYC TLC: {pipeline} failed", (str(error),)))
+
+
+def tell_of_cancelled_runs(runs: Mapping[int, str]) -> None:
+    """Alert of runs that ended because somebody, or Mage itself, cancelled them.
+
+    Args:
+        runs: The pipeline of each, by the number of the run.
+    """
+    lines = tuple(
+        f"run {number} of {pipeline} was cancelled before its end: by a user, by the memory of the "
+        "machine (Mage cancels at 95 %), or because the run before it was under way; its log says "
+        "which. Each of its months is loaded, or as it was. Run it again."
+        for number, pipeline in sorted(runs.items())
+    )
+    _logger.warning("%s", "\n".join(lines))
+    try:
+        _, alerts = open_job(connect_alerts)
+    except ConfigurationError as error:
+        _logger.warning("no alert was sent: %s", error)
+    else:
+        alerts.send(Alert("NYC TLC: runs were cancelled", lines))

@@ -21,9 +21,9 @@ from nyc_tlc.core.catalog.publication import (
     worth_asking,
 )
 from nyc_tlc.core.contract.service import Service
-from nyc_tlc.core.errors import PipelineError
+from nyc_tlc.core.errors import PartitionsFailedError, PipelineError, listed
 from nyc_tlc.core.month import Month
-from nyc_tlc.core.runs.alerts import late_alert
+from nyc_tlc.core.runs.alerts import late_alert, overdue_alert
 from nyc_tlc.core.runs.run_table import RunRow, start
 from nyc_tlc.core.runs.sync_table import SyncRow, months_summary, run_row
 from nyc_tlc.jobs.open import Job
@@ -97,6 +97,35 @@ class Sync(Job):
         states = self._retried(self._ports.ledger.month_states, self._effort.brief())
         counts = Counter(states.values())
         return {state.value: counts[state] for state in State if counts[state]}
+
+    def require_none_overdue(self, services: Sequence[Service], *, first: Month | None) -> str:
+        """Alert and fail where a month is not proved though its publication lag is over.
+
+        Asks the ledger alone. Cron starts it, so that lateness is told also when nothing else runs.
+
+        Returns:
+            What was found, for the screen.
+
+        Raises:
+            PartitionsFailedError: months are overdue; the alert is sent.
+            RetryableError: the ledger does not answer.
+        """
+        publication = self._publication()
+        expected = expected_partitions(
+            services, first or Month.parse(self._settings.tlc_first_month), publication
+        )
+        entries = self._retried(self._known, self._effort.brief()).entries
+        proved = {found for found, entry in entries.items() if entry.reconciled_at is not None}
+        alert = overdue_alert(
+            (str(partition), str(publication.due(partition.month)))
+            for partition in expected
+            if partition not in proved and publication.is_late(partition.month)
+        )
+        if alert is None:
+            return f"none of {len(expected):,} months is overdue"
+        connect_alerts(self._settings).send(alert)
+        listing = listed(alert.lines, "\n")
+        raise PartitionsFailedError(f"{len(alert.lines):,} months overdue:\n{listing}")
 
     def land(self, found: Sequence[SyncRow], *, only_plan: bool) -> list[RunRow]:
         """Land the months that are available or revised; a row for each that was asked about."""

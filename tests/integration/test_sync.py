@@ -77,6 +77,9 @@ class Syncing(World):
         done = self.trips.load(self._sync.land(months, only_plan=only_plan))
         return {row.month: row.state for row in months}, {row.month: row.status for row in done}
 
+    def require_none_overdue(self, first):
+        return self._sync.require_none_overdue([GREEN], first=first)
+
     def ledger(self):
         """Month to rows published, accepted in the ledger and accepted in the table."""
         return self.sql(
@@ -248,3 +251,21 @@ def test_late_months_are_told_of_once(sync, tlc):
     assert "2 months late" in told
     assert all(f"green {month}: expected since " in told for month in LATE[1:])
     assert f"green {LATE[2]}: expected since {Month.parse(LATE[2]) + 3}" in told
+
+
+def test_overdue_months_are_told_without_mage_and_without_asking_the_source(sync, tlc):
+    """What cron starts: it tells of lateness also when no pipeline runs at all."""
+    tlc.publish(LATE[0])
+    sync()
+    tlc.server.requests.clear()
+    with webhook() as slack:
+        sync = sync.with_settings(tlc_alert_slack_webhook=SecretStr(slack.url))
+        with pytest.raises(PartitionsFailedError, match="2 months overdue") as failure:
+            sync.require_none_overdue(Month.parse(LATE[0]))
+        first_not_late = Month.parse(LATE[-1]) + 1
+        assert "is overdue" in sync.require_none_overdue(first_not_late)
+    (told,) = slack.texts()
+    assert all(f"green {month}: expected since " in told for month in LATE[1:])
+    assert all(month in str(failure.value) for month in LATE[1:])
+    assert LATE[0] not in told
+    assert tlc.server.requests == []

@@ -17,6 +17,7 @@ PODS = {
     for key, resource in RESOURCES.items()
     if resource["kind"] in {"Deployment", "CronJob"}
 }
+JOBS = {"monthly-load", "heartbeat"}
 SECRETS = {"POSTGRES_PASSWORD", "DEFAULT_OWNER_PASSWORD", "JWT_SECRET", "JWT_DOWNLOAD_SECRET"}
 
 
@@ -31,7 +32,7 @@ def test_it_fits_the_schema(key, version):
 def test_kustomize_applies_every_file_and_none_has_a_secret():
     kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text("utf-8"))
     assert sorted(kustomization["resources"]) == [path.name for path in FILES]
-    assert set(PODS) == {"ui", "scheduler", "monthly-load"}
+    assert set(PODS) == {"ui", "scheduler", *JOBS}
     assert not [key for key in RESOURCES if key.startswith("Secret/")]
     assert RESOURCES["ConfigMap/nyc-tlc"]["data"].keys() <= DEV_ENV.keys() - SECRETS
 
@@ -55,4 +56,4 @@ def test_a_pod_is_restricted_bounded_and_gets_secrets_by_reference_only(name):
     assert "memory" in container["resources"]["limits"]
     assert {"/data", "/tmp"} <= {mount["mountPath"] for mount in container["volumeMounts"]}
     probes = {"startupProbe", "livenessProbe", "readinessProbe"}
-    assert probes & container.keys() == (set() if name == "monthly-load" else probes)
+    assert probes & container.keys() == (set() if name in JOBS else probes)

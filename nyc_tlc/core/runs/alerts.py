@@ -72,6 +72,20 @@ def late_alert(months: Iterable[tuple[str, str]]) -> Alert | None:
     return Alert(f"NYC TLC: {_months(len(lines))} late", lines) if lines else None
 
 
+def overdue_alert(months: Iterable[tuple[str, str]]) -> Alert | None:
+    """The alert of months that every store should hold by now.
+
+    Args:
+        months: Partition, and the month in which TLC publishes it at the latest.
+    """
+    lines = tuple(
+        f"{partition}: expected since {since}, and not proved in every store. TLC is late, or no "
+        "run has loaded it: `nyc-tlc sync --plan` says which."
+        for partition, since in months
+    )
+    return Alert(f"NYC TLC: {_months(len(lines))} overdue", lines) if lines else None
+
+
 def _schema_changed(row: RunRow) -> bool:
     if row.status is Status.FAILED:
         return row.error_type == ContractError.__name__

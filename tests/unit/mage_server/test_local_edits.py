@@ -108,7 +108,7 @@ def test_a_process_that_mage_starts_without_a_fork_keeps_edits_apart_too(tmp_pat
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split("\n")[-2] == "{'mage_server.local_edits'} mage_server.worker_pool"
+    assert done.stdout.split("\n")[-2] == "{'mage_server.local_edits'} mage_server.watch"
 
 
 def test_what_is_shipped_is_what_git_has():

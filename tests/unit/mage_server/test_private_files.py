@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mage_server.private_files import keep_private, mage_data_dir
+from mage_server.private_files import keep_private, mage_data_dir, make_private_files
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +22,7 @@ def test_what_is_there_and_what_comes_is_closed(tmp_path):
     elsewhere.write_text("not ours")
     (old.parent / "link").symlink_to(elsewhere)
     keep_private(tmp_path / "mage_data")
+    make_private_files()
     (old.parent / ".logs").mkdir()
     (old.parent / ".logs" / "new.log").write_text("a line")
     kept = [path for path in (tmp_path / "mage_data").rglob("*") if not path.is_symlink()]

@@ -69,3 +69,46 @@ def test_the_server_clears_by_the_periods_of_the_project(tmp_path):
         check=True, timeout=300, env={**os.environ, "MAGE_DATA_DIR": str(tmp_path / "kept")},
     )  # fmt: skip
     assert [path.exists() for path in (outputs, younger, logs)] == [False, True, False]
+
+
+FORGET = """
+import sys
+from datetime import UTC, datetime, timedelta
+from mage_ai.settings.repo import set_repo_path
+set_repo_path(sys.argv[1])
+from mage_ai.orchestration.db.database_manager import database_manager
+database_manager.run_migrations()
+from mage_ai.orchestration.db import db_connection
+db_connection.start_session()
+from mage_ai.orchestration.db.models.schedules import BlockRun, PipelineRun, PipelineSchedule
+from mage_server.retention import forget_runs
+
+now = datetime.now(UTC)
+once = PipelineSchedule.create(name="once", pipeline_uuid="tlc_trips")
+daily = PipelineSchedule.create(name="daily", pipeline_uuid="tlc_sync")
+for schedule, status, days in (
+    (daily, "completed", 91), (daily, "failed", 200), (daily, "running", 300),
+    (daily, "cancelled", 89), (daily, "completed", 1), (once, "completed", 400),
+):
+    run = PipelineRun.create(
+        pipeline_uuid=schedule.pipeline_uuid, pipeline_schedule_id=schedule.id,
+        create_block_runs=False,
+    )
+    run.update(status=status, created_at=now - timedelta(days=days))
+    BlockRun.create(block_uuid="land_trips", pipeline_run_id=run.id)
+print(forget_runs(now - timedelta(days=90)))
+db_connection.session.expire_all()
+print(sorted(run.id for run in PipelineRun.query.all()))
+print(sorted(block.pipeline_run_id for block in BlockRun.query.all()))
+"""
+
+
+def test_rows_of_old_runs_go_but_for_the_last_of_each_trigger(tmp_path):
+    """A trigger that fires once would fire again if its run were forgotten."""
+    project = Path(__file__).parents[3] / "mage_project"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORGET, project],
+        check=True, timeout=300, env={**os.environ, "MAGE_DATA_DIR": str(tmp_path)},
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert done.stdout.split("\n")[-4:-1] == ["2", "[3, 4, 5, 6]", "[3, 4, 5, 6]"]
