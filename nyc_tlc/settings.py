@@ -1,16 +1,13 @@
-"""The only reader of the environment and of io_config.yml."""
+"""Every setting, from the environment and io_config.yml."""
 
 from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import jinja2
-import yaml
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -25,6 +22,8 @@ from pydantic import (
 
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import ConfigurationError, listed, shorten
+from nyc_tlc.io_config import read_profile
+from nyc_tlc.work_dir import DEFAULT_WORK_DIR
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 HOME = _CHECKOUT if (_CHECKOUT / "io_config.yml").exists() else Path.cwd()
@@ -32,6 +31,7 @@ HOME = _CHECKOUT if (_CHECKOUT / "io_config.yml").exists() else Path.cwd()
 _OWN = HOME / "io_config.yml"
 IO_CONFIG = _OWN if _OWN.exists() else Path(__file__).with_name("io_config.yml")
 _CSV_MIRROR = "https://github.com/DataTalksClub/nyc-tlc-data/releases/download"
+_MIRROR_REDIRECTS_TO = "release-assets.githubusercontent.com,objects.githubusercontent.com"
 _LAKE_ADDRESS = re.compile(r"(gs|s3|az)://[a-z0-9][a-z0-9._-]+(/.*)?|file:///.+")
 _NOT_IN_IO_CONFIG = ("TLC_", "STORAGE_", "GOOGLE_", "SSL_", "REQUESTS_")
 _FOLDER = re.compile(r"\.{0,2}/|~|\.{1,2}$")
@@ -112,7 +112,18 @@ class Settings(BaseModel):
         description="Where the published files are: `https://…`, or `file://…` for a folder; with "
         "`csv` by default the DataTalksClub mirror",
     )
-    tlc_source_timeout: float = Field(15, gt=0, description="Seconds the source may stay silent")
+    tlc_source_redirect_hosts: str = Field(
+        "",
+        pattern=r"^[^/@\\\s]*$",
+        description="Hosts to which the source may redirect, from https to https, separated by "
+        "commas; its own is always allowed. With `csv` by default those of GitHub's releases",
+    )
+    tlc_source_timeout: float = Field(
+        15,
+        gt=0,
+        description="Seconds the source may stay silent; over four times as long it has to send "
+        "16 KB a second",
+    )
     tlc_publication_lag: int = Field(
         2, ge=0, le=24, description="Months between the end of a month and its publication"
     )
@@ -129,7 +140,7 @@ class Settings(BaseModel):
         "revision (with scope `all`: every month)",
     )
     tlc_work_dir: Path = Field(
-        Path(tempfile.gettempdir()) / "nyc-tlc", description="Local folder for files on their way"
+        DEFAULT_WORK_DIR, description="Local folder for files on their way, of this account's own"
     )
     tlc_unknown_columns: Literal["stop", "keep"] = Field(
         "stop",
@@ -178,8 +189,10 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _csv_is_on_the_mirror(cls, given: dict[str, Any]) -> dict[str, Any]:
-        is_csv = given.get("tlc_source_format") == SourceFormat.CSV
-        return {"tlc_source_url": _CSV_MIRROR, **given} if is_csv else given
+        if given.get("tlc_source_format") != SourceFormat.CSV:
+            return given
+        mirror = {"url": _CSV_MIRROR, "redirect_hosts": _MIRROR_REDIRECTS_TO}
+        return {f"tlc_source_{name}": value for name, value in mirror.items()} | given
 
     @field_validator("ssl_cert_file", "requests_ca_bundle")
     @classmethod
@@ -247,7 +260,7 @@ class Settings(BaseModel):
             ConfigurationError: something is missing or wrong; the message lists everything.
         """
         given = {
-            **_profile(environment, io_config),
+            **read_profile(environment, io_config),
             **{name: environment[name] for name in map(str.upper, cls.model_fields)
                if name.startswith(_NOT_IN_IO_CONFIG) and name in environment},
         }  # fmt: skip
@@ -256,47 +269,6 @@ class Settings(BaseModel):
             return cls.model_validate(present)
         except ValidationError as error:
             raise _complaint(error, io_config) from None
-
-
-def _profile(environment: Mapping[str, str], io_config: Path) -> Mapping[str, Any]:
-    name = environment.get("TLC_PROFILE") or "default"
-    template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
-    template.globals["env_var"] = environment.get
-    try:
-        text = template.from_string(io_config.read_text("utf-8")).render()
-        profiles = yaml.safe_load(text)
-    except (OSError, UnicodeError, TypeError, jinja2.TemplateError, yaml.YAMLError) as error:
-        raise ConfigurationError(
-            f"{io_config} cannot be read ({type(error).__name__}{_place(error)}). Nothing was "
-            "started. Compare it with the repository's io_config.yml."
-        ) from None
-    known = {
-        key: profile
-        for key, profile in (profiles.items() if isinstance(profiles, Mapping) else ())
-        if isinstance(profile, Mapping)
-    }
-    if name not in known:
-        raise ConfigurationError(
-            f"TLC_PROFILE={name} is not a profile of {io_config}. Nothing was started. "
-            f"Choose one that is there: {' or '.join(map(str, known)) or 'none is'}."
-        )
-    return {key: _joined(value) for key, value in known[name].items()}
-
-
-def _joined(value: object) -> object:
-    """Undo ``tojson``'s surrogate pairs, which YAML does not join (an emoji in a password)."""
-    if not isinstance(value, str):
-        return value
-    return value.encode("utf-16", "surrogatepass").decode("utf-16")
-
-
-def _place(error: Exception) -> str:
-    """Line and column only: the line itself may hold the password."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f" at line {mark.line + 1}, column {mark.column + 1}"
-    line = getattr(error, "lineno", None)
-    return f" at line {line}" if line else ""
 
 
 def _complaint(error: ValidationError, io_config: Path) -> ConfigurationError:

@@ -150,7 +150,11 @@ def _source(settings: Settings) -> Source:
         return FolderSource(_path(settings.tlc_source_url))
     from nyc_tlc.adapters.source.cdn import HttpSource
 
-    return HttpSource(settings.tlc_source_url, timeout=settings.tlc_source_timeout)
+    return HttpSource(
+        settings.tlc_source_url,
+        timeout=settings.tlc_source_timeout,
+        redirect_hosts=[host for host in settings.tlc_source_redirect_hosts.split(",") if host],
+    )
 
 
 def _lake(settings: Settings) -> Lake:

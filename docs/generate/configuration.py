@@ -21,7 +21,7 @@ def configuration_page() -> str:
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"
         if name == "tlc_work_dir":
-            default = "`nyc-tlc` in the temporary folder"
+            default = "`nyc-tlc` in the user's cache folder"
         text = "required" if field.is_required() else default
         rows.append(f"| `{name.upper()}` | {text} | {field.description} |\n")
     return _INTRODUCTION + "".join(rows)

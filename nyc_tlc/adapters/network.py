@@ -103,6 +103,12 @@ def silent(place: str) -> Cause:
     return Cause(f"{place} took the connection and said nothing more (time-out)", _LATER)
 
 
+def slow(place: str, least: float, seconds: float) -> Cause:
+    return Cause(
+        f"{place} sent less than {least:,.0f} bytes in {seconds:,.0f} s (too slow)", _LATER
+    )
+
+
 def closed(place: str) -> Cause:
     return Cause(f"{place} closed the connection before its answer was complete (reset)", _LATER)
 

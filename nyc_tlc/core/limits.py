@@ -5,6 +5,12 @@ What exceeds them is not a valid trip file, and is refused before it fills memor
 
 MOST_FILE_BYTES = 8 << 30
 """Of a download. TLC's largest is fhvhv 2019-03 with 0.6 GB, as CSV yellow 2010 with 2.8 GB."""
+LEAST_BYTES_PER_SECOND = 16 << 10
+"""Of a download, on average over four silences (TLC_SOURCE_TIMEOUT), a minute by default. An eighth
+of a line of 1 Mbit/s."""
+ROOM_LEFT_BYTES = 256 << 20
+"""Of the work folder's disk, that a download has to leave free; of a small disk it is a twentieth.
+"""
 MOST_FOOTER_BYTES = 4 << 20
 """Of Parquet metadata, read whole before anything of it can be judged. TLC's have 12 KB."""
 MOST_COLUMNS = 200

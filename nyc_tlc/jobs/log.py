@@ -16,6 +16,7 @@ import tqdm
 
 from nyc_tlc.core.errors import PipelineError
 from nyc_tlc.settings import Settings
+from nyc_tlc.work_dir import DEFAULT_WORK_DIR, require_own
 
 H = TypeVar("H", bound=logging.Handler)
 
@@ -25,10 +26,7 @@ _MOST_IN_A_SENTENCE = 1_000
 """Characters."""
 
 
-_DEFAULT_FOLDER = Path(Settings.model_fields["tlc_work_dir"].default)
-
-
-def configure_logging(level: str = "INFO", work_dir: Path = _DEFAULT_FOLDER) -> None:
+def configure_logging(level: str = "INFO", work_dir: Path = DEFAULT_WORK_DIR) -> None:
     """Send the log to standard output, where Mage collects what a block prints, and to a file.
 
     Args:
@@ -159,12 +157,13 @@ class _File(logging.FileHandler):
         if not self._failed:
             try:
                 super().emit(record)
-            except OSError:  # of opening it
+            except (OSError, PipelineError):  # of opening it
                 self.handleError(record)
 
     def _open(self) -> TextIOWrapper:
         folder = Path(self.baseFilename).parent
-        folder.mkdir(parents=True, exist_ok=True)
+        require_own(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
         _delete_oldest(folder.glob("*.log"))
         closed = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return os.fdopen(closed, "a", encoding=self.encoding)

@@ -11,6 +11,7 @@ from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.run_each import Effort
 from nyc_tlc.wiring import connect_stores
+from nyc_tlc.work_dir import require_own
 
 T = TypeVar("T")
 
@@ -47,10 +48,12 @@ def open_job(connect: Callable[[Settings], T]) -> tuple[Settings, T]:
         connect: One of ``wiring``'s functions.
 
     Raises:
-        ConfigurationError: settings are missing or wrong; lists all of them.
+        ConfigurationError: settings are missing or wrong; lists all of them. Or the work folder is
+            not this account's own.
     """
     fail_on_one_screen()
     settings = Settings.load()
+    require_own(settings.tlc_work_dir)
     configure_logging(settings.tlc_log_level, settings.tlc_work_dir)
     if settings.ssl_cert_file and not settings.requests_ca_bundle:
         # Python's own TLS reads the one, requests only the other; Google's login makes its own

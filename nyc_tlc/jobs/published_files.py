@@ -11,6 +11,7 @@ from nyc_tlc.jobs.open import Job
 from nyc_tlc.ports.source import Fetched, SourceFileAbsentError
 from nyc_tlc.steps.look import absent, find_source_path
 from nyc_tlc.steps.run_each import retried
+from nyc_tlc.work_dir import require_own
 
 
 class PublishedFiles(Job):
@@ -25,12 +26,9 @@ class PublishedFiles(Job):
             SourceError: a month is missing after its lag, or is not the file as stored.
             RetryableError: the source failed, as often as is tried.
         """
-        with tempfile.TemporaryDirectory(dir=self._folder()) as folder:
+        require_own(self._ports.work_dir)
+        with tempfile.TemporaryDirectory(dir=self._ports.work_dir) as folder:
             yield [self._fetch(partition, Path(folder)).path for partition in partitions]
-
-    def _folder(self) -> Path:
-        self._ports.work_dir.mkdir(parents=True, exist_ok=True)
-        return self._ports.work_dir
 
     def _fetch(self, partition: Partition, folder: Path) -> Fetched:
         publication = self._publication()

@@ -15,7 +15,6 @@ from nyc_tlc.core.errors import (
 )
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Landing, render_record
-from nyc_tlc.core.limits import MOST_ZONE_BYTES
 from nyc_tlc.core.zones import lookup, polygons
 from nyc_tlc.core.zones.lookup import parse_zones
 from nyc_tlc.core.zones.polygons import ZonePolygons, parse_zone_polygons
@@ -150,11 +149,6 @@ def read_zone_polygons(path: str, lake: Lake) -> ZonePolygons:
 def _store(fetched: Fetched, parse: Callable[[bytes], T], landing: Landing, lake: Lake) -> T:
     """Move a fetched file into ``raw/`` if it parses; delete it if it does not."""
     try:
-        if fetched.bytes > MOST_ZONE_BYTES:
-            raise ContractError(  # noqa: TRY301 - refused like what does not parse
-                f"{fetched.uri} is not a zone file: {fetched.bytes:,} bytes, expected at most "
-                f"{MOST_ZONE_BYTES:,}. The zones stay as they were. Look at what the source serves."
-            )
         parsed = parse(fetched.path.read_bytes())
     except ContractError:
         fetched.path.unlink()

@@ -1,9 +1,10 @@
 """Files in flight: what a run stages in the lake, and its work folder on local disk."""
 
 import fcntl
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from nyc_tlc import __version__
@@ -19,7 +20,8 @@ from nyc_tlc.ports.lake import Lake
 from nyc_tlc.steps.records import read
 
 ABANDONED_AFTER = timedelta(days=1)
-"""A younger folder may belong to a run under way on another machine."""
+"""A younger folder may belong to a run under way on another machine, and a younger part of a
+download to one on this."""
 
 
 def staging_folder(row: RunRow) -> str:
@@ -42,8 +44,11 @@ def staged_by(path: str, landed: Iterable[str]) -> Run | None:
 
 
 def is_abandoned(run: Run, now: datetime) -> bool:
-    """Whether the run cannot be at work any more; ``now`` is in UTC."""
-    return now - run.began > ABANDONED_AFTER
+    """Whether the run cannot be at work any more; ``now`` is in UTC.
+
+    One that begins more than a day from now had a wrong clock, and would be the newest until then.
+    """
+    return abs(now - run.began) > ABANDONED_AFTER
 
 
 def read_conformed(row: RunRow, lake: Lake) -> Conformed:
@@ -96,9 +101,10 @@ def clear_superseded(row: RunRow, lake: Lake) -> None:
     late one has to fail rather than load it. What is left of them on local disk goes, too; a run
     that is alive downloads again what it misses.
     """
-    own = Run.parse(row.run)
+    own, now = Run.parse(row.run), datetime.now(UTC)
     for run, path in _staged(row.partition, lake):
-        if str(run) == row.run or run.began < own.began:
+        had_a_wrong_clock = run.began - now > ABANDONED_AFTER
+        if str(run) == row.run or run.began < own.began or had_a_wrong_clock:
             lake.delete(path)
     lake.drop_cached(lake_paths.landed(row.partition))
     lake.drop_cached(lake_paths.staging(row.partition))
@@ -116,7 +122,8 @@ def work_folder(work_dir: Path, name: str) -> Iterator[Path]:
     """The folder ``name``, created if need be; waits while another process works in it.
 
     What is left in it (a download in part) is found again at the next attempt; an empty folder
-    is removed.
+    is removed. Parts that nobody came back for within a day are deleted from every folder: they
+    would keep the disk full.
 
     Raises:
         PipelineError: the operating system refuses something, here or in the lake.
@@ -124,6 +131,10 @@ def work_folder(work_dir: Path, name: str) -> Iterator[Path]:
     folder = work_dir / name
     with os_errors_explained(f"TLC_WORK_DIR {work_dir}"):
         folder.mkdir(parents=True, exist_ok=True)
+        for part in work_dir.rglob("*.part*"):
+            with suppress(FileNotFoundError):  # another run was quicker
+                if time.time() - part.stat().st_mtime > ABANDONED_AFTER.total_seconds():
+                    part.unlink()
         with folder.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             folder.mkdir(parents=True, exist_ok=True)

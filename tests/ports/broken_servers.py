@@ -129,8 +129,8 @@ REFUSING = {
         "http://{}", _CLOSED, answering("200 OK\r\nContent-Length: 1000", b"PAR1"), whole=False
     ),
     "body that stalls": Broken("http://{}", _SILENT, _stalls, whole=False),
-    "redirects without end": Broken(
-        "http://{}", "it redirects without end",
+    "redirects elsewhere": Broken(
+        "http://{}", "sends us on to",
         answering("302 Found\r\nLocation: /again\r\nContent-Length: 0"), passing=False,
     ),
     **{
@@ -159,14 +159,14 @@ def serving(broken: Broken, folder: Path) -> Iterator[tuple[str, str, dict[str, 
         if broken.talk is not None:
             if broken.talk is _in_tls:
                 _CONTEXT.load_cert_chain(write_certificate(folder / "nobody.pem"))
-            place = f"127.0.0.1:{stack.enter_context(_listening(broken.talk))}"
+            place = f"127.0.0.1:{stack.enter_context(listening(broken.talk))}"
         proxy = broken.proxy.format(place)
         variables = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), proxy)
         yield broken.url.format(place), broken.says.format(place), variables | {"NO_PROXY": ""}
 
 
 @contextmanager
-def _listening(talk: Talk) -> Iterator[int]:
+def listening(talk: Talk) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept() -> None:

@@ -83,7 +83,7 @@ def test_a_source_that_serves_nothing(settings, what, tmp_path, monkeypatch):
     assert says in log.read_text("utf-8")
     assert "Traceback (most recent call last)" in log.read_text("utf-8")
     # One that serves nothing, whatever it is asked for, is not asked for each month.
-    per_month = not broken.whole or "answered 40" in says or "redirects" in says
+    per_month = not broken.whole or "answered 40" in says or "sends us on" in says
     assert (NOT_TRIED in last) is not per_month
 
 

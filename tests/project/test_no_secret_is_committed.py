@@ -41,6 +41,9 @@ def test_no_file_has_one():
 
 
 def test_what_has_settings_and_keys_is_not_committed():
-    for name in (".env", "secrets/key.json", ".local/stack.env", "mage-ai.db", "mage_data/x"):
+    state = (".env", "secrets/key.json", ".local/stack.env", "mage-ai.db", "mage_data/x")
+    keys = ("key.json", "deploy/key.json", "my-project-0a1b2c3d4e5f.json", "gcp-key.json",
+            "service-account.json", "application_default_credentials.json", "tls.pem", "x.p12")  # fmt: skip
+    for name in (*state, *keys):
         ignored = subprocess.run(["git", "check-ignore", "-q", name], cwd=ROOT, check=False)
         assert ignored.returncode == 0, name

@@ -65,6 +65,7 @@ def test_every_setting_is_read_from_the_environment() -> None:
         "BIGQUERY_EMULATOR_HOST": "http://localhost:9050",
         "TLC_SOURCE_FORMAT": "csv",
         "TLC_SOURCE_URL": "file:///published",
+        "TLC_SOURCE_REDIRECT_HOSTS": "files.example.org,mirror.example.org:8443",
         "TLC_SOURCE_TIMEOUT": "1.5",
         "TLC_PUBLICATION_LAG": "0",
         "TLC_FIRST_MONTH": "2009-01",
@@ -154,6 +155,8 @@ def test_csv_comes_from_the_mirror_unless_another_source_is_named(
 ) -> None:
     settings = _load(**changes)
     assert (settings.tlc_source_format.value, settings.tlc_source_url) == expected
+    redirects = settings.tlc_source_redirect_hosts
+    assert ("release-assets.githubusercontent.com" in redirects) is (expected[0] == "csv")
 
 
 def test_other_variables_are_nobodys_business() -> None:
@@ -177,6 +180,7 @@ def test_all_problems_are_listed_at_once() -> None:
         "LAKE_URL": "hdfs://bucket",
         "TLC_WORKERS": "many",
         "TLC_SOURCE_URL": "ftp://nyc.gov",
+        "TLC_SOURCE_REDIRECT_HOSTS": "https://nyc.gov",
         "TLC_LOG_LEVEL": "LOUD",
         "TLC_ATTEMPTS": "0",
         "TLC_SOURCE_TIMEOUT": "-1",
@@ -187,7 +191,7 @@ def test_all_problems_are_listed_at_once() -> None:
     message = _complaint({"POSTGRES_PASSWORD": SECRET, **wrong})
     shown, _, complete = message.partition("Nothing was started")
     assert len(re.findall(r"^  [A-Z_]+: ", shown, re.MULTILINE)) == 10
-    assert "and 2 more" in shown
+    assert "and 3 more" in shown
     named = re.findall(r"^  ([A-Z_]+): ", complete, re.MULTILINE)
     assert sorted(named) == sorted([*wrong, "POSTGRES_DBNAME", "POSTGRES_USER"])
     assert "Nothing was started" in message

@@ -1,34 +1,40 @@
 """Published files over HTTP(S): TLC's CDN, or any server that behaves like it."""
 
-import ipaddress
 import re
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import requests
-import urllib3
+from urllib3.exceptions import HTTPError
 
-from nyc_tlc.adapters.network import Cause, address, asks_for_login, cause_of, proxy_of, unasked
+from nyc_tlc.adapters.network import (
+    Cause,
+    address,
+    asks_for_login,
+    cause_of,
+    proxy_of,
+    slow,
+    unasked,
+)
+from nyc_tlc.adapters.source.bounds import most_bytes, require_room, too_large
 from nyc_tlc.adapters.source.progress import downloading
+from nyc_tlc.adapters.source.session import SourceSession, without_login
+from nyc_tlc.adapters.source.transfer import Transfer
 from nyc_tlc.core.checksum import sha256_of_file
 from nyc_tlc.core.errors import PipelineError, RetryableError, SourceError, shorten
-from nyc_tlc.core.limits import MOST_FILE_BYTES
 from nyc_tlc.ports.source import Fetched, Probed, SourceFileAbsentError
 
-_CHUNK = 1 << 20
+_PIECE = 1 << 16
+"""Bytes."""
 _LONGEST_HANDSHAKE = 10.0
 """Seconds for a connection, and for an answer without content."""
-_USERINFO = re.compile(r"//[^/@]*@")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _CONTENT_LENGTH = re.compile(r"\d{1,18}")
 """Not more: Python raises a ValueError for a number of 5,000 digits."""
-_MOST_SHOWN = 300
-"""Characters of an address that a server redirected us to."""
+_SPANS = 4
+"""Of the longest silence: seconds over which a transfer has to make progress."""
 
 
 @dataclass(frozen=True)
@@ -65,136 +71,90 @@ class _Part:
         self._tag.unlink(missing_ok=True)
 
 
-class _Session(requests.Session):
-    """Follows redirects to other public servers, but not into the network that we are in.
-
-    A proxy is not asked for a server of this machine: it cannot reach it.
-    """
-
-    def merge_environment_settings(self, url: Any, *settings: Any) -> Any:  # noqa: ANN401 - as there
-        merged = super().merge_environment_settings(url, *settings)
-        if _is_this_machine(urlsplit(url).hostname or ""):
-            merged["proxies"] = {}
-        return merged
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        try:
-            target = super().get_redirect_target(resp)
-            if target is None:
-                return None
-            asked, further = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
-            further.port  # noqa: B018 - raises when it is no number
-            schemes = {"https"} if asked.scheme == "https" else {"http", "https"}
-            allowed = may_follow(asked.hostname or "", further.hostname or "")
-        except ValueError as error:  # bytes that are not UTF-8, an invalid port or IPv6 address
-            raise _misled(resp, "what is no address") from error
-        if further.scheme not in schemes or not allowed:
-            raise _misled(resp, f"{further.scheme}://{further.hostname}")
-        return target
-
-
-def _misled(response: requests.Response, target: str) -> SourceError:
-    response.close()  # the caller never sees it
-    shown = _USERINFO.sub("//", response.url).partition("?")[0][:_MOST_SHOWN]  # without secrets
-    return SourceError(
-        f"{shown} sends us on to {shorten(target)}, where no published file is expected. Nothing "
-        "was landed; the month stays as it was. Check TLC_SOURCE_URL, and look at what the server "
-        "says."
-    )
-
-
-def may_follow(asked: str, further: str) -> bool:
-    """Whether we may follow a redirect from one host to another.
-
-    A server on the internet may name other servers there; one in our own network may name its
-    neighbours, but not the addresses where clouds hand out credentials (link-local,
-    169.254.169.254).
-    """
-    if asked == further:
-        return True
-    addresses = _addresses(further)
-    if any(address.is_link_local or address.is_multicast for address in addresses):
-        return False
-    if all(address.is_global for address in addresses):
-        return True
-    return not any(address.is_global for address in _addresses(asked))
-
-
-def _is_this_machine(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
-
-
-def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []  # the request itself will say so
-    return [ipaddress.ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
-
-
 class HttpSource:
     """Published files below an ``http(s)://`` address."""
 
-    def __init__(self, url: str, *, timeout: float) -> None:
+    def __init__(self, url: str, *, timeout: float, redirect_hosts: Collection[str] = ()) -> None:
+        """Ask nothing yet.
+
+        Args:
+            url: Of the folder.
+            timeout: Seconds of silence.
+            redirect_hosts: Where a redirect may lead besides the url's own host; each with its
+                port, unless that is 443.
+        """
         self._url = url.rstrip("/")
-        # For errors and manifests: without user and password.
-        self._shown_url = _USERINFO.sub("//", self._url)
+        self._shown_url = without_login(self._url)
         self._timeout = (min(timeout, _LONGEST_HANDSHAKE), timeout)
-        self._session = _Session()
-        # The bytes as stored: hash and ranges are useless in another encoding.
-        self._session.headers["Accept-Encoding"] = "identity"
+        self._session = SourceSession(self._url, redirect_hosts)
 
     def fetch(self, name: str, folder: Path, *, unless_etag: str | None) -> Fetched | None:
         uri = f"{self._shown_url}/{name}"
         target = folder / Path(name).name
         part = _Part(target.with_name(target.name + ".part"))
-        with _network_errors(uri), self._get(name, part, unless_etag) as response:
-            if response.status_code == requests.codes.not_modified:
+        headers = {"If-None-Match": unless_etag} if unless_etag else {}
+        etag = part.resumable()
+        if etag:
+            headers |= {"Range": f"bytes={part.size}-", "If-Range": etag}
+        with self._answer("GET", name, headers) as (response, transfer):
+            if response.status_code == requests.codes.not_modified and unless_etag:
                 return None
             if response.status_code == requests.codes.requested_range_not_satisfiable:
                 part.discard()
                 raise RetryableError(f"{uri} answered 416: the part on disk is of another version")
             _require_success(uri, response)
-            with _body_errors(uri, part):
-                _receive(uri, response, part)
+            with _body_errors(uri, part, transfer):
+                _receive(uri, response, part, transfer, most_bytes(name))
+                part.finish(target)
         etag = response.headers.get("ETag")
         modified = response.headers.get("Last-Modified")
-        part.finish(target)
         return Fetched(target, uri, etag, modified, target.stat().st_size, sha256_of_file(target))
 
     def probe(self, name: str, *, unless_etag: str | None) -> Probed | None:
         uri = f"{self._shown_url}/{name}"
         headers = {"If-None-Match": unless_etag} if unless_etag else {}
-        with _network_errors(uri):
-            # GitHub, which has the CSV mirror, redirects; HEAD does not follow by default.
-            response = self._session.head(
-                f"{self._url}/{name}", headers=headers, timeout=self._timeout[0],
-                allow_redirects=True,
-            )  # fmt: skip
-        if response.status_code == requests.codes.not_modified:
-            return None
-        _require_success(uri, response)
+        with self._answer("HEAD", name, headers) as (response, _):
+            if response.status_code == requests.codes.not_modified and unless_etag:
+                return None
+            _require_success(uri, response)
         etag = response.headers.get("ETag")
         if etag is not None and etag == unless_etag:
             return None  # a server that does not know conditional requests
         _, size = _extent(response)
         return Probed(uri, etag, response.headers.get("Last-Modified"), size)
 
-    def _get(self, name: str, part: _Part, unless_etag: str | None) -> requests.Response:
-        headers = {}
-        if unless_etag:
-            headers["If-None-Match"] = unless_etag
-        etag = part.resumable()
-        if etag:
-            headers |= {"Range": f"bytes={part.size}-", "If-Range": etag}
-        return self._session.get(
-            f"{self._url}/{name}", headers=headers, timeout=self._timeout, stream=True
-        )
+    @contextmanager
+    def _answer(
+        self, method: str, name: str, headers: Mapping[str, str]
+    ) -> Iterator[tuple[requests.Response, Transfer]]:
+        """The answer at the end of the redirects, its body unread."""
+        uri = f"{self._shown_url}/{name}"
+        with Transfer(_SPANS * self._timeout[1]) as transfer:
+            with _network_errors(uri, transfer):
+                response = self._session.ask(method, name, headers, self._timeout)
+            with response:
+                with _network_errors(uri, transfer):
+                    transfer.answered()
+                yield response, transfer
 
 
-def _receive(uri: str, response: requests.Response, part: _Part) -> None:
+def _receive(
+    uri: str, response: requests.Response, part: _Part, transfer: Transfer, most: int
+) -> None:
+    total = _begun(uri, response, part, most)
+    with downloading(part.file.stem, total, part.size) as came:
+        for size in _written(response, part, transfer):
+            came(size)
+            if part.size > most:
+                raise too_large(uri, f"more than {most:,}", most)
+            if total is None:
+                require_room(part.file.parent, size)
+    if total is not None and part.size != total:
+        raise RetryableError(f"{uri} broke off: {part.size:,} of {total:,} bytes came")
+
+
+def _begun(uri: str, response: requests.Response, part: _Part, most: int) -> int | None:
+    """Prepare the part for the body; gives the size of the complete file, if stated."""
     if "Content-Encoding" in response.headers:
         raise SourceError(
             f"{uri} came in Content-Encoding {shorten(response.headers['Content-Encoding'])}, "
@@ -202,32 +162,27 @@ def _receive(uri: str, response: requests.Response, part: _Part) -> None:
             "Look at the proxy between here and the source."
         )
     start, total = _extent(response)
-    if total is not None and total > MOST_FILE_BYTES:
-        raise _too_large(uri, f"{total:,}")
+    if total is not None and total > most:
+        raise too_large(uri, f"{total:,}", most)
     if response.status_code == requests.codes.ok:
-        part.start(response.headers.get("ETag"))
+        # What has no stated end is not resumed: nothing says what is missing of it.
+        part.start(response.headers.get("ETag") if total is not None else None)
     elif start != part.size or response.headers.get("ETag") != part.resumable():
         part.discard()
         raise RetryableError(f"{uri} went on with another version or place than asked for")
-    with (
-        part.file.open("ab") as file,
-        downloading(part.file.stem, total, part.size) as came,
-    ):
-        for chunk in response.raw.stream(_CHUNK, decode_content=False):
-            file.write(chunk)
-            came(len(chunk))
-            if file.tell() > MOST_FILE_BYTES:
-                part.discard()
-                raise _too_large(uri, f"more than {file.tell():,}")
-    if total is not None and part.size != total:
-        raise RetryableError(f"{uri} broke off: {part.size:,} of {total:,} bytes came")
+    require_room(part.file.parent, (total or 0) - part.size)
+    return total
 
 
-def _too_large(uri: str, found: str) -> SourceError:
-    return SourceError(
-        f"{uri} is not a valid trip file: {found} bytes, expected at most {MOST_FILE_BYTES:,}. "
-        "Nothing was landed; the month stays as it was. Look at what the source serves."
-    )
+def _written(response: requests.Response, part: _Part, transfer: Transfer) -> Iterator[int]:
+    """Write the body to the part's end; gives the size of each piece."""
+    with part.file.open("ab") as file:
+        # What has come, and not a whole piece: a slow line fills one in more than a span.
+        while piece := response.raw.read1(_PIECE, decode_content=False):
+            file.write(piece)
+            transfer.came(len(piece))
+            yield len(piece)
+    transfer.require_pace()
 
 
 def _require_success(uri: str, response: requests.Response) -> None:
@@ -264,16 +219,11 @@ def _extent(response: requests.Response) -> tuple[int, int | None]:
 
 
 @contextmanager
-def _network_errors(uri: str) -> Iterator[None]:
+def _network_errors(uri: str, transfer: Transfer) -> Iterator[None]:
     try:
         yield
-    except requests.TooManyRedirects as error:
-        raise SourceError(
-            f"{uri} cannot be asked for (it redirects without end). Nothing was landed. Check "
-            "TLC_SOURCE_URL."
-        ) from error
-    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        raise _unreachable(_cause(error, uri)) from error
+    except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
+        raise _unreachable(_cause(error, uri, transfer)) from error
     except requests.RequestException as error:
         raise SourceError(
             f"{uri} cannot be asked for ({type(error).__name__}). Nothing was landed. "
@@ -282,22 +232,32 @@ def _network_errors(uri: str) -> Iterator[None]:
 
 
 @contextmanager
-def _body_errors(uri: str, part: _Part) -> Iterator[None]:
+def _body_errors(uri: str, part: _Part, transfer: Transfer) -> Iterator[None]:
     before = part.size
     try:
         yield
-    except urllib3.exceptions.HTTPError as error:
+    except HTTPError as error:
+        kept = part.size if part.resumable() else 0
         raise RetryableError(
-            f"{uri} failed ({_cause(error, uri).said}); {part.size:,} bytes are kept for resuming",
+            f"{uri} failed ({_cause(error, uri, transfer).said}); {kept:,} bytes are kept for "
+            "resuming",
             in_vain=part.size <= before,
         ) from error
     except ValueError as error:  # of http.client: a chunk of a negative length
         raise RetryableError(
             f"{uri} failed (its framing is broken: {shorten(str(error))})"
         ) from error
+    except (OSError, SourceError):  # of the disk, or of a body that was to fill it
+        part.discard()
+        raise
+    finally:
+        if part.resumable() is None:
+            part.discard()
 
 
-def _cause(error: Exception, uri: str) -> Cause:
+def _cause(error: Exception, uri: str, transfer: Transfer) -> Cause:
+    if transfer.too_slow:
+        return slow(address(uri), transfer.least, transfer.span)
     unknown = Cause(f"{address(uri)} failed ({type(error).__name__})", "Check the network")
     return cause_of(error, uri) or unknown
 

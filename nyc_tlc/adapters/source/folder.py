@@ -4,6 +4,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nyc_tlc.adapters.source.bounds import most_bytes, require_room, too_large
 from nyc_tlc.core.checksum import sha256_of_file
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.ports.source import Fetched, Probed, SourceFileAbsentError
@@ -20,8 +21,16 @@ class FolderSource:
         found = _described(file)
         if found.etag == unless_etag:
             return None
+        most, size = most_bytes(name), file.stat().st_size
+        if size > most:
+            raise too_large(found.uri, f"{size:,}", most)
+        require_room(folder, size)
         target = folder / file.name
-        shutil.copyfile(file, target)
+        try:
+            shutil.copyfile(file, target)
+        except OSError:  # of a disk that is full all the same
+            target.unlink(missing_ok=True)
+            raise
         size, sha256 = target.stat().st_size, sha256_of_file(target)
         return Fetched(target, found.uri, found.etag, found.last_modified, size, sha256)
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from embedded.servers.cdn import CdnServer
-from nyc_tlc.adapters.source import cdn as tlc_cdn
 from nyc_tlc.adapters.source.cdn import HttpSource
 from nyc_tlc.adapters.source.folder import FolderSource
 from nyc_tlc.core.errors import RetryableError, SourceError
@@ -288,10 +288,15 @@ def test_server_that_is_not_there_is_told_from_an_address_that_is_none(
 
 
 def test_redirect_is_followed_with_its_range(
-    cdn: CdnServer, folder: Path, scripted: Scripted
+    cdn: CdnServer, folder: Path, scripted: Scripted, tls: ssl.SSLContext
 ) -> None:
     """As GitHub redirects, which has the CSV mirror."""
-    source, front = scripted(Answer(302, {"Location": f"{cdn.url}/{NAME}"}))
+    _, front = scripted(Answer(302, {"Location": f"https://127.0.0.1:{cdn.server_port}/{NAME}"}))
+    front.url = front.url.replace("http", "https")
+    for server in (cdn, front):
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    named = [f"127.0.0.1:{cdn.server_port}"]
+    source = HttpSource(front.url.replace("//", "//me:secret@"), timeout=5, redirect_hosts=named)
     cdn.cut_next(after_bytes=1_000_000)
     with pytest.raises(RetryableError):
         _fetch(source, folder)
@@ -304,12 +309,16 @@ def test_redirect_is_followed_with_its_range(
     last = cdn.requests[-1]
     assert (last.method, last.bytes_sent) == ("HEAD", 0)
     assert last.headers["If-None-Match"] == '"0"'
+    assert front.requests[-1].headers["Authorization"]
+    assert not any(request.headers["Authorization"] for request in cdn.requests)
+    with pytest.raises(SourceError, match=r"sends us on to https://127\.0\.0\.1, expected"):
+        _fetch(HttpSource(front.url, timeout=5), folder)
 
 
 @pytest.mark.parametrize(
     ("location", "said"),
     [
-        ("/again", "redirects without end"),
+        ("/again", "sends us on to http://127.0.0.1, expected https:// from"),
         *(
             (location, "sends us on to what is no address")
             for location in ("\u00e8ttp://192.0.2.1/", "http://[", "http://a:x/", "http://a:99999/")
@@ -329,9 +338,8 @@ def test_redirect_that_leads_nowhere_is_for_people(
     "headers", [{"Content-Encoding": "x" * 9_000}, {"Location": f"http://1.1.1.1/{'x' * 9_000}"}]
 )
 def test_what_a_server_says_at_length_is_not_repeated(
-    folder: Path, scripted: Scripted, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, scripted: Scripted, headers: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(tlc_cdn, "may_follow", lambda *_: False)
     source, _ = scripted(Answer(302 if "Location" in headers else 200, headers))
     with pytest.raises(SourceError) as failure:
         _fetch(source, folder)

@@ -44,7 +44,8 @@ def test_what_a_run_stages_is_its_own_until_a_day_has_passed(began):
     assert str(run) == row.run
     assert not is_abandoned(run, began)
     assert not is_abandoned(run, began + timedelta(days=1))
-    assert is_abandoned(run, began + timedelta(days=1, microseconds=1))
+    for apart in (timedelta(days=1, microseconds=1), -timedelta(days=1, microseconds=1)):
+        assert is_abandoned(run, began + apart)
 
 
 @pytest.mark.parametrize(
