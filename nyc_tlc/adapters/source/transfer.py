@@ -76,7 +76,8 @@ class Transfer:
         if self.too_slow:
             raise ProtocolError
 
-    def _uses(self, connection: socket.socket) -> None:
+    def uses(self, connection: socket.socket) -> None:
+        """Its bytes come through this connection, too."""
         self._sockets.append(connection)
         if self.too_slow:
             self._end()
@@ -102,18 +103,19 @@ class _Watched(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         connection = super()._new_conn()
-        self._told(connection)  # a proxy may drip before there is TLS
+        if transfer := _current.get():
+            transfer.uses(connection)  # a proxy may drip before there is TLS
         return connection
 
-    def getresponse(self) -> Any:  # noqa: ANN401 - as there
-        self._told(self.sock)
-        return super().getresponse()
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        if transfer := _current.get():
+            transfer.require_pace()
 
-    @staticmethod
-    def _told(connection: socket.socket) -> None:
-        transfer = _current.get()
-        if transfer is not None:
-            transfer._uses(connection)  # noqa: SLF001 - its other half
+    def getresponse(self) -> Any:  # noqa: ANN401 - as there
+        if transfer := _current.get():
+            transfer.uses(self.sock)
+        return super().getresponse()
 
 
 class _WatchedTls(_Watched, HTTPSConnection):

@@ -21,7 +21,7 @@ from tests.ports.broken_servers import Talk, listening
 
 NAME = "trip-data/green_tripdata_2024-01.parquet"
 SILENCE = 2.0
-"""Seconds; half of it is here the span in which 16 KB a second have to come."""
+"""Seconds; a quarter of it is here the span in which 16 KB a second have to come."""
 ENOUGH = 20.0
 """Seconds after which a hostile server gives up: one that is still listened to then has won."""
 MOST_MEMORY = 128 << 20
@@ -65,7 +65,7 @@ ENCRYPTED = ("a header", "100 Continue", "a body", "a body without a length")
 
 @pytest.fixture(autouse=True)
 def _short_spans(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tlc_cdn, "_SPANS", 0.5)
+    monkeypatch.setattr(tlc_cdn, "_SPANS", 0.25)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_proxy_that_drips_is_left(folder, monkeypatch):
 
 
 def test_a_slow_line_is_waited_for(folder):
-    """Twice as long as a span, at some 200 KB a second."""
+    """Four times as long as a span, at some 200 KB a second."""
 
     def talk(client: socket.socket) -> None:
         client.recv(65_536)
