@@ -21,7 +21,7 @@ from tests.ports.broken_servers import Talk, listening
 
 NAME = "trip-data/green_tripdata_2024-01.parquet"
 SILENCE = 2.0
-"""Seconds; a quarter of it is here the span in which 16 KB a second have to come."""
+"""Seconds."""
 ENOUGH = 20.0
 """Seconds after which a hostile server gives up: one that is still listened to then has won."""
 MOST_MEMORY = 128 << 20
@@ -63,9 +63,10 @@ DRIPPING = {
 ENCRYPTED = ("a header", "100 Continue", "a body", "a body without a length")
 
 
-@pytest.fixture(autouse=True)
-def _short_spans(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tlc_cdn, "_SPANS", 0.25)
+@pytest.fixture
+def short_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress is measured over half a second."""
+    monkeypatch.setattr(tlc_cdn, "_SPANS", 0.5 / SILENCE)
 
 
 @pytest.fixture
@@ -107,6 +108,7 @@ def refused(url: str, folder: Path, error: type[Exception], said: str) -> None:
         source.fetch(NAME, folder, unless_etag=None)
 
 
+@pytest.mark.usefixtures("short_spans")
 @pytest.mark.parametrize(
     ("scheme", "dripping"),
     [*(("http", name) for name in DRIPPING), *(("https", name) for name in ENCRYPTED)],
@@ -120,6 +122,7 @@ def test_a_server_that_drips_is_left(folder, in_tls, scheme, dripping):
     assert {file.name for file in folder.iterdir()} == (kept if dripping == "a body" else set())
 
 
+@pytest.mark.usefixtures("short_spans")
 @pytest.mark.parametrize("dripping", ["a header", "100 Continue"])
 def test_a_server_that_drips_when_asked_about_a_file_is_left(dripping):
     with listening(DRIPPING[dripping]) as port:
@@ -128,6 +131,7 @@ def test_a_server_that_drips_when_asked_about_a_file_is_left(dripping):
             source.probe(NAME, unless_etag=None)
 
 
+@pytest.mark.usefixtures("short_spans")
 def test_a_proxy_that_drips_is_left(folder, monkeypatch):
     tunnel = b"HTTP/1.1 200 Connection established\r\n"
     with listening(sending(tunnel, b"A: b\r\n", pause=DRIP)) as port:
@@ -135,8 +139,9 @@ def test_a_proxy_that_drips_is_left(folder, monkeypatch):
         refused("https://tlc.example", folder, RetryableError, r"\(too slow\)")
 
 
-def test_a_slow_line_is_waited_for(folder):
-    """Four times as long as a span, at some 200 KB a second."""
+def test_a_slow_line_is_waited_for(folder, monkeypatch):
+    """Twice as long as a span, at some 200 KB a second."""
+    monkeypatch.setattr(tlc_cdn, "_SPANS", 1 / SILENCE)
 
     def talk(client: socket.socket) -> None:
         client.recv(65_536)
