@@ -7,7 +7,7 @@ import pytest
 
 from embedded.samples.zones import write_zone_lookup
 from nyc_tlc.core.errors import ContractError
-from nyc_tlc.core.zones.lookup import SCHEMA, ZONES, parse_zones
+from nyc_tlc.core.zones.lookup import SCHEMA, ZONES, is_sample, parse_zones
 
 HEADER = ["LocationID", "Borough", "Zone", "service_zone"]
 
@@ -54,6 +54,7 @@ def test_every_cell_is_kept_as_the_text_that_it_is():
     found = _rows(_lookup(cells))
     assert [row[1:] for row in found] == [row[1:] for row in cells]
     assert found[264] == [265, "N/A", "Outside of NYC", "N/A"]
+    assert not is_sample(parse_zones(_lookup(cells)))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,9 @@ def test_the_sample_lookup_has_the_ends_of_lines_of_the_real_one(tmp_path):
     write_zone_lookup(tmp_path / "zones.csv")
     data = (tmp_path / "zones.csv").read_bytes()
     assert data.count(b"\r\n") == ZONES + 1
-    assert parse_zones(data)["zone"].to_pylist()[131] == "JFK Airport"
+    zones = parse_zones(data)
+    assert zones["zone"].to_pylist()[131] == "JFK Airport"
+    assert is_sample(zones)
 
 
 def test_the_real_lookup(shared_tlc):
