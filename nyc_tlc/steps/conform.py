@@ -53,15 +53,6 @@ class _Reading:
     zone_polygons: str = ""
     is_sample: bool = False
 
-    def conform(self, batch: pa.RecordBatch, first_row: int) -> core.ConformedBatch:
-        return core.conform(
-            batch,
-            self.bindings,
-            partition=self.partition,
-            first_row=first_row,
-            polygons=self.polygons,
-        )
-
 
 def conform(row: RunRow, ports: Ports, *, keep_unknown: bool = False) -> RunRow:
     """Reshape a landed month to the contract and stage it for the stores.
@@ -153,7 +144,13 @@ def _judged(
         row = 0
         for batch in published:
             waiting.append(batch)
-            yield reading.conform(batch, row)
+            yield core.conform(
+                batch,
+                reading.bindings,
+                partition=reading.partition,
+                first_row=row,
+                polygons=reading.polygons,
+            )
             row += batch.num_rows
 
     judge = Judge(reading.partition, is_sample=reading.is_sample)

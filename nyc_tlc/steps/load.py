@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.schemas import arrow_schema
-from nyc_tlc.core.files.parquet_file import open_parquet, read_batches
+from nyc_tlc.core.files.parquet_file import filled_row_groups, open_parquet, read_batches
 from nyc_tlc.core.lake.records import StoredObject
 from nyc_tlc.core.runs.run_table import RunRow, Status
 from nyc_tlc.ports.bundles import Ports
@@ -47,7 +47,7 @@ def load_objects(row: RunRow, objects: Sequence[StoredObject], ports: Ports) -> 
         rejected = _quarantine(partition, read_batches(quarantine_file, quarantine))
         ports.warehouse.replace_partition(
             ledger_entry(row),
-            _row_groups(partition, trips, trips_file.metadata, lake),
+            _row_groups(partition, trips, trips_file, lake),
             Batches(_QUARANTINE_SCHEMA, rejected),
             force=row.force,
         )
@@ -59,11 +59,8 @@ def _open(lake: Lake, path: str) -> Iterator[pq.ParquetFile]:
         yield file
 
 
-def _row_groups(
-    partition: Partition, path: str, metadata: pq.FileMetaData, lake: Lake
-) -> RowGroups:
-    # Without those of batches in which every row was rejected.
-    groups = [n for n in range(metadata.num_row_groups) if metadata.row_group(n).num_rows]
+def _row_groups(partition: Partition, path: str, staged: pq.ParquetFile, lake: Lake) -> RowGroups:
+    metadata, groups = staged.metadata, filled_row_groups(staged)
     names = _filled(metadata, groups)
     at = metadata.schema.names.index("source_row")
 

@@ -52,25 +52,22 @@ def _loaded(
     partition: Partition, manifest: Manifest, lake: Lake, warehouse: LakeWarehouse
 ) -> tuple[WarehouseJob, ...]:
     """What the jobs did, if they read what the manifest names to their end."""
+    jobs: tuple[WarehouseJob, ...] = ()
+    refused: ContractError | ReconciliationError | None = None
     try:
         jobs = warehouse.load_partition(partition, manifest)
-    except (ContractError, ReconciliationError):
+    except (ContractError, ReconciliationError) as error:
         # Other rows, or bytes that it cannot read, may be another run's that were there by then.
-        _require_in_place(partition, manifest, lake, warehouse)
-        raise
-    _require_in_place(partition, manifest, lake, warehouse)
-    return jobs
-
-
-def _require_in_place(
-    partition: Partition, manifest: Manifest, lake: Lake, warehouse: LakeWarehouse
-) -> None:
+        refused = error
     if not is_in_place(manifest, lake):
         lake.delete(lake_paths.warehouse_load(partition, warehouse.address))
         raise ReconciliationError(
             f"{partition}: another run published the month while {warehouse.address} loaded "
             "it. It is not recorded as loaded there. Run the month again."
-        )
+        ) from refused
+    if refused is not None:
+        raise refused
+    return jobs
 
 
 def _published(row: RunRow, lake: Lake) -> Manifest:

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from nyc_tlc.core.errors import (
     NotPublishedYet,
-    PartitionsFailedError,
     PipelineError,
     RetryableError,
 )
@@ -111,8 +110,7 @@ def require_all(rows: Sequence[WorkedRow]) -> None:
     """
     failed = [(row.partition, row.error) for row in rows if row.status is Status.FAILED]
     if failed:
-        told = failures(failed, of=len(rows))
-        raise PartitionsFailedError(told.brief, details=told.complete)
+        raise failures(failed, of=len(rows))
 
 
 def _run_one(name: str, step: Step[RowT], row: RowT, effort: Effort) -> RowT:
@@ -130,26 +128,23 @@ def _outcome(name: str, step: Step[RowT], row: RowT, effort: Effort) -> RowT:
     except NotPublishedYet as reason:
         _logger.info("%s", reason)
         return replace(row, status=Status.NOT_PUBLISHED)
-    except PipelineError as error:
-        failed = row.failed(str(error).removeprefix(f"{row.partition}: "), type(error).__name__)
-        # The end of the run says it, as its error.
-        level = logging.DEBUG if failed.error.startswith(NOT_TRIED) else logging.WARNING
-        _logger.log(level, "%s failed: %s", row.partition, failed.error)
-        _logger.debug("%s", error.details, exc_info=error)
-        return failed
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
         # The partition boundary: a defect in one month must not keep the others from loading.
         # Not only Exception: a panic of a Rust library (polars, pgpq) is none.
-        failed = row.failed(
-            f"{name} met an unexpected {type(error).__name__} ({error}); the log file says where. "
-            "Run the month again; if it fails again, this is a defect to report.",
-            type(error).__name__,
+        kind, details = type(error).__name__, ""
+        said = (
+            f"{name} met an unexpected {kind} ({error}); the log file says where. Run the month "
+            "again; if it fails again, this is a defect to report."
         )
-        _logger.warning("%s failed: %s", row.partition, failed.error)
-        _logger.debug("%s failed in %s", row.partition, name, exc_info=error)
-        return failed
+        if isinstance(error, PipelineError):
+            said, details = str(error).removeprefix(f"{row.partition}: "), error.details
+        # What was not tried, the end of the run says as its error.
+        level = logging.DEBUG if said.startswith(NOT_TRIED) else logging.WARNING
+        _logger.log(level, "%s failed: %s", row.partition, said)
+        _logger.debug("%s failed in %s. %s", row.partition, name, details, exc_info=error)
+        return row.failed(said, kind)
 
 
 def retried(attempt: Callable[[], T], what: str, effort: Effort, step: str = "") -> T:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from itertools import groupby
 
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.errors import MOST_LISTED, listed
+from nyc_tlc.core.errors import MOST_LISTED, PartitionsFailedError, listed
 from nyc_tlc.core.month import Month
 
 NOT_TRIED = "not tried, because "
@@ -14,16 +14,11 @@ _MOST_SAID = 700
 """Characters of one reason on the screen."""
 
 
-@dataclass(frozen=True)
-class Failures:
-    """Why partitions failed: at most ten reasons, each once, and every partition's own error."""
+def failures(failed: Sequence[tuple[Partition, str]], *, of: int) -> PartitionsFailedError:
+    """The error of a run that had ``of`` partitions, some of which failed, and why.
 
-    brief: str
-    complete: str
-
-
-def failures(failed: Sequence[tuple[Partition, str]], *, of: int) -> Failures:
-    """Tell which ``of`` so many partitions failed; those with the same reason together."""
+    Its message has at most ten reasons, each once; its details have every partition's own error.
+    """
     groups: dict[str, list[tuple[Partition, str]]] = {}
     for partition, error in failed:
         groups.setdefault(_reason(partition, error), []).append((partition, error))
@@ -34,7 +29,7 @@ def failures(failed: Sequence[tuple[Partition, str]], *, of: int) -> Failures:
     left_out = sum(map(len, list(groups.values())[MOST_LISTED:]))
     more = [f"  and {left_out:,} more, each with a reason of its own"] if left_out else []
     others = "the others are done" if len(failed) < of else "none is done"
-    return Failures(
+    return PartitionsFailedError(
         "\n".join(
             [
                 f"{len(failed):,} of {of:,} partitions failed; {others}:",
@@ -44,7 +39,7 @@ def failures(failed: Sequence[tuple[Partition, str]], *, of: int) -> Failures:
                 "again when the cause is mended: what is done is left alone.",
             ]
         ),
-        "\n".join(f"{partition}: {error}" for partition, error in failed),
+        details="\n".join(f"{partition}: {error}" for partition, error in failed),
     )
 
 
@@ -61,12 +56,9 @@ def spans(partitions: Iterable[Partition]) -> str:
 
 
 def _ranges(months: Sequence[Month]) -> list[str]:
-    ranges: list[list[Month]] = []
-    for month in months:
-        if ranges and ranges[-1][-1] + 1 == month:
-            ranges[-1].append(month)
-        else:
-            ranges.append([month])
+    # Months in a row less their places in the list are one month.
+    rows = groupby(enumerate(months), lambda at: at[1] - at[0])
+    ranges = [[month for _, month in row] for _, row in rows]
     return [str(each[0]) if len(each) == 1 else f"{each[0]} to {each[-1]}" for each in ranges]
 
 

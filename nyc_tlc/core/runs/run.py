@@ -11,12 +11,7 @@ _INSTANT = "%Y%m%dT%H%M%S%f"
 
 @dataclass(frozen=True, order=True)
 class Run:
-    """One run; runs sort by when they began.
-
-    Attributes:
-        began: In UTC, to the microsecond.
-        token: What tells apart two runs that began in the same microsecond.
-    """
+    """One run: when it began (UTC), and what tells apart two that began in the same microsecond."""
 
     began: datetime
     token: str = field(default_factory=lambda: uuid.uuid4().hex[:8])

@@ -21,7 +21,7 @@ def test_groups_without_rows_and_columns_without_values_are_left_out(tmp_path):
             writer.write_batch(nothing)
     lake = FolderLake(tmp_path)
     with pq.ParquetFile(tmp_path / "staged") as file:
-        trips = _row_groups(MONTH.partition, "staged", file.metadata, lake)
+        trips = _row_groups(MONTH.partition, "staged", file, lake)
     assert trips.schema.names == [
         "vendor_id", "pickup_datetime", "total_amount", "source_row", "quality_flags",
     ]  # fmt: skip
