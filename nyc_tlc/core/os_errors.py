@@ -80,11 +80,7 @@ _OF_RUST = re.compile(r"\(os error (\d+)\)")
 
 @contextmanager
 def os_errors_explained(place: str = "the file system") -> Iterator[None]:
-    """Raise what the operating system refuses as ours.
-
-    Args:
-        place: Where it happened, unless the error names a file.
-    """
+    """Raise what the operating system refuses as ours; ``place`` unless the error names a file."""
     try:
         yield
     except OSError as error:

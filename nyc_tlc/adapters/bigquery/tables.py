@@ -8,7 +8,7 @@ from google.cloud import bigquery
 from google.cloud.bigquery.table import TableListItem
 
 from nyc_tlc.core.contract.model import Contract
-from nyc_tlc.core.contract.schemas import bigquery_quarantine_schema, bigquery_schema
+from nyc_tlc.core.contract.schemas import bigquery_fields, bigquery_quarantine_schema
 from nyc_tlc.core.errors import ConfigurationError
 
 CALL: dict[str, Any] = {"retry": bigquery.DEFAULT_RETRY.with_timeout(20.0), "timeout": 20.0}
@@ -52,7 +52,7 @@ def service_tables(
     clustered_by = [column for column in _CLUSTERED_BY if column in contract.by_name]
     trips = new_table(
         dataset.table(name),
-        bigquery_schema(contract),
+        bigquery_fields(contract.columns),
         f"Accepted {name} trips; one partition per published month. Times are New York's.",
         clustered_by=clustered_by,
     )
@@ -77,7 +77,7 @@ def lake_table(
     """
     table = new_table(
         dataset.table(f"{contract.service}_lake"),
-        bigquery_schema(contract),
+        bigquery_fields(contract.columns),
         f"The published {contract.service} trips where they are, in the lake",
         monthly=False,
     )

@@ -69,8 +69,7 @@ class Sighting:
         absent: What the source answered when it does not have the file; empty when it does.
         sha256: Content of the landed version, if the source still has that; else empty.
         counts: Rows of that version, if every store holds it, proved, under today's contract.
-        bytes: Size of the file as the source states it; None when it does not.
-        last_modified: As the source states it.
+        bytes: As the source states it, like ``last_modified``; None when it does not.
     """
 
     absent: str = ""
@@ -86,8 +85,7 @@ class MonthState:
 
     Attributes:
         asked: Whether the source was asked about it this time.
-        bytes: Size of the published file; None leaves what was known.
-        last_modified: As the source states it; None leaves what was known.
+        bytes: Of the published file; None leaves what was known, as for ``last_modified``.
         note: What is worth knowing of the state, or why it failed.
     """
 

@@ -46,11 +46,6 @@ def column_comment(column: Column) -> str:
     return f"{column.meaning} [{column.unit}]" if column.unit else column.meaning
 
 
-def bigquery_schema(contract: Contract) -> list[dict[str, str]]:
-    """Fields of a service's table, in the words of BigQuery's API."""
-    return bigquery_fields(contract.columns)
-
-
 def bigquery_fields(columns: Sequence[Column]) -> list[dict[str, str]]:
     """Fields of a table with these columns, in the words of BigQuery's API."""
     return [_bigquery_field(column, required=column.required) for column in columns]

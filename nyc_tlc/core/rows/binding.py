@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import pyarrow as pa
 import pyarrow.types as pt
@@ -82,9 +81,10 @@ def bind(
             for spelling, kind in vintage.published.items()
             if contract.by_spelling[spelling].name not in found
         ),
-        *chain.from_iterable(
-            _problems(contract.by_name[name], fields, vintage, contract)
+        *(
+            problem
             for name, fields in found.items()
+            for problem in _problems(contract.by_name[name], fields, vintage, contract)
         ),
     ]
     if problems:
@@ -96,18 +96,13 @@ def bind(
             "(TLC_UNKNOWN_COLUMNS=keep loads unknown columns meanwhile).",
             details=f"{'; '.join(problems)}. Expected the columns {', '.join(vintage.published)}",
         )
-    return Bindings(
-        tuple(
-            Binding(
-                column,
-                tuple(name for name in column.published_as if name in published.names),
-            )
-            for column in contract.columns
-            if column not in LINEAGE
-        ),
-        vintage,
-        tuple(field.name for field in others if field.name not in vintage.ignored),
+    bound = (
+        Binding(column, tuple(name for name in column.published_as if name in published.names))
+        for column in contract.columns
+        if column not in LINEAGE
     )
+    unknown = tuple(field.name for field in others if field.name not in vintage.ignored)
+    return Bindings(tuple(bound), vintage, unknown)
 
 
 def _problems_of_others(

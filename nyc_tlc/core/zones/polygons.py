@@ -83,8 +83,7 @@ def parse_zone_polygons(data: bytes) -> ZonePolygons:
         ContractError: it is no zipped shapefile of the 263 zones.
     """
     try:
-        files = _files(data)
-        feet, generated = _in_feet(files), _is_sample(files)
+        feet, generated = _in_feet(_files(data))
     except _DAMAGES as error:
         found = " ".join(str(error).split())[:200]
         raise _refused(f"found what cannot be read ({found})") from error
@@ -116,8 +115,8 @@ def _files(data: bytes) -> Mapping[str, bytes]:
         return {suffix: archive.read(part) for suffix, part in found.items()}
 
 
-def _in_feet(files: Mapping[str, bytes]) -> npt.NDArray[Any]:
-    """The polygons of the zones 1..263, in order, as they were drawn."""
+def _in_feet(files: Mapping[str, bytes]) -> tuple[npt.NDArray[Any], bool]:
+    """The polygons of the zones 1..263, in order, as they were drawn; whether they are a sample."""
     crs = CRS.from_wkt(files["prj"].decode()) if "prj" in files else _CRS
     if crs.to_epsg() != _CRS.to_epsg():
         raise _refused(f"found the coordinate system {crs.name}")
@@ -132,12 +131,9 @@ def _in_feet(files: Mapping[str, bytes]) -> npt.NDArray[Any]:
     zones = dict(zip(_location_ids(records), drawn, strict=True))
     if set(zones) != set(range(1, POLYGONS + 1)):  # a set: an id may be missing, or be text
         raise _refused(f"found {len(records)} records with {len(zones)} ids")
-    return np.array([zones[location_id] for location_id in sorted(zones)])
-
-
-def _is_sample(files: Mapping[str, bytes]) -> bool:
-    with shapefile.Reader(dbf=io.BytesIO(files["dbf"])) as reader:
-        return SAMPLE_FIELD in {field[0] for field in reader.fields}
+    return np.array([zones[location_id] for location_id in sorted(zones)]), SAMPLE_FIELD in records[
+        0
+    ]
 
 
 def _location_ids(records: Sequence[Mapping[str, Any]]) -> list[int]:

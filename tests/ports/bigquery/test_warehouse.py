@@ -26,8 +26,8 @@ from nyc_tlc.core.audit.values import Part, checksums, of_columns, of_rows, type
 from nyc_tlc.core.contract.model import Column, ColumnType
 from nyc_tlc.core.contract.schemas import (
     arrow_schema,
+    bigquery_fields,
     bigquery_quarantine_schema,
-    bigquery_schema,
     quarantine_arrow_schema,
 )
 from nyc_tlc.core.contract.service import GREEN, SERVICES, YELLOW
@@ -382,7 +382,7 @@ def test_lake_is_one_table_and_a_query_bills_no_more_than_it_may(loaded):
 def test_schema_of_the_table_is_that_of_the_files(contract):
     """Of every column: BigQuery refuses an optional one where the table requires it."""
     for described, stored in (
-        (bigquery_schema(contract), arrow_schema(contract)),
+        (bigquery_fields(contract.columns), arrow_schema(contract)),
         (bigquery_quarantine_schema(contract), quarantine_arrow_schema(contract)),
     ):
         expected = [(f.name, "NULLABLE" if f.nullable else "REQUIRED") for f in stored]

@@ -16,7 +16,7 @@ from nyc_tlc.adapters.bigquery.connection import BigQuerySettings, BucketRegion,
 from nyc_tlc.adapters.bigquery.tables import CALL, service_tables
 from nyc_tlc.adapters.bigquery.warehouse import BigQueryWarehouse
 from nyc_tlc.adapters.lake.folder import FolderLake
-from nyc_tlc.core.contract.schemas import bigquery_schema
+from nyc_tlc.core.contract.schemas import bigquery_fields
 from nyc_tlc.core.contract.service import FHV, GREEN
 from nyc_tlc.core.errors import (
     ConfigurationError,
@@ -92,7 +92,7 @@ def test_load_job_replaces_one_partition_with_one_object(load, posted, manifest)
         "createDisposition": "CREATE_NEVER",
         "timePartitioning": {"type": "MONTH", "field": "source_month"},
         "clustering": {"fields": ["pu_location_id", "pickup_datetime"]},
-        "schema": {"fields": bigquery_schema(GREEN.contract)},
+        "schema": {"fields": bigquery_fields(GREEN.contract.columns)},
     }  # fmt: skip
     target = quarantine["configuration"]["load"]["destinationTable"]
     assert target["tableId"] == "quarantine_green$202401"

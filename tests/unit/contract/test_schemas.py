@@ -7,8 +7,8 @@ from nyc_tlc.core.contract.code_lists import code_lists, code_table
 from nyc_tlc.core.contract.model import CodeList, Column, ColumnType, Contract
 from nyc_tlc.core.contract.schemas import (
     arrow_schema,
+    bigquery_fields,
     bigquery_quarantine_schema,
-    bigquery_schema,
     postgres_columns,
     quarantine_arrow_schema,
 )
@@ -46,7 +46,7 @@ def test_fields_of_bigquery_say_what_they_mean_and_quarantine_requires_no_trip_c
         "name": "fare", "type": "FLOAT64", "mode": "NULLABLE",
         "description": "How much [US dollars]",
     }  # fmt: skip
-    assert bigquery_schema(CONTRACT) == [at, fare]
+    assert bigquery_fields(CONTRACT.columns) == [at, fare]
     assert bigquery_quarantine_schema(CONTRACT) == [
         {**at, "mode": "NULLABLE"}, fare, REASON, PUBLISHED,
     ]  # fmt: skip
