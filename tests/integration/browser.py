@@ -31,7 +31,8 @@ class Looking:
         page.on("request", self._asked)
 
     def at(self, path: str) -> Page:
-        self.wrong.clear()
+        self.page.goto("about:blank")
+        self.wrong.clear()  # of the page that was left: its requests are broken off
         self.page.goto(f"{self.url}{path}")
         return self.page
 

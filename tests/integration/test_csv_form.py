@@ -1,7 +1,6 @@
 """The CSV form: real files through land and conform, against independent readers."""
 
 import csv
-import gzip
 import json
 import shutil
 from datetime import UTC, datetime
@@ -172,17 +171,3 @@ def test_what_is_not_a_valid_trip_file_is_refused_for_the_right_reason(
         staging.stage(shared / name, service, month)
     for text in (*found, f"{service} {month}"):
         assert text in str(raised.value)
-
-
-def test_a_line_with_other_fields_is_quarantined_and_moves_no_other(staging, shared, tmp_path):
-    with gzip.open(shared / "green/green_tripdata_2020-12.csv.gz", "rt", newline="") as file:
-        lines = file.readlines()[:101]
-    lines[50] = lines[50].replace(",N,", ",N,N,", 1)
-    spoilt = tmp_path / "green_tripdata_2020-12.csv"
-    spoilt.write_text("".join(lines), newline="")
-    row, trips, quarantine = staging.stage(spoilt, "green", "2020-12")
-    assert (row.published, row.accepted, row.quarantined) == (100, 99, 1)
-    assert quarantine["reason"].to_pylist() == ["row_irregular"]
-    assert quarantine["source_row"].to_pylist() == [49]
-    assert json.loads(quarantine["published"][0].as_py())["irregular_row"] == lines[50].rstrip()
-    assert trips["source_row"].to_pylist() == [row for row in range(100) if row != 49]

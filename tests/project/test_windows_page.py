@@ -13,7 +13,6 @@ import pytest
 
 from mage_project.run_variables import require_readable
 from nyc_tlc.__main__ import _parser
-from nyc_tlc.core.errors import ConfigurationError
 from tests.repository import ROOT
 
 PAGE = (ROOT / "docs" / "windows.md").read_text("utf-8")
@@ -69,21 +68,6 @@ def test_each_form_delivers_the_object(shell, monkeypatch):
     assert json.loads(text) == {"plan": True}
     monkeypatch.setattr(sys, "argv", ["mage", "run", "--runtime-vars", text])
     require_readable({"plan": True})
-
-
-@pytest.mark.parametrize(
-    ("shell", "form", "text"),
-    [
-        (CORE, FORMS[WINDOWS], "{plan: true}"),
-        (WINDOWS, FORMS[CORE], r"{\"plan\": true}"),
-        (CMD, '"{"plan": true}"', "{plan: true}"),
-    ],
-)
-def test_the_form_of_another_shell_is_refused_and_not_dropped(shell, form, text, monkeypatch):
-    assert _delivered(shell, form) == text
-    monkeypatch.setattr(sys, "argv", ["mage", "run", "--runtime-vars", text])
-    with pytest.raises(ConfigurationError, match="Some shells eat the quotes"):
-        require_readable({"plan": False})
 
 
 def test_commands_without_quotes_name_real_options():
