@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from nyc_tlc.core.os_errors import no_room
+
 _logger = logging.getLogger(__name__)
 VERBOSITY = {"SERVER_VERBOSITY": "WARNING"}
 """Mage's setting; what pipelines log is not meant by it."""
@@ -30,7 +32,7 @@ class OnceAMinute(logging.Filter):
         if record.levelno < logging.WARNING:
             return True
         said = f"{record.name} {record.getMessage()}"
-        if cause := _database_away(record.exc_info[1] if record.exc_info else None):
+        if cause := _outage(record.exc_info[1] if record.exc_info else None):
             record.msg, record.args, record.exc_info = cause, (), None
             said = cause
         key = re.sub(r"\d+", "0", said)[:1000]
@@ -58,7 +60,7 @@ def quiet() -> None:
 
     @wraps(print_exc)
     def print_exc_or_cause(*arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as it is called
-        if _database_away(error := sys.exception()):
+        if _outage(error := sys.exception()):
             _logger.error("", exc_info=error)
         else:
             print_exc(*arguments, **options)
@@ -68,12 +70,34 @@ def quiet() -> None:
         try:
             run_scheduler()
         except Exception as error:
-            if not _database_away(error):
+            if not _outage(error):
                 raise
             sys.exit(1)
 
+    _tell_of_full_disks(once_a_minute)
     traceback.print_exc = print_exc_or_cause
     scheduler_manager.run_scheduler = run_scheduler_or_say
+
+
+def _tell_of_full_disks(once_a_minute: OnceAMinute) -> None:
+    """Say so once a minute, where ``logging`` prints a stack for every line that it cannot write.
+
+    It printed 65,000 lines for one failed run, whose reason was in 7 of them.
+    """
+    handle_error = logging.Handler.handleError
+
+    @wraps(handle_error)
+    def say_that_the_disk_is_full(handler: logging.Handler, record: logging.LogRecord) -> None:
+        trouble = no_room(sys.exception(), "Mage's log (MAGE_DATA_DIR)")
+        if trouble is None:
+            handle_error(handler, record)
+            return
+        told = logging.LogRecord(__name__, logging.ERROR, "", 0, str(trouble), (), None)
+        # Not to sys.stderr: in a block, Mage sends that to the log.
+        if sys.__stderr__ and once_a_minute.filter(told):
+            print(f"nyc-tlc: {trouble}", file=sys.__stderr__, flush=True)
+
+    logging.Handler.handleError = say_that_the_disk_is_full  # type: ignore[method-assign, assignment] # as _Wrapped
 
 
 def _filtered(set_format: Callable[..., None], only: logging.Filter) -> Callable[..., None]:
@@ -88,8 +112,10 @@ def _filtered(set_format: Callable[..., None], only: logging.Filter) -> Callable
     return set_format_and_filter
 
 
-def _database_away(error: BaseException | None) -> str | None:
-    """One line on a database that cannot be reached; None for any other error."""
+def _outage(error: BaseException | None) -> str | None:
+    """One line on a full disk or a database that cannot be reached; None for any other error."""
+    if full := no_room(error, "Mage's own data (MAGE_DATA_DIR)"):
+        return str(full)
     from sqlalchemy.exc import OperationalError
 
     if not isinstance(error, OperationalError):

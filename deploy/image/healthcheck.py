@@ -72,7 +72,8 @@ def store_problems(environment: Mapping[str, str]) -> Iterator[str]:
                 yield f"{name} {address}: {error}"
     folder = environment.get("TLC_WORK_DIR") or "/data"
     if (free := shutil.disk_usage(folder).free) < _LEAST_FREE:
-        yield f"{folder} has {free // 1024**2} MB free: make room on the volume mage-data"
+        volume = "mage-dev-data" if environment.get("CHECKOUT") else "mage-data"
+        yield f"{folder} has {free // 1024**2} MB free: make room on the volume {volume}"
 
 
 def _schedules_elsewhere(environment: Mapping[str, str]) -> bool:

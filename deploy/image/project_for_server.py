@@ -87,7 +87,7 @@ if __name__ == "__main__":
         refresh(_IMAGE, _SERVER)
     except OSError as problem:
         sys.exit(
-            f"nyc-tlc: {problem.filename}: {problem.strerror}. Mage was not started. It is on the "
-            "volume of /data (mage-data): make room on its disk (`docker system df`), and the "
-            "container starts by itself"
+            f"nyc-tlc: {problem.filename or _SERVER}: {problem.strerror}. Mage was not started. "
+            "It is on the volume mage-data: see its disk (`docker system df`). It starts "
+            "by itself"
         )

@@ -7,13 +7,16 @@ on.
 """
 
 import os
+import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from mage_server.io_classes import io_class_environment
 
+_SECONDS_BETWEEN_LOOKS = 5.0
 _LOCAL_SERVERS = {
     "POSTGRES_HOST": {"POSTGRES_HOST": "postgres", "POSTGRES_PORT": "5432"},
     "LAKE_URL": {"LAKE_URL": "gs://nyc-tlc-lake", "STORAGE_EMULATOR_HOST": "http://gcs:9023"},
@@ -33,10 +36,8 @@ _DEFAULTS = {
 }
 _FOLDERS = {"HOME": "/data/home", "MAGE_DATA_DIR": "/data/mage", "TLC_WORK_DIR": "/data/work"}
 """Where the image writes; `docker run --env-file` may name some of them as empty."""
-_VOLUME = (
-    "It is on the volume of /data (mage-data): make room on its disk (`docker system df`), and the "
-    "container starts by itself"
-)
+_LEAST_FREE = 16 * 1024**2
+"""Bytes without which Mage ends while it starts, to be started again and again by Docker."""
 
 
 def main(command: Sequence[str]) -> int:
@@ -53,6 +54,7 @@ def main(command: Sequence[str]) -> int:
         elif problem := shares_no_database(environment):
             return _refuse(problem)
         else:
+            await_room(environment)
             _say(
                 f"Log in to Mage as {environment['DEFAULT_OWNER_EMAIL']}. The password: "
                 "`docker compose exec mage show-login`"
@@ -60,11 +62,30 @@ def main(command: Sequence[str]) -> int:
     try:
         make_folders(environment)
     except OSError as error:
-        return _refuse(f"{error.filename}: {error.strerror}. {_VOLUME}")
+        return _refuse(f"{error.filename}: {error.strerror}. {_volume(environment)}")
     try:
         os.execvpe(command[0], list(command), environment)  # noqa: S606 - no shell is meant
     except OSError as error:
         return _refuse(f"{command[0]}: {error.strerror}")
+
+
+def await_room(environment: Mapping[str, str]) -> None:
+    """Wait until Mage can start on its volume. Meanwhile the container counts as unhealthy."""
+    folder = next(path for path in _ancestors(environment["MAGE_DATA_DIR"]) if path.exists())
+    if shutil.disk_usage(folder).free >= _LEAST_FREE:
+        return
+    _say(f"{folder}: No space left on device. {_volume(environment)}, and Mage starts by itself")
+    while shutil.disk_usage(folder).free < _LEAST_FREE:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _ancestors(path: str) -> list[Path]:
+    return [Path(path), *Path(path).parents]
+
+
+def _volume(environment: Mapping[str, str]) -> str:
+    name = "mage-dev-data" if environment.get("CHECKOUT") else "mage-data"
+    return f"It is on the volume {name}: make room on its disk (`docker system df`)"
 
 
 def make_folders(environment: Mapping[str, str]) -> None:

@@ -5,12 +5,16 @@ one request at a time and ignores every precondition (``ifGenerationMatch`` and 
 """
 
 import argparse
+import errno
 import importlib
+import json
 import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,12 @@ from embedded.servers.daemon import HttpDaemon
 from embedded.servers.ports import HOST
 
 DEFAULT_BUCKET = "nyc-tlc-lake"
+_FULL = HTTPStatus.UNPROCESSABLE_ENTITY
+"""Not 507, which clients take for a server that is in trouble for a moment."""
+_MAKE_ROOM = (
+    "make room on the disk of the emulator (in the containers, the volume gcs-data: `docker system "
+    "df`), then run it again"
+)
 
 
 class GcsServer(HttpDaemon):
@@ -40,6 +50,26 @@ def _write_whole(store: Any, path: str, content: bytes) -> None:  # noqa: ANN401
     unfinished.replace(target)
 
 
+def _said_when_full(handle: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
+    """Answer where the emulator hangs up, which its clients take for a line that broke."""
+
+    def answering(router: Any, method: str) -> None:  # noqa: ANN401 - it has no types
+        try:
+            handle(router, method)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            said = {"error": {"code": _FULL, "message": f"{error.strerror}: {_MAKE_ROOM}"}}
+            body, request = json.dumps(said).encode(), router._request_handler  # noqa: SLF001
+            request.send_response(_FULL)
+            request.send_header("Content-Type", "application/json")
+            request.send_header("Content-Length", str(len(body)))
+            request.end_headers()
+            request.wfile.write(body)
+
+    return answering
+
+
 def _end_at_once(failure: threading.ExceptHookArgs) -> None:
     # The emulator waits for ever for its thread when the port is taken.
     sys.stderr.write(f"emulator thread ended: {failure.exc_value!r}\n")
@@ -58,6 +88,7 @@ def main() -> None:
     emulator = importlib.import_module("gcp_storage_emulator.server")
     storage: Any = importlib.import_module("gcp_storage_emulator.storage")
     storage._FileStore.write_bytes = _write_whole  # noqa: SLF001
+    emulator.Router.handle = _said_when_full(emulator.Router.handle)
 
     # Below this it complains about every download.
     logging.basicConfig(level=logging.ERROR)

@@ -19,8 +19,8 @@ class OsRefusal(NamedTuple):
 _FOLDERS = "TLC_WORK_DIR, or LAKE_URL where the lake is a folder"
 _NO_ROOM = OsRefusal(
     RetryableError,
-    f"Make room for the files of TLC_WORKERS months, raise the quota, or set {_FOLDERS}, to "
-    "another disk",
+    "Make room for the files of TLC_WORKERS months, or raise the quota (in the containers, /data "
+    f"is the volume mage-data), or set {_FOLDERS}, to another disk",
 )
 _RIGHTS = OsRefusal(
     ConfigurationError,
@@ -88,6 +88,13 @@ def os_errors_explained(place: str = "the file system") -> Iterator[None]:
         if number is None:
             raise
         raise _explained(error, number, place) from error
+
+
+def no_room(error: BaseException | None, place: str) -> PipelineError | None:
+    """The error of a disk that is full, explained; None for any other."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return _explained(error, error.errno, place)
+    return None
 
 
 def _number(error: OSError) -> int | None:

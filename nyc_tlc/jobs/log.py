@@ -15,6 +15,7 @@ from typing import TextIO, TypeVar
 import tqdm
 
 from nyc_tlc.core.errors import PipelineError
+from nyc_tlc.core.os_errors import no_room
 from nyc_tlc.settings import Settings
 from nyc_tlc.work_dir import DEFAULT_WORK_DIR, require_own
 
@@ -53,8 +54,9 @@ def fail_on_one_screen() -> None:
 
 def on_one_screen(error: BaseException) -> str:
     """What an error says at the end of a run, and where the rest of it is."""
-    if isinstance(error, PipelineError):
-        told = str(error)
+    full = no_room(error, "Mage's own data (MAGE_DATA_DIR)")
+    if full or isinstance(error, PipelineError):
+        told = f"{full}." if full else str(error)
     else:
         told = (
             f"{type(error).__name__}: {error}{_place(error)}. If it comes again, it is a defect to "

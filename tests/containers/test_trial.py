@@ -12,12 +12,13 @@ from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
+from playwright.sync_api import expect
 
 from embedded.servers.mage import MageServer, until
 from mage_server.api import MageApiError
 from tests.containers.compose import EMULATORS, IMAGE, Compose, docker
 from tests.containers.conftest import ROWS
-from tests.integration.browser import sign_in, window
+from tests.integration.browser import PICTURES, sign_in, window
 from tests.mage_editor import WHICH_SERVER, ask_postgres, expect_answer
 
 pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers")]
@@ -104,6 +105,25 @@ def test_the_file_tree_opens_the_blocks_and_changes_none(compose):
     with pytest.raises(MageApiError):
         mage.put(f"file_contents/{quote(path, safe='')}", body)
     assert mage.get(f"file_contents/{quote(path, safe='')}")["file_content"] == shown
+
+
+def test_the_file_tree_in_the_browser_opens_a_block_and_changes_none(compose, browser):
+    mage = compose.mage()
+    block = ("exec", "-T", "mage", "cat", "/data/mage_project/data_loaders/land_trips.py")
+    before = compose(*block)
+    with window(browser, sign_in(browser, mage), mage.url) as looking:
+        page = looking.at("/files")
+        page.get_by_text("data_loaders", exact=True).first.click()
+        page.get_by_text("land_trips.py", exact=True).first.dblclick()
+        shown = page.get_by_text("def land_trips").first
+        expect(shown).to_be_visible()
+        shown.click()
+        page.keyboard.insert_text("# mine")
+        with page.expect_response(lambda answer: answer.request.method == "PUT") as answer:
+            page.keyboard.press("Control+S")
+        assert "error" in answer.value.json()
+        page.screenshot(path=PICTURES / "container-file-tree.png")
+    assert compose(*block) == before
 
 
 def test_no_secret_is_in_the_logs_nor_in_what_docker_shows(compose):
@@ -292,7 +312,9 @@ def test_mage_says_little_while_idle_and_while_its_database_is_away(compose):
     assert 1 <= len(lines) <= 20
     assert "Mage's own database does not answer" in lines[0]
     assert not any("Traceback" in line for line in lines)
-    compose.up()
+    # `up --wait` gives up at a container that is ill already; that one heals by itself.
+    compose("up", "--detach", "--no-build")
+    until(lambda: compose.health("mage") == "healthy" or None, "mage heals", seconds=180)
 
 
 def test_no_server_starts_without_secrets(engine, checkout):

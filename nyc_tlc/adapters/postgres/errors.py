@@ -130,7 +130,8 @@ REFUSALS: Mapping[str, Refusal] = {
     "53": Refusal(RetryableError, "The server is short of resources: see its log"),
     "53100": Refusal(
         RetryableError,
-        "Make room on the server's disk: the new month is built next to the old one",
+        "Make room on the server's disk (of the containers' server, the volume postgres-data): the "
+        "new month is built next to the old one",
     ),
     "53200": Refusal(
         RetryableError,

@@ -380,3 +380,12 @@ def test_written_dropped_and_deleted_objects_have_no_copy_on_local_disk(gcs_lake
 
 def _incoming(root: Path) -> list[str]:
     return [file.name for file in (root / ".incoming").glob("*") if file.name != "lock"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
+def test_a_full_disk_of_the_emulator_is_said_at_once(gcs, gcs_lake, prefix):
+    gcs_lake.write("other", b"1", if_generation=None)
+    (gcs.objects_dir / gcs.bucket / prefix / ".full.unfinished").symlink_to("/dev/full")
+    with pytest.raises(ConfigurationError, match=r"No space left.*the volume gcs-data"):
+        gcs_lake.write("full", b"1", if_generation=None)
+    gcs_lake.write("other", b"2", if_generation=None)

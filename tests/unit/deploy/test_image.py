@@ -85,6 +85,16 @@ def test_the_scheduler_waits_while_the_other_container_schedules(profiles, is_id
     assert not with_settings.is_idle({"COMPOSE_PROFILES": profiles})
 
 
+def test_mage_waits_for_room_and_says_so_once(tmp_path, monkeypatch, capsys):
+    free = iter([0, 0, 10**6, 10**9])
+    usage = lambda _: SimpleNamespace(free=next(free))  # noqa: E731
+    monkeypatch.setattr(with_settings.shutil, "disk_usage", usage)
+    monkeypatch.setattr(with_settings, "_SECONDS_BETWEEN_LOOKS", 0)
+    with_settings.await_room({"MAGE_DATA_DIR": str(tmp_path / "not" / "yet"), "CHECKOUT": "/app"})
+    assert next(free, None) is None
+    assert capsys.readouterr().err.count(f"{tmp_path}: No space left on device. It is on") == 1
+
+
 def test_a_full_or_closed_volume_is_named(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
     monkeypatch.setenv("MAGE_DATA_DIR", str(tmp_path / "file" / "mage"))
@@ -92,7 +102,7 @@ def test_a_full_or_closed_volume_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TLC_WORK_DIR", str(tmp_path))
     assert with_settings.main(["true"]) == 2
     said = capsys.readouterr().err
-    assert "the volume of /data (mage-data)" in said
+    assert "It is on the volume mage-data: make room on its disk" in said
     assert "Not a directory" in said
 
 

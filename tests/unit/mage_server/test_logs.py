@@ -1,9 +1,14 @@
 """What the server prints of itself."""
 
+import errno
+import io
 import logging
+import os
+import sys
 
 from sqlalchemy.exc import OperationalError
 
+from mage_server import logs
 from mage_server.logs import OnceAMinute
 
 
@@ -31,3 +36,18 @@ def test_a_database_that_is_away_is_one_line():
     assert OnceAMinute().filter(record)
     assert record.exc_info is None
     assert "does not answer: connection refused." in record.getMessage()
+
+
+class FullDisk(io.StringIO):
+    def write(self, _):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_log_on_a_full_disk_is_one_line_a_minute(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "__stderr__", sys.stderr)
+    monkeypatch.setattr(logging.Handler, "handleError", logging.Handler.handleError)
+    logs._tell_of_full_disks(OnceAMinute())
+    for number in range(3):
+        logging.StreamHandler(FullDisk()).handle(logging.makeLogRecord({"msg": f"line {number}"}))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Mage's log (MAGE_DATA_DIR) cannot be used: No space left on device" in line
