@@ -3,15 +3,12 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
 
 from nyc_tlc import __version__
 from nyc_tlc.core.errors import PipelineError
+from nyc_tlc.core.month import Month
 
-if TYPE_CHECKING:
-    from nyc_tlc.core.month import Month
-
-_Run = Callable[[argparse.Namespace], None]
 # Late imports: a command needs its own job, and --help none.
 
 
@@ -111,10 +108,9 @@ def _bucket(options: argparse.Namespace) -> None:
     """Show the lifecycle rules that the lake's bucket needs."""
     from nyc_tlc.jobs.bucket import set_up_bucket
     from nyc_tlc.jobs.open import open_job
-    from nyc_tlc.wiring import connect_bucket
 
-    settings, _bucket = open_job(connect_bucket)
-    sys.stdout.write(f"{set_up_bucket(settings, apply=options.apply)}\n")
+    _, said = open_job(partial(set_up_bucket, apply=options.apply))
+    sys.stdout.write(f"{said}\n")
 
 
 def _check(_: argparse.Namespace) -> None:
@@ -123,12 +119,6 @@ def _check(_: argparse.Namespace) -> None:
 
     for check in (check_postgres, check_lake, check_bigquery):
         sys.stdout.write(f"{check()}\n")
-
-
-def _month(text: str) -> "Month":
-    from nyc_tlc.core.month import Month
-
-    return Month.parse(text)
 
 
 _SERVICE = "yellow, green, fhv, fhvhv, a list, or all (%(default)s)"
@@ -158,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     sync.add_argument("--scope", choices=["changed", "all"], default="changed")
     for some in (sync, command(_overdue)):
         some.add_argument("--service", default="all", help=_SERVICE)
-        some.add_argument("--first-month", type=_month, help="2025-01 (default: TLC_FIRST_MONTH)")
+        some.add_argument("--first-month", type=Month.parse, help="2025-01 (default: TLC_FIRST_MONTH)")
     command(_zones)
     command(_marts, "force")
     audit = command(_audit, "deep", "source", "repair")

@@ -1,12 +1,10 @@
 """Every setting, from the environment and io_config.yml."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import (
     AliasChoices,
@@ -251,9 +249,7 @@ class Settings(BaseModel):
         return value
 
     @classmethod
-    def load(
-        cls, environment: Mapping[str, str] = os.environ, io_config: Path = IO_CONFIG
-    ) -> Settings:
+    def load(cls, environment: Mapping[str, str] = os.environ, io_config: Path = IO_CONFIG) -> Self:
         """Read io_config.yml's profile (``TLC_PROFILE``) and the environment's ``TLC_…``.
 
         Raises:

@@ -1,8 +1,5 @@
 """From settings to adapters: the only place that chooses."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -17,7 +14,7 @@ from nyc_tlc.adapters.postgres.warehouse import PostgresWarehouse
 from nyc_tlc.adapters.source.folder import FolderSource
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import ConfigurationError, shorten
-from nyc_tlc.core.lake.records import Generation, WarehouseLoad
+from nyc_tlc.core.lake.records import WarehouseLoad
 from nyc_tlc.ports.alerts import Alerts
 from nyc_tlc.ports.audit import Inspector
 from nyc_tlc.ports.bundles import Ports
@@ -27,12 +24,12 @@ from nyc_tlc.ports.reader import TripReader
 from nyc_tlc.ports.source import Source
 from nyc_tlc.ports.warehouse import LakeWarehouse
 from nyc_tlc.settings import HOME, Settings
+from nyc_tlc.steps.records import read_load
 
 if TYPE_CHECKING:
     from nyc_tlc.adapters.bigquery.connection import BigQueryDataset
     from nyc_tlc.adapters.lake.gcs_bucket import GcsBucket
 
-ReadLoad = Callable[[Partition, Lake, str], tuple[WarehouseLoad, Generation] | None]
 NO_BIGQUERY = "skipped: BIGQUERY_DATASET is not set"
 
 
@@ -71,24 +68,19 @@ def connect_alerts(settings: Settings) -> Alerts:
     return AlertChannels(channels)
 
 
-def connect_marts(settings: Settings, read_load: ReadLoad) -> MartPorts:
-    """The warehouses of the settings, and their ledger. Nothing is contacted yet.
-
-    Args:
-        settings: Where they are.
-        read_load: Reads, from the lake, what BigQuery is recorded to hold of a month.
-    """
+def connect_marts(settings: Settings) -> MartPorts:
+    """The warehouses of the settings, and their ledger. Nothing is contacted yet."""
     from nyc_tlc.adapters.postgres.marts import PostgresMarts  # late: sqlglot costs 0.2 s
 
     database, schema = _database(settings), settings.postgres_schema
     return MartPorts(
         ledger=PostgresWarehouse(database, schema),
         postgres=PostgresMarts(database, schema),
-        bigquery=_bigquery_marts(settings, read_load),
+        bigquery=_bigquery_marts(settings),
     )
 
 
-def _bigquery_marts(settings: Settings, read_load: ReadLoad) -> MartStore | None:
+def _bigquery_marts(settings: Settings) -> MartStore | None:
     dataset = _bigquery_dataset(settings)
     if dataset is None:
         return None
@@ -184,7 +176,7 @@ def _bigquery(settings: Settings) -> LakeWarehouse | None:
     return BigQueryWarehouse(dataset)
 
 
-def _bigquery_dataset(settings: Settings) -> BigQueryDataset | None:
+def _bigquery_dataset(settings: Settings) -> "BigQueryDataset | None":
     if settings.bigquery_project is None or settings.bigquery_dataset is None:
         return None
     # Late: the client library costs half a second.
@@ -204,7 +196,7 @@ def _bigquery_dataset(settings: Settings) -> BigQueryDataset | None:
     )
 
 
-def connect_bucket(settings: Settings) -> GcsBucket:
+def connect_bucket(settings: Settings) -> "GcsBucket":
     """The bucket of the lake, for its own settings.
 
     Raises:

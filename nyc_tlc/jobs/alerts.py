@@ -13,12 +13,7 @@ _logger = logging.getLogger(__name__)
 
 
 def tell_of_failed_block(pipeline: str, error: object) -> None:
-    """Say in the block's log why it failed; alert, unless the run has told of its partitions.
-
-    Args:
-        pipeline: The block's pipeline.
-        error: What the block raised, or its text.
-    """
+    """Say in the block's log why it failed; alert, unless the run has told of its partitions."""
     try:
         _, alerts = open_job(connect_alerts)
     except ConfigurationError:

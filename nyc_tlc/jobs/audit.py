@@ -1,16 +1,14 @@
 """The audit of every store, its repair and its report: what Mage's blocks call."""
 
-from __future__ import annotations
-
 import logging
 import sys
 import webbrowser
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Self
 
 import pandas as pd
 
@@ -31,7 +29,7 @@ from nyc_tlc.core.contract.service import SERVICES, Service
 from nyc_tlc.core.errors import PipelineError, ReconciliationError, listed
 from nyc_tlc.core.lake.paths import AUDIT_REPORT
 from nyc_tlc.core.month import Month
-from nyc_tlc.jobs.open import open_job
+from nyc_tlc.jobs.open import Job, open_job
 from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.ports.audit import Inspector
 from nyc_tlc.ports.bundles import Ports
@@ -39,10 +37,7 @@ from nyc_tlc.ports.lake import Lake
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.inspect_month import Inspection, Survey, beside
 from nyc_tlc.steps.records import not_ours
-from nyc_tlc.steps.run_each import Effort, retried
 from nyc_tlc.wiring import connect_inspector, connect_stores
-
-T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
@@ -91,23 +86,17 @@ class _Seen:
     findings: tuple[Finding, ...]
 
 
-class LakeAudit:
+class LakeAudit(Job):
     """Every store against the others, month by month."""
 
     def __init__(self, settings: Settings, ports: Ports, inspector: Inspector) -> None:
-        self._settings = settings
-        self._ports = ports
+        super().__init__(settings, ports)
         self._inspector = inspector
         self._trips = Trips(settings, ports)
-        self._effort = Effort(settings.tlc_workers, settings.tlc_attempts)
 
     @classmethod
-    def open(cls) -> LakeAudit:
-        """With the settings of the environment.
-
-        Raises:
-            ConfigurationError: settings are missing or wrong; lists all of them.
-        """
+    def open(cls) -> Self:
+        """With the settings of the environment."""
         settings, ports = open_job(connect_stores)
         return cls(settings, ports, connect_inspector(settings))
 
@@ -119,7 +108,7 @@ class LakeAudit:
         Raises:
             ConfigurationError: a file of others has the name of the report.
         """
-        page = self._retried(lambda: self._ports.lake.read(AUDIT_REPORT))
+        page = self._retried("audit", lambda: self._ports.lake.read(AUDIT_REPORT))
         if page is not None and MARK.encode() not in page[0]:
             raise not_ours(AUDIT_REPORT, self._ports.lake)
         inspection = Inspection(
@@ -136,13 +125,13 @@ class LakeAudit:
     def _look(
         self, inspection: Inspection, wanted: Iterable[Partition], *, again: bool = False
     ) -> _Seen:
-        survey = self._retried(inspection.survey)
+        survey = self._retried("audit", inspection.survey)
         chosen = set(wanted)
         partitions = _ordered(p for p in survey.partitions if _is_in_scope(p, chosen))
         evidence = self._evidence(inspection, partitions, survey)
         suspects = [p for p in partitions if again and findings(evidence[p])]
         if suspects:
-            survey = self._retried(inspection.survey)
+            survey = self._retried("audit", inspection.survey)
             evidence |= self._evidence(inspection, suspects, survey)
         astray = [
             finding
@@ -157,10 +146,12 @@ class LakeAudit:
     ) -> dict[Partition, Evidence]:
         def one(partition: Partition) -> Evidence:
             try:
-                return self._retried(lambda: inspection.evidence(partition, survey))
+                return self._retried("audit", lambda: inspection.evidence(partition, survey))
             except ReconciliationError:
                 # An object that was listed has been deleted since.
-                return self._retried(lambda: inspection.evidence(partition, inspection.survey()))
+                return self._retried(
+                    "audit", lambda: inspection.evidence(partition, inspection.survey())
+                )
 
         with ThreadPoolExecutor(self._settings.tlc_workers, thread_name_prefix="audit") as pool:
             return dict(zip(partitions, pool.map(one, partitions), strict=True))
@@ -195,9 +186,9 @@ class LakeAudit:
         _logger.info("removing %s", finding.place)
         try:
             if finding.code == "table_orphan":
-                self._retried(lambda: self._inspector.drop_leftover(finding.place))
+                self._retried("audit", lambda: self._inspector.drop_leftover(finding.place))
             else:
-                self._retried(lambda: self._ports.lake.delete(finding.place))
+                self._retried("audit", lambda: self._ports.lake.delete(finding.place))
         except PipelineError as error:
             # It is found again, and the rest can be repaired all the same.
             _logger.warning("%s is still there: %s", finding.place, error)
@@ -247,9 +238,6 @@ class LakeAudit:
             warehouses={"Postgres": self._ports.warehouse.describe(), **also},
             scope=str(scope),
         )
-
-    def _retried(self, attempt: Callable[[], T]) -> T:
-        return retried(attempt, "audit", self._effort)
 
 
 def _is_in_scope(partition: Partition, chosen: Collection[Partition]) -> bool:

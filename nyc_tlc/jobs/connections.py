@@ -1,4 +1,8 @@
-"""Proof that the stores can be reached and written, for people who set the project up."""
+"""Proof that the stores can be reached and written, for people who set the project up.
+
+Each check raises RetryableError where nothing answers, and ConfigurationError where settings are
+missing or wrong, or access is refused.
+"""
 
 import uuid
 
@@ -10,12 +14,7 @@ from nyc_tlc.wiring import NO_BIGQUERY, connect_stores
 
 
 def check_postgres() -> str:
-    """Ask Postgres for ``SELECT 1``; says what answered.
-
-    Raises:
-        RetryableError: nothing answered.
-        ConfigurationError: settings are missing, or the server refused us.
-    """
+    """Ask Postgres for its version; says what answered."""
     return f"Postgres answers: {open_job(connect_stores)[1].warehouse.describe()}"
 
 
@@ -23,8 +22,6 @@ def check_lake() -> str:
     """Write, read and delete an object in the lake; says where.
 
     Raises:
-        RetryableError: nothing answered.
-        ConfigurationError: settings are missing, or the bucket is missing or refuses us.
         ReconciliationError: it did not give back what was written.
     """
     lake = open_job(connect_stores)[1].lake
@@ -34,18 +31,9 @@ def check_lake() -> str:
 
 
 def check_bigquery() -> str:
-    """Ask BigQuery for ``SELECT 1`` and for the place of dataset and bucket; says what answered.
-
-    Raises:
-        RetryableError: nothing answered.
-        ConfigurationError: settings are missing, we may not, or dataset and bucket are apart.
-    """
+    """Ask BigQuery for ``SELECT 1`` and for the place of dataset and bucket; says what answered."""
     bigquery = open_job(connect_stores)[1].bigquery
-    return (
-        f"BigQuery {NO_BIGQUERY}"
-        if bigquery is None
-        else f"BigQuery answers: {bigquery.describe()}"
-    )
+    return f"BigQuery answers: {bigquery.describe()}" if bigquery else f"BigQuery {NO_BIGQUERY}"
 
 
 def _round_trip(lake: Lake) -> None:

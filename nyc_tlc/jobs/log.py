@@ -4,7 +4,6 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -166,15 +165,11 @@ class _File(logging.FileHandler):
         folder = Path(self.baseFilename).parent
         require_own(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
-        _delete_oldest(folder.glob("*.log"))
+        for old in sorted(folder.glob("*.log"))[: -_MOST_FILES + 1]:
+            old.unlink(missing_ok=True)
         closed = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return os.fdopen(closed, "a", encoding=self.encoding)
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """A run does not fail for its log: a full disk is told by what needs the room."""
         self._failed = True
-
-
-def _delete_oldest(files: Iterable[Path]) -> None:
-    for file in sorted(files)[: -_MOST_FILES + 1]:
-        file.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from nyc_tlc.core.audit.values import Part
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import Service
 from nyc_tlc.core.errors import ConfigurationError
@@ -37,10 +38,10 @@ def look_at_trips(service: Service, month: Month | None, store: str) -> Seen:
     """
     _, reader = open_job(lambda settings: connect_reader(settings, store))
     partition = _held(reader, service, month)
-    quarantined = reader.quarantined(partition, MOST_QUARANTINED)
+    quarantined = reader.rows(partition, Part.QUARANTINE, MOST_QUARANTINED)
     none = f"{reader.name} holds no quarantined row of {partition}"
     return Seen(
-        accepted=as_shown(reader.accepted(partition, MOST_ACCEPTED)),
+        accepted=as_shown(reader.rows(partition, Part.TRIPS, MOST_ACCEPTED)),
         quarantined=as_shown(as_published(quarantined)) if quarantined.num_rows else note(none),
         counts=_table(partition, reader.count_codes(partition)),
     )

@@ -1,10 +1,9 @@
 """Marts built in the warehouses from the trips there: what Mage's blocks call."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from functools import partial
+from typing import Self
 
 from nyc_tlc.core.marts.declared import MARTS
 from nyc_tlc.core.marts.model import Mart
@@ -15,7 +14,6 @@ from nyc_tlc.jobs.open import open_job
 from nyc_tlc.ports.marts import MartPorts, MartStore
 from nyc_tlc.settings import Settings
 from nyc_tlc.steps.build_mart import Held, build, plan_builds, prove
-from nyc_tlc.steps.records import read_load
 from nyc_tlc.steps.run_each import Effort, require_all, retried, run_each
 from nyc_tlc.wiring import NO_BIGQUERY, connect_alerts, connect_marts
 
@@ -31,13 +29,9 @@ class Marts:
         self._ports = ports
 
     @classmethod
-    def open(cls) -> Marts:
-        """With the settings of the environment.
-
-        Raises:
-            ConfigurationError: settings are missing or wrong; lists all of them.
-        """
-        return cls(*open_job(partial(connect_marts, read_load=read_load)))
+    def open(cls) -> Self:
+        """With the settings of the environment."""
+        return cls(*open_job(connect_marts))
 
     def build_in_postgres(self, *, force: bool) -> list[MartRow]:
         """Build the months that changed since; ``force`` builds every month."""

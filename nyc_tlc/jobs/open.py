@@ -9,7 +9,7 @@ from nyc_tlc.core.catalog.publication import Publication
 from nyc_tlc.jobs.log import configure_logging, fail_on_one_screen
 from nyc_tlc.ports.bundles import Ports
 from nyc_tlc.settings import Settings
-from nyc_tlc.steps.run_each import Effort
+from nyc_tlc.steps.run_each import Effort, retried
 from nyc_tlc.wiring import connect_stores
 from nyc_tlc.work_dir import require_own
 
@@ -26,12 +26,11 @@ class Job:
 
     @classmethod
     def open(cls) -> Self:
-        """With the settings of the environment.
-
-        Raises:
-            ConfigurationError: settings are missing or wrong; lists all of them.
-        """
+        """With the settings of the environment."""
         return cls(*open_job(connect_stores))
+
+    def _retried(self, what: str, attempt: Callable[[], T], *, brief: bool = False) -> T:
+        return retried(attempt, what, self._effort.brief() if brief else self._effort)
 
     def _publication(self) -> Publication:
         return Publication(
@@ -42,10 +41,7 @@ class Job:
 
 
 def open_job(connect: Callable[[Settings], T]) -> tuple[Settings, T]:
-    """The settings of the environment, and what they connect to.
-
-    Args:
-        connect: One of ``wiring``'s functions.
+    """The settings of the environment, and what one of ``wiring``'s functions makes of them.
 
     Raises:
         ConfigurationError: settings are missing or wrong; lists all of them. Or the work folder is

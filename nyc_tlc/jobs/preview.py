@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 
 from nyc_tlc.adapters.lake.reader import LakeReader, read_object_head
+from nyc_tlc.core.audit.values import Part
 from nyc_tlc.core.contract.source_format import SourceFormat
 from nyc_tlc.core.errors import PipelineError, SourceError
 from nyc_tlc.core.files.published_file import read_published_head
@@ -31,13 +32,15 @@ class Preview(Job):
 
     def accepted(self, rows: Sequence[RunRow]) -> pa.Table:
         """In the contract's shape."""
-        return _first(rows, lambda row: self._conformed(row, 0), "no month was conformed")
+        return _first(rows, lambda row: self._conformed(row, Part.TRIPS), "no month was conformed")
 
     def quarantined(self, rows: Sequence[RunRow]) -> pa.Table:
         """Those that cannot be a trip of their month, with the reason."""
         some = [row for row in rows if row.quarantined]
         return _first(
-            some, lambda row: as_published(self._conformed(row, 1)), "no row was quarantined"
+            some,
+            lambda row: as_published(self._conformed(row, Part.QUARANTINE)),
+            "no row was quarantined",
         )
 
     def stored(self, rows: Sequence[RunRow], store: str) -> pa.Table:
@@ -47,7 +50,7 @@ class Preview(Job):
         reader = connect_reader(self._settings, store)
         return _first(
             rows,
-            lambda row: reader.accepted(row.partition, MOST_ACCEPTED),
+            lambda row: reader.rows(row.partition, Part.TRIPS, MOST_ACCEPTED),
             f"no month of this run is in {reader.name}",
         )
 
@@ -59,14 +62,12 @@ class Preview(Job):
             source_format = SourceFormat.of(landing.raw)
             return read_published_head(raw, landing.source_uri, source_format, MOST_ACCEPTED)
 
-    def _conformed(self, row: RunRow, which: int) -> pa.Table:
+    def _conformed(self, row: RunRow, part: Part) -> pa.Table:
         lake = self._ports.lake
-        if row.staged:
-            staged = read_conformed(row, lake).staged[which]
-            return read_object_head(lake, staged.path, MOST_ACCEPTED)
-        reader = LakeReader(lake)
-        read = (reader.accepted, reader.quarantined)[which]
-        return read(row.partition, MOST_ACCEPTED)
+        if not row.staged:
+            return LakeReader(lake).rows(row.partition, part, MOST_ACCEPTED)
+        staged = dict(zip(Part, read_conformed(row, lake).staged, strict=True))
+        return read_object_head(lake, staged[part].path, MOST_ACCEPTED)
 
 
 def _first(rows: Sequence[RunRow], read: Callable[[RunRow], pa.Table], nothing: str) -> pa.Table:

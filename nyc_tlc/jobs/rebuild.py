@@ -16,45 +16,30 @@ from nyc_tlc.steps.load_from_lake import restore
 
 
 class Rebuild(Trips):
-    """Trips on their way from the lake to every other store."""
+    """Trips on their way from the lake to every other store.
+
+    A PipelineError names every month that failed, and why; the others are done.
+    """
 
     @property
     def lake_url(self) -> str:
         return self._ports.lake.url
 
-    def published(self) -> list[Partition]:
-        """The months that have a manifest, ascending."""
-        return self._partitions("manifests/")
-
-    def landed(self) -> list[Partition]:
-        """The months of which published bytes are kept, ascending."""
-        return self._partitions("raw/")
+    def kept(self, prefix: str) -> list[Partition]:
+        """The months of which the lake has objects below ``manifests/`` or ``raw/``, ascending."""
+        found = {lake_paths.partition_of(stored.path) for stored in self._ports.lake.list(prefix)}
+        return sorted(filter(None, found), key=lambda one: (one.service.name, one.month))
 
     def postgres(self, chosen: Sequence[Partition]) -> list[RunRow]:
-        """Load published months into Postgres, and prove them.
-
-        Raises:
-            PipelineError: names every month that failed, and why; the others are done.
-        """
+        """Load published months into Postgres, and prove them."""
         return self.reconcile(
             self.run("restore", partial(restore, ports=self._ports), _rows(chosen))
         )
 
     def everything(self, chosen: Sequence[Partition]) -> list[RunRow]:
-        """Conform landed months again, publish them to the lake, load them, and prove them.
-
-        Raises:
-            PipelineError: names every month that failed, and why; the others are done.
-        """
+        """Conform landed months again, publish them to the lake, load them, and prove them."""
         step = partial(landed_before, lake=self._ports.lake)
         return self.load(self.run("land", step, _rows(chosen)))
-
-    def _partitions(self, prefix: str) -> list[Partition]:
-        found = {lake_paths.partition_of(stored.path) for stored in self._ports.lake.list(prefix)}
-        return sorted(
-            (partition for partition in found if partition),
-            key=lambda partition: (partition.service.name, partition.month),
-        )
 
 
 def _rows(chosen: Sequence[Partition]) -> list[RunRow]:
@@ -74,11 +59,11 @@ def rebuild(what: str, service: str, months: str, *, only_plan: bool) -> None:
         PipelineError: a parameter makes no sense, or names every month that failed, and why.
     """
     job = Rebuild.open()
-    kept = job.published() if what == "postgres" else job.landed()
+    prefix, run = ("manifests/", job.postgres) if what == "postgres" else ("raw/", job.everything)
+    kept = job.kept(prefix)
     chosen = _chosen(kept, service, months)
     sys.stdout.write(f"{len(chosen)} of {len(kept)} months in {job.lake_url}: {_spans(chosen)}\n")
     if chosen and not only_plan:
-        run = job.postgres if what == "postgres" else job.everything
         run(chosen)
 
 

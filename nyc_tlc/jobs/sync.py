@@ -2,11 +2,11 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal
 
 from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
@@ -29,10 +29,8 @@ from nyc_tlc.core.runs.sync_table import SyncRow, months_summary, run_row
 from nyc_tlc.jobs.open import Job
 from nyc_tlc.jobs.trips import Trips
 from nyc_tlc.steps.look import look, look_at_each
-from nyc_tlc.steps.run_each import Effort, retried
 from nyc_tlc.wiring import connect_alerts
 
-T = TypeVar("T")
 Scope = Literal["changed", "all"]
 
 
@@ -77,7 +75,7 @@ class Sync(Job):
         first = first or Month.parse(self._settings.tlc_first_month)
         expected = expected_partitions(services, first, publication)
         effort = self._effort.brief() if only_plan else self._effort
-        known = self._retried(self._known, effort)
+        known = self._retried("the ledger", self._known, brief=only_plan)
         asked = worth_asking(
             expected, () if scope == "all" else known.loaded, known.states, publication,
             recent=self._settings.tlc_revision_months,
@@ -86,7 +84,8 @@ class Sync(Job):
         seen = dict(zip(asked, look_at_each(step, asked, effort), strict=True))
         states = [_state(partition, seen, known, publication) for partition in expected]
         if not only_plan:
-            self._retried(lambda: self._ports.ledger.record_month_states(states), effort)
+            record = partial(self._ports.ledger.record_month_states, states)
+            self._retried("the ledger", record)
             self._tell_of_late(states, known, publication)
         rows = [_row(state, known.entries.get(state.partition)) for state in states]
         logging.getLogger(__name__).info("\n%s", months_summary(rows))
@@ -94,7 +93,7 @@ class Sync(Job):
 
     def months_by_state(self) -> Mapping[str, int]:
         """How many months are in each state, as recorded last; in the order of a month's life."""
-        states = self._retried(self._ports.ledger.month_states, self._effort.brief())
+        states = self._retried("the ledger", self._ports.ledger.month_states, brief=True)
         counts = Counter(states.values())
         return {state.value: counts[state] for state in State if counts[state]}
 
@@ -154,9 +153,6 @@ class Sync(Job):
     def _known(self) -> _Known:
         entries = {entry.partition: entry for entry in self._ports.ledger.entries()}
         return _Known(entries, self._ports.ledger.month_states())
-
-    def _retried(self, attempt: Callable[[], T], effort: Effort) -> T:
-        return retried(attempt, "the ledger", effort)
 
 
 def _state(

@@ -28,7 +28,7 @@ from nyc_tlc.steps.load_from_lake import load_from_lake
 from nyc_tlc.steps.look import plan_landing
 from nyc_tlc.steps.publish import publish
 from nyc_tlc.steps.reconcile import reconcile, tell_where_failed_months_stand
-from nyc_tlc.steps.run_each import Step, require_all, retried, run_each
+from nyc_tlc.steps.run_each import Step, require_all, run_each
 from nyc_tlc.steps.staging import clear_failed
 from nyc_tlc.wiring import NO_BIGQUERY, connect_alerts
 
@@ -72,9 +72,7 @@ class Trips(Job):
     def load_again(self, partition: Partition, *, fetch: bool) -> None:
         """Take one month through every step, whatever the stores hold.
 
-        Args:
-            partition: The month.
-            fetch: Ask the source for it, though ``raw/`` may have it complete.
+        With ``fetch`` the source is asked for it, though ``raw/`` may have it complete.
 
         Raises:
             PipelineError: the month failed, and why.
@@ -182,4 +180,4 @@ class Trips(Job):
             record = partial(self._ports.ledger.record_month_states, states)
             # Of months that failed it is known already: Postgres may be the reason.
             failed = any(row.status is Status.FAILED for row in rows)
-            retried(record, "the ledger", self._effort.brief() if failed else self._effort)
+            self._retried("the ledger", record, brief=failed)

@@ -3,7 +3,7 @@
 import io
 import logging
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from functools import partial
 
 import pandas as pd
 import pyarrow as pa
@@ -24,10 +24,7 @@ from nyc_tlc.steps.land_zones import (
     read_zone_polygons,
 )
 from nyc_tlc.steps.records import require_ours
-from nyc_tlc.steps.run_each import retried
 from nyc_tlc.wiring import NO_BIGQUERY
-
-T = TypeVar("T")
 
 _TABLE = "taxi_zone"
 _COMMENT = (
@@ -48,14 +45,6 @@ class _Dimensions(Job):
             return otherwise
         return load(self._ports.bigquery)
 
-    def _replace(
-        self, warehouse: AnyWarehouse, name: str, table: pa.Table, *, key: str, comment: str
-    ) -> int:
-        """Replace a dimension table; counts its rows there."""
-        return self._retried(
-            name, lambda: warehouse.replace_table(name, table, key=key, comment=comment)
-        )
-
     def _publish(self, name: str, table: pa.Table) -> int:
         """Replace ``reference/<name>/part-0.parquet``; counts its rows there."""
         path, file = lake_paths.reference(name), io.BytesIO()
@@ -66,9 +55,6 @@ class _Dimensions(Job):
         self._retried(name, lambda: lake.write(path, file.getvalue(), if_generation=None))
         with lake.open(path) as published:
             return int(pq.ParquetFile(published).metadata.num_rows)
-
-    def _retried(self, name: str, attempt: Callable[[], T]) -> T:
-        return retried(attempt, name, self._effort)
 
 
 class Zones(_Dimensions):
@@ -83,12 +69,8 @@ class Zones(_Dimensions):
         """
         lookup = self._retried(_TABLE, lambda: land_zone_lookup(self._ports))
         polygons = self._retried(_TABLE, lambda: land_zone_polygons(self._ports))
-        row = {
-            "raw": lookup.raw,
-            "polygons": polygons.raw,
-            "rows": lookup.rows,
-            "bytes": lookup.bytes + polygons.bytes,
-        }
+        size = lookup.bytes + polygons.bytes
+        row = {"raw": lookup.raw, "polygons": polygons.raw, "rows": lookup.rows, "bytes": size}
         return pd.DataFrame([row])
 
     def load_to_postgres(self, landed: pd.DataFrame) -> pd.DataFrame:
@@ -104,7 +86,8 @@ class Zones(_Dimensions):
 
     def _load(self, landed: pd.DataFrame, warehouse: AnyWarehouse, store: str) -> pd.DataFrame:
         zones = with_geojson(self._read(landed))
-        rows = self._replace(warehouse, _TABLE, zones, key="location_id", comment=_COMMENT)
+        replace = partial(warehouse.replace_table, key="location_id", comment=_COMMENT)
+        rows = self._retried(_TABLE, partial(replace, _TABLE, zones))
         return _proved(landed, rows, store)
 
     def _read(self, landed: pd.DataFrame) -> pa.Table:
@@ -129,13 +112,11 @@ class CodeLists(_Dimensions):
         )
 
     def _load(self, warehouse: AnyWarehouse) -> pd.DataFrame:
-        return _rows_by_list(
-            (
-                name,
-                self._replace(warehouse, name, code_table(codes), key="code", comment=codes.source),
-            )
-            for name, codes in code_lists().items()
-        )
+        rows = []
+        for name, codes in code_lists().items():
+            replace = partial(warehouse.replace_table, key="code", comment=codes.source)
+            rows.append((name, self._retried(name, partial(replace, name, code_table(codes)))))
+        return _rows_by_list(rows)
 
 
 class Views(_Dimensions):

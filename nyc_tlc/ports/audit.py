@@ -32,26 +32,21 @@ class Inventory:
 
 
 class Inspector(Protocol):
-    """What the audit asks of a warehouse. Nothing is created or changed unless it says so."""
+    """What the audit asks of a warehouse. Nothing is created or changed unless it says so.
+
+    To read a month raises RetryableError if a load replaces it meanwhile.
+    """
 
     def inventory(self) -> Inventory:
         """What is there, by the catalog and the ledger."""
 
     def scan(self, partition: Partition) -> TableScan | None:
-        """Count the month's rows, reading all of them; None when readers do not see it.
-
-        Raises:
-            RetryableError: a load replaced the month meanwhile.
-        """
+        """Count the month's rows, reading all of them; None when readers do not see it."""
 
     def checksums(
         self, partition: Partition, part: Part, projections: Sequence[Projection]
     ) -> Checksums:
-        """The checksums of the values that readers see, of one part of the month.
-
-        Raises:
-            RetryableError: a load replaced the month meanwhile.
-        """
+        """The checksums of the values that readers see, of one part of the month."""
 
     def drop_leftover(self, name: str) -> bool:
         """Drop a table of ``Inventory.leftovers``; False when it is none by now."""

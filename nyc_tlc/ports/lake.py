@@ -12,7 +12,7 @@ class Lake(Protocol):
     """A bucket or folder of objects. Every write is atomic: readers see the old bytes or the new.
 
     Every method raises RetryableError when the store does not answer, and ConfigurationError
-    when it refuses access or does not exist.
+    when it refuses access or does not exist. To open or copy what is gone: ReconciliationError.
     """
 
     @property
@@ -29,13 +29,7 @@ class Lake(Protocol):
         """A small object and its generation; None when there is none."""
 
     def write(self, path: str, data: bytes, *, if_generation: Generation | None) -> StoredObject:
-        """Write a small object.
-
-        Args:
-            path: Object to write.
-            data: Its new bytes.
-            if_generation: Write only if the object still has this generation (0: does not exist;
-                None: always).
+        """Write a small object, if it still has this generation (0: does not exist; None: always).
 
         Raises:
             ReconciliationError: another run changed the object.
@@ -45,25 +39,17 @@ class Lake(Protocol):
         """Move a local file into the lake, replacing what is there."""
 
     def copy(self, source: str, target: str, *, if_generation: Generation) -> StoredObject:
-        """Copy inside the store.
+        """Copy inside the store, if the target still has this generation.
 
         Raises:
-            ReconciliationError: another run changed the target, or the source is gone.
+            ReconciliationError: another run changed the target.
         """
 
     def open(self, path: str) -> AbstractContextManager[BinaryIO]:
-        """Open an object to read most of it, from any place: complete and verified by checksum.
-
-        Raises:
-            ReconciliationError: there is no such object.
-        """
+        """Open an object to read most of it, from any place: complete and verified by checksum."""
 
     def open_range(self, path: str) -> AbstractContextManager[BinaryIO]:
-        """Open an object to read a small part of it, such as a footer, without downloading it.
-
-        Raises:
-            ReconciliationError: there is no such object.
-        """
+        """Open an object to read a small part of it, such as a footer, without downloading it."""
 
     def delete(self, path: str) -> None:
         """Delete an object; nothing happens when there is none."""
@@ -71,8 +57,7 @@ class Lake(Protocol):
     def drop_cached(self, path: str) -> None:
         """Delete the copies on local disk, which later steps would have read.
 
-        Args:
-            path: An object; if it ends in ``/``, all objects below it.
+        If the path ends in ``/``, those of all objects below it.
         """
 
     def list(self, prefix: str) -> Iterator[StoredObject]:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from nyc_tlc.core.audit.values import Part
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import Service
 from nyc_tlc.core.month import Month
@@ -37,11 +38,8 @@ class TripReader(Protocol):
     def months(self, service: Service) -> Sequence[Month]:
         """The months of a service that the store holds, ascending."""
 
-    def accepted(self, partition: Partition, most: int) -> pa.Table:
-        """The first accepted rows of a month that the store holds."""
-
-    def quarantined(self, partition: Partition, most: int) -> pa.Table:
-        """The first quarantined rows of a month that the store holds, with their reason."""
+    def rows(self, partition: Partition, part: Part, most: int) -> pa.Table:
+        """The first rows of a month that the store holds; quarantined ones with their reason."""
 
     def count_codes(self, partition: Partition) -> CodeCounts:
         """Count the month's rows by reason and by flag."""

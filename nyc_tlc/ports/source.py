@@ -66,17 +66,4 @@ class Source(Protocol):
         """
 
     def probe(self, name: str, *, unless_etag: str | None) -> Probed | None:
-        """Ask about ``trip-data/…`` or ``misc/…`` without transferring any of it.
-
-        Args:
-            name: Path below the source's address.
-            unless_etag: Version that we have, if any.
-
-        Returns:
-            What the source says of the file, or None when it still has ``unless_etag``.
-
-        Raises:
-            SourceFileAbsentError: there is no such file.
-            RetryableError: the network or the server failed.
-            SourceError: the source does not accept the request.
-        """
+        """What the source says of a file, without transferring it; otherwise as :meth:`fetch`."""

@@ -11,11 +11,7 @@ from nyc_tlc.core.catalog.ledger import LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import MonthState, State
 from nyc_tlc.core.contract.model import Contract
-from nyc_tlc.core.lake.records import (
-    Manifest,
-    WarehouseJob,
-    WarehouseLoad,
-)
+from nyc_tlc.core.lake.records import Manifest, WarehouseJob, WarehouseLoad
 
 
 @dataclass(frozen=True)
@@ -110,12 +106,6 @@ class Warehouse(AnyWarehouse, Protocol):
         """Replace one month, atomically, with these rows.
 
         A month that already holds the content of ``entry`` is left alone unless ``force``.
-
-        Args:
-            entry: What the rows are.
-            trips: The accepted rows.
-            quarantine: The others.
-            force: Replace equal content too.
 
         Raises:
             ReconciliationError: the rows that arrived are not the counts of ``entry``.

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from embedded.samples.months import write_month
+from nyc_tlc.core.audit.values import Part
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import GREEN, YELLOW, Service
 from nyc_tlc.core.errors import ConfigurationError
@@ -89,12 +90,12 @@ def test_a_few_rows_of_one_month_are_shown_as_they_are_held(store):
     assert reader.name == STORES[store]
     assert reader.months(GREEN) == [Month(2024, 1), Month(2024, 2)]
     assert (
-        reader.accepted(JANUARY.partition, 100)
+        reader.rows(JANUARY.partition, Part.TRIPS, 100)
         .select(JANUARY.table().schema.names)
-        .equals(JANUARY.table().cast(reader.accepted(JANUARY.partition, 100).schema))
+        .equals(JANUARY.table().cast(reader.rows(JANUARY.partition, Part.TRIPS, 100).schema))
     )
-    assert reader.accepted(JANUARY.partition, 2).num_rows == 2
-    held = reader.quarantined(JANUARY.partition, 2).to_pylist()
+    assert reader.rows(JANUARY.partition, Part.TRIPS, 2).num_rows == 2
+    held = reader.rows(JANUARY.partition, Part.QUARANTINE, 2).to_pylist()
     assert [(row["source_row"], row["reason"]) for row in held] == [
         (7, "pickup_missing"), (8, "pickup_missing"),
     ]  # fmt: skip

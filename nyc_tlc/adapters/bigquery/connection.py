@@ -5,24 +5,25 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from google.api_core import exceptions as api
-from google.cloud import bigquery, storage
+from google.cloud import bigquery
 
 from nyc_tlc.adapters.bigquery.errors import BigQueryErrors
 from nyc_tlc.adapters.bigquery.tables import CALL, LABELS
 from nyc_tlc.adapters.google.credentials import emulator_session, google_credentials
-from nyc_tlc.adapters.google.retry import BLIP, TIMEOUT, repeated
-from nyc_tlc.adapters.lake.gcs_errors import GcsErrors
+from nyc_tlc.adapters.lake import gcs_bucket
 from nyc_tlc.core.errors import ConfigurationError
 from nyc_tlc.core.lake.records import WarehouseJob
 
 _JOB: dict[str, Any] = {"retry": CALL["retry"], "timeout": 3600.0}
 """Seconds to wait for a job: loads queue behind the project's others. It goes on without us, and
 who loads the same content next finds it."""
+_PARAMETER_TYPES = {str: "STRING", int: "INT64", date: "DATE"}
 _ANYWHERE = "US"
 """A dataset of this multi-region loads from buckets everywhere (BigQuery's documentation on batch
 loading, "Location considerations", November 2026)."""
@@ -71,6 +72,7 @@ class BigQueryDataset:
         client: bigquery.Client,
         settings: BigQuerySettings,
         storage_emulator: str | None = None,
+        key_file: Path | None = None,
     ) -> None:
         self.client = client
         self.settings = settings
@@ -78,6 +80,7 @@ class BigQueryDataset:
         self.address = f"{settings.project}.{settings.dataset}"
         self.errors = BigQueryErrors(settings.project, settings.dataset)
         self._storage_emulator = storage_emulator
+        self._key_file = key_file
         self._location: str | None = None
         self._turn = threading.Lock()
 
@@ -112,17 +115,15 @@ class BigQueryDataset:
 
     def load_config(self, table: bigquery.Table) -> bigquery.LoadJobConfig:
         """Replace what is in the table, or in one partition of it, with a Parquet file's rows."""
-        config = bigquery.LoadJobConfig(
+        return bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
             create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
             schema=table.schema,
             clustering_fields=table.clustering_fields,
+            time_partitioning=table.time_partitioning,
             labels=LABELS,
         )
-        if table.time_partitioning is not None:
-            config.time_partitioning = table.time_partitioning
-        return config
 
     def loaded(self, job: bigquery.LoadJob) -> WarehouseJob:
         """Wait for a load; what it did."""
@@ -145,11 +146,14 @@ class BigQueryDataset:
         )
 
     def query(
-        self, sql: str, *parameters: bigquery.ScalarQueryParameter
+        self, sql: str, **parameters: str | int | date
     ) -> tuple[list[tuple[Any, ...]], WarehouseJob]:
         """Run a statement that bills no more than is allowed; its rows, and what it did."""
         config = bigquery.QueryJobConfig(
-            query_parameters=parameters,
+            query_parameters=[
+                bigquery.ScalarQueryParameter(name, _PARAMETER_TYPES[type(value)], value)
+                for name, value in parameters.items()
+            ],
             maximum_bytes_billed=self.settings.maximum_bytes_billed,
             labels=LABELS,
             use_query_cache=False,
@@ -174,21 +178,15 @@ class BigQueryDataset:
 
     def _bucket_region(self) -> BucketRegion | None:
         """Where the bucket is; None when we may not ask (storage.buckets.get)."""
-        emulator = self._storage_emulator
-        with (
-            storage.Client(
-                project=self.settings.project,
-                credentials=self.client._credentials,  # noqa: SLF001 - has no other name
-                client_options={"api_endpoint": emulator} if emulator else None,
-                _http=emulator_session(emulator),
-            ) as client,
-            GcsErrors(f"gs://{self._bucket}", self._bucket).of("", "storage.buckets.get"),
-        ):
-            try:
-                found = client.get_bucket(self._bucket, timeout=TIMEOUT, retry=repeated(BLIP))
-            except api.Forbidden:
+        emulator, key_file = self._storage_emulator, self._key_file
+        bucket = gcs_bucket.connect(self.settings.lake_url, emulator=emulator, key_file=key_file)
+        try:
+            found = bucket.settings()
+        except ConfigurationError as error:
+            if isinstance(error.__cause__, api.Forbidden):
                 return None
-        return BucketRegion(str(found.location).upper(), found.location_type == "dual-region")
+            raise
+        return BucketRegion(found["location"].upper(), found.get("locationType") == "dual-region")
 
     def _ensured_location(self) -> str:
         """Where the dataset is, which is created if it is missing."""
@@ -225,7 +223,7 @@ def connect(
         ConfigurationError: there are no usable credentials.
     """
     client = _client(settings.project, emulator, key_file)
-    return BigQueryDataset(client, settings, storage_emulator)
+    return BigQueryDataset(client, settings, storage_emulator, key_file)
 
 
 @lru_cache(maxsize=1)

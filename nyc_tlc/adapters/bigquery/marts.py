@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
 
 from google.api_core import exceptions as api
-from google.cloud import bigquery
 
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset
 from nyc_tlc.adapters.bigquery.tables import ensure_table, new_table
@@ -73,12 +74,7 @@ class BigQueryMarts:
     def __init__(
         self, dataset: BigQueryDataset, loaded: Callable[[Partition], WarehouseLoad | None]
     ) -> None:
-        """Nothing is contacted yet.
-
-        Args:
-            dataset: Where trips and marts are.
-            loaded: What the dataset is recorded to hold of a month.
-        """
+        """Nothing is contacted yet; ``loaded``: what the dataset is recorded to hold of a month."""
         self._dataset = dataset
         self._loaded = loaded
         self._ensured: set[str] = set()
@@ -87,7 +83,7 @@ class BigQueryMarts:
     def months(self, mart: Mart) -> Mapping[Partition, MartMonth]:
         with self._dataset.explained():
             self._ensure_tables(mart)
-            return {month.partition: month for month in self._months(mart)}
+            return self._months(mart)
 
     def replace_month(self, mart: Mart, entry: LedgerEntry) -> MartMonth:
         self._require_content(entry)
@@ -96,13 +92,12 @@ class BigQueryMarts:
             self._merge(mart, entry)
             self._dataset.query(
                 _RECORD_MONTH.format(record=self._table(_RECORD)),
-                *_month(entry.partition),
-                _text("mart", mart.name),
-                bigquery.ScalarQueryParameter("version", "INT64", mart.version),
-                _text("sha256", entry.content.sha256),
-                _text("contract", entry.content.contract),
+                **_key(entry.partition),
+                mart=mart.name,
+                version=mart.version,
+                **asdict(entry.content),
             )
-            (built,) = self._months(mart, entry.partition)
+            built = self._months(mart, entry.partition)[entry.partition]
         if not built.is_current(mart, entry):
             raise _not_all(mart, entry, f"{built.trips:,}")
         return built
@@ -126,27 +121,29 @@ class BigQueryMarts:
             ),
             refusal=_NOT_ALL,
         )
-        trips = bigquery.ScalarQueryParameter("trips", "INT64", entry.accepted)
         try:
-            self._dataset.query(statement, *_month(entry.partition), trips)
+            self._dataset.query(statement, **_key(entry.partition), trips=entry.accepted)
         except api.BadRequest as error:
             _, refused, found = error.message.partition(_NOT_ALL)
             if not refused:
                 raise
             raise _not_all(mart, entry, found.split(";")[0]) from error
 
-    def _months(self, mart: Mart, partition: Partition | None = None) -> list[MartMonth]:
+    def _months(
+        self, mart: Mart, partition: Partition | None = None
+    ) -> Mapping[Partition, MartMonth]:
         """What is recorded, with the rows and trips that are really there."""
         which = "TRUE" if partition is None else "service = @service AND source_month = @month"
         rows, _ = self._dataset.query(
             _MONTHS.format(record=self._table(_RECORD), mart=self._table(mart.name), which=which),
-            _text("mart", mart.name),
-            *(() if partition is None else _month(partition)),
+            mart=mart.name,
+            **(_key(partition) if partition else {}),
         )
-        return [
+        months = (
             MartMonth(Partition(SERVICES[service], Month.of(day)), Content(sha256, contract), *held)
             for service, day, sha256, contract, *held in rows
-        ]
+        )
+        return {month.partition: month for month in months}
 
     def _ensure_tables(self, mart: Mart) -> None:
         """Create what is missing, once in a run; a column of a later version is added, empty."""
@@ -174,13 +171,8 @@ class BigQueryMarts:
         return f"{self._dataset.address}.{name}"
 
 
-def _month(partition: Partition) -> tuple[bigquery.ScalarQueryParameter, ...]:
-    month = bigquery.ScalarQueryParameter("month", "DATE", partition.month.start.date())
-    return _text("service", partition.service.name), month
-
-
-def _text(name: str, value: str) -> bigquery.ScalarQueryParameter:
-    return bigquery.ScalarQueryParameter(name, "STRING", value)
+def _key(partition: Partition) -> dict[str, Any]:
+    return {"service": partition.service.name, "month": partition.month.start.date()}
 
 
 def _not_all(mart: Mart, entry: LedgerEntry, found: str) -> ReconciliationError:

@@ -8,6 +8,7 @@ from google.cloud import bigquery
 
 from nyc_tlc.adapters.bigquery.connection import BigQueryDataset
 from nyc_tlc.adapters.bigquery.tables import CALL, service_tables
+from nyc_tlc.core.audit.values import Part
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import Service
 from nyc_tlc.core.lake import paths as lake_paths
@@ -33,11 +34,18 @@ class BigQueryReader:
         found = (lake_paths.loaded_partition(stored.path, address) for stored in records)
         return [partition.month for partition in found if partition]
 
-    def accepted(self, partition: Partition, most: int) -> pa.Table:
-        return self._head(partition, 0, most)
-
-    def quarantined(self, partition: Partition, most: int) -> pa.Table:
-        return self._head(partition, 1, most)
+    def rows(self, partition: Partition, part: Part, most: int) -> pa.Table:
+        contract, client = partition.service.contract, self._dataset.client
+        tables = dict(zip(Part, service_tables(self._dataset.reference, contract), strict=True))
+        table = tables[part].reference
+        month = f"{partition.month.year:04d}{partition.month.month:02d}"
+        with self._dataset.explained():
+            # By the schema that the table has: the rows come without names.
+            schema = client.get_table(table, **CALL).schema
+            # Listed: a query with a LIMIT would bill the month.
+            of_month = bigquery.Table(f"{table}${month}", schema=schema)
+            rows = client.list_rows(of_month, max_results=most, **CALL)
+            return typed([f.name for f in schema], (row.values() for row in rows), contract)
 
     def count_codes(self, partition: Partition) -> CodeCounts:
         trips, quarantine = service_tables(self._dataset.reference, partition.service.contract)
@@ -46,24 +54,11 @@ class BigQueryReader:
             rows_by_flag(self._count(partition, trips, "quality_flags")),
         )
 
-    def _head(self, partition: Partition, which: int, most: int) -> pa.Table:
-        """The first rows of a partition, listed: a query with a LIMIT would bill all of them."""
-        contract = partition.service.contract
-        table = service_tables(self._dataset.reference, contract)[which]
-        month = f"{partition.month.year:04d}{partition.month.month:02d}"
-        client = self._dataset.client
-        with self._dataset.explained():
-            # By the schema that the table has: the rows come without names.
-            schema = client.get_table(table.reference, **CALL).schema
-            part = bigquery.Table(f"{table.reference}${month}", schema=schema)
-            rows = client.list_rows(part, max_results=most, **CALL)
-            return typed([f.name for f in schema], (row.values() for row in rows), contract)
-
     def _count(self, partition: Partition, table: bigquery.Table, column: str) -> dict[Any, int]:
         with self._dataset.explained():
             rows, _ = self._dataset.query(
                 f"SELECT {column}, COUNT(*) FROM `{table.reference}` "  # noqa: S608
                 "WHERE source_month = @month GROUP BY 1",
-                bigquery.ScalarQueryParameter("month", "DATE", partition.month.start.date()),
+                month=partition.month.start.date(),
             )
         return dict(rows)

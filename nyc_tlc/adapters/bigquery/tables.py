@@ -115,12 +115,7 @@ def ensure_table(client: bigquery.Client, wanted: bigquery.Table) -> bigquery.Ta
 def ensure_view(client: bigquery.Client, wanted: bigquery.Table, columns: Sequence[str]) -> None:
     """Create the view, or let ours have the wanted query.
 
-    One from before views had a label is known by its columns, which are ours.
-
-    Args:
-        client: Of the view's project.
-        wanted: With its query.
-        columns: Of that query, in order.
+    One from before views had a label is known by its columns, which are ours, in their order.
 
     Raises:
         ConfigurationError: what has this name is not ours.

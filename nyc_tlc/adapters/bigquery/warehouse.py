@@ -94,7 +94,7 @@ class BigQueryWarehouse:
             )
             rows, job = self._dataset.query(
                 f"SELECT {trips} AS accepted, {quarantine} AS quarantined",
-                bigquery.ScalarQueryParameter("month", "DATE", partition.month.start.date()),
+                month=partition.month.start.date(),
             )
         return Counted(StoreCounts(*rows[0]), job)
 

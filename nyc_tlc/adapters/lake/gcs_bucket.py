@@ -21,7 +21,8 @@ _ENDPOINT = "https://storage.googleapis.com"
 class GcsBucket:
     """The bucket of a lake's address. The rules of others stay as they are.
 
-    By plain HTTP: the library's Bucket drops the lifecycle rules that it does not know.
+    By plain HTTP: the library's Bucket drops the lifecycle rules that it does not know. Every call
+    raises ConfigurationError if the bucket does not exist, or we may not.
     """
 
     def __init__(self, url: str, session: AuthorizedSession, endpoint: str) -> None:
@@ -31,11 +32,7 @@ class GcsBucket:
         self._resource = f"{endpoint}/storage/v1/b/{self.name}"
 
     def settings(self) -> dict[str, Any]:
-        """The bucket's resource.
-
-        Raises:
-            ConfigurationError: it does not exist, or we may not see its settings.
-        """
+        """The bucket's resource."""
         with self._errors.of("", "storage.buckets.get"):
             return self._call("GET")
 
@@ -51,7 +48,6 @@ class GcsBucket:
         """Change them, if nobody else has since ``settings`` were read.
 
         Raises:
-            ConfigurationError: we may not.
             RetryableError: somebody else changed the bucket meanwhile.
         """
         seen = {"ifMetagenerationMatch": settings["metageneration"]}

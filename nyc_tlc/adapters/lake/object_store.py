@@ -56,13 +56,7 @@ class S3:
     def store(
         self, patience: timedelta, *, longest: timedelta = _REQUEST, copy_if: str = "multipart"
     ) -> ObjectStore:
-        """A client that retries for so long when the store does not answer.
-
-        Args:
-            patience: For how long it repeats a request.
-            longest: What one request may take.
-            copy_if: How the store copies conditionally.
-        """
+        """A client that repeats a request for so long; ``longest`` is what one may take."""
         return S3Store(
             self._bucket,
             prefix=self._prefix or None,
@@ -72,13 +66,11 @@ class S3:
         )
 
     def copy(self, source: str, target: str, if_generation: Generation) -> None:
-        """Copy inside the store, as conditionally as it can."""
         header = "if-none-match:*" if if_generation == 0 else f'if-match:"{if_generation}"'
         conditional = self.store(_BLIP, copy_if=f"header:{header}")
         obstore.copy(conditional, source, target, overwrite=False)
 
     def needs(self, action: _Action) -> str:
-        """The permission that an action takes."""
         return "s3:ListBucket" if action == "List" else f"s3:{action}Object"
 
 

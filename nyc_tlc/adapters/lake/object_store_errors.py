@@ -51,12 +51,9 @@ class ObjectStoreErrors:
 
     @contextmanager
     def of(self, path: str, needs: str, *, pinned: bool = False) -> Iterator[None]:
-        """Raise the library's errors as ours.
+        """Raise the library's errors of a call, which takes the permission ``needs``, as ours.
 
-        Args:
-            path: The object that the call works on.
-            needs: The permission that the call takes.
-            pinned: A version was asked for: if it is gone, the object was replaced.
+        ``pinned``: a version was asked for; if it is gone, the object was replaced.
         """
         try:
             yield

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from nyc_tlc.core.audit.values import Part
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.service import Service
 from nyc_tlc.core.errors import ReconciliationError
@@ -28,11 +29,9 @@ class LakeReader:
         found = (lake_paths.partition_of(stored.path) for stored in self._lake.list(prefix))
         return [partition.month for partition in found if partition]
 
-    def accepted(self, partition: Partition, most: int) -> pa.Table:
-        return read_object_head(self._lake, self._manifest(partition).objects[0].path, most)
-
-    def quarantined(self, partition: Partition, most: int) -> pa.Table:
-        return read_object_head(self._lake, self._manifest(partition).objects[1].path, most)
+    def rows(self, partition: Partition, part: Part, most: int) -> pa.Table:
+        objects = dict(zip(Part, self._manifest(partition).objects, strict=True))
+        return read_object_head(self._lake, objects[part].path, most)
 
     def count_codes(self, partition: Partition) -> CodeCounts:
         counts = self._manifest(partition).counts

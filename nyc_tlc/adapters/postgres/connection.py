@@ -1,7 +1,5 @@
 """Connections to Postgres, straight or through a pooler, and transactions on them."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -19,6 +17,7 @@ from nyc_tlc.core.errors import RetryableError
 
 Connection = extensions.connection
 Cursor = extensions.cursor
+Values = Sequence[object] | Mapping[str, object]
 _KEEPALIVES: Mapping[str, Any] = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -185,16 +184,18 @@ def _quoted(part: str | Composable) -> Composable:
     return Identifier(part) if isinstance(part, str) else part
 
 
-def one(
-    cursor: Cursor,
-    statement: str | Composable,
-    values: Sequence[object] | Mapping[str, object] = (),
-) -> tuple[Any, ...]:
+def one(cursor: Cursor, statement: str | Composable, values: Values = ()) -> tuple[Any, ...]:
     """The row that a statement returns."""
     cursor.execute(statement, values)
     row = cursor.fetchone()
     assert row is not None  # noqa: S101 - every caller's statement returns a row
     return row
+
+
+def scalars(cursor: Cursor, statement: str | Composable, values: Values = ()) -> list[Any]:
+    """The first column of the rows that a statement returns."""
+    cursor.execute(statement, values)
+    return [row[0] for row in cursor.fetchall()]
 
 
 def exists(cursor: Cursor, table: str) -> bool:

@@ -1,7 +1,5 @@
 """Send Arrow batches by a binary COPY."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 from contextlib import closing

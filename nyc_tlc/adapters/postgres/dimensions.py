@@ -1,7 +1,5 @@
 """Dimension tables: rows are updated in place, since rows of others may refer to them."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +10,7 @@ from psycopg2.sql import SQL, Composable, Identifier, Placeholder
 
 from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.administrator import ownership
-from nyc_tlc.adapters.postgres.connection import Cursor, one, sql
+from nyc_tlc.adapters.postgres.connection import Cursor, one, scalars, sql
 from nyc_tlc.core.errors import ContractError
 
 _logger = logging.getLogger(__name__)
@@ -98,8 +96,7 @@ def _withdraw(cursor: Cursor, name: str, key: str, keys: Sequence[object]) -> No
     """Delete the rows that are not published any more and to which nothing refers."""
     # Locked first: nobody can begin to refer to one between our look and its end.
     gone = sql("SELECT {key} FROM {table} WHERE {key} <> ALL (%s) FOR UPDATE", key=key, table=name)
-    cursor.execute(gone, [keys])
-    withdrawn = [found for (found,) in cursor.fetchall()]
+    withdrawn = scalars(cursor, gone, [keys])
     if not withdrawn:
         return
     kept: set[object] = set()
@@ -133,8 +130,7 @@ def _references(
         )  # fmt: skip
         cursor.execute("SAVEPOINT looking")
         try:
-            cursor.execute(statement, [list(withdrawn)])
-            yield constraint, table, [found for (found,) in cursor.fetchall()]
+            yield constraint, table, scalars(cursor, statement, [list(withdrawn)])
         except pg.InsufficientPrivilege:
             cursor.execute("ROLLBACK TO SAVEPOINT looking")
             yield constraint, table, list(withdrawn)
@@ -142,12 +138,12 @@ def _references(
 
 def _require_values(cursor: Cursor, name: str, rows: pa.Schema) -> None:
     """Let no column be null that never is, unless a row is kept from before the column."""
-    cursor.execute(
+    nullable = (
         "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND NOT attnotnull "
-        "AND attname = ANY (%s)",
-        [name, [field.name for field in rows if not field.nullable]],
+        "AND attname = ANY (%s)"
     )
-    for (column,) in cursor.fetchall():
+    never = [field.name for field in rows if not field.nullable]
+    for column in scalars(cursor, nullable, [name, never]):
         empty = sql("SELECT EXISTS (SELECT FROM {} WHERE {} IS NULL)", name, column)
         if one(cursor, empty) == (False,):
             cursor.execute(sql("ALTER TABLE {} ALTER {} SET NOT NULL", name, column))

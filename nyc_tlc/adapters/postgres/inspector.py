@@ -1,7 +1,5 @@
 """What the audit asks of Postgres: the catalog, the ledger, and every row once."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,14 +11,13 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 from nyc_tlc.adapters.postgres import ledger
 from nyc_tlc.adapters.postgres import schema as ddl
 from nyc_tlc.adapters.postgres.administrator import ownership, replication
-from nyc_tlc.adapters.postgres.connection import Cursor, Database, exists, one, sql
+from nyc_tlc.adapters.postgres.connection import Cursor, Database, exists, one, scalars, sql
 from nyc_tlc.core.audit.evidence import TableScan
 from nyc_tlc.core.audit.values import Checksums, Part, Projection, Typed
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import ColumnType
 from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.errors import RetryableError
-from nyc_tlc.core.month import Month
 from nyc_tlc.ports.audit import Inventory
 
 _OF_A_MONTH = re.compile(r"([a-z]+)_(\d{4})_(\d{2})(?:_new)?(?:_\d)?")
@@ -103,7 +100,8 @@ class PostgresInspector:
 
     def _leftovers(self, cursor: Cursor, ours: Collection[str]) -> tuple[str, ...]:
         """The tables of months that no reader sees and no load is at work on."""
-        cursor.execute(
+        alone = scalars(
+            cursor,
             "SELECT relname FROM pg_class AS c WHERE relname = ANY (%(ours)s) "
             "AND NOT relispartition AND relnamespace = quote_ident(current_schema())::regnamespace "
             # With a table would go what others have attached to it.
@@ -111,17 +109,17 @@ class PostgresInspector:
             "ON p.oid = relid WHERE p.relname <> ALL (%(ours)s)) ORDER BY 1",
             {"ours": list(ours)},
         )
-        alone = {name: _month_of(name) for (name,) in cursor.fetchall()}
-        cursor.execute(
+        taken = scalars(
+            cursor,
             "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted "
             "AND classid = %s AND pid <> pg_backend_pid()",
             [ddl.LOCK_SPACE],
         )
-        taken = {key for (key,) in cursor.fetchall()}
         return tuple(
             name
-            for name, partition in alone.items()
-            if partition and ledger.lock_keys(self._schema, partition)[1] % (1 << 32) not in taken
+            for name in alone
+            if (partition := _month_of(name))
+            and ledger.lock_keys(self._schema, partition)[1] % (1 << 32) not in taken
         )
 
 
@@ -137,23 +135,19 @@ def _not_replaced(partition: Partition) -> Iterator[None]:
 
 def _attached(cursor: Cursor) -> list[str]:
     """The tables that readers of the services see, a month's parts apart."""
-    cursor.execute(
+    return scalars(
+        cursor,
         "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid "
         "WHERE inhparent IN (SELECT to_regclass(name) FROM unnest(%s) AS name) ORDER BY 1",
         [list(SERVICES)],
     )
-    return [name for (name,) in cursor.fetchall()]
 
 
 def _quarantined(cursor: Cursor) -> Mapping[Partition, int]:
     if not exists(cursor, "quarantine"):
         return {}
     cursor.execute("SELECT service, source_month, count(*) FROM quarantine GROUP BY 1, 2")
-    return {
-        Partition(SERVICES[service], Month.of(month)): rows
-        for service, month, rows in cursor.fetchall()
-        if service in SERVICES
-    }
+    return {partition: rows for partition, (rows,) in ddl.by_partition(cursor).items()}
 
 
 def _scan(cursor: Cursor, relid: int, name: str, *, in_place: bool) -> TableScan:
@@ -186,27 +180,20 @@ def _month_of(name: str) -> Partition | None:
 def checksums(
     cursor: Cursor, table: str, projections: Sequence[Projection], which: Composable
 ) -> dict[Projection, int]:
-    """The checksums of those rows of a table; a column that it lacks is null.
-
-    Args:
-        cursor: In the schema of the table.
-        table: Its name.
-        projections: Of which columns.
-        which: The condition of the rows.
-    """
-    cursor.execute(
+    """The checksums of those rows of a table; a column that it lacks is null."""
+    known = scalars(
+        cursor,
         "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) "
         "AND attnum > 0 AND NOT attisdropped",
         [table],
     )
-    known = {name for (name,) in cursor.fetchall()}
     sums = SQL(", ").join(_sum(projection, known) for projection in projections)
     statement = sql("SELECT {sums} FROM {table} WHERE {which}", sums=sums, table=table, which=which)
     found = one(cursor, statement)
     return {each: int(total or 0) for each, total in zip(projections, found, strict=True)}
 
 
-def _sum(projection: Projection, known: set[str]) -> Composable:
+def _sum(projection: Projection, known: Collection[str]) -> Composable:
     texts = SQL(", ").join(_written(column, known) for column in projection.columns)
     form = Literal(",".join(["%%s"] * len(projection.columns)))
     # format() writes nothing for null.
@@ -218,10 +205,10 @@ def _sum(projection: Projection, known: set[str]) -> Composable:
     return sql("sum({}) FILTER (WHERE num_nulls({}) = 0)", number, names)
 
 
-def _written(column: Typed, known: set[str]) -> Composable:
+def _written(column: Typed, known: Collection[str]) -> Composable:
     name, kind = column
     return SQL(_WRITTEN[kind]).format(_value(name, known))
 
 
-def _value(name: str, known: set[str]) -> Composable:
+def _value(name: str, known: Collection[str]) -> Composable:
     return Identifier(name) if name in known else SQL("NULL")

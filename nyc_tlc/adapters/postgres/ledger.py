@@ -1,7 +1,5 @@
 """The ledger in Postgres: its entries, how far months are published, and the turns of runs."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
@@ -14,9 +12,7 @@ from nyc_tlc.adapters.postgres.connection import Cursor, exists, one, sql
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.catalog.publication import MonthState, State
-from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.errors import ReconciliationError
-from nyc_tlc.core.month import Month
 
 _TURN_TIMEOUT = "30min"
 """How long to wait for another run that is at the same partition."""
@@ -82,17 +78,14 @@ def read_entries(
         SQL(which),
     )
     cursor.execute(statement, values)
-    entries = (
-        LedgerEntry(Partition(SERVICES[service], Month.of(day)), Content(sha256, contract), *rest)
-        for service, day, sha256, contract, *rest in cursor.fetchall()
-        if service in SERVICES
-    )
-    return {entry.partition: entry for entry in entries}
+    return {
+        partition: LedgerEntry(partition, Content(sha256, contract), *rest)
+        for partition, (sha256, contract, *rest) in ddl.by_partition(cursor).items()
+    }
 
 
 def record(cursor: Cursor, entry: LedgerEntry) -> LedgerEntry:
     """Write the entry of a partition that was loaded; says when."""
-    counts = entry.published, entry.accepted, entry.quarantined
     (loaded_at,) = one(
         cursor,
         "INSERT INTO ledger (service, source_month, sha256, contract, rows_published, "
@@ -104,15 +97,9 @@ def record(cursor: Cursor, entry: LedgerEntry) -> LedgerEntry:
         "rows_quarantined = EXCLUDED.rows_quarantined, run = EXCLUDED.run, "
         "is_sample = EXCLUDED.is_sample, version = EXCLUDED.version, "
         "loaded_at = now(), reconciled_at = NULL, seconds = NULL RETURNING loaded_at",
-        [
-            *ddl.key(entry.partition),
-            *astuple(entry.content),
-            *counts,
-            entry.run,
-            entry.is_sample,
-            entry.version,
-        ],
-    )
+        [*ddl.key(entry.partition), *astuple(entry.content), entry.published, entry.accepted,
+         entry.quarantined, entry.run, entry.is_sample, entry.version],
+    )  # fmt: skip
     return replace(entry, loaded_at=loaded_at, reconciled_at=None)
 
 
@@ -149,11 +136,7 @@ def read_month_states(cursor: Cursor) -> Mapping[Partition, State]:
     if not exists(cursor, "publication"):
         return {}
     cursor.execute("SELECT service, source_month, state FROM publication")
-    return {
-        Partition(SERVICES[service], Month.of(day)): State(state)
-        for service, day, state in cursor.fetchall()
-        if service in SERVICES
-    }
+    return {month: State(state) for month, (state,) in ddl.by_partition(cursor).items()}
 
 
 def take_turn(

@@ -1,7 +1,5 @@
 """Marts in Postgres: tables next to the trips, each month replaced in one transaction."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 
@@ -13,12 +11,10 @@ from nyc_tlc.adapters.postgres.administrator import ownership
 from nyc_tlc.adapters.postgres.connection import Cursor, Database, commit, sql
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.service import SERVICES
 from nyc_tlc.core.contract.sql import Dialect
 from nyc_tlc.core.errors import ReconciliationError
 from nyc_tlc.core.marts.model import Mart
 from nyc_tlc.core.marts.query import month_query
-from nyc_tlc.core.month import Month
 from nyc_tlc.ports.marts import MartMonth
 
 _MART_MONTH = """
@@ -47,7 +43,7 @@ class PostgresMarts:
     def months(self, mart: Mart) -> Mapping[Partition, MartMonth]:
         with self._transaction() as cursor:
             _ensure_tables(cursor, mart)
-            return {month.partition: month for month in _months(cursor, mart)}
+            return _months(cursor, mart)
 
     def replace_month(self, mart: Mart, entry: LedgerEntry) -> MartMonth:
         with self._transaction() as cursor:
@@ -55,7 +51,7 @@ class PostgresMarts:
             ledger.take_turn(cursor, self._schema, entry.partition)
             _require_content(cursor, entry)
             self._build(cursor, mart, entry)
-            (built,) = _months(cursor, mart, entry.partition)
+            built = _months(cursor, mart, entry.partition)[entry.partition]
             if not built.is_current(mart, entry):
                 raise ReconciliationError(
                     f"{entry.partition}: {mart.name} in Postgres has {built.trips:,} trips of "
@@ -95,7 +91,9 @@ def _require_content(cursor: Cursor, entry: LedgerEntry) -> None:
         )
 
 
-def _months(cursor: Cursor, mart: Mart, partition: Partition | None = None) -> list[MartMonth]:
+def _months(
+    cursor: Cursor, mart: Mart, partition: Partition | None = None
+) -> Mapping[Partition, MartMonth]:
     """What is recorded, with the rows and trips that are really there."""
     only: Composable = SQL("")
     if partition is not None:
@@ -113,10 +111,10 @@ def _months(cursor: Cursor, mart: Mart, partition: Partition | None = None) -> l
         ),
         [mart.name],
     )
-    return [
-        MartMonth(Partition(SERVICES[service], Month.of(day)), Content(sha256, contract), *held)
-        for service, day, sha256, contract, *held in cursor.fetchall()
-    ]
+    return {
+        partition: MartMonth(partition, Content(sha256, contract), *held)
+        for partition, (sha256, contract, *held) in ddl.by_partition(cursor).items()
+    }
 
 
 def _ensure_tables(cursor: Cursor, mart: Mart) -> None:

@@ -1,7 +1,5 @@
 """A month's table: built where no reader sees it, in one piece or in parts, then put in place."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -17,7 +15,7 @@ from nyc_tlc.adapters.postgres.administrator.inherited import (
     take_names,
 )
 from nyc_tlc.adapters.postgres.administrator.ownership import mark
-from nyc_tlc.adapters.postgres.connection import Cursor, exists, sql
+from nyc_tlc.adapters.postgres.connection import Cursor, exists, scalars, sql
 from nyc_tlc.adapters.postgres.copy_stream import copy
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import ColumnType
@@ -143,8 +141,8 @@ def attach(cursor: Cursor, partition: Partition, inherited: Sequence[int]) -> No
         cursor.execute(sql(statement, parent=parent, old=old, new=new, month=month))
     # The month's table and its parts, if it has any, with their indexes.
     take_names(cursor, new, old)
-    cursor.execute("SELECT relname FROM pg_partition_tree(%s) JOIN pg_class ON oid = relid", [new])
-    for (name,) in cursor.fetchall():
+    tree = "SELECT relname FROM pg_partition_tree(%s) JOIN pg_class ON oid = relid"
+    for name in scalars(cursor, tree, [new]):
         cursor.execute(sql("ALTER TABLE {} RENAME TO {}", name, name.replace(new, old)))
         mark(cursor, "TABLE", name.replace(new, old))
     for statement in kept:
@@ -188,7 +186,7 @@ def _fill(cursor: Cursor, partition: Partition, name: str, part: Part, *, share:
         )
     )
     mark(cursor, "TABLE", name)
-    additions.carry_settings(cursor, partition, name)
+    additions.carry_settings(cursor, partition, name, whole=False)
     jsonb = frozenset(column.name for column in columns if column.type is ColumnType.JSON)
     options = ", FREEZE" if exists(cursor, partition.table_name) else ""
     copied = copy(cursor, name, part.trips, jsonb=jsonb, options=options)
@@ -215,7 +213,7 @@ def _unite(cursor: Cursor, partition: Partition, parts: Sequence[Part]) -> None:
     columns = SQL(postgres_columns(partition.service.contract.columns))
     cursor.execute(sql("CREATE TABLE {} (\n  {}\n) PARTITION BY RANGE (source_row)", new, columns))
     mark(cursor, "TABLE", new)
-    additions.unite_settings(cursor, partition, new)
+    additions.carry_settings(cursor, partition, new, whole=True)
     _index(cursor, new)
     for number, part in enumerate(parts):
         end = SQL("MAXVALUE") if part.end is None else Literal(part.end)

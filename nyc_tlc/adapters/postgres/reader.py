@@ -1,7 +1,5 @@
 """Rows of the trips in Postgres for a person to look at."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 
@@ -9,9 +7,9 @@ import pyarrow as pa
 
 from nyc_tlc.adapters.postgres import ledger
 from nyc_tlc.adapters.postgres import schema as ddl
-from nyc_tlc.adapters.postgres.connection import Cursor, Database, sql
+from nyc_tlc.adapters.postgres.connection import Database, sql
+from nyc_tlc.core.audit.values import Part
 from nyc_tlc.core.catalog.partition import Partition
-from nyc_tlc.core.contract.model import Contract
 from nyc_tlc.core.contract.service import Service
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.preview import typed
@@ -32,20 +30,19 @@ class PostgresReader:
             entries = ledger.read_attached_entries(cursor)
         return [entry.partition.month for entry in entries if entry.partition.service == service]
 
-    def accepted(self, partition: Partition, most: int) -> pa.Table:
+    def rows(self, partition: Partition, part: Part, most: int) -> pa.Table:
         with self._transaction() as cursor:
-            # Without an order: the server stops after as many rows as it finds first.
-            cursor.execute(sql("SELECT * FROM {} LIMIT %s", partition.table_name), [most])
-            return _table(cursor, partition.service.contract)
-
-    def quarantined(self, partition: Partition, most: int) -> pa.Table:
-        with self._transaction() as cursor:
-            cursor.execute(
-                "SELECT reason, service, source_month, source_row, published FROM quarantine "
-                "WHERE service = %s AND source_month = %s ORDER BY source_row LIMIT %s",
-                [*ddl.key(partition), most],
-            )
-            return _table(cursor, partition.service.contract)
+            if part is Part.TRIPS:
+                # Without an order: the server stops after as many rows as it finds first.
+                cursor.execute(sql("SELECT * FROM {} LIMIT %s", partition.table_name), [most])
+            else:
+                cursor.execute(
+                    "SELECT reason, service, source_month, source_row, published FROM quarantine "
+                    "WHERE service = %s AND source_month = %s ORDER BY source_row LIMIT %s",
+                    [*ddl.key(partition), most],
+                )
+            names = [column.name for column in cursor.description or ()]
+            return typed(names, cursor.fetchall(), partition.service.contract)
 
     def count_codes(self, partition: Partition) -> CodeCounts:
         with self._transaction() as cursor:
@@ -58,8 +55,3 @@ class PostgresReader:
                 ddl.key(partition),
             )
             return CodeCounts(dict(cursor.fetchall()), rows_by_flag(rows_by_bits))
-
-
-def _table(cursor: Cursor, contract: Contract) -> pa.Table:
-    names = [column.name for column in cursor.description or ()]
-    return typed(names, cursor.fetchall(), contract)

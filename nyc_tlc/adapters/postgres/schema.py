@@ -1,10 +1,9 @@
 """The tables of the warehouse that outlast a month's load."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from psycopg2.sql import SQL, Literal
 
@@ -13,6 +12,7 @@ from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.model import Column, Contract
 from nyc_tlc.core.contract.schemas import column_comment, postgres_columns
 from nyc_tlc.core.contract.service import SERVICES
+from nyc_tlc.core.month import Month
 
 LOCK_SPACE = 0x544C43
 """First key of our advisory locks ("TLC"), so that they meet nobody else's."""
@@ -57,6 +57,15 @@ CREATE TABLE IF NOT EXISTS quarantine (
 def key(partition: Partition) -> tuple[str, date]:
     """The ``service`` and ``source_month`` by which the tables of all services know a partition."""
     return partition.service.name, partition.month.start.date()
+
+
+def by_partition(cursor: Cursor) -> dict[Partition, tuple[Any, ...]]:
+    """The rows of a query, by the service and month they begin with; no other services' rows."""
+    return {
+        Partition(SERVICES[service], Month.of(day)): tuple(rest)
+        for service, day, *rest in cursor.fetchall()
+        if service in SERVICES
+    }
 
 
 def ensure_schema(cursor: Cursor) -> None:

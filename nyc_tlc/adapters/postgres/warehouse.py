@@ -1,7 +1,5 @@
 """The warehouse and its ledger in Postgres."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress

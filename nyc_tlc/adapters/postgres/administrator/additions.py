@@ -3,13 +3,11 @@
 docs/database-administrator.md has the table of what is kept and what is refused.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from psycopg2.sql import Literal
 
-from nyc_tlc.adapters.postgres.connection import Cursor, exists, one, sql
+from nyc_tlc.adapters.postgres.connection import Cursor, exists, one, scalars, sql
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.errors import ConfigurationError
 
@@ -37,23 +35,18 @@ FROM (
 WHERE EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%(new)s) AND relkind = 'r')
 HAVING count(*) > 0
 UNION ALL
-SELECT format('ALTER TABLE %%I ALTER %%I SET STATISTICS %%s', %(new)s, a.attname, a.attstattarget)
-FROM {_OF_COLUMNS} AND a.attstattarget >= 0
-UNION ALL
-SELECT format('ALTER TABLE %%I ALTER %%I SET (%%s)', %(new)s, a.attname,
-  array_to_string(a.attoptions, ', '))
-FROM {_OF_COLUMNS} AND a.attoptions IS NOT NULL
-UNION ALL
-SELECT format('ALTER TABLE %%I ALTER %%I SET STORAGE %%s', %(new)s, a.attname, CASE a.attstorage
-  WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END)
-FROM {_OF_COLUMNS} AND a.attstorage <> n.attstorage
-UNION ALL
-SELECT format('ALTER TABLE %%I ALTER %%I SET COMPRESSION %%s', %(new)s, a.attname,
-  CASE a.attcompression WHEN 'l' THEN 'lz4' ELSE 'pglz' END)
-FROM {_OF_COLUMNS} AND a.attcompression NOT IN ('', n.attcompression)
-UNION ALL
-SELECT format('ALTER TABLE %%I ALTER %%I SET NOT NULL', %(new)s, a.attname)
-FROM {_OF_COLUMNS} AND a.attnotnull AND NOT n.attnotnull
+SELECT format('ALTER TABLE %%I ALTER %%I SET %%s', %(new)s, attname, setting)
+FROM (
+  SELECT a.attname, unnest(ARRAY[
+    CASE WHEN a.attstattarget >= 0 THEN 'STATISTICS ' || a.attstattarget END,
+    '(' || array_to_string(a.attoptions, ', ') || ')',
+    CASE WHEN a.attstorage <> n.attstorage THEN 'STORAGE ' || CASE a.attstorage
+      WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END,
+    CASE WHEN a.attcompression NOT IN ('', n.attcompression)
+      THEN 'COMPRESSION ' || CASE a.attcompression WHEN 'l' THEN 'lz4' ELSE 'pglz' END END,
+    CASE WHEN a.attnotnull AND NOT n.attnotnull THEN 'NOT NULL' END]) AS setting
+  FROM {_OF_COLUMNS}
+) AS settings WHERE setting IS NOT NULL
 """  # noqa: S608 - of constants
 _OF_THE_PARENT = f"""
 SELECT format('ALTER TABLE %%I ADD CONSTRAINT %%I %%s', %(new)s, conname,
@@ -215,17 +208,14 @@ AND NOT attisdropped AND attname <> ALL (%s) ORDER BY attnum LIMIT 3
 def require_replaceable(cursor: Cursor, partition: Partition, names: Sequence[str]) -> None:
     """Let no load begin at whose end something of others would be lost, or be in the way.
 
-    Args:
-        cursor: In the schema.
-        partition: The month that is to be loaded.
-        names: Of the tables that the load replaces: the month's, and its parts.
+    It replaces the tables with these names, the month's and its parts.
 
     Raises:
         ConfigurationError: names what an administrator has to move first, and where to.
     """
     table, service = partition.table_name, partition.service.name
-    cursor.execute(_REFUSED, {"old": table, "names": names, "service": service})
-    if found := ", ".join(name for (name,) in cursor.fetchall()):
+    named = {"old": table, "names": names, "service": service}
+    if found := ", ".join(scalars(cursor, _REFUSED, named)):
         raise ConfigurationError(
             f"{partition}: {found} would be lost, or is in the way: a load replaces the table "
             f"{table}. Nothing was changed. Remove it and put it on {service} instead, where the "
@@ -233,8 +223,7 @@ def require_replaceable(cursor: Cursor, partition: Partition, names: Sequence[st
             "month again. docs/database-administrator.md says what is kept."
         )
     declared = [column.name for column in partition.service.contract.columns]
-    cursor.execute(_COLUMNS_OF_OTHERS, [service, declared])
-    if columns := ", ".join(name for (name,) in cursor.fetchall()):
+    if columns := ", ".join(scalars(cursor, _COLUMNS_OF_OTHERS, [service, declared])):
         raise ConfigurationError(
             f"{partition}: {service} has columns that are not of the contract "
             f"{partition.contract_id}: {columns}. Their values would be lost with the month's "
@@ -260,11 +249,16 @@ def _require_month_free(cursor: Cursor, partition: Partition) -> None:
         )
 
 
-def carry_settings(cursor: Cursor, partition: Partition, new: str) -> None:
-    """Give a new, empty table of the month the settings of the one that it will replace."""
+def carry_settings(cursor: Cursor, partition: Partition, new: str, *, whole: bool) -> None:
+    """Give a new, empty table of the month the settings of the one that it will replace.
+
+    A table with rows takes after one with rows; ``whole``, it unites parts, as the month's may.
+    """
+    table, part = partition.table_name, f"{partition.table_name}_0"
+    old = part if not whole and exists(cursor, part) else table
     _carry(cursor, _OF_THE_PARENT, partition.service.name, new)
-    _carry(cursor, _SETTINGS, _leaf(cursor, partition), new)
-    _carry(cursor, _GRANTS, _leaf(cursor, partition), new)
+    _carry(cursor, _SETTINGS, old, new)
+    _carry(cursor, _GRANTS, old, new)
 
 
 def carry_indexes(cursor: Cursor, partition: Partition, new: str) -> bool:
@@ -277,28 +271,13 @@ def carry_indexes(cursor: Cursor, partition: Partition, new: str) -> bool:
     return any(statement.startswith("CREATE STATISTICS") for statement in carried)
 
 
-def unite_settings(cursor: Cursor, partition: Partition, new: str) -> None:
-    """Give the table that unites the month's parts what the old one had as a whole."""
-    _carry(cursor, _OF_THE_PARENT, partition.service.name, new)
-    _carry(cursor, _SETTINGS, partition.table_name, new)
-    _carry(cursor, _GRANTS, partition.table_name, new)
-
-
 def in_place(cursor: Cursor, partition: Partition, new: str) -> Sequence[str]:
     """What is to be said of the month's new table once it has the old one's place and name."""
-    cursor.execute(_IN_PLACE, {"old": partition.table_name, "new": new})
-    return [statement for (statement,) in cursor.fetchall()]
-
-
-def _leaf(cursor: Cursor, partition: Partition) -> str:
-    """A table of the month that has rows: itself, or its first part."""
-    part = f"{partition.table_name}_0"
-    return part if exists(cursor, part) else partition.table_name
+    return scalars(cursor, _IN_PLACE, {"old": partition.table_name, "new": new})
 
 
 def _carry(cursor: Cursor, selected: str, old: str, new: str) -> Sequence[str]:
-    cursor.execute(selected, {"old": old, "new": new})
-    statements = [statement for (statement,) in cursor.fetchall()]
+    statements = scalars(cursor, selected, {"old": old, "new": new})
     for statement in statements:
         cursor.execute(statement)
     return statements

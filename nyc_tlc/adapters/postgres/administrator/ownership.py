@@ -6,14 +6,12 @@ the ledger, as long as readers see them, and parts of months that a killed load 
 transaction that made them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from psycopg2.sql import SQL, Literal
 
-from nyc_tlc.adapters.postgres.connection import Cursor, one, sql
+from nyc_tlc.adapters.postgres.connection import Cursor, one, scalars, sql
 from nyc_tlc.core.catalog.partition import Partition
 from nyc_tlc.core.contract.code_lists import code_lists
 from nyc_tlc.core.contract.service import SERVICES
@@ -92,9 +90,7 @@ def mark(cursor: Cursor, kind: str, name: str, meaning: str = "") -> None:
 def month_tables(cursor: Cursor, recorded: Iterable[Partition]) -> frozenset[str]:
     """The tables of months that are ours, parts and what a load left included.
 
-    Args:
-        cursor: In the schema.
-        recorded: The months of which the ledger says that we loaded them.
+    ``recorded``: the months of which the ledger says that we loaded them.
     """
     cursor.execute(_OURS, _months(recorded))
     return frozenset(name for _, name in cursor.fetchall())
@@ -108,8 +104,7 @@ def others(cursor: Cursor, recorded: Iterable[Partition]) -> tuple[str, ...]:
         "taxi_zone", *code_lists(), "mart_month", *(mart.name for mart in MARTS),
         *(name for mart in MARTS for name in mart_indexes(mart.name, mart.clustered_by)),
     ]  # fmt: skip
-    cursor.execute(_OTHERS, {**_months(recorded), "known": known})
-    return tuple(described for (described,) in cursor.fetchall())
+    return tuple(scalars(cursor, _OTHERS, {**_months(recorded), "known": known}))
 
 
 def mart_indexes(name: str, clustered_by: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -123,19 +118,15 @@ def require_free(
 ) -> None:
     """Let no load begin that would drop something of others, or meet it under its own name.
 
-    Args:
-        cursor: In the schema.
-        partition: The month that is to be loaded.
-        names: Of the tables that the load drops, makes or renames.
-        recorded: Whether the ledger says that we loaded the month.
+    It drops, makes or renames the tables with these names; ``recorded``: the ledger says that we
+    loaded the month.
 
     Raises:
         ConfigurationError: one of the names is taken by something that is not ours.
     """
-    tables = list(names)
-    wanted = [name + end for name in tables for end in ("", "_brin", "_twin")]
-    cursor.execute(_TAKEN, {**_months([partition] if recorded else []), "names": wanted})
-    if taken := ", ".join(described for (described,) in cursor.fetchall()):
+    wanted = [name + end for name in names for end in ("", "_brin", "_twin")]
+    of_months = _months([partition] if recorded else [])
+    if taken := ", ".join(scalars(cursor, _TAKEN, {**of_months, "names": wanted})):
         raise ConfigurationError(
             f"{partition}: a load needs the name of {taken}, and no record of ours says that we "
             "made it. Nothing was changed. Rename it or move it to another schema, then run the "

@@ -5,8 +5,6 @@ rows nor the end of the old ones. Whoever publishes a service's table via its ro
 (``publish_via_partition_root``) chooses to have its months loaded by DELETE and COPY instead.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pyarrow as pa
