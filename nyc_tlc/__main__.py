@@ -99,9 +99,10 @@ def _report(_: argparse.Namespace) -> None:
 
 def _rebuild(options: argparse.Namespace) -> None:
     """Make stores again from the lake alone; what already is as the lake has it is left alone."""
-    from nyc_tlc.jobs.rebuild import rebuild
+    from nyc_tlc.jobs.rebuild import Rebuild
 
-    rebuild(options.what, options.service, options.months, only_plan=options.plan)
+    job = Rebuild.open()
+    job.rebuild(options.what, options.service, options.months, only_plan=options.plan)
 
 
 def _bucket(options: argparse.Namespace) -> None:

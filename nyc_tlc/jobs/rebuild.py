@@ -21,14 +21,25 @@ class Rebuild(Trips):
     A PipelineError names every month that failed, and why; the others are done.
     """
 
-    @property
-    def lake_url(self) -> str:
-        return self._ports.lake.url
+    def rebuild(self, what: str, service: str, months: str, *, only_plan: bool) -> None:
+        """Say which months of the lake are chosen, and rebuild stores from them.
 
-    def kept(self, prefix: str) -> list[Partition]:
-        """The months of which the lake has objects below ``manifests/`` or ``raw/``, ascending."""
-        found = {lake_paths.partition_of(stored.path) for stored in self._ports.lake.list(prefix)}
-        return sorted(filter(None, found), key=lambda one: (one.service.name, one.month))
+        Args:
+            what: ``postgres``: from what is published; ``everything``: from ``raw/``.
+            service: One, a list, or ``all``.
+            months: As of a run; empty: every month that the lake has.
+            only_plan: Only say which.
+        """
+        prefix, run = (
+            ("manifests/", self.postgres) if what == "postgres" else ("raw/", self.everything)
+        )
+        lake = self._ports.lake
+        found = {lake_paths.partition_of(stored.path) for stored in lake.list(prefix)}
+        kept = sorted(filter(None, found), key=lambda one: (one.service.name, one.month))
+        chosen = _chosen(kept, service, months)
+        sys.stdout.write(f"{len(chosen)} of {len(kept)} months in {lake.url}: {_spans(chosen)}\n")
+        if chosen and not only_plan:
+            run(chosen)
 
     def postgres(self, chosen: Sequence[Partition]) -> list[RunRow]:
         """Load published months into Postgres, and prove them."""
@@ -44,27 +55,6 @@ class Rebuild(Trips):
 
 def _rows(chosen: Sequence[Partition]) -> list[RunRow]:
     return start(chosen, force=False, now=datetime.now(UTC))
-
-
-def rebuild(what: str, service: str, months: str, *, only_plan: bool) -> None:
-    """Say which months of the lake are chosen, and rebuild stores from them.
-
-    Args:
-        what: ``postgres``: from what is published; ``everything``: from ``raw/``.
-        service: One, a list, or ``all``.
-        months: As of a run; empty: every month that the lake has.
-        only_plan: Only say which.
-
-    Raises:
-        PipelineError: a parameter makes no sense, or names every month that failed, and why.
-    """
-    job = Rebuild.open()
-    prefix, run = ("manifests/", job.postgres) if what == "postgres" else ("raw/", job.everything)
-    kept = job.kept(prefix)
-    chosen = _chosen(kept, service, months)
-    sys.stdout.write(f"{len(chosen)} of {len(kept)} months in {job.lake_url}: {_spans(chosen)}\n")
-    if chosen and not only_plan:
-        run(chosen)
 
 
 def _chosen(kept: Sequence[Partition], service: str, months: str) -> list[Partition]:
