@@ -149,7 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     sync.add_argument("--scope", choices=["changed", "all"], default="changed")
     for some in (sync, command(_overdue)):
         some.add_argument("--service", default="all", help=_SERVICE)
-        some.add_argument("--first-month", type=Month.parse, help="2025-01 (default: TLC_FIRST_MONTH)")
+        some.add_argument(
+            "--first-month", type=Month.parse, help="2025-01 (default: TLC_FIRST_MONTH)"
+        )
     command(_zones)
     command(_marts, "force")
     audit = command(_audit, "deep", "source", "repair")

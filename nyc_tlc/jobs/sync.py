@@ -113,7 +113,7 @@ class Sync(Job):
         expected = expected_partitions(
             services, first or Month.parse(self._settings.tlc_first_month), publication
         )
-        entries = self._retried(self._known, self._effort.brief()).entries
+        entries = self._retried("the ledger", self._known, brief=True).entries
         proved = {found for found, entry in entries.items() if entry.reconciled_at is not None}
         alert = overdue_alert(
             (str(partition), str(publication.due(partition.month)))
