@@ -25,7 +25,9 @@ LONGEST_LINE = 1 << 24
 """Bytes. TLC's lines have some 200. One of 16 MB is a hole in the file, and has no end in sight."""
 MOST_GZIP_RATIO = 100
 """Of a CSV's bytes to the file's. TLC's are 4 to 9."""
-MOST_ZONE_BYTES = 32 << 20
+MOST_LOOKUP_BYTES = 128 << 10
+"""Of the zones' lookup. TLC's has 12 KB."""
+MOST_ZONE_BYTES = 8 << 20
 """Of each zone file, and of what a zip of them unpacks to. TLC's polygons have 1.6 MB."""
 LONGEST_BORDERS = 20_000
 """Miles of all zones' borders together. TLC's are 1,578."""

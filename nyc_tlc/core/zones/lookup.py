@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from nyc_tlc.core.errors import ContractError
+from nyc_tlc.core.limits import MOST_LOOKUP_BYTES
 
 FILE_NAME = "taxi_zone_lookup.csv"
 ZONES = 265
@@ -33,6 +34,8 @@ def parse_zones(data: bytes) -> pa.Table:
     Raises:
         ContractError: the columns or the ids are not those of a zone lookup.
     """
+    if len(data) > MOST_LOOKUP_BYTES:  # of columns alone: each costs the reader 3 KB
+        raise _refused(f"found {len(data):,} bytes")
     try:
         table = csv.read_csv(
             io.BytesIO(data),

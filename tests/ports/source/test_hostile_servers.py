@@ -198,7 +198,7 @@ def test_chunks_without_end_are_refused_at_the_largest_size(folder, monkeypatch)
 def test_the_zones_have_bounds_of_their_own(folder):
     with listening(sending(OK + b"Content-Length: 99999999\r\n\r\n", b"0" * MIB)) as port:
         source = HttpSource(f"http://127.0.0.1:{port}", timeout=SILENCE)
-        with pytest.raises(SourceError, match=r"99,999,999 bytes, expected at most 33,554,432\."):
+        with pytest.raises(SourceError, match=r"99,999,999 bytes, expected at most 8,388,608\."):
             source.fetch("misc/taxi_zones.zip", folder, unless_etag=None)
 
 

@@ -115,7 +115,7 @@ def test_the_lookup_is_landed_by_content(ports, published):
 def test_a_file_larger_than_any_of_zones_is_not_read(land, name, ports, published):
     with published.with_name(name).open("ab") as file:
         file.truncate(33 << 20)
-    with pytest.raises(SourceError, match="34,603,008 bytes, expected at most 33,554,432"):
+    with pytest.raises(SourceError, match="34,603,008 bytes, expected at most 8,388,608"):
         land(ports)
     assert not list(ports.lake.list(""))
     assert not list(ports.work_dir.rglob("taxi_*"))

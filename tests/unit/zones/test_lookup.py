@@ -126,3 +126,8 @@ def test_the_real_lookup(shared_tlc):
         "Boro Zone": 205, "Yellow Zone": 55, "Airports": 2, "N/A": 2, "EWR": 1,
     }  # fmt: skip
     assert zones["zone"].to_pylist()[131] == "JFK Airport"
+
+
+def test_a_lookup_of_a_million_columns_is_not_read():
+    with pytest.raises(ContractError, match="found 2,000,002 bytes"):
+        parse_zones((b"," * 1_000_000 + b"\n") * 2)

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -234,10 +235,15 @@ def _shapeless(data: bytes) -> bytes:
 
 def _understated(data: bytes) -> bytes:
     """A zip that says of every part that it unpacks to ten bytes."""
-    packed = bytearray(_zipped(_members(data), zipfile.ZIP_DEFLATED))
+    return _stating(_zipped(_members(data), zipfile.ZIP_DEFLATED), 10)
+
+
+def _stating(zipped: bytes, size: int) -> bytes:
+    """A zip that says of every part that it unpacks to so many bytes."""
+    packed = bytearray(zipped)
     at = packed.find(b"PK\x01\x02")
     while at >= 0:
-        packed[at + 24 : at + 28] = (10).to_bytes(4, "little")
+        packed[at + 24 : at + 28] = size.to_bytes(4, "little")
         at = packed.find(b"PK\x01\x02", at + 4)
     return bytes(packed)
 
@@ -286,9 +292,10 @@ UNREADABLE = "found what cannot be read"
         ("263 records with 263 ids", lambda data: _redrawn(data, ids=lambda i: i + 1)),
         ("263 records with 263 ids", lambda d: _redrawn(d, ids=lambda i: None if i == 7 else i)),
         (UNREADABLE, lambda data: _redrawn(data, renamed="zone_id")),
-        (UNREADABLE, lambda data: _damaged(data, zipfile.ZIP_LZMA)),
-        (UNREADABLE, lambda data: _damaged(data, zipfile.ZIP_BZIP2)),
-        ("bytes in the zip", lambda data: _with(data, zipfile.ZIP_BZIP2, shp=bytes(34_000_000))),
+        (UNREADABLE, lambda data: _damaged(data, zipfile.ZIP_DEFLATED)),
+        ("the compression 14", lambda data: _zipped(_members(data), zipfile.ZIP_LZMA)),
+        ("the compression 12", lambda data: _zipped(_members(data), zipfile.ZIP_BZIP2)),
+        ("bytes in the zip", lambda data: _with(data, zipfile.ZIP_DEFLATED, shp=bytes(34_000_000))),
         (UNREADABLE, _understated),
     ],
 )
@@ -301,3 +308,23 @@ def test_what_is_not_the_polygons_is_refused_and_says_what_was_found(found, spoi
     assert "263 polygons in EPSG:2263 with the ids 1..263, each once. The zones stay as" in message
     assert "as they were. Look at what the source serves" in message
     assert len(message) < 600
+
+
+@pytest.mark.parametrize(
+    ("compression", "stated"),
+    [(zipfile.ZIP_DEFLATED, 10), (zipfile.ZIP_DEFLATED, 0xFFFF_FFF0), (zipfile.ZIP_BZIP2, 10)],
+)
+def test_a_zip_that_lies_about_its_size_is_not_unpacked(compression, stated, sample):
+    """100 MB in some 100 KB; at most 8 MB of them are unpacked, twice over while that is done."""
+    bomb = _stating(_with(sample, compression, shp=bytes(100 << 20)), stated)
+    assert len(bomb) < 1 << 20
+    status = Path("/proc/self/status")
+
+    def peak() -> int:
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) << 10
+
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    before = peak()
+    with pytest.raises(ContractError, match="is not the taxi zones' polygons"):
+        parse_zone_polygons(bomb)
+    assert peak() - before < 48 << 20
