@@ -207,6 +207,8 @@ class Settings(BaseModel):
     def _is_ours(cls, value: str) -> str:
         if value.startswith("pg_") or value in {"information_schema", "$user"}:
             raise ValueError("expected a schema of your own: Postgres keeps this one for itself")
+        if "%" in value:
+            raise ValueError("expected a name without %, which our driver takes for a parameter")
         return value
 
     @field_validator("lake_url")

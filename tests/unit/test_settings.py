@@ -120,6 +120,7 @@ def _as_stated(value: object) -> str:
             for port in ("postgres", "5432.5", "1e3")
         ),
         *(({"POSTGRES_PORT": port}, "POSTGRES_PORT: Input") for port in ("0", "65536", "-1")),
+        ({"POSTGRES_SCHEMA": "50%"}, "POSTGRES_SCHEMA: expected a name without %"),
         *(
             ({"POSTGRES_SCHEMA": name}, "POSTGRES_SCHEMA: expected a schema of your own")
             for name in ("pg_toast", "information_schema", "$user")

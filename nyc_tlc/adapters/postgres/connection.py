@@ -1,5 +1,6 @@
 """Connections to Postgres, straight or through a pooler, and transactions on them."""
 
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -13,7 +14,7 @@ from psycopg2 import extensions
 from psycopg2.sql import SQL, Composable, Composed, Identifier
 
 from nyc_tlc.adapters.postgres.errors import not_connected, refused
-from nyc_tlc.core.errors import RetryableError
+from nyc_tlc.core.errors import ConfigurationError, RetryableError
 
 Connection = extensions.connection
 Cursor = extensions.cursor
@@ -23,12 +24,49 @@ _KEEPALIVES: Mapping[str, Any] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
+_DEFAULTS_OF_LIBPQ: Mapping[str, tuple[str, str]] = {
+    "PGCHANNELBINDING": ("channel_binding", "prefer"),
+    "PGGSSDELEGATION": ("gssdelegation", "0"),
+    "PGGSSENCMODE": ("gssencmode", "prefer"),
+    "PGGSSLIB": ("gsslib", ""),
+    "PGHOSTADDR": ("hostaddr", ""),
+    "PGKRBSRVNAME": ("krbsrvname", "postgres"),
+    "PGLOADBALANCEHOSTS": ("load_balance_hosts", "disable"),
+    "PGMAXPROTOCOLVERSION": ("max_protocol_version", "3.0"),
+    "PGMINPROTOCOLVERSION": ("min_protocol_version", "3.0"),
+    "PGOPTIONS": ("options", ""),
+    "PGPASSFILE": ("passfile", ""),
+    "PGREQUIREAUTH": ("require_auth", "password,md5,gss,sspi,scram-sha-256,none"),
+    "PGREQUIREPEER": ("requirepeer", ""),
+    "PGSSLCERT": ("sslcert", ""),
+    "PGSSLCERTMODE": ("sslcertmode", "allow"),
+    "PGSSLCOMPRESSION": ("sslcompression", "0"),
+    "PGSSLCRL": ("sslcrl", ""),
+    "PGSSLCRLDIR": ("sslcrldir", ""),
+    "PGSSLKEY": ("sslkey", ""),
+    "PGSSLMAXPROTOCOLVERSION": ("ssl_max_protocol_version", ""),
+    "PGSSLMINPROTOCOLVERSION": ("ssl_min_protocol_version", "TLSv1.2"),
+    "PGSSLNEGOTIATION": ("sslnegotiation", "postgres"),
+    "PGSSLROOTCERT": ("sslrootcert", ""),
+    "PGSSLSNI": ("sslsni", "1"),
+    "PGTARGETSESSIONATTRS": ("target_session_attrs", "any"),
+}
+"""By environment variable: the parameter that it stands for, and libpq's value without it.
+
+Source: PostgreSQL 18, "Environment Variables" and "Parameter Key Words" of libpq; the strings of
+libpq 17 and 18 (read November 2026). The other variables are of parameters that we always give.
+"""
+_OF_NO_PARAMETER = ("PGSERVICE", "PGDATESTYLE", "PGGEQO", "PGTZ")
+"""Nothing that is said to libpq wins over these: a service must exist, the others are sent as they
+are, and PgBouncer refuses them."""
 _OF_A_TRANSACTION: Mapping[str, str] = {
     # The server, too, is to notice within a minute that we are gone, and let go of our locks.
     **{f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()},
     # The transaction of a month says nothing while others copy its parts: no more than a minute
     # here, but longer than many servers let a transaction be idle.
     "idle_in_transaction_session_timeout": "1h",
+    # A login trigger or a pooler may have changed what the connection was opened with.
+    "client_encoding": "UTF8",
 }
 _HAS_WRITTEN = "SELECT txid_current_if_assigned() IS NOT NULL"
 _STANDBY_PATIENCE = 60.0
@@ -109,16 +147,38 @@ class Database:
                 password=self.password,
                 connect_timeout=self.connect_timeout,
                 application_name="nyc_tlc",
+                **_unsteered(),
                 **self.tls.parameters(),
                 # What the rows are sent in, whatever database or role are set to.
                 client_encoding="UTF8",
                 **_KEEPALIVES,
             )
+            # A login trigger may have set another, in which psycopg2 would send our statements.
+            connection.set_client_encoding("UTF8")
         except psycopg2.OperationalError as error:
             refusal = not_connected(error, repr(self), self.tls.mode)
             refusal.outage = str(refusal).partition(". Nothing was changed")[0]
             raise refusal from None
         return connection
+
+
+def _unsteered() -> Mapping[str, Any]:
+    """Parameters that keep libpq from what its environment says: the settings are all that counts.
+
+    Only of variables that are set: an older libpq does not know all of the parameters.
+    """
+    for name in _OF_NO_PARAMETER:
+        os.environ.pop(name, None)
+    present = [_DEFAULTS_OF_LIBPQ[name] for name in _DEFAULTS_OF_LIBPQ.keys() & os.environ.keys()]
+    return {name: value for name, value in present if _is_known(name)}
+
+
+def _is_known(parameter: str) -> bool:
+    try:
+        extensions.parse_dsn(f"{parameter}=''")
+    except psycopg2.ProgrammingError:
+        return False
+    return True
 
 
 def commit(cursor: Cursor) -> None:
@@ -157,7 +217,11 @@ def _await_standby(cursor: Cursor, database: str) -> None:
 
 
 def _enter(cursor: Cursor, path: str) -> bool:
-    """Set what is ours for the transaction; whether the server has synchronous standbys."""
+    """Set what is ours for the transaction; whether the server has synchronous standbys.
+
+    Raises:
+        ConfigurationError: the database has no encoding.
+    """
     # Not for the session: a pooler may give each transaction another one, and refuses a start-up
     # packet that asks for more than it knows. A schema that the role may not use is refused when
     # it is named; a search path would leave it out.
@@ -168,10 +232,17 @@ def _enter(cursor: Cursor, path: str) -> bool:
         "FROM unnest(%s, %s) AS setting (name, value)), set_config('synchronous_commit', "
         # COMMIT waits for a standby before it lets go of locks: see _await_standby.
         "CASE current_setting('synchronous_commit') WHEN 'off' THEN 'off' ELSE 'local' END, true), "
-        "current_setting('synchronous_standby_names') <> ''",
+        "current_setting('synchronous_standby_names') <> '', current_setting('server_encoding')",
         [f"{path}.ledger", list(settings), list(settings.values())],
     )
-    return bool(found[-1])
+    *_, has_standby, encoding = found
+    if encoding == "SQL_ASCII":  # any other is converted to, or refuses what it lacks
+        raise ConfigurationError(
+            "the database's encoding is SQL_ASCII, which is none: it keeps bytes, and whoever "
+            "reads them in another encoding than UTF8 gets other letters. Nothing was changed. "
+            "Create the database with ENCODING 'UTF8', and name it in POSTGRES_DBNAME."
+        )
+    return bool(has_standby)
 
 
 def sql(statement: str, *parts: str | Composable, **named: str | Composable) -> Composed:
