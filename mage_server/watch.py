@@ -1,10 +1,10 @@
 """Watches over Mage's scheduler: what it forgets is taken up, what it drops is told."""
 
 import logging
+import multiprocessing
 import os
 import signal
 import threading
-from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
 from nyc_tlc.jobs.alerts import tell_of_cancelled_runs
@@ -16,37 +16,48 @@ _logger = logging.getLogger(__name__)
 
 
 def watch_scheduler() -> None:
-    """Mend three silences of Mage 0.9.80, in whatever process becomes its scheduler.
+    """Mend three silences of Mage 0.9.80, in whatever process becomes its server or scheduler.
 
-    The scheduler calls ``start`` of its queue once, and ``clean_up_jobs`` after each round.
+    The scheduler calls ``clean_up_jobs`` of its queue after each round.
     """
     from mage_ai.orchestration.queue.process_queue import ProcessQueue
 
-    start, clean_up_jobs = ProcessQueue.start, ProcessQueue.clean_up_jobs
+    make, clean_up_jobs = ProcessQueue.__init__, ProcessQueue.clean_up_jobs
     cancelled = _CancelledRuns()
 
-    def start_watched(queue: "ProcessQueue") -> None:
-        start(queue)
-        threading.Thread(target=_end_with_manager, args=(queue,), daemon=True).start()
+    def make_watched(queue: "ProcessQueue", *arguments: object) -> None:
+        make(queue, *arguments)
+        threading.Thread(target=_keep_manager, args=(queue,), daemon=True).start()
 
     def clean_up_watched(queue: "ProcessQueue") -> None:
         clean_up_jobs(queue)
         _wake_workers(queue)
         cancelled.tell()
 
-    ProcessQueue.start, ProcessQueue.clean_up_jobs = start_watched, clean_up_watched
+    ProcessQueue.__init__, ProcessQueue.clean_up_jobs = make_watched, clean_up_watched
 
 
-def _end_with_manager(queue: "ProcessQueue") -> None:
-    """End the scheduler when the process that holds its list of jobs is gone.
+def _keep_manager(queue: "ProcessQueue") -> None:
+    """Replace the process that holds the list of jobs when it is gone, and the scheduler with it.
 
-    Without that list every round fails, for ever, while the scheduler seems to be alive and the
-    runs say ``running``. Mage's server starts an ended scheduler again, within 20 s; that one takes
-    up the blocks for which it has no job.
+    Without that list every round of the scheduler fails, for ever, while it seems to be alive and
+    the runs say ``running``. Server and scheduler share the list: the server makes a new one, and
+    starts an ended scheduler again within 20 s. That one takes up the blocks that have no job.
     """
-    wait([queue.mp_manager._process.sentinel])  # noqa: SLF001 - has no public name
-    _logger.error("the scheduler's list of jobs is lost: it was ended, and is started again")
-    os.kill(os.getpid(), signal.SIGKILL)  # an exit would wait for the workers
+    from mage_ai.server.scheduler_manager import scheduler_manager
+
+    while True:
+        holder = queue.mp_manager._process  # noqa: SLF001 - has no public name
+        holder.join()
+        if holder.exitcode == 0:  # it was told to, at the end of this process
+            return
+        _logger.error("the scheduler's list of jobs is lost: both are made anew")
+        if multiprocessing.parent_process() is not None:  # a scheduler that has made its own
+            os.kill(os.getpid(), signal.SIGKILL)  # an exit would wait for the workers
+        queue.mp_manager = multiprocessing.Manager()
+        queue.job_dict = queue.mp_manager.dict()
+        if scheduler_manager.is_alive:
+            scheduler_manager.scheduler_process.kill()
 
 
 def _wake_workers(queue: "ProcessQueue") -> None:

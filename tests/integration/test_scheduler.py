@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import psutil
 import pytest
 
 from embedded.servers.mage import ROOT, until
@@ -60,6 +61,14 @@ def synced(scheduled):
     return trigger["id"]
 
 
+def children_of(server):
+    """Of Mage's server, oldest first: the holder of the list of jobs, the scheduler, a kernel."""
+    found = psutil.process_iter(["cmdline"])
+    family = [one for one in found if str(server.project) in (one.info["cmdline"] or ())]
+    (first,) = (one for one in family if one.parent() not in family)
+    return sorted(first.children(), key=psutil.Process.create_time)
+
+
 def status(scheduled, run):
     return scheduled.server.get(f"pipeline_runs/{run}")["pipeline_run"]["status"]
 
@@ -103,6 +112,16 @@ def test_an_api_trigger_loads_the_month_of_its_variables(scheduled):
     assert table["sample_data"]["rows"][0][:2] == ["green", "2023-01"]
     assert "lpep_pickup_datetime" in rows["sample_data"]["columns"]
     assert len(rows["sample_data"]["rows"]) == 100
+
+
+def test_a_scheduler_that_lost_its_list_of_jobs_is_replaced_and_works(scheduled):
+    """Mage's own lives on in vain: its runs say `running` for ever."""
+    jobs, scheduler = children_of(scheduled.server)[:2]
+    jobs.kill()
+    scheduled.publish("green", "2023-01", ROWS, seed=5)
+    run = scheduled.server.finished(call(scheduled, "load_months"), PATIENCE)
+    assert run["status"] == "completed"
+    assert not scheduler.is_running()
 
 
 def test_the_backfill_page_loads_the_months_of_its_dates(scheduled):

@@ -43,29 +43,41 @@ def test_a_missed_job_is_taken_up_but_not_by_mage_itself(tmp_path, awake):
     assert file.exists() is awake
 
 
-SCHEDULER = """
-import os, signal, sys, time
+LOST = """
+import multiprocessing, os, signal, sys, time
 from mage_ai.orchestration.queue.process_queue import ProcessQueue
 from mage_ai.orchestration.queue.config import QueueConfig
+from mage_ai.server.scheduler_manager import scheduler_manager
 from mage_server.watch import watch_scheduler
 
+def scheduler():
+    queue = ProcessQueue(QueueConfig.load(config={"queue_type": "process", "concurrency": 1}))
+    os.kill(queue.mp_manager._process.pid, signal.SIGKILL)
+    time.sleep(60)
+
 watch_scheduler()
+own = multiprocessing.Process(target=scheduler)
+own.start()
+own.join()
 queue = ProcessQueue(QueueConfig.load(config={"queue_type": "process", "concurrency": 1}))
-queue.start()
+shared = scheduler_manager.scheduler_process = multiprocessing.Process(target=time.sleep, args=[60])
+shared.start()
 os.kill(queue.mp_manager._process.pid, signal.SIGKILL)
-time.sleep(60)
+shared.join()
+queue.job_dict["job"] = "queued"
+print(own.exitcode, shared.exitcode, dict(queue.job_dict))
 """
 
 
-def test_a_scheduler_without_its_list_of_jobs_ends(tmp_path):
-    """Mage's server starts an ended one again; one that lives on in vain it leaves alone."""
+def test_a_lost_list_of_jobs_is_made_anew_and_its_scheduler_ended(tmp_path):
+    """Mage's server starts an ended scheduler again; one that lives on in vain it leaves alone."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SCHEDULER],
+        [sys.executable, "-W", "ignore", "-c", LOST],
         env={**os.environ, "MAGE_DATA_DIR": str(tmp_path)},
-        stderr=subprocess.PIPE, text=True, check=False, timeout=180,
+        stdout=subprocess.PIPE, text=True, check=True, timeout=180,
     )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL
-    assert "list of jobs is lost" in done.stderr
+    killed = -signal.SIGKILL
+    assert done.stdout.splitlines()[-1] == f"{killed} {killed} {{'job': 'queued'}}"
 
 
 CANCELLED = """
