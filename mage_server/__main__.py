@@ -44,7 +44,6 @@ def main(words: Sequence[str]) -> None:
     if "--host" not in options:
         options = ["--host", _LOOPBACK, *options]
     _close_server(project)
-    watch_scheduler()
     start_clearing()
     from mage_ai.cli.main import app
 
@@ -59,6 +58,7 @@ def _close_server(project: str) -> None:
     keep_apart()
     keep_apart_in_server(Path(project).absolute())
     open_links()
+    watch_scheduler()  # before the import below, which makes the queue
 
     from mage_ai.server import server
     from sqlalchemy.exc import OperationalError

@@ -7,7 +7,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
-from nyc_tlc.jobs.alerts import tell_of_cancelled_runs
+from nyc_tlc.jobs.alerts import tell_of_ended_runs
 
 if TYPE_CHECKING:
     from mage_ai.orchestration.queue.process_queue import ProcessQueue
@@ -23,7 +23,7 @@ def watch_scheduler() -> None:
     from mage_ai.orchestration.queue.process_queue import ProcessQueue
 
     make, clean_up_jobs = ProcessQueue.__init__, ProcessQueue.clean_up_jobs
-    cancelled = _CancelledRuns()
+    ended = _EndedRuns()
 
     def make_watched(queue: "ProcessQueue", *arguments: object) -> None:
         make(queue, *arguments)
@@ -32,7 +32,7 @@ def watch_scheduler() -> None:
     def clean_up_watched(queue: "ProcessQueue") -> None:
         clean_up_jobs(queue)
         _wake_workers(queue)
-        cancelled.tell()
+        ended.tell()
 
     ProcessQueue.__init__, ProcessQueue.clean_up_jobs = make_watched, clean_up_watched
 
@@ -72,25 +72,28 @@ def _wake_workers(queue: "ProcessQueue") -> None:
         queue.start_worker_pool()
 
 
-class _CancelledRuns:
-    """Tells of runs that were cancelled: no callback of theirs is called.
+class _EndedRuns:
+    """Tells of runs that ended without a failing block: no callback of theirs is called.
 
     Mage cancels every run when the machine's memory is 95 % used, one that its trigger's settings
-    leave out, and those that a user cancels.
+    leave out, and those that a user cancels; and it fails a run that it cannot start.
     """
 
     def __init__(self) -> None:
         self._known: set[int] | None = None
 
     def tell(self) -> None:
-        from mage_ai.orchestration.db.models.schedules import PipelineRun
+        from mage_ai.orchestration.db.models.schedules import BlockRun, PipelineRun
 
+        of_run, of_block = PipelineRun.PipelineRunStatus, BlockRun.BlockRunStatus
+        failing = BlockRun.query.filter(BlockRun.status == of_block.FAILED)
         query = PipelineRun.query.filter(
-            PipelineRun.status == PipelineRun.PipelineRunStatus.CANCELLED
+            PipelineRun.status.in_((of_run.CANCELLED, of_run.FAILED)),
+            PipelineRun.id.not_in(failing.with_entities(BlockRun.pipeline_run_id)),
         )
         runs = {run.id: run.pipeline_uuid for run in query}
         new = {} if self._known is None else {id_: runs[id_] for id_ in runs.keys() - self._known}
         self._known = set(runs)
         if new:
             # Not here: a webhook that does not answer would hold up every other run.
-            threading.Thread(target=tell_of_cancelled_runs, args=(new,), daemon=True).start()
+            threading.Thread(target=tell_of_ended_runs, args=(new,), daemon=True).start()

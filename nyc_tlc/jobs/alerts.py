@@ -25,16 +25,17 @@ def tell_of_failed_block(pipeline: str, error: object) -> None:
         alerts.send(Alert(f"NYC TLC: {pipeline} failed", (str(error),)))
 
 
-def tell_of_cancelled_runs(runs: Mapping[int, str]) -> None:
-    """Alert of runs that ended because somebody, or Mage itself, cancelled them.
+def tell_of_ended_runs(runs: Mapping[int, str]) -> None:
+    """Alert of runs that ended though none of their blocks failed.
 
     Args:
         runs: The pipeline of each, by the number of the run.
     """
     lines = tuple(
-        f"run {number} of {pipeline} was cancelled before its end: by a user, by the memory of the "
-        "machine (Mage cancels at 95 %), or because the run before it was under way; its log says "
-        "which. Each of its months is loaded, or as it was. Run it again."
+        f"run {number} of {pipeline} was ended without a failing block: by a user, by the memory "
+        "of the machine (Mage cancels at 95 %), because the run before it was under way, or "
+        "because Mage could not start it; its log says which. Each of its months is loaded, or as "
+        "it was. Run it again."
         for number, pipeline in sorted(runs.items())
     )
     _logger.warning("%s", "\n".join(lines))
@@ -43,4 +44,4 @@ def tell_of_cancelled_runs(runs: Mapping[int, str]) -> None:
     except ConfigurationError as error:
         _logger.warning("no alert was sent: %s", error)
     else:
-        alerts.send(Alert("NYC TLC: runs were cancelled", lines))
+        alerts.send(Alert("NYC TLC: runs were ended", lines))

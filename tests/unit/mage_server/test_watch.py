@@ -1,6 +1,7 @@
 """What Mage's scheduler misses is taken up in its next round; what it cancels is told."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from mage_ai.orchestration.queue.config import QueueConfig
 from mage_server import watch
 
 if {awake}:
-    watch._CancelledRuns.tell = lambda _: None
+    watch._EndedRuns.tell = lambda _: None
     watch.watch_scheduler()
 queue = ProcessQueue(QueueConfig.load(config={{"queue_type": "process", "concurrency": 1}}))
 # As `enqueue` leaves it where the pool seemed alive and was about to end:
@@ -80,7 +81,7 @@ def test_a_lost_list_of_jobs_is_made_anew_and_its_scheduler_ended(tmp_path):
     assert done.stdout.splitlines()[-1] == f"{killed} {killed} {{'job': 'queued'}}"
 
 
-CANCELLED = """
+ENDED = """
 import sys, threading, time
 from mage_ai.settings.repo import set_repo_path
 set_repo_path(sys.argv[1])
@@ -88,28 +89,30 @@ from mage_ai.orchestration.db.database_manager import database_manager
 database_manager.run_migrations()
 from mage_ai.orchestration.db import db_connection
 db_connection.start_session()
-from mage_ai.orchestration.db.models.schedules import PipelineRun
-from mage_server.watch import _CancelledRuns
+from mage_ai.orchestration.db.models.schedules import BlockRun, PipelineRun
+from mage_server.watch import _EndedRuns
 
-runs = [PipelineRun.create(pipeline_uuid="tlc_trips", create_block_runs=False) for _ in range(3)]
+runs = [PipelineRun.create(pipeline_uuid="tlc_trips", create_block_runs=False) for _ in range(4)]
 runs[0].update(status="cancelled")
-cancelled = _CancelledRuns()
-cancelled.tell()
+ended = _EndedRuns()
+ended.tell()
 runs[1].update(status="cancelled")
 runs[2].update(status="failed")
+BlockRun.create(block_uuid="land_trips", pipeline_run_id=runs[3].id, status="failed")
+runs[3].update(status="failed")
 for _ in range(3):
-    cancelled.tell()
+    ended.tell()
 for thread in threading.enumerate():
     if thread is not threading.current_thread():
         thread.join(60)
 """
 
 
-def test_a_run_is_told_once_when_it_is_cancelled_whoever_cancels_it(tmp_path):
+def test_a_run_that_ends_without_a_failing_block_is_told_once(tmp_path):
     project = Path(__file__).parents[3] / "mage_project"
     with serve(lambda _request: Answer(200, {}, b"ok")) as channel:
         subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", CANCELLED, project],
+            [sys.executable, "-W", "ignore", "-c", ENDED, project],
             check=True, timeout=180,
             env={
                 **os.environ, "MAGE_DATA_DIR": str(tmp_path),
@@ -119,5 +122,4 @@ def test_a_run_is_told_once_when_it_is_cancelled_whoever_cancels_it(tmp_path):
             },
         )  # fmt: skip
     (told,) = channel.requests
-    assert b"run 2 of tlc_trips was cancelled" in told.body
-    assert b"run 1 of" not in told.body
+    assert re.findall(rb"run (\d) of tlc_trips was ended", told.body) == [b"2", b"3"]
