@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from nyc_tlc.core.errors import ConfigurationError, PipelineError, RetryableError
-from nyc_tlc.core.os_errors import OS_REFUSALS
+from nyc_tlc.core.os_errors import OS_REFUSALS, os_errors_explained
 from nyc_tlc.steps.run_each import Effort, retried
 from nyc_tlc.steps.staging import work_folder
 from tests.repository import ROOT
@@ -32,16 +32,21 @@ def _raise(error: BaseException) -> None:
     raise error
 
 
-@pytest.mark.parametrize("number", sorted(errno.errorcode), ids=errno.errorcode.get)
+@pytest.mark.parametrize("number", [*sorted(errno.errorcode), 9_999])
 def test_every_errno_is_known_or_shown_as_it_came(number):
     error = _refused(lambda: _raise(OSError(number, os.strerror(number), "/work/x.parquet")))
-    shown = f"/work/x.parquet cannot be used: {os.strerror(number)} ({errno.errorcode[number]}"
+    name = errno.errorcode.get(number, number)
+    shown = f"/work/x.parquet cannot be used: {os.strerror(number)} ({name}"
     refusal = OS_REFUSALS.get(number)
     if refusal is None:
         assert f"{shown}, not recognised)" in str(error)
     else:
         assert f"{shown}). What was there stays as it was. {refusal.next_step}" in str(error)
         assert type(error) is refusal.kind
+        with pytest.raises(refusal.kind) as explained, os_errors_explained():
+            raise OSError(number, "")
+        end = "" if refusal.kind is RetryableError else "."
+        assert str(explained.value).endswith(f" {refusal.next_step}{end}")
 
 
 @contextmanager

@@ -155,7 +155,7 @@ _WHOLE = {ColumnType.TIMESTAMP: (pa.int64(), _MICROSECONDS), ColumnType.DATE: (p
 def _fixed(values: pa.Array, kind: ColumnType) -> npt.NDArray[Any]:
     """The numbers, big-endian; any number where a value is null."""
     whole, start = _WHOLE.get(kind, (pa.float64(), 0.0))
-    numbers: npt.NDArray[Any] = values.cast(whole).fill_null(0).to_numpy(zero_copy_only=False)
+    numbers: npt.NDArray[Any] = values.cast(whole).fill_null(0).to_numpy()
     if kind is ColumnType.DOUBLE:
         return np.where(np.isnan(numbers), np.nan, numbers + 0.0).astype(">f8")
     return (numbers - start).astype(numbers.dtype.newbyteorder(">"))

@@ -33,7 +33,7 @@ def _named(contract: Contract, where: Sequence[str]) -> exp.Query:
     The joins are outer joins to a key: they keep every trip, once, and a planner that knows the
     key leaves out those whose names a query does not ask for.
     """
-    query = exp.select().from_(exp.alias_(table(*where, contract.service), _TRIP, table=True))
+    query = exp.select().from_(exp.alias_(table(*where, contract.service), _TRIP))
     for column in contract.columns:
         of_trip = exp.column(column.name, _TRIP)
         query = query.select(of_trip)
@@ -44,7 +44,7 @@ def _named(contract: Contract, where: Sequence[str]) -> exp.Query:
         query = query.select(
             *(exp.alias_(exp.column(name, alias), called) for name, called in names.items())
         ).join(
-            exp.alias_(table(*where, dimension), alias, table=True),
+            exp.alias_(table(*where, dimension), alias),
             on=exp.column(key, alias).eq(of_trip),
             join_type="left",
         )

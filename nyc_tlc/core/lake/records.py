@@ -182,7 +182,7 @@ def parse_record(kind: type[RecordT], text: bytes, path: str) -> RecordT:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "document"
         raise _no_record(kind, path, f"{where}: {first['msg']}") from error
 

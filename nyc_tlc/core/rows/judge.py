@@ -189,6 +189,6 @@ def _column(parts: Sequence[pa.RecordBatch], name: str) -> pa.Array:
 
 def _tally(flags: pa.Int32Array) -> npt.NDArray[np.int64]:
     """How many rows carry each flag."""
-    by_value = np.bincount(flags.to_numpy(), minlength=1 << len(FLAGS))
+    by_value = np.bincount(flags.to_numpy())
     values = np.arange(by_value.size)
     return np.array([by_value[(values >> bit) & 1 == 1].sum() for bit in range(len(FLAGS))])

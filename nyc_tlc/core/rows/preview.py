@@ -24,8 +24,7 @@ def as_shown(rows: pa.Table) -> pa.Table:
     Times and all that JSON cannot hold become text (``2024-01-31 23:59:59``): what shows them may
     cut a datetime to milliseconds, or have no word for NaN. Names stay, but no two are the same.
     """
-    table = rows.combine_chunks()
-    columns = [_shown(field, column) for field, column in zip(table.schema, table, strict=True)]
+    columns = list(map(_shown, rows.schema, rows))
     return pa.Table.from_arrays(columns, _apart(rows.schema.names))
 
 
@@ -63,7 +62,7 @@ def note(text: str) -> pa.Table:
 
 
 def _shown(field: pa.Field, chunked: pa.ChunkedArray) -> pa.Array:
-    column = pa.concat_arrays(chunked.chunks) if chunked.num_chunks else pa.array([], field.type)
+    column = chunked.combine_chunks()
     if not is_expressible(field) and not pt.is_timestamp(field.type):
         return pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.string())
     shown = expressible(column)
@@ -90,7 +89,7 @@ def _of_json(values: Sequence[Any]) -> pa.Array:
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.array(map(_text, values), pa.string())
+        return pa.array(map(_text, values))
 
 
 def _text(value: object) -> str | None:

@@ -37,10 +37,8 @@ def parse_zones(data: bytes) -> pa.Table:
     if len(data) > MOST_LOOKUP_BYTES:  # of columns alone: each costs the reader 3 KB
         raise _refused(f"found {len(data):,} bytes")
     try:
-        table = csv.read_csv(
-            io.BytesIO(data),
-            convert_options=csv.ConvertOptions(null_values=[], strings_can_be_null=False),
-        )
+        options = csv.ConvertOptions(null_values=[])
+        table = csv.read_csv(io.BytesIO(data), convert_options=options)
         lowered = [name.strip().lower() for name in table.column_names]
         table = table.rename_columns([_SPELLINGS.get(name, name) for name in lowered])
         if sorted(table.column_names) != sorted(SCHEMA.names):

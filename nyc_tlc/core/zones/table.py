@@ -34,19 +34,16 @@ def zone_table(lookup: pa.Table, polygons: ZonePolygons) -> pa.Table:
             "do not belong together. The zones stay as they were. Run tlc_zones with "
             "TLC_SOURCE_URL empty, which lands both from TLC."
         )
-    nowhere = pa.nulls(lookup.num_rows - POLYGONS)
+    nowhere = [None] * (lookup.num_rows - POLYGONS)
     located = [*polygons.centroids.T, shapely.to_wkb(polygons.polygons)]
-    places = [
-        pa.concat_arrays([pa.array(values, field.type), nowhere.cast(field.type)])
-        for values, field in zip(located, list(SCHEMA)[-3:], strict=True)
-    ]
+    places = [[*values, *nowhere] for values in located]
     return pa.Table.from_arrays([*lookup.columns, *places], schema=SCHEMA)
 
 
 def with_geojson(table: pa.Table) -> pa.Table:
     """For a store without geometries: GeoJSON (RFC 7946) in their place."""
     polygons = shapely.from_wkb(table[GEOMETRY].to_numpy())
-    texts = pa.array(shapely.to_geojson(polygons), pa.string())
+    texts = pa.array(shapely.to_geojson(polygons))
     at = table.schema.get_field_index(GEOMETRY)
     return table.set_column(at, GEOMETRY, pa.ExtensionArray.from_storage(pa.json_(), texts))
 

@@ -13,7 +13,7 @@ from nyc_tlc.core.audit.evidence import (
     TableScan,
     Unreadable,
 )
-from nyc_tlc.core.audit.findings import KINDS, Finding, Remedy
+from nyc_tlc.core.audit.findings import KINDS, Finding, Remedy, repair_plan
 from nyc_tlc.core.catalog.ledger import Content, LedgerEntry
 from nyc_tlc.core.lake import paths as lake_paths
 from nyc_tlc.core.lake.records import Manifest, Superseded, WarehouseLoad
@@ -122,6 +122,10 @@ DIFFERENCES: dict[str, dict[str, object]] = {
     f"contract_stale {COMMIT}: green/0, expected {MONTH.contract_id}": {
         "manifest": _manifest(contract="green/0"),
         "bigquery": _bigquery(_load(contract="green/0"), 8, 2),
+    },
+    f"zones_outdated {COMMIT}: {'a' * 12}…, the newest are {'b' * 12}…": {
+        "manifest": _manifest(zone_polygons=SHA),
+        "polygons": OTHER,
     },
     "lake_missing quarantine": {"files": {"trips": SOUND.files["trips"]}},
     "lake_rows trips: 1,234 rows, expected 8": {"files": _trips(1234)},
@@ -237,3 +241,16 @@ def test_a_finding_says_what_it_knows():
     assert str(replace(finding, partition=MONTH, detail="5 bytes")) == (
         f"green 2024-01: {sentence} (a: 5 bytes)"
     )
+
+
+def test_a_repair_is_planned_for_what_is_wrong_only():
+    found = [
+        Finding("lake_rows", MONTH, "a"), Finding("manifest_unreadable", MONTH, "b"),
+        Finding("raw_missing", MONTH, "c"), Finding("staging_orphan", MONTH, "d"),
+        Finding("table_foreign", MONTH, "e"), Finding("superseded_missing", MONTH, "f"),
+        Finding("lake_rows", None, "g"), Finding("table_orphan", None, "h", repaired=True),
+    ]  # fmt: skip
+    assert repair_plan(found) == [
+        "remove b", "remove d",
+        f"load {MONTH} again from raw/", f"load {MONTH} again from the source",
+    ]  # fmt: skip

@@ -1,7 +1,8 @@
 """Rows have one checksum in any order; whatever is done to a value is seen, and in its column."""
 
 import io
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from hashlib import md5
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -129,9 +130,35 @@ def test_every_column_of_every_service_is_compared(service, part, as_in_the_lake
     names = [name for name, _ in columns]
     in_postgres = part is Part.QUARANTINE and not as_in_the_lake
     assert names == (["source_row", "reason", "published"] if in_postgres else schema.names)
+    texts = {name for name, kind in columns if kind in {ColumnType.TEXT, ColumnType.JSON}}
+    assert texts == {name for name in names if pa.types.is_string(schema.field(name).type)}
+    as_json = {name for name, kind in columns if kind is ColumnType.JSON}
+    assert as_json == (set() if as_in_the_lake else {"extra_columns", "published"} & {*names})
     asked = [*of_rows(columns), *of_columns(columns)]
     assert {name for each in of_rows(columns) for name, _ in each.columns} == {*names}
     assert set(checksums(schema.empty_table().to_batches(), asked).values()) == {0}
+
+
+def test_json_and_single_columns_are_compared_where_they_are_filled():
+    number, text, document = ROW, ("a", ColumnType.TEXT), ("b", ColumnType.JSON)
+    columns = (number, text, document)
+    of_row = [Projection((ROW, column), only_filled=True) for column in (text, document)]
+    assert of_rows(columns) == [Projection((number, text)), of_row[1]]
+    alone = [Projection((column,), only_filled=True) for column in columns]
+    assert of_columns(columns) == [*alone, *of_row]
+
+
+def test_a_checksum_sums_60_bits_of_the_md5_of_each_rows_text():
+    values = {
+        "integer": 7, "text": "é,", "timestamp": datetime(2000, 1, 1, 0, 0, 1),  # noqa: DTZ001
+        "date": date(1999, 12, 31), "double": -1.5, "json": '{"b":1,"a":2}',
+    }  # fmt: skip
+    texts = ['7,3:é,,00000000000f4240,ffffffff,bff8000000000000,16:{"a": 2, "b": 1}', "8,,,,,"]
+    numbers = [int(md5(text.encode()).hexdigest()[:15], 16) for text in texts]
+    rows = pa.Table.from_pylist([values, {"integer": 8}])
+    columns = tuple((name, ColumnType[name.upper()]) for name in values)
+    every, filled = Projection(columns), Projection(columns, only_filled=True)
+    assert checked(rows, [every, filled]) == {every: sum(numbers), filled: numbers[0]}
 
 
 def test_a_sum_beyond_64_bits_is_exact():
@@ -146,9 +173,9 @@ def test_a_sum_beyond_64_bits_is_exact():
     [
         ('{"bb":1,"a":2,"é":3,"c":4}', '{"a": 2, "c": 4, "bb": 1, "é": 3}'),
         ('{"a":1,"a":2.50}', '{"a": 2.50}'),
-        ('[1e5, 1E-7, -0.0, 1.50e1, true, null, "\\u00e9\\/\\n"]',
-         '[100000, 0.0000001, 0.0, 15.0, true, null, "é/\\n"]'),
-        ("{}", "{}"),
+        ('[1e5, 1E-7, -0.0, -1.50e1, true, null, "\\u00e9\\/\\n"]',
+         '[100000, 0.0000001, 0.0, -15.0, true, null, "é/\\n"]'),
+        ("{}", "{}"), *[("9" * 5_000,) * 2],
     ],
 )  # fmt: skip
 def test_json_is_written_as_jsonb_is(document, written):

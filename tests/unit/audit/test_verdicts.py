@@ -44,14 +44,10 @@ def test_verdict_is_the_worst_of_the_findings(found, verdict, is_proved):
 FULL = AuditedMonth(
     MONTH, Verdict.PROVED, published=10, accepted=8, quarantined=2,
     by_reason={"pickup_missing": 2}, by_day={"2024-01-31": 8}, raw_bytes=1000, lake_bytes=200,
-    seconds=1.5, loaded_at=LOADED_AT,
+    seconds=1.5, loaded_at=LOADED_AT, is_sample=True,
 )  # fmt: skip
-COUNTED = replace(
-    SOUND,
-    manifest=MANIFEST.model_copy(
-        update={"counts": COUNTS.model_copy(update={"by_day": {"2024-01-31": 8}})}
-    ),
-)
+_OF_SAMPLE = COUNTS.model_copy(update={"by_day": {"2024-01-31": 8}, "by_flag": {"sample": 8}})
+COUNTED = replace(SOUND, manifest=MANIFEST.model_copy(update={"counts": _OF_SAMPLE}))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +90,7 @@ def test_the_table_has_a_row_per_month_and_one_per_finding_of_none():
         {
             "service": "green", "month": "2024-01", "verdict": "wrong", "published": 10,
             "accepted": 8, "quarantined": 2, "megabytes": 12_345.679, "seconds": 1.5,
-            "sample": False, "wrong": str(LAKE),
+            "sample": True, "wrong": str(LAKE),
             "findings": "lake_rows b; raw_missing (repaired) a",
         },
         _blank(service="green", month="2024-02", verdict="proved"),
@@ -121,7 +117,13 @@ def test_a_run_ends_with_an_error_that_names_everything_that_is_wrong():
         require_sound(to_frame(_audit(months, [RAW])))
     with pytest.raises(ReconciliationError) as error:
         require_sound(to_frame(_audit(months, [RAW, LAKE, NOTE, TABLE])))
-    first, *listed, rest = str(error.value).splitlines()
+    first, *listed, rest = str(error.value).split("\n")
     assert first == "3 things are wrong in the stores:"
     assert listed == [f"  {RAW}", f"  {LAKE}", f"  {TABLE}"]
-    assert "what lake_audit would do with repair=true" in rest
+    assert error.value.details.splitlines() == [line.strip() for line in listed]
+    for fact in (
+        "left as they are. The log says what lake_audit would do with repair=true: load",
+        "again and remove what",
+        "nothing from raw/ and nothing of others. docs/audit.md",
+    ):
+        assert fact in rest

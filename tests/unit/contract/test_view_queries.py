@@ -1,8 +1,8 @@
 """What the views select, in each dialect. tests/ports asks a real database."""
 
 from nyc_tlc.core.contract.model import CodeList, Column, ColumnType, Contract
-from nyc_tlc.core.contract.sql import Dialect
-from nyc_tlc.core.contract.view_queries import view_queries
+from nyc_tlc.core.contract.sql import Dialect, table
+from nyc_tlc.core.contract.view_queries import columns_of, view_queries
 
 CODES = CodeList("kind", {1: "one"}, "nobody")
 MONTH = Column("source_month", ColumnType.DATE, "")
@@ -50,3 +50,9 @@ def test_bigquery_has_one_view_of_all_quarantines_besides():
         f"UNION ALL "
         f"SELECT 'blue' AS `service`, {columns} FROM `some-project`.`tlc`.`quarantine_blue`"
     )
+    names = ["service", "source_month", "source_row", "reason", "published"]
+    assert columns_of(queries["quarantine"], Dialect.BIGQUERY) == names
+
+
+def test_the_name_of_a_table_is_quoted_wherever_it_is_written():
+    assert table("p", "Select", 'a"').sql(Dialect.POSTGRES) == '"p"."Select"."a"""'

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nyc_tlc.core.contract.source_format import IRREGULAR_ROW
+from nyc_tlc.core.contract.source_format import IRREGULAR_ROW, SourceFormat
 from nyc_tlc.core.errors import SourceError
 from nyc_tlc.core.files import csv_file, csv_rows
 from nyc_tlc.core.files.csv_file import open_csv, read_batches
 from nyc_tlc.core.files.csv_rows import count_lines, cut_at_line_ends
 from nyc_tlc.core.files.parquet_file import BATCH_ROWS
-from nyc_tlc.core.files.published_file import count_rows
+from nyc_tlc.core.files.published_file import count_rows, is_sample
 
 Row = tuple[str | None, ...]
 NEXT = r"[Tt]he month stays as it was\. Check what the source serves[,.]"
@@ -158,6 +158,25 @@ def test_batches_are_bounded_by_rows_and_by_bytes():
     assert max(batch.nbytes for batch in _batches(io.BytesIO(b"a,b\n" + line * 40_000))) < 18e6
 
 
+def test_small_pieces_are_gathered_to_full_batches(monkeypatch):
+    monkeypatch.setattr(csv_file, "CHUNK_BYTES", 8)  # four rows
+    monkeypatch.setattr(csv_file, "BATCH_ROWS", 12)
+    batches = _batches(io.BytesIO(b"1234567\n" + b"1\n" * 32))
+    assert [batch.num_rows for batch in batches] == [12, 12, 8]
+
+
+@pytest.mark.parametrize(
+    ("start", "generated"),
+    [(b"\n\r\n\n", True), (b"\n\r\n", False), (b"", False), (b"\x1f\x8b", False)],
+)
+def test_a_sample_says_so_itself(start, generated):
+    text = start + b"a,b\n1,2\n" * 9
+    for content in (text, gzip.compress(text)):
+        source = io.BytesIO(content)
+        assert is_sample(source, "the file", SourceFormat.CSV) is generated
+        assert source.read() == content
+
+
 CELLS = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\r\n") | st.sampled_from('",  x1')
 )
@@ -254,7 +273,8 @@ REFUSED: list[tuple[str, bytes, str]] = [
             ("a.csv.gz", text.encode(), f"found {kind}.*expected gzip of a header"),
         ]
     ],
-    ("a.csv", b"", r"found nothing \(0 bytes"), ("a.csv.gz", packed(b""), "of nothing"),
+    ("a.csv", b"", r"found nothing \(0 bytes"), ("a.csv", b"{" + b"x" * 40, r"b'{x{23}'"),
+    ("a.csv.gz", packed(b""), "of nothing"),
     ("a.csv", GZIP, "found gzip"), ("a.csv.gz", packed(GZIP), "found gzip of gzip"),
     ("a.csv.gz", b"a,b\n1,2\n", "found an unknown kind of file .*a,b.*expected gzip of"),
     ("a.csv", b"a,b,c\r\n", "holds no rows"), ("a.csv", b"\n", "holds no rows"),
@@ -291,7 +311,7 @@ DAMAGED = {
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_damaged_gzip_is_refused(content, tmp_path):
     with pytest.raises(
-        SourceError, match=f"^the file cannot be read to its end.*was not landed; {NEXT}"
+        SourceError, match=rf"^the file cannot be read to its end.*\. It was not landed; {NEXT}"
     ):
         _count(tmp_path, content, "a.csv.gz")
     for source in (tmp_path / "a.csv.gz", io.BytesIO(content)):

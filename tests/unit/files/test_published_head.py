@@ -87,8 +87,10 @@ def test_row_groups_without_rows_are_passed_over(tmp_path):
             assert read_head(file, path.name, most)["a"].to_pylist() == expected
 
 
-def test_a_text_that_would_fill_the_memory_is_refused_before_its_rows(tmp_path):
+@pytest.mark.parametrize("use_dictionary", [True, False])
+def test_a_text_that_would_fill_the_memory_is_refused_before_its_rows(use_dictionary, tmp_path):
     path = tmp_path / "bomb.parquet"
-    pq.write_table(pa.table({"a": ["x" * (1 << 20)] * 50}), path, compression="zstd")
-    with pytest.raises(SourceError, match="1,048,576 bytes"):
+    bomb = pa.table({"a": ["x" * (1 << 20)] * 50})
+    pq.write_table(bomb, path, compression="zstd", use_dictionary=use_dictionary)
+    with pytest.raises(SourceError, match=r"^bomb.parquet .*1,048,576 bytes"):
         head(path, SourceFormat.PARQUET)

@@ -1,6 +1,8 @@
 """What the bucket of a lake deletes by itself."""
 
-from nyc_tlc.core.lake.bucket import bucket_settings, lifecycle_rules
+import pytest
+
+from nyc_tlc.core.lake.bucket import bucket_settings, is_outdated, lifecycle_rules
 
 OF_RUNS = {
     "matchesPrefix": ["lake/staging/service="],
@@ -42,3 +44,16 @@ def test_a_bucket_of_our_own_is_closed_and_keeps_versions():
         "lifecycle": {"rule": lifecycle_rules("")},
     }
     assert not any("" in rule["condition"]["matchesPrefix"] for rule in lifecycle_rules(""))
+
+
+@pytest.mark.parametrize("prefix", ["", "lake/"])
+def test_only_rules_that_we_set_before_are_outdated(prefix):
+    everything = {"daysSinceNoncurrentTime": 30, **({"matchesPrefix": [prefix]} if prefix else {})}
+    conditions = [
+        {"age": 7, "matchesPrefix": [f"{prefix}staging/"]}, everything, {"age": 7},
+        {**everything, "daysSinceNoncurrentTime": 31}, {"matchesPrefix": ["other/staging/"]},
+    ]  # fmt: skip
+    rules = [*lifecycle_rules(prefix), *({"condition": condition} for condition in conditions)]
+    assert [rule for rule in rules if is_outdated(rule, rules, prefix)] == rules[3:5]
+    without = [*rules[:3], *rules[4:]]
+    assert not any(is_outdated(rule, without, prefix) for rule in without)

@@ -25,6 +25,14 @@ PATHS = {
 }
 
 
+def test_only_what_we_would_write_is_ours():
+    ours = [paths.landing(MONTH), paths.raw(MONTH, "a" * 64, ".csv.gz"), paths.trips(MONTH)]
+    others = ["", f"{ours[0]}.bak", f"x/{ours[0]}", paths.raw(MONTH, "A" * 64, ".csv")]
+    assert [path for path in (*ours, *others) if paths.is_ours(path)] == ours
+    load = paths.warehouse_load(MONTH, "p.d")
+    assert [paths.loaded_partition(load, each) for each in ("p.d", "p.e")] == [MONTH, None]
+
+
 def test_every_object_is_where_it_always_was():
     assert list(PATHS) == list(PATHS.values())
 

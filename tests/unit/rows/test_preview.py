@@ -84,18 +84,24 @@ def test_columns_of_one_name_are_told_apart():
 
 
 def test_a_table_without_rows_keeps_its_columns():
-    assert as_shown(pa.table({"a": pa.array([], _US)})).to_pydict() == {"a": []}
+    for kind in (_US, pa.list_(pa.int8()), pa.null()):
+        for rows in (pa.table({"a": pa.array([], kind)}), pa.schema({"a": kind}).empty_table()):
+            assert as_shown(rows) == pa.table({"a": pa.array([], pa.string())})
     assert shown(note("why")).to_dict("records") == [{"note": "why"}]
 
 
 def test_what_a_warehouse_answers_gets_the_contracts_types():
     names = ["vendor_id", "fare_amount", "source_month", "extra_columns", "of_others"]
-    rows = [(1, 2, date(2024, 1, 1), {"é": 1.5}, 7), (None, None, None, None, None)]
+    rows = [(1, 2, date(2024, 1, 1), {"é": [1.5, _NIGHT]}, 7), (None, None, None, None, None)]
     table = typed(names, rows, GREEN.contract)
     assert [str(kind) for kind in table.schema.types] == [
         "int16", "double", "date32[day]", "string", "string",
     ]  # fmt: skip
     first, nothing = table.to_pylist()
-    assert list(first.values()) == [1, 2.0, date(2024, 1, 1), '{"é": 1.5}', "7"]
+    json_text = '{"é": [1.5, "2024-03-10 02:30:00"]}'
+    assert list(first.values()) == [1, 2.0, date(2024, 1, 1), json_text, "7"]
     assert set(nothing.values()) == {None}
     assert typed(names, [], GREEN.contract).num_rows == 0
+    for names, rows in ((["a"], [(1, 2)]), (["a", "b"], [(1, 2), (3,)])):
+        with pytest.raises(ValueError, match="zip"):
+            typed(names, rows, GREEN.contract)

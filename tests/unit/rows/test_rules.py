@@ -17,7 +17,7 @@ from nyc_tlc.core.contract.source_format import IRREGULAR_ROW, SourceFormat
 from nyc_tlc.core.month import Month
 from nyc_tlc.core.rows.conform import ConformedBatch
 from nyc_tlc.core.rows.judge import _PAIR_KEY, Judge, Judged, Neighbourhood, neighbourhoods
-from nyc_tlc.core.rows.rules import FLAGS, REASONS, UNREADABLE
+from nyc_tlc.core.rows.rules import FLAGS, REASONS, UNREADABLE, rows_by_flag
 from nyc_tlc.steps.conform import _quarantined
 from tests.partitions import named
 from tests.unit.rows.batches import conformed, judged, published
@@ -450,6 +450,8 @@ def test_the_meaning_of_a_stored_bit_and_the_precedence_of_reasons_are_frozen():
         "unknown_location details_missing outside_zones sample"
     )
     assert len(FLAGS) <= 31  # of a signed integer of 32 bits
+    stored = {0: 5, 0b1: 2, 0b101: 3, 1 << 13: 4}
+    assert rows_by_flag(stored) == {"pickup_outside_month": 5, "zero_duration": 3, "sample": 4}
     assert UNREADABLE == ("row_irregular", "value_uncastable", "code_unmapped")
     assert " ".join(rule.code for rule in REASONS) == (
         "row_irregular value_uncastable code_unmapped pickup_missing pickup_outside_window "

@@ -11,8 +11,10 @@ from nyc_tlc.core.runs.run_table import (
     RunRow,
     Status,
     merge,
+    start,
     summary,
 )
+from tests.unit.records import LOADED_AT
 
 
 def _row(month: str = "2024-01", **values: Any) -> RunRow:
@@ -58,10 +60,14 @@ def test_the_slower_branch_gives_the_time():
 def test_branches_that_disagree_about_the_partitions_are_an_error(other):
     rows = [_row("2024-01"), _row("2024-02")]
     for branches in ([rows, other], [other, rows], [rows, rows, other]):
+        lengths = ", ".join(str(len(branch)) for branch in branches)
         with pytest.raises(
-            ReconciliationError, match=r"disagree about the partitions.*\. Run the pip"
-        ):
+            ReconciliationError, match=rf"^the blocks .* run \({lengths}\)\. Run the pip"
+        ) as error:
             merge(branches)
+        assert error.value.details.count("'2024-02'") == sum(
+            row.month == "2024-02" for branch in branches for row in branch
+        )
 
 
 def test_the_summary_adds_up_and_notes_what_is_odd_about_a_file():
@@ -77,6 +83,23 @@ def test_the_summary_adds_up_and_notes_what_is_odd_about_a_file():
         "note: green 2024-02: 7, not 8",
     ]
     assert summary([]).splitlines()[1].split() == ["0", "partitions", "0", "0", "0"]
+
+
+def test_of_many_that_failed_the_first_are_shown_and_all_that_did_not():
+    rows = [_row(f"2024-{n:02}", status=Status.FAILED, only_plan=n == 12) for n in range(1, 13)]
+    lines = summary([*rows, *[_row("2023-01")] * 11]).splitlines()
+    assert [line.split()[1] for line in lines[1:22]] == [
+        *(row.month for row in rows[:10]), *["2023-01"] * 11
+    ]  # fmt: skip
+    assert lines[23] == "2 more failed"
+    assert "0 of 23 partitions would be loaded, 12 could not be asked about" in lines[24]
+
+
+def test_a_run_begins_with_what_its_parameters_say():
+    row = _row(status=Status.LANDED, force=True)
+    (begun,) = start([row.partition], force=True, now=LOADED_AT)
+    assert begun.run.startswith("20240305T")
+    assert replace(begun, run="") == row
 
 
 def test_summary_of_a_plan_sums_what_would_be_loaded():

@@ -1,6 +1,7 @@
 """The taxi zone dimension as it goes to each kind of store."""
 
 import json
+from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import shapely
 
 from embedded.samples.zones import write_zone_lookup
+from nyc_tlc.core.errors import ContractError
 from nyc_tlc.core.zones.lookup import parse_zones
 from nyc_tlc.core.zones.table import SCHEMA, with_geo_metadata, with_geojson, zone_table
 
@@ -62,3 +64,18 @@ def test_parquet_is_geoparquet_and_plain_parquet_alike(table, tmp_path):
     in_duckdb = duckdb.sql(query).fetchall()
     assert in_duckdb[0][0].startswith("POLYGON ((-74.1233")
     assert in_duckdb[1] == (None,)
+
+
+@pytest.mark.parametrize(
+    ("has_sample_names", "polygons_are", "names_are"),
+    [(True, "TLC's own", "samples"), (False, "samples", "TLC's own")],
+)
+def test_samples_are_not_mixed_with_what_tlc_published(
+    table, polygons, has_sample_names, polygons_are, names_are
+):
+    names = table.select(["location_id", "borough", "zone", "service_zone"])
+    if not has_sample_names:
+        names = names.set_column(3, "service_zone", names["borough"])
+    found = f" are {polygons_are} and their names are {names_are}: they do not belong together. "
+    with pytest.raises(ContractError, match=f"{found}The zones stay .*[.] Run tlc_zones with TLC_"):
+        zone_table(names, replace(polygons, is_sample=not has_sample_names))
