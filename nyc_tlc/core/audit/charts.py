@@ -217,7 +217,7 @@ def _month_labels(first: Month, last: Month, place: Callable[[Month], float]) ->
 
 
 def _ordinal(month: Month) -> int:
-    return month.year * 12 + month.month - 1
+    return month.year * 12 + month.month
 
 
 def _span(months: Sequence[AuditedMonth]) -> str:

@@ -27,7 +27,7 @@ def render(audit: Audit) -> str:
     """The page. Every text in it is escaped; charts are measured here, not in the browser."""
     template = resources.files("nyc_tlc.core.audit").joinpath("report.html.j2").read_text("utf-8")
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.filters["commas"] = "{:,}".format
     environment.filters["compact"] = drawing.compact

@@ -206,8 +206,8 @@ def aligned(lines: Sequence[tuple[str, ...]], *, left: int = 2) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
         "  ".join(
-            text.ljust(width) if i < left else text.rjust(width)
-            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+            text.ljust(widths[i]) if i < left else text.rjust(widths[i])
+            for i, text in enumerate(line)
         ).rstrip()
         for line in lines
     ]

@@ -214,6 +214,7 @@ def test_every_difference_is_reported_with_its_place_and_both_sides(said, expect
         # A damaged record hides no other finding and makes none.
         (replace(SOUND, manifest=Unreadable("cut"), landing=Unreadable("cut")),
          ["landing_unreadable", "raw_unreferenced", "manifest_unreadable"]),
+        (replace(SOUND, files={}), ["lake_missing", "lake_missing"]),
         (replace(SOUND, bigquery=_bigquery(_load(sha256=OTHER), 7, 2)),
          ["bigquery_differs", "bigquery_rows"]),
     ],

@@ -9,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from nyc_tlc import __version__
 from nyc_tlc.core.audit.charts import Panel
 from nyc_tlc.core.audit.drawing import Chart
 from nyc_tlc.core.audit.findings import Finding
@@ -164,6 +165,9 @@ def _many(years: int) -> tuple[AuditedMonth, ...]:
 @pytest.mark.parametrize("years", [0, 1, 15])
 def test_a_page_parses_is_complete_and_refers_to_no_other_host(years):
     page = render(replace(AUDIT, months=_many(years)))
+    assert page.startswith("<!DOCTYPE html>")
+    assert f" nyc-tlc {__version__}. " in page
+    assert all(map(float, re.findall(r" [xy]=.([^\"']*)", page)))
     assert _Page(page).open == []
     assert re.findall(r"<svg(?! [^>]*(?:aria-hidden|role=.img. aria-label=.\w))[^>]*>", page) == []
     assert re.findall(r"(?:src|href|action)=.([^\"' ]*)", page) == ["data:,"]

@@ -59,7 +59,7 @@ def test_no_month_at_all_is_an_error(empty):
 
 
 def test_a_backwards_range_is_an_error():
-    told = "'2024-06:2024-01' runs backwards.*expected the earlier month first.*Nothing was"
+    told = "'2024-06:2024-01' runs backwards.*expected the earlier month first\\. Nothing was"
     with pytest.raises(ConfigurationError, match=told):
         _texts("2024-06:2024-01")
 
@@ -145,7 +145,7 @@ def test_months_from_a_services_first_to_the_current_one_are_in_range(service, s
 def test_three_months_outside_are_named_and_the_others_counted():
     with pytest.raises(ConfigurationError, match=r"2013-03 is outside .*\(and 9 more\)") as caught:
         _chosen("green", "2013", SourceFormat.PARQUET)
-    assert str(caught.value).count("is outside") == 3
+    assert str(caught.value).count("; green 2013-0") == 2
     with pytest.raises(ConfigurationError, match=r"parquet\. Nothing was started"):
         _chosen("green", "2013-10:2013-12", SourceFormat.PARQUET)
 

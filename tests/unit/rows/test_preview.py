@@ -102,6 +102,6 @@ def test_what_a_warehouse_answers_gets_the_contracts_types():
     assert list(first.values()) == [1, 2.0, date(2024, 1, 1), json_text, "7"]
     assert set(nothing.values()) == {None}
     assert typed(names, [], GREEN.contract).num_rows == 0
-    for names, rows in ((["a"], [(1, 2)]), (["a", "b"], [(1, 2), (3,)])):
+    for names, rows in ((["a"], [(1, 2)]), (["a", "b"], [(1, 2), (3, 4, 5)])):
         with pytest.raises(ValueError, match="zip"):
             typed(names, rows, GREEN.contract)

@@ -29,11 +29,16 @@ UNCHANGED = replace(LOADED, month="2024-05", status=Status.UNCHANGED)
         ([LOADED, UNCHANGED], False, {}),
         ([UNCHANGED], True, {}),
         (
-            [LOADED, UNCHANGED, replace(LOADED, quarantined=0, reasons={})],
+            [
+                replace(LOADED, reasons={**LOADED.reasons, "code_unmapped": 1}),
+                UNCHANGED,
+                replace(LOADED, quarantined=0, reasons={}),
+            ],
             True,
             {
                 "NYC TLC: 2 months loaded": (
-                    "green 2024-01: 1,000 rows, 2 of them quarantined (pickup_missing 2), in 3 s",
+                    "green 2024-01: 1,000 rows, 2 of them quarantined (pickup_missing 2, "
+                    "code_unmapped 1), in 3 s",
                     "green 2024-01: 1,000 rows, 0 of them quarantined, in 3 s",
                 )
             },

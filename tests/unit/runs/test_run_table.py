@@ -10,6 +10,7 @@ from nyc_tlc.core.runs.run_table import (
     FINAL,
     RunRow,
     Status,
+    aligned,
     merge,
     start,
     summary,
@@ -83,6 +84,11 @@ def test_the_summary_adds_up_and_notes_what_is_odd_about_a_file():
         "note: green 2024-02: 7, not 8",
     ]
     assert summary([]).splitlines()[1].split() == ["0", "partitions", "0", "0", "0"]
+
+
+def test_a_table_has_as_many_texts_in_each_line():
+    with pytest.raises(ValueError, match="zip"):
+        aligned([("a", "b"), ("c",)])
 
 
 def test_of_many_that_failed_the_first_are_shown_and_all_that_did_not():

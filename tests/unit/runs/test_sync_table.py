@@ -1,5 +1,6 @@
 """The table of a sync on its way between the blocks."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -30,6 +31,13 @@ def test_summary_shows_what_is_not_simply_loaded():
     assert months_summary([quiet]).splitlines() == [
         "1 months: 1 loaded", "asked about 1 of them; to load: 0, 0.0 MB",
     ]  # fmt: skip
+
+
+def test_of_many_months_that_failed_the_first_are_shown_and_all_that_did_not():
+    rows = [SyncRow("green", f"2024-{n:02}", State.FAILED, asked=True) for n in range(1, 13)]
+    others = [replace(ROWS[2], month=f"2023-{n:02}") for n in range(1, 13)]
+    _, *shown, _, _ = months_summary([*rows, *others]).splitlines()
+    assert [line.split()[1] for line in shown] == [row.month for row in (*rows[:10], *others)]
 
 
 def begun(row, *, only_plan=False):

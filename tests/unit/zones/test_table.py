@@ -77,5 +77,7 @@ def test_samples_are_not_mixed_with_what_tlc_published(
     if not has_sample_names:
         names = names.set_column(3, "service_zone", names["borough"])
     found = f" are {polygons_are} and their names are {names_are}: they do not belong together. "
-    with pytest.raises(ContractError, match=f"{found}The zones stay .*[.] Run tlc_zones with TLC_"):
+    with pytest.raises(
+        ContractError, match=f"{found}The zones stay .*[.] Run tlc_zones with TLC_SOURCE_URL empty"
+    ):
         zone_table(names, replace(polygons, is_sample=not has_sample_names))
