@@ -22,7 +22,7 @@ COPY requirements.txt deploy/image/requirements-image.txt ./
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca_bundle \
     --mount=type=cache,target=/root/.cache/pip \
-    pip --disable-pip-version-check --python /opt/venv/bin/python install --no-deps \
+    pip --disable-pip-version-check --python /opt/venv/bin/python install --require-hashes --no-deps \
       -r requirements.txt -r requirements-image.txt
 WORKDIR /opt/venv/lib/python3.11/site-packages
 # JupyterLab's pages and translations, which Mage depends on and never serves, C++ headers, and the

