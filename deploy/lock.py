@@ -27,7 +27,8 @@ _LOCKS = {
     },
 }
 _OWN_BOUND = re.compile(
-    r"python_full_version < '3\.13' and | (?:;|and) python_full_version < '3\.13'"
+    r"(?<=; )python_full_version < '3\.13' and "
+    r"| (?:;|and) python_full_version < '3\.13'(?! and)"
 )
 """uv repeats the project's own bound of Python on every line."""
 
