@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING
 
 from nyc_tlc.jobs.alerts import tell_of_ended_runs
@@ -16,28 +17,37 @@ _logger = logging.getLogger(__name__)
 
 
 def watch_scheduler() -> None:
-    """Mend three silences of Mage 0.9.80, in whatever process becomes its server or scheduler.
+    """Mend what Mage 0.9.80 keeps silent about, in what becomes its server or its scheduler.
 
     The scheduler calls ``clean_up_jobs`` of its queue after each round.
     """
     from mage_ai.orchestration.queue.process_queue import ProcessQueue
+    from mage_ai.server.scheduler_manager import SchedulerManager
 
+    start, context = SchedulerManager.start_scheduler, multiprocessing.get_context()
     make, clean_up_jobs = ProcessQueue.__init__, ProcessQueue.clean_up_jobs
     ended = _EndedRuns()
 
+    def start_as_before(manager: SchedulerManager, **options: bool) -> None:
+        # Mage sets "spawn" for all later processes: of a scheduler started again, each block would
+        # begin by importing Mage, and months that took 17 s took two minutes.
+        multiprocessing.set_start_method(context.get_start_method(), force=True)
+        start(manager, **options)
+
     def make_watched(queue: "ProcessQueue", *arguments: object) -> None:
         make(queue, *arguments)
-        threading.Thread(target=_keep_manager, args=(queue,), daemon=True).start()
+        threading.Thread(target=_keep_manager, args=(queue, context), daemon=True).start()
 
     def clean_up_watched(queue: "ProcessQueue") -> None:
         clean_up_jobs(queue)
         _wake_workers(queue)
         ended.tell()
 
+    SchedulerManager.start_scheduler = start_as_before
     ProcessQueue.__init__, ProcessQueue.clean_up_jobs = make_watched, clean_up_watched
 
 
-def _keep_manager(queue: "ProcessQueue") -> None:
+def _keep_manager(queue: "ProcessQueue", context: BaseContext) -> None:
     """Replace the process that holds the list of jobs when it is gone, and the scheduler with it.
 
     Without that list every round of the scheduler fails, for ever, while it seems to be alive and
@@ -49,12 +59,12 @@ def _keep_manager(queue: "ProcessQueue") -> None:
     while True:
         holder = queue.mp_manager._process  # noqa: SLF001 - has no public name
         holder.join()
-        if holder.exitcode == 0:  # it was told to, at the end of this process
+        if not threading.main_thread().is_alive():  # this process ends, and it with it
             return
         _logger.error("the scheduler's list of jobs is lost: both are made anew")
         if multiprocessing.parent_process() is not None:  # a scheduler that has made its own
             os.kill(os.getpid(), signal.SIGKILL)  # an exit would wait for the workers
-        queue.mp_manager = multiprocessing.Manager()
+        queue.mp_manager = context.Manager()
         queue.job_dict = queue.mp_manager.dict()
         if scheduler_manager.is_alive:
             scheduler_manager.scheduler_process.kill()

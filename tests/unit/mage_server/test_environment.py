@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mage_server import __main__
+from mage_server import start
 from mage_server.environment import CLOSED, OWNER, SECRETS, safe_environment
 from mage_server.logs import VERBOSITY
 from nyc_tlc.core.errors import ConfigurationError
@@ -66,7 +66,7 @@ def test_the_process_ends_before_mage_is_there():
 def test_the_scheduler_looks_every_two_seconds_unless_told_otherwise(monkeypatch, given, taken):
     name = "SCHEDULER_TRIGGER_INTERVAL"
     monkeypatch.setattr(os, "environ", {**SAFE} if given is None else {**SAFE, name: given})
-    monkeypatch.setattr(__main__, "_close_server", lambda project: sys.exit("Mage would start"))
+    monkeypatch.setattr(start, "_close_server", lambda project: sys.exit("Mage would start"))
     with pytest.raises(SystemExit, match="Mage would start"):
-        __main__.main([])
+        start.main([])
     assert os.environ[name] == taken

@@ -1,5 +1,6 @@
 """What Mage would write into a shipped pipeline goes beside it, and is read as if it were there."""
 
+import ast
 import copy
 import os
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 import yaml
 
+from mage_server.environment import SECRETS
 from mage_server.keep_edits import keep
 from mage_server.local_edits import overlaid, save, shipped_pipelines
 from tests.repository import ROOT, shipped
@@ -91,24 +93,41 @@ def test_edits_that_are_kept_are_in_the_shipped_file_without_the_states_of_block
     assert read(file) == kept
 
 
-def test_a_process_that_mage_starts_without_a_fork_keeps_edits_apart_too(tmp_path):
-    """As on macOS: it begins with the module of the server, under another name."""
-    program = (
-        "import runpy; runpy.run_module('mage_server', run_name='__mp_main__');"
-        "from mage_ai.data_preparation.models import pipeline, triggers;"
-        "from mage_ai.orchestration.queue.process_queue import ProcessQueue;"
-        "print({f.__module__ for f in (pipeline.safe_write, pipeline.read_yaml_file, "
-        "triggers.safe_write, triggers.load_triggers_file_content)}, "
-        "ProcessQueue.clean_up_jobs.__module__)"
-    )
+SPAWNED = """
+from mage_ai.data_preparation.models import pipeline, triggers
+from mage_ai.orchestration.queue.process_queue import ProcessQueue
+apart = (pipeline.safe_write, pipeline.read_yaml_file, triggers.safe_write,
+    triggers.load_triggers_file_content, ProcessQueue.clean_up_jobs)
+print({f.__module__ for f in apart})
+"""
+SERVER = f"""
+import multiprocessing, runpy, sys
+from mage_ai.cli import main
+
+def spawn(*_, **__):
+    child = multiprocessing.get_context("spawn").Process(target=exec, args=[{SPAWNED!r}])
+    child.start()
+    child.join()
+
+main.app = spawn
+sys.argv = ["mage_server", sys.argv[1]]
+runpy.run_module("mage_server", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_process_that_mage_spawns_as_on_macos_keeps_edits_apart_too(tmp_path):
     environment = {
-        **os.environ, "MAGE_REPO_PATH": str(ROOT / "mage_project"), "PYTHONPATH": str(ROOT),
+        **os.environ, **dict.fromkeys(SECRETS, "0123456789abcdef"), "PYTHONPATH": str(ROOT),
+        "DEFAULT_OWNER_EMAIL": "o@localhost", "DEFAULT_OWNER_USERNAME": "o",
         "PYTHONWARNINGS": "ignore", "MAGE_DATA_DIR": str(tmp_path),
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split("\n")[-2] == "{'mage_server.local_edits'} mage_server.watch"
+        [sys.executable, "-c", SERVER, ROOT / "mage_project"],
+        env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=180,
+    )  # fmt: skip
+    assert ast.literal_eval(done.stdout.split("\n")[-2]) == {
+        "mage_server.local_edits", "mage_server.watch",
+    }  # fmt: skip
 
 
 def test_what_is_shipped_is_what_git_has():
