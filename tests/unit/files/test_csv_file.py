@@ -345,6 +345,12 @@ def test_a_bound_is_refused_when_exceeded(
         _count(tmp_path, content, name)
 
 
+def test_a_text_may_be_as_long_as_its_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "CHUNK_BYTES", 12)
+    monkeypatch.setattr(csv_file, "MOST_GZIP_RATIO", 0)
+    assert _count(tmp_path, b"a,b\n1,2\n3,4\n", "a.csv") == 2
+
+
 @pytest.mark.parametrize(
     ("header", "found"),
     [

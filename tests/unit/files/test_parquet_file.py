@@ -132,6 +132,15 @@ def test_a_file_may_reach_a_bound_and_not_exceed_it(bounds, options, found, tmp_
         _count(content, tmp_path)
 
 
+def test_a_row_group_without_rows_may_have_no_bytes(tmp_path):
+    path = tmp_path / "x.parquet"
+    with pq.ParquetWriter(path, TABLE.schema, use_dictionary=False) as writer:
+        writer.write_table(TABLE.slice(0, 0))
+        writer.write_table(TABLE)
+    assert pq.read_metadata(path).row_group(0).total_byte_size == 0
+    assert count_rows(path, "the file") == ROWS
+
+
 def _number(value: int) -> bytes:
     """A number up to 8,191, or down to its negative, as Thrift's compact protocol writes it."""
     zigzag = value << 1 if value >= 0 else -(value << 1) - 1

@@ -94,3 +94,8 @@ def test_a_text_that_would_fill_the_memory_is_refused_before_its_rows(use_dictio
     pq.write_table(bomb, path, compression="zstd", use_dictionary=use_dictionary)
     with pytest.raises(SourceError, match=r"^bomb.parquet .*1,048,576 bytes"):
         head(path, SourceFormat.PARQUET)
+    pq.write_table(pa.table({"a": ["x", "x" * 5_000]}), path, row_group_size=1)
+    assert head(path, SourceFormat.PARQUET, rows=1)[0].to_pydict() == {"a": ["x"]}
+    path.write_bytes(b"a\n" + b"x" * 5_000)
+    with pytest.raises(SourceError, match=r"^bomb.parquet .*5,000 bytes"):
+        head(path, SourceFormat.CSV)
