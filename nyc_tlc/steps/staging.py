@@ -131,8 +131,9 @@ def work_folder(work_dir: Path, name: str) -> Iterator[Path]:
     folder = work_dir / name
     with os_errors_explained(f"TLC_WORK_DIR {work_dir}"):
         folder.mkdir(parents=True, exist_ok=True)
-        for part in work_dir.rglob("*.part*"):
-            with suppress(FileNotFoundError):  # another run was quicker
+        # Another run may remove a file or a folder meanwhile: the rest is for the next to clear.
+        with suppress(FileNotFoundError):
+            for part in work_dir.rglob("*.part*"):
                 if time.time() - part.stat().st_mtime > ABANDONED_AFTER.total_seconds():
                     part.unlink()
         with folder.with_suffix(".lock").open("w") as lock:

@@ -409,6 +409,7 @@ Refuse = Callable[[Stores, Callable[[], str], str], None]
 @pytest.fixture
 def check_refused(caplog) -> Refuse:
     logging.getLogger("nyc_tlc").propagate = True
+    caplog.set_level(logging.INFO, "nyc_tlc")  # what the screen has; the log file has the stacks
 
     def check(stores: Stores, attack: Callable[[], str], expected: str) -> None:
         before = stores.seen()

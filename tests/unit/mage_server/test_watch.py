@@ -29,7 +29,8 @@ while queue.queue.empty():  # a thread hands the job over
     time.sleep(0.01)
 deadline = time.monotonic() + ({awake} and 60 or 2)
 while not os.path.exists({file!r}) and time.monotonic() < deadline:
-    queue.clean_up_jobs()
+    if not queue.queue.empty():  # else Mage may forget a job between its worker's first two steps
+        queue.clean_up_jobs()
     time.sleep(0.1)
 queue.queue.cancel_join_thread()
 """
