@@ -8,9 +8,9 @@ import yaml
 from mage_project.run_context import run_plan, run_services
 from mage_project.run_variables import require_readable, variables_of
 from nyc_tlc.core.errors import ConfigurationError
-from tests.repository import ROOT
+from tests.repository import ROOT, shipped
 
-PIPELINES = [path.parent.name for path in ROOT.glob("mage_project/pipelines/*/metadata.yaml")]
+PIPELINES = [path.parent.name for path in shipped("mage_project/pipelines/*/metadata.yaml")]
 
 
 @pytest.mark.parametrize("text", ["{}", '{"months": "2024-01"}', " ", ""])
