@@ -8,6 +8,8 @@ import threading
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from nyc_tlc.jobs.alerts import tell_of_ended_runs
 
 if TYPE_CHECKING:
@@ -93,17 +95,31 @@ class _EndedRuns:
         self._known: set[int] | None = None
 
     def tell(self) -> None:
-        from mage_ai.orchestration.db.models.schedules import BlockRun, PipelineRun
+        from mage_ai.orchestration.db import db_connection
 
-        of_run, of_block = PipelineRun.PipelineRunStatus, BlockRun.BlockRunStatus
-        failing = BlockRun.query.filter(BlockRun.status == of_block.FAILED)
-        query = PipelineRun.query.filter(
-            PipelineRun.status.in_((of_run.CANCELLED, of_run.FAILED)),
-            PipelineRun.id.not_in(failing.with_entities(BlockRun.pipeline_run_id)),
-        )
-        runs = {run.id: run.pipeline_uuid for run in query}
+        try:
+            runs = self._ended()
+        except SQLAlchemyError as error:
+            # Mage would end its scheduler, and every job with it, for an error in this place.
+            db_connection.session.rollback()
+            _logger.warning("ended runs were not looked for", exc_info=error)
+            return
         new = {} if self._known is None else {id_: runs[id_] for id_ in runs.keys() - self._known}
         self._known = set(runs)
         if new:
             # Not here: a webhook that does not answer would hold up every other run.
             threading.Thread(target=tell_of_ended_runs, args=(new,), daemon=True).start()
+
+    def _ended(self) -> dict[int, str]:
+        """The pipeline of each, by the number of the run."""
+        from mage_ai.orchestration.db.models.schedules import BlockRun, PipelineRun
+
+        of_run, of_block = PipelineRun.PipelineRunStatus, BlockRun.BlockRunStatus
+        failing = BlockRun.query.filter(
+            BlockRun.status == of_block.FAILED, BlockRun.pipeline_run_id.is_not(None)
+        )
+        query = PipelineRun.query.filter(
+            PipelineRun.status.in_((of_run.CANCELLED, of_run.FAILED)),
+            PipelineRun.id.not_in(failing.with_entities(BlockRun.pipeline_run_id)),
+        )
+        return {run.id: run.pipeline_uuid for run in query}

@@ -92,6 +92,7 @@ from mage_ai.orchestration.db import db_connection
 db_connection.start_session()
 from mage_ai.orchestration.db.models.schedules import BlockRun, PipelineRun
 from mage_server.watch import _EndedRuns
+from sqlalchemy.exc import OperationalError
 
 runs = [PipelineRun.create(pipeline_uuid="tlc_trips", create_block_runs=False) for _ in range(4)]
 runs[0].update(status="cancelled")
@@ -100,6 +101,10 @@ ended.tell()
 runs[1].update(status="cancelled")
 runs[2].update(status="failed")
 BlockRun.create(block_uuid="land_trips", pipeline_run_id=runs[3].id, status="failed")
+BlockRun.create(block_uuid="of no run", status="failed")
+query, ended._ended = ended._ended, lambda: (_ for _ in ()).throw(OperationalError("", {}, "away"))
+ended.tell()  # as Mage's database is away for a moment: the round goes on
+ended._ended = query
 runs[3].update(status="failed")
 for _ in range(3):
     ended.tell()
