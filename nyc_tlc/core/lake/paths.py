@@ -17,7 +17,8 @@ _OURS = re.compile(
         (
             rf"raw/{_HIVE}/(?:landing\.json|[0-9a-f]{{64}}(?:\.[a-z]+)+)",
             r"raw/taxi_zone/[0-9a-f]{64}\.csv",
-            r"raw/taxi_zones/(?:landing\.json|[0-9a-f]{64}\.zip)",
+            r"raw/taxi_zones/[0-9a-f]{64}\.zip",
+            r"raw/taxi_zones?/(?:landing|sample)\.json",
             rf"(?:trips|quarantine)/{_HIVE}/part-0\.parquet",
             rf"manifests/{_HIVE}\.json",
             rf"loads/bigquery/[^/]+/{_HIVE}\.json",

@@ -26,7 +26,11 @@ PATHS = {
 
 
 def test_only_what_we_would_write_is_ours():
-    ours = [paths.landing(MONTH), paths.raw(MONTH, "a" * 64, ".csv.gz"), paths.trips(MONTH)]
+    zones = (paths.ZONE_LOOKUP_LANDING, paths.ZONE_POLYGONS_LANDING)
+    ours = [
+        paths.landing(MONTH), paths.raw(MONTH, "a" * 64, ".csv.gz"), paths.trips(MONTH),
+        *zones, *map(paths.of_samples, zones),
+    ]  # fmt: skip
     others = ["", f"{ours[0]}.bak", f"x/{ours[0]}", paths.raw(MONTH, "A" * 64, ".csv")]
     assert [path for path in (*ours, *others) if paths.is_ours(path)] == ours
     load = paths.warehouse_load(MONTH, "p.d")
