@@ -46,6 +46,8 @@ def test_it_shows_what_came_of_the_months_and_the_second_time_does_no_work(state
     assert first.count("  reconciled  ") == 4
     assert "4 partitions" in first
     assert "400,000" in first
+    assert "4 proved" in first
+    assert "object_foreign" not in first
     for shown in (
         "Upper East Side South", "pickup_outside_window", "2023-02-07", "trips/",
         "service=yellow/", "part-0.parquet", "make ui",
